@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libdray: read, verify, explain and move container images. One door to all.
+ */
+#pragma once
+
+#include <dray/context.h>
+#include <dray/copy.h>
+#include <dray/error.h>
+#include <dray/report.h>

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every limit we enforce on what comes from outside: its name, its unit, its
+ * reason. Bytes unless the name says otherwise. Errors quote the name.
+ */
+#pragma once
+
+#define KIB 1024LL
+#define MIB (1024 * KIB)
+
+#define LIMIT_MANIFEST (4 * MIB)	/* what registries accept (distribution, zot, containers/image) */
+#define LIMIT_CONFIG (16 * MIB)		/* history of thousands of layers plus inline build caches */
+#define LIMIT_MANIFEST_JSON (32 * MIB)	/* manifest.json of an archive that holds many images */
+#define LIMIT_DOCS_TOTAL (48 * MIB)	/* all documents that one forward walk keeps in memory */
+#define LIMIT_JSON_DEPTH 64		/* levels; real documents use fewer than 10 */
+#define LIMIT_JSON_NODES 400000		/* values of one document: bounds the tree to about 16 MiB */
+#define LIMIT_JSON_NAMES 100000		/* members of one object */
+#define LIMIT_LAYERS 10000		/* layers of one image; engines stop at 125 */
+#define LIMIT_MEMBERS 1000000		/* members of one archive */
+#define LIMIT_MEMBER_INDEX (256 * MIB)	/* memory of one archive's member index */
+#define LIMIT_PATH (64 * KIB)		/* a name inside a tar */
+#define LIMIT_PAX (1 * MIB)		/* one pax or GNU extension block (Go's choice) */
+#define LIMIT_TAR_EXT_HEADERS 16	/* extension headers before one entry */
+#define LIMIT_LINK_HOPS 8		/* links followed from a layer name to its member */
+#define LIMIT_INDEX_ENTRIES 10000	/* entries of one image index */
+#define LIMIT_INDEX_DEPTH 8		/* indexes inside indexes */
+#define LIMIT_INDEX_NODES 100000	/* documents visited below one root */
+#define LIMIT_HTTP_BODY (1 * MIB)	/* token answers and listings pages kept in memory */
+#define LIMIT_HTTP_ERROR (64 * KIB)	/* error body read; 1 KiB of it is shown */
+#define LIMIT_REDIRECTS 5		/* per request */
+#define LIMIT_AUTH_ROUNDS 2		/* token fetches per request */
+#define LIMIT_PAGES 10000		/* of a paginated listing */
+#define LIMIT_CREDENTIALS (4 * MIB)	/* config.json or auth.json */
+#define LIMIT_HELPER_OUTPUT (64 * KIB)	/* of a credential helper */
+#define LIMIT_ZSTD_WINDOW_LOG 27	/* log2: 128 MiB, libzstd's own default limit */

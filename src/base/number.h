@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Numbers and times as text, strictly, without locale.
+ */
+#pragma once
+
+#include "base/span.h"
+
+/** Decimal digits only, no sign, no space; false on overflow past INT64_MAX or empty. */
+bool num_parse_u63(struct span text, int64_t *ret);
+/** Optional '-', decimal digits; no leading zeros; as JSON integers. */
+bool num_parse_i64(struct span text, int64_t *ret);
+/** "10s", "5m", "1h", bare seconds; result in milliseconds. */
+bool num_parse_duration_ms(const char *text, int64_t *ret);
+
+/** RFC 3339 with any fraction and offset. *ret_sec Unix seconds (UTC), *ret_nsec 0..999999999, *ret_off minutes. */
+bool time_parse_rfc3339(struct span text, int64_t *ret_sec, int32_t *ret_nsec, int32_t *ret_off_min);
+/** Unix seconds as "2026-11-20T22:34:47Z"; buf of at least TIME_TEXT bytes. */
+#define TIME_TEXT 40
+const char *time_format_utc(int64_t sec, int32_t nsec, char out[TIME_TEXT]);
+/** Go's RFC3339Nano of the same instant and offset (fraction trimmed, "Z" for offset 0). */
+const char *time_format_go(int64_t sec, int32_t nsec, int32_t off_min, char out[TIME_TEXT]);
+
+/** lower-case hex; out has 2*n+1 bytes. */
+void hex_encode(const uint8_t *data, size_t n, char *out);
+bool hex_is_lower(struct span s, size_t digits);
+/** Standard base64 (padded). NULL = no memory. */
+char *base64_encode(struct span s);
+/** Strict standard base64; -1 when malformed. */
+int base64_decode(struct span s, struct buf *ret, dray_error **err) MUST_CHECK;

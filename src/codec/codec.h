@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Compression: sniffed by content, never by name or media type. The only room
+ * with zlib, ISA-L, libdeflate, libzstd, liblzma and libbz2.
+ */
+#pragma once
+
+#include "flow/pool.h"
+#include "flow/source.h"
+
+enum compression {
+	COMPRESSION_NONE,
+	COMPRESSION_GZIP,
+	COMPRESSION_ZSTD,
+	COMPRESSION_XZ,		/* outer archives only */
+	COMPRESSION_BZIP2,	/* outer archives only */
+};
+
+#define COMPRESSION_SNIFF 8	/* bytes needed to tell */
+
+enum compression compression_sniff(struct span head);
+const char *compression_name(enum compression c);	/* "none", "gzip", ... */
+
+/** What the decoder met besides data; lent to source_decode(), filled as it runs. */
+struct decode_notes {
+	int64_t members;	/* gzip members or zstd frames */
+	int64_t trailing_zeros;	/* zero bytes after the last one: tolerated, reported (Z-02) */
+};
+
+/**
+ * Decode @p in (consumed) as @p c; NONE passes it through. All gzip members and
+ * zstd frames, skippable ones too (Z-01). Truncation, bad CRC, bad length and
+ * junk after the end are FORMAT with the compressed offset. zstd windows over
+ * LIMIT_ZSTD_WINDOW_LOG are LIMIT and name the window needed (Z-06).
+ */
+struct source *source_decode(struct source *in, enum compression c, struct decode_notes *notes,
+			     dray_error **err);
+/** Sniff, then decode; *ret_c is what was found (may be NULL). */
+struct source *source_decode_auto(struct source *in, enum compression *ret_c, dray_error **err);
+
+enum encoding {
+	ENCODING_NONE,
+	ENCODING_GZIP,		/* blocked: one member per GZIP_BLOCK of input */
+	ENCODING_GZIP_SINGLE,	/* one member, by zlib */
+	ENCODING_ZSTD,		/* one frame per block */
+};
+
+struct encode_params {
+	enum encoding encoding;
+	int level;		/* 0 = the default of that encoding */
+};
+
+#define ENCODE_BLOCK (1024 * 1024)	/* bytes of input per member or frame */
+
+/** Check level range; USAGE. */
+int encode_params_check(const struct encode_params *p, dray_error **err) MUST_CHECK;
+/** What identifies the encoder's bytes: "gzip-blocked/1;level=2;libdeflate=1.14". Static per params; for the blob cache. */
+int encode_params_text(const struct encode_params *p, struct buf *ret, dray_error **err) MUST_CHECK;
+enum compression encoding_compression(enum encoding e);
+
+/**
+ * Encode @p in (consumed). Output depends on the bytes, the params and the
+ * library versions only: not on threads, CPU or read sizes. Blocks are
+ * compressed on @p pool (NULL = in place), at most pool_threads+2 in flight.
+ */
+struct source *source_encode(struct source *in, const struct encode_params *p, struct pool *pool,
+			     dray_error **err);

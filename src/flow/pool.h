@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Workers. One pool compresses blocks, run_parallel() moves whole blobs. No
+ * other file starts a thread or takes a lock (but flow/readahead.c).
+ */
+#pragma once
+
+#include "base/error.h"
+
+struct pool;
+
+/** @p threads >= 1 (limit 256). */
+struct pool *pool_new(int threads, dray_error **err);
+int pool_threads(const struct pool *p);
+void pool_free(struct pool *p);	/* waits for what is queued */
+
+/** One unit of work that someone will wait for. Embed it. */
+struct job {
+	void (*run)(struct job *job);
+	struct job *next;	/* pool's */
+	bool done;		/* pool's; read through job_wait() */
+};
+/** Queue; never blocks, never fails. The job must live until job_wait() returned. */
+void pool_submit(struct pool *p, struct job *job);
+void job_wait(struct pool *p, struct job *job);
+
+/**
+ * Call @p fn for 0..n-1 on up to @p threads threads, indices handed out in
+ * order. The first error (lowest index) is kept; after a failure no new index
+ * is started. Returns 0 or -1.
+ */
+int run_parallel(int threads, size_t n, int (*fn)(void *arg, size_t index, dray_error **err),
+		 void *arg, dray_error **err) MUST_CHECK;
+
+/** A mutex with names of our own, so that the rooms above need no pthread.h. */
+struct lock;
+struct lock *lock_new(dray_error **err);
+void lock_free(struct lock *l);
+void lock_take(struct lock *l);
+void lock_drop(struct lock *l);
+
+/** Number of usable CPUs (sched_getaffinity), at least 1. */
+int cpu_count(void);

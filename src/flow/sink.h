@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Pushing bytes. Without sink_finish() everything is discarded.
+ */
+#pragma once
+
+#include "flow/source.h"
+
+struct sink;
+struct sink_ops {
+	int (*write)(struct sink *k, struct span bytes, dray_error **err);
+	/** Flush, check, commit. Called at most once. */
+	int (*finish)(struct sink *k, dray_error **err);
+	/** Optional: take an extent of a file without it passing through memory. */
+	int (*splice)(struct sink *k, int fd, int64_t off, int64_t len, dray_error **err);
+	void (*free)(struct sink *k);	/* discards unless finished */
+};
+struct sink {
+	const struct sink_ops *ops;
+	int64_t pos;	/* bytes taken so far */
+	bool failed;
+};
+
+int sink_write(struct sink *k, struct span bytes, dray_error **err) MUST_CHECK;
+int sink_finish(struct sink *k, dray_error **err) MUST_CHECK;
+void sink_free(struct sink *k);
+static inline void cleanup_sink_fn(struct sink **k)
+{
+	sink_free(*k);
+}
+#define cleanup_sink CLEANUP(cleanup_sink_fn)
+
+struct sink *sink_to_buf(struct buf *b, dray_error **err);		/* lent */
+struct sink *sink_to_fd(int fd, bool own, dray_error **err);		/* a pipe or stdout: not atomic */
+/** temp + fsync + rename on finish. */
+struct sink *sink_to_file(int dirfd, const char *path, bool no_clobber, dray_error **err);
+struct sink *sink_null(dray_error **err);
+/** Everything from @p s into @p k, until the end of @p s. Neither is consumed nor finished. Returns bytes moved, -1. */
+int64_t pump(struct source *s, struct sink *k, dray_error **err) MUST_CHECK;

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Pulling bytes. A source lends what it has; the reader consumes what it used.
+ * End is final, failure is sticky. Functions that take a source consume it on
+ * success and failure, and pass NULL through with the first error intact, so a
+ * pipeline is one statement per stage.
+ */
+#pragma once
+
+#include "base/span.h"
+#include "digest/digest.h"
+
+#define SOURCE_PEEK_MAX (128 * 1024)	/* bytes: the most a reader may ask for at once */
+
+struct source;
+
+/** What a kind of source does. Not called again after a failure; peek not after the end. */
+struct source_ops {
+	/**
+	 * Lend at least @p min bytes (1..SOURCE_PEEK_MAX), fewer only at the end,
+	 * more when they are at hand. Repeated calls without consume see the same bytes.
+	 */
+	int (*peek)(struct source *s, size_t min, struct span *ret, dray_error **err);
+	/** Advance by @p n, at most what the last peek lent. */
+	void (*consume)(struct source *s, size_t n);
+	/** Optional: advance by @p n without reading; returns how far (less only at the end), -1 on error. */
+	int64_t (*skip)(struct source *s, int64_t n, dray_error **err);
+	/** Optional: start again at byte @p off of the same stream (uploads that resume). */
+	int (*rewind)(struct source *s, int64_t off, dray_error **err);
+	/** Free the private part; the struct itself too. */
+	void (*free)(struct source *s);
+};
+
+/** First member of every concrete source. */
+struct source {
+	const struct source_ops *ops;
+	int64_t pos;	/* bytes consumed so far */
+	bool ended;	/* peek has reported the end with nothing left */
+	bool failed;
+};
+
+/** See source_ops.peek. A loan lasts until the next call on @p s. */
+int source_peek(struct source *s, size_t min, struct span *ret, dray_error **err) MUST_CHECK;
+void source_consume(struct source *s, size_t n);
+/** Copy out up to @p len; returns the count, 0 = end, -1. */
+int64_t source_read(struct source *s, void *data, size_t len, dray_error **err) MUST_CHECK;
+/** Exactly @p len bytes or FORMAT "truncated at byte N". */
+int source_read_exact(struct source *s, void *data, size_t len, dray_error **err) MUST_CHECK;
+/** Skip up to @p n; returns how far. Uses ops.skip when nothing observes the bytes. */
+int64_t source_skip(struct source *s, int64_t n, dray_error **err) MUST_CHECK;
+/** Read to the end, throwing the bytes away. */
+int source_drain(struct source *s, dray_error **err) MUST_CHECK;
+/** All bytes into @p ret (its max applies). */
+int source_slurp(struct source *s, struct buf *ret, dray_error **err) MUST_CHECK;
+bool source_can_rewind(const struct source *s);
+/** Start again at @p off; UNSUPPORTED when the source cannot. */
+int source_rewind(struct source *s, int64_t off, dray_error **err) MUST_CHECK;
+void source_free(struct source *s);
+
+static inline void cleanup_source_fn(struct source **s)
+{
+	source_free(*s);
+}
+#define cleanup_source CLEANUP(cleanup_source_fn)
+
+/* ---- where bytes come from ---- */
+
+/** Lent memory, which must outlive the source. */
+struct source *source_from_span(struct span bytes, dray_error **err);
+/** Owned memory: takes *b over and leaves it empty. */
+struct source *source_from_buf(struct buf *b, dray_error **err);
+/** A descriptor read forward with read(2); closed on free when @p own. Not seekable. */
+struct source *source_from_fd(int fd, bool own, dray_error **err);
+/** @p len bytes at @p off of a regular file, with pread(2): many may share one fd. Skips and rewinds. Ending early is CORRUPT "file changed or truncated". The fd is lent. */
+struct source *source_from_extent(int fd, int64_t off, int64_t len, dray_error **err);
+
+/* ---- stages: each consumes @p in ---- */
+
+/** The next @p len bytes of @p in; @p in is *lent* here and stays behind them. Ending early is FORMAT. */
+struct source *source_limit(struct source *in, int64_t len, dray_error **err);
+
+/** Something that watches bytes go by. Called once for each consumed byte, in order. */
+struct tap {
+	void (*see)(void *arg, struct span bytes);
+	void *arg;
+};
+/** Every byte that leaves @p in is shown to @p tap (lent). Skips become reads. */
+struct source *source_watch(struct source *in, struct tap tap, dray_error **err);
+/** Hash what passes into @p h (lent). */
+struct source *source_hash(struct source *in, struct hash *h, dray_error **err);
+/**
+ * Check digest and size (-1 = unknown) of what passes; a mismatch is reported in
+ * place of the end, so a reader that saw the end holds proven bytes.
+ * @p what names it in the error ("blob digest").
+ */
+struct source *source_verified(struct source *in, const struct digest *expect, int64_t size,
+			       const char *what, dray_error **err);
+/**
+ * Keep the last @p window bytes that passed, so that rewind works that far back
+ * on a stream that cannot be opened again (pipes).
+ */
+struct source *source_replayable(struct source *in, size_t window, dray_error **err);
+/** A source that can be opened again: @p open makes a fresh one, rewind = open and skip. @p arg is freed with @p free_arg. */
+struct source *source_reopenable(struct source *(*open)(void *arg, dray_error **err), void *arg,
+				 void (*free_arg)(void *arg), dray_error **err);
+/** Move the reading of @p in to a thread of its own, up to @p ahead bytes ahead. Lives in flow/readahead.c. */
+struct source *source_readahead(struct source *in, size_t ahead, dray_error **err);
+/** For tests: lend at most @p piece bytes more than asked for, and fail at byte @p fail_at (-1 = never). */
+struct source *source_torn(struct source *in, size_t piece, int64_t fail_at, dray_error **err);

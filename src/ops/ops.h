@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the verbs share: the context, and from a reference as typed to a store.
+ */
+#pragma once
+
+#include <dray/dray.h>
+#include "flow/pool.h"
+#include "remote/remote.h"
+#include "store/store.h"
+
+struct dray_context {
+	int jobs;
+	struct pool *pool;	/* compression; made on first use by context_pool() */
+	char *tmpdir;
+	struct platform platform;	/* os NULL = host's, by default rules */
+	bool all_platforms;
+	struct remote_options remote;	/* its strings are owned here */
+	char *creds, *authfile, *cert_dir;
+	bool no_cache;
+	dray_log_fn *log;
+	dray_progress_fn *progress;
+	void *arg;
+	struct lock *lock;	/* serialises callbacks */
+	uint64_t next_progress_id;
+	struct arena arena;
+};
+
+struct pool *context_pool(dray_context *ctx, dray_error **err);
+void context_log(dray_context *ctx, enum dray_log_level level, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void context_progress(dray_context *ctx, const struct dray_progress *p);
+
+/** A reference as typed (cli.md "References"), taken apart. */
+enum place_kind {
+	PLACE_ARCHIVE,		/* docker-archive:, a tar by content, "-" */
+	PLACE_OCI_DIR, PLACE_OCI_ARCHIVE, PLACE_DIRECTORY,
+	PLACE_REGISTRY,
+	PLACE_OTHER,		/* a prefix we know but do not serve yet: UNSUPPORTED */
+};
+struct place {
+	enum place_kind kind;
+	char *path;		/* file or folder */
+	char *tag;		/* behind the path: NAME[:TAG] or OCI ref name */
+	struct digest digest;
+	int64_t at;
+	bool has_at;
+	struct reference ref;	/* PLACE_REGISTRY */
+	char *text;		/* as typed */
+};
+/** @p writing: a bare word that is no file is a registry reference either way. USAGE, UNSUPPORTED. */
+int place_parse(const char *text, bool writing, struct place *ret, dray_error **err) MUST_CHECK;
+void place_clear(struct place *p);
+#define cleanup_place CLEANUP(place_clear)
+
+/** Open for reading. @p o steers forward walks (may be NULL). */
+int place_open(dray_context *ctx, const struct place *p, const struct place_options *o,
+	       struct store **ret, dray_error **err) MUST_CHECK;
+/** The selector that @p p, --image text @p image (may be NULL) and @p all make together. USAGE. Strings in ctx or lent. */
+int place_selector(dray_context *ctx, const struct place *p, const char *image, bool all,
+		   struct arena *a, struct selector *ret, dray_error **err) MUST_CHECK;

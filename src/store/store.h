@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where images live. A place answers: which images are here (documents), give
+ * me the bytes of this layer (streams). Back ends: members of a tar or of a
+ * directory (docker-archive, v1, OCI layout), a registry (remote/), memory.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "codec/codec.h"
+#include "flow/source.h"
+#include "image/config.h"
+#include "image/manifest.h"
+#include "image/reference.h"
+
+/** What somebody learnt by reading a blob to its end. */
+struct blob_facts {
+	struct digest blob_digest;	/* of the stored bytes */
+	int64_t blob_size;
+	struct digest diff_id;		/* of the decoded bytes; unset when it does not decode */
+	int64_t size;			/* decoded; -1 unknown */
+	enum compression compression;
+};
+
+/** One layer as a place names it. Strings live in the image's arena. */
+struct layer {
+	struct digest diff_id;		/* as the config declares; unset when it does not */
+	struct descriptor blob;		/* digest unset and size -1 where the place does not say */
+	const char *path;		/* member as referenced; NULL outside archives */
+	const char *link_target;	/* member the link resolves to; NULL when it is no link */
+	const char *v1_id;		/* found in the archive: directory name; NULL */
+	enum compression compression;	/* sniffed when has_compression */
+	bool has_compression;
+	bool missing;			/* named but not here */
+	const struct blob_facts *facts;	/* when the place had to read it anyway; NULL */
+	uint64_t handle;		/* the store's own */
+};
+
+/** Something to tell, with a stable code ("config-name-differs"). Strings in the image's or store's arena. */
+struct note {
+	const char *code, *where, *message;
+	const char *expected, *actual;	/* NULL where it does not apply */
+	bool problem;	/* verify calls it a problem; else a warning everywhere */
+};
+struct notes {
+	struct arena *arena;
+	struct note *list;
+	size_t n, cap;
+};
+int notes_add(struct notes *n, bool problem, const char *code, const char *where,
+	      const char *expected, const char *actual, dray_error **err, const char *fmt, ...)
+	PRINTF_LIKE(8, 9) MUST_CHECK;
+void notes_clear(struct notes *n);
+
+/** One image. Free with image_free(). */
+struct image {
+	struct arena arena;
+	const char **tags;	/* as stored ("test/sym:1") */
+	size_t n_tags;
+	const char *where;	/* for messages: "app.tar image 2 (test/sym:1)" */
+	struct config *config;	/* NULL: an artifact, or unreadable (see notes) */
+	struct digest config_digest_claimed;	/* by the manifest or the member's name; may be unset */
+	const char *config_path;	/* member; NULL outside archives */
+	struct manifest *manifest;	/* NULL where the place stores none */
+	bool manifest_trusted;	/* docker-archive: the stored manifest agrees with manifest.json */
+	const char *v1_top;	/* v1 ID of the top layer as repositories says; NULL */
+	struct layer *layers;
+	size_t n_layers;
+	struct notes notes;
+	bool broken;		/* documents are missing or damaged: only verify and images go on */
+	struct digest index_digest;	/* the index it came from; unset if none */
+};
+void image_free(struct image *im);
+
+enum store_kind {
+	STORE_DOCKER_ARCHIVE, STORE_DOCKER_V1, STORE_OCI_LAYOUT, STORE_REGISTRY, STORE_MEMORY,
+};
+
+struct store;
+
+/** Which of the images of a place is meant. All zero = the only one. */
+struct selector {
+	const char *ref;		/* familiar or full name[:tag], or the OCI ref name (tag) */
+	int64_t at;			/* @N, with has_at */
+	bool has_at;
+	struct digest digest;		/* image ID or manifest digest, when set */
+	bool all;
+	struct platform platform;	/* for indexes; os NULL = the host's, and the only one if there is one */
+	bool all_platforms;
+};
+
+struct store_ops {
+	/** All selected images; read once, documents verified against the digests that name them. */
+	int (*images)(struct store *st, const struct selector *sel, struct image ***ret, size_t *ret_n, dray_error **err);
+	/** Stored bytes of layer @p i, unverified (the caller hashes). UNSUPPORTED on a forward-only place. */
+	struct source *(*open_layer)(struct store *st, const struct image *im, size_t i, dray_error **err);
+	void (*free)(struct store *st);
+};
+
+struct store {
+	const struct store_ops *ops;
+	enum store_kind kind;
+	char *place;		/* as the user wrote it; for messages */
+	struct notes notes;	/* about the place as a whole */
+	struct arena arena;
+	bool forward_only;	/* layers have passed already; facts are there, bytes are not */
+};
+
+void store_free(struct store *st);
+DEFINE_CLEANUP(struct store, cleanup_store_fn, store_free)
+#define cleanup_store CLEANUP(cleanup_store_fn)
+int store_images(struct store *st, const struct selector *sel, struct image ***ret, size_t *ret_n,
+		 dray_error **err) MUST_CHECK;
+void images_free(struct image **images, size_t n);
+struct source *store_open_layer(struct store *st, const struct image *im, size_t i, dray_error **err);
+
+/**
+ * Called for each member of a forward walk that is no document: the layer's
+ * stored bytes as they pass. It must read @p data to its end and say what it saw;
+ * @p name is the cleaned member name.
+ */
+typedef int member_fn(void *arg, const char *name, struct source *data, struct blob_facts *ret,
+		      dray_error **err);
+
+struct place_options {
+	member_fn *on_member;	/* forward walks; NULL = hash with member_hash() */
+	void *arg;
+	const char *tmpdir;
+};
+
+/** The default member_fn: blob digest, DiffID, sizes; @p arg unused. */
+int member_hash(void *arg, const char *name, struct source *data, struct blob_facts *ret,
+		dray_error **err);
+
+/** A tar file or stream: docker-archive of any era, OCI archive, by content. @p path "-" is stdin. An outer compression makes it forward-only. */
+struct store *store_open_tar(const char *path, const struct place_options *o, dray_error **err);
+/** A directory: OCI layout, or an unpacked docker-archive. */
+struct store *store_open_dir(const char *path, dray_error **err);
+/** What "-", an existing file or folder is. */
+struct store *store_open_path(const char *path, const struct place_options *o, dray_error **err);
+/** In memory, filled by store_memory_writer(); for tests. */
+struct store *store_memory_new(dray_error **err);
+
+/* ---- writing ---- */
+
+/**
+ * Where images go. Blobs in any order and from several threads, then manifests,
+ * then finish: everything appears, or nothing does.
+ */
+struct dest;
+struct blob_put {
+	struct descriptor desc;	/* digest set: expected, checked. Unset: learnt */
+	const char *label;	/* for progress and messages: "layer 3/7" */
+	struct tap progress;	/* stored bytes as they go out; see may be NULL */
+};
+struct dest_ops {
+	/** 1 = this blob is already there (desc.digest set), 0 = no, -1. */
+	int (*has_blob)(struct dest *d, const struct descriptor *desc, dray_error **err);
+	/** Store @p data (consumed). On success *ret_digest and *ret_size tell what was stored. Thread-safe. */
+	int (*put_blob)(struct dest *d, const struct blob_put *put, struct source *data,
+			struct digest *ret_digest, int64_t *ret_size, dray_error **err);
+	/** Store a manifest or index whose parts are there. @p tag NULL = by digest only. */
+	int (*put_manifest)(struct dest *d, const struct manifest *m, const char *tag, dray_error **err);
+	int (*finish)(struct dest *d, dray_error **err);
+	void (*free)(struct dest *d);	/* discards unless finished */
+};
+struct dest {
+	const struct dest_ops *ops;
+	char *place;
+	bool wants_compressed;	/* a registry: uncompressed docker-archive layers are compressed on the way */
+	bool accepts_docker_types;	/* false: OCI media types only */
+};
+void dest_free(struct dest *d);
+DEFINE_CLEANUP(struct dest, cleanup_dest_fn, dest_free)
+#define cleanup_dest CLEANUP(cleanup_dest_fn)
+int dest_has_blob(struct dest *d, const struct descriptor *desc, dray_error **err) MUST_CHECK;
+int dest_put_blob(struct dest *d, const struct blob_put *put, struct source *data,
+		  struct digest *ret_digest, int64_t *ret_size, dray_error **err) MUST_CHECK;
+/** Small bytes at hand, for example a config. */
+int dest_put_bytes(struct dest *d, const struct descriptor *desc, struct span bytes, dray_error **err) MUST_CHECK;
+int dest_put_manifest(struct dest *d, const struct manifest *m, const char *tag, dray_error **err) MUST_CHECK;
+int dest_finish(struct dest *d, dray_error **err) MUST_CHECK;
+
+/** An OCI layout directory, new or existing (images are added, index.json last, under a lock). */
+struct dest *dest_oci_dir(const char *path, dray_error **err);
+/** An OCI archive, "-" = stdout. Appears whole on finish. */
+struct dest *dest_oci_tar(const char *path, bool no_clobber, dray_error **err);
+struct dest *dest_memory(struct store *memory, dray_error **err);

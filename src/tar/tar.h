@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tar, raw-preserving: entries with the place of every byte, and a strict eye
+ * for what readers disagree about (reliability 2.4, rows T-01..T-21).
+ * Spec: POSIX.1-2017 pax, GNU tar manual "Standard"; formats.md section 6.1.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "flow/sink.h"
+#include "flow/source.h"
+
+#define TAR_BLOCK 512
+
+enum tar_type {
+	TAR_FILE, TAR_HARDLINK, TAR_SYMLINK, TAR_CHAR, TAR_BLOCK_DEV, TAR_DIR, TAR_FIFO,
+	TAR_SPARSE,	/* GNU 'S' or pax sparse: data is the stored form */
+	TAR_OTHER,	/* typeflag kept in raw_type */
+};
+
+struct tar_xattr {
+	struct span name, value;
+};
+
+/** One entry. Spans live until the next tar_next(). */
+struct tar_entry {
+	enum tar_type type;
+	uint8_t raw_type;
+	struct span name;	/* bytes as stored, extensions applied */
+	struct span link;	/* target of links, else empty */
+	int64_t size;		/* data bytes that follow in the stream */
+	int64_t mode, uid, gid;
+	int64_t mtime;		/* Unix seconds */
+	int32_t mtime_nsec;
+	int64_t dev_major, dev_minor;
+	struct span uname, gname;
+	struct tar_xattr *xattrs;
+	size_t n_xattrs;
+	int64_t header_off;	/* first extension header of this entry */
+	int64_t data_off;	/* first data byte */
+	int64_t end_off;	/* behind the padding */
+	bool has_pax, has_gnu;
+};
+
+/** What a strict reader wants to tell about the stream: reported, or made an error. */
+struct tar_oddity {
+	const char *code;	/* stable: "tar-pax-size-differs", "tar-no-end", ... */
+	int64_t off;
+	const char *message;	/* lives for the call */
+};
+typedef void tar_oddity_fn(void *arg, const struct tar_oddity *o);
+
+struct tar_reader;
+/**
+ * Read @p in (lent, positioned at a header). Ambiguities that change which
+ * entries a reader sees are errors; harmless ones go to @p on_odd (may be NULL).
+ */
+struct tar_reader *tar_reader_new(struct source *in, tar_oddity_fn *on_odd, void *arg,
+				  dray_error **err);
+/** 1 = *ret is the next entry, 0 = end of archive, -1. Skips what was left of the last entry's data. */
+int tar_next(struct tar_reader *r, const struct tar_entry **ret, dray_error **err) MUST_CHECK;
+/** The data of the current entry: a source of exactly entry->size bytes, valid until tar_next(). Freed by the caller. */
+struct source *tar_data(struct tar_reader *r, dray_error **err);
+/** After tar_next() returned 0: read and judge what follows the end marker, to the end of @p in. */
+int tar_tail(struct tar_reader *r, dray_error **err) MUST_CHECK;
+void tar_reader_free(struct tar_reader *r);
+DEFINE_CLEANUP(struct tar_reader, cleanup_tar_reader_fn, tar_reader_free)
+#define cleanup_tar_reader CLEANUP(cleanup_tar_reader_fn)
+
+/**
+ * One canonical form of a member name: "./a", "a/", "/a", "a//b" become "a", "a", "a", "a/b".
+ * FORMAT when ".." leaves the root. Result in @p ret (appended; empty = the root itself).
+ */
+int tar_name_clean(struct span name, struct buf *ret, dray_error **err) MUST_CHECK;
+/** Where a symlink at member @p from with text @p target points inside the archive; absolute targets start at the root. FORMAT when it leaves. */
+int tar_link_resolve(struct span from, struct span target, struct buf *ret, dray_error **err) MUST_CHECK;
+
+/* ---- writing: plain deterministic members (design.md 5) ---- */
+
+/**
+ * A ustar header for a regular file, directory or symlink: uid/gid 0, no owner names, mtime as given, dev fields NUL.
+ * A pax record precedes it only where ustar cannot say it (size, long name). Appends whole blocks to @p ret.
+ */
+struct tar_member {
+	enum tar_type type;
+	struct span name;
+	struct span link;
+	int64_t size;
+	int64_t mode;
+	int64_t mtime;
+};
+int tar_header_write(const struct tar_member *m, struct buf *ret, dray_error **err) MUST_CHECK;
+/** Bytes of padding behind @p size data bytes. */
+static inline size_t tar_padding(int64_t size)
+{
+	return (size_t)((TAR_BLOCK - (size % TAR_BLOCK)) % TAR_BLOCK);
+}
