@@ -61,6 +61,7 @@ struct dray_image_info {
 	size_t config_size;
 	const void *manifest_raw;
 	size_t manifest_size;
+	const char *config_path;	/**< member or file that holds the config, as referenced; NULL */
 };
 
 /** A problem (verify failed because of it) or a warning. */

@@ -10,7 +10,8 @@
 #include "store/store.h"
 
 struct dray_context {
-	int jobs;
+	int jobs;	/* blobs that move at the same time */
+	int threads;	/* that compress */
 	struct pool *pool;	/* compression; made on first use by context_pool() */
 	char *tmpdir;
 	struct platform platform;	/* os NULL = host's, by default rules */
@@ -29,6 +30,8 @@ struct dray_context {
 struct pool *context_pool(dray_context *ctx, dray_error **err);
 void context_log(dray_context *ctx, enum dray_log_level level, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void context_progress(dray_context *ctx, const struct dray_progress *p);
+/** A number for the next blob's progress lines. */
+uint64_t context_progress_id(dray_context *ctx);
 
 /** A reference as typed (cli.md "References"), taken apart. */
 enum place_kind {

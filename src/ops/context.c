@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The context of a run: options copied once, callbacks serialised.
+ * Relies on flow/pool for threads and the lock. Promises that callbacks never
+ * run at the same time and never see half a line.
+ */
+#include "ops/ops.h"
+
+#include <stdarg.h>
+
+#include "base/cancel.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define LOG_LINE 4096	/* bytes; a longer line is cut */
+#define JOBS_MAX 256
+#define BLOBS_DEFAULT 4	/* at least this many blobs at once: registries are far away */
+
+static void remote_log(void *arg, const char *line)
+{
+	context_log(arg, DRAY_LOG_DEBUG, "%s", line);
+}
+
+static int copy_strings(dray_context *ctx, const struct dray_context_options *o, dray_error **err)
+{
+	const char *const from[] = { o->creds, o->authfile, o->cert_dir, o->tmpdir };
+	char **const to[] = { &ctx->creds, &ctx->authfile, &ctx->cert_dir, &ctx->tmpdir };
+
+	for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+		if (!from[i])
+			continue;
+		*to[i] = mem_strdup(from[i]);
+		if (!*to[i])
+			return err_nomem(err);
+	}
+	return 0;
+}
+
+static void fill_remote(dray_context *ctx, const struct dray_context_options *o)
+{
+	ctx->remote = (struct remote_options){
+		.creds = ctx->creds,
+		.authfile = ctx->authfile,
+		.cert_dir = ctx->cert_dir,
+		.tls_skip_verify = o->tls_skip_verify,
+		.plain_http = o->plain_http,
+		.retries = o->retries,
+		.log = remote_log,
+		.log_arg = ctx,
+		.user_agent = "dray/" DRAY_VERSION,
+	};
+}
+
+static int check_options(const struct dray_context_options *o, dray_error **err)
+{
+	if (o->jobs < 0 || o->jobs > JOBS_MAX)
+		return err_set(err, DRAY_ERR_USAGE, "jobs: expected 1 to %d, got %d", JOBS_MAX,
+			       o->jobs);
+	if (o->creds && !strchr(o->creds, ':'))
+		return err_set(err, DRAY_ERR_USAGE, "credentials: expected USER:PASSWORD");
+	return 0;
+}
+
+int dray_context_new(const struct dray_context_options *o, dray_context **ret, dray_error **err)
+{
+	dray_context *ctx;
+
+	if (check_options(o, err) < 0)
+		return -1;
+	ctx = mem_zalloc(sizeof(*ctx));
+	if (!ctx)
+		return err_nomem(err);
+	ctx->threads = o->jobs ? o->jobs : cpu_count();
+	ctx->jobs = o->jobs ? o->jobs : (ctx->threads > BLOBS_DEFAULT ? ctx->threads : BLOBS_DEFAULT);
+	ctx->all_platforms = o->all_platforms;
+	ctx->no_cache = o->no_cache;
+	ctx->log = o->log;
+	ctx->progress = o->progress;
+	ctx->arg = o->arg;
+	ctx->lock = lock_new(err);
+	if (!ctx->lock || copy_strings(ctx, o, err) < 0 ||
+	    (o->platform &&
+	     platform_parse(o->platform, &ctx->arena, &ctx->platform, err) < 0)) {
+		dray_context_free(ctx);
+		return -1;
+	}
+	fill_remote(ctx, o);
+	*ret = ctx;
+	return 0;
+}
+
+static void wipe_free(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+	mem_free(secret);
+}
+
+void dray_context_free(dray_context *ctx)
+{
+	if (!ctx)
+		return;
+	pool_free(ctx->pool);
+	lock_free(ctx->lock);
+	wipe_free(ctx->creds);
+	mem_free(ctx->authfile);
+	mem_free(ctx->cert_dir);
+	mem_free(ctx->tmpdir);
+	arena_clear(&ctx->arena);
+	mem_free(ctx);
+}
+
+struct pool *context_pool(dray_context *ctx, dray_error **err)
+{
+	lock_take(ctx->lock);
+	if (!ctx->pool)
+		ctx->pool = pool_new(ctx->threads, err);
+	lock_drop(ctx->lock);
+	return ctx->pool;
+}
+
+void context_log(dray_context *ctx, enum dray_log_level level, const char *fmt, ...)
+{
+	char line[LOG_LINE];
+	char *safe;
+	va_list ap;
+
+	if (!ctx->log)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	safe = text_safe(span_str(line), sizeof(line));
+	if (!safe)
+		return;
+	lock_take(ctx->lock);
+	ctx->log(ctx->arg, level, safe);
+	lock_drop(ctx->lock);
+	mem_free(safe);
+}
+
+void context_progress(dray_context *ctx, const struct dray_progress *p)
+{
+	if (!ctx->progress)
+		return;
+	lock_take(ctx->lock);
+	ctx->progress(ctx->arg, p);
+	lock_drop(ctx->lock);
+}
+
+uint64_t context_progress_id(dray_context *ctx)
+{
+	uint64_t id;
+
+	lock_take(ctx->lock);
+	id = ++ctx->next_progress_id;
+	lock_drop(ctx->lock);
+	return id;
+}
+
+void dray_cancel(void)
+{
+	cancel_request();
+}

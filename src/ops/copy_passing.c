@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The forward walk of copy: each layer is sent as it passes, before the
+ * documents say what it was. Relies on transfer_passing() for the bytes and on
+ * copy_image() to hold the facts against the manifest afterwards.
+ * Promises that a member is read once, whatever it turns out to be.
+ */
+#include "ops/copy_priv.h"
+
+#include "base/mem.h"
+
+#define TAR_HEAD 512
+#define CHECKSUM_OFF 148
+#define CHECKSUM_LEN 8
+
+/* Does a tar begin here? Its header's checksum says so; blanks count as spaces. */
+static bool tar_begins(struct span head)
+{
+	uint32_t sum = 0, stored = 0;
+	bool blank = true;
+
+	if (head.len < TAR_HEAD)
+		return head.len == 0;
+	for (size_t i = 0; i < TAR_HEAD; i++) {
+		bool in_sum = i >= CHECKSUM_OFF && i < CHECKSUM_OFF + CHECKSUM_LEN;
+
+		sum += in_sum ? ' ' : head.data[i];
+		blank = blank && head.data[i] == 0;
+	}
+	for (size_t i = CHECKSUM_OFF; i < CHECKSUM_OFF + CHECKSUM_LEN; i++)
+		if (head.data[i] >= '0' && head.data[i] <= '7')
+			stored = stored * 8 + (uint32_t)(head.data[i] - '0');
+	return blank || sum == stored;
+}
+
+static int remember(struct copy *c, const struct passed *p, dray_error **err)
+{
+	struct passed *kept = arena_alloc(&c->arena, sizeof(*kept));
+
+	if (!kept)
+		return err_nomem(err);
+	*kept = *p;
+	return map_put(&c->passed, span_str(kept->facts.blob_digest.text), kept, err);
+}
+
+/* The destination has it if the name tells the truth: read on only to prove that. */
+static int pass_reused(struct copy *c, const struct reused *u, const char *name,
+		       struct source *data, int64_t size, struct passed *p, dray_error **err)
+{
+	if (member_hash(NULL, name, data, size, &p->facts, err) < 0)
+		return -1;
+	if (digest_expect(&u->diff_id, &p->facts.diff_id, "DiffID", err) < 0) {
+		err_ctx(err, "%s", name);
+		return err_hint(err, "the name promised a layer that is already there; "
+				     "push again with --no-reuse");
+	}
+	p->out.digest = u->blob_digest;
+	p->out.size = u->size;
+	p->out.compression = u->compression;
+	copy_count_skipped(c, name, "reused");
+	return 0;
+}
+
+static int pass_sent(struct copy *c, const char *name, struct source *data, int64_t size,
+		     enum compression found, struct passed *p, dray_error **err)
+{
+	bool named_by_digest = span_starts(span_str(name), "blobs/");
+	struct transfer t = {
+		.ctx = c->ctx,
+		.dest = c->target->dest,
+		.label = name,
+		.total = size,
+		.blob_size = size,
+		.how = {
+			.convert = must_convert(c, found, named_by_digest, true),
+			.encode = c->wishes.encode,
+		},
+	};
+
+	if (transfer_passing(&t, data, found, &p->out, err) < 0)
+		return err_ctx(err, "%s", name);
+	p->facts = p->out.facts;
+	p->converted_unasked = t.how.convert && named_by_digest && !c->wishes.compression_asked &&
+			       found == COMPRESSION_NONE;
+	copy_count_sent(c, p->out.size);
+	return 0;
+}
+
+int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
+		 struct blob_facts *ret, dray_error **err)
+{
+	struct copy *c = arg;
+	struct passed p = { 0 };
+	const struct reused *u = reuse_guess(&c->reuse, name, &c->wishes);
+	enum compression found;
+	struct span head;
+
+	if (source_peek(data, TAR_HEAD, &head, err) < 0)
+		return -1;
+	found = compression_sniff(head);
+	if (found == COMPRESSION_NONE && !tar_begins(head))
+		return member_hash(NULL, name, data, size, ret, err);
+	if ((u ? pass_reused(c, u, name, data, size, &p, err)
+	       : pass_sent(c, name, data, size, found, &p, err)) < 0 ||
+	    remember(c, &p, err) < 0)
+		return -1;
+	*ret = p.facts;
+	return 0;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The parts of copy: what was asked, where it goes, what is there already.
+ * Plan first, then stream: design in docs/architecture.md "Copy".
+ */
+#pragma once
+
+#include "base/map.h"
+#include "ops/blobcache.h"
+#include "ops/transfer.h"
+
+/** What the user asked for, parsed once. */
+struct wishes {
+	const struct dray_copy_options *o;
+	bool compression_asked;
+	struct encode_params encode;	/* of what gets compressed */
+	char encoder[96];		/* encode_params_text of it */
+	bool format_asked;
+	bool docker;			/* when asked */
+};
+int wishes_parse(const struct dray_copy_options *o, struct wishes *ret, dray_error **err) MUST_CHECK;
+
+/** One destination: a repository of a registry, or a layout. */
+struct target {
+	struct dest *dest;
+	struct remote *remote;	/* registries only */
+	char *host;		/* "127.0.0.1:5000"; NULL outside registries */
+	char *repository;	/* "host/path"; NULL outside registries */
+	struct digest pinned;	/* REF@DIGEST: the manifest must be this one */
+	bool archive;		/* named by the image ID, as archives are */
+};
+int target_open_registry(dray_context *ctx, const struct reference *ref, struct target *ret,
+			 dray_error **err) MUST_CHECK;
+int target_open_layout(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
+		       struct target *ret, dray_error **err) MUST_CHECK;
+void target_clear(struct target *t);
+#define cleanup_target CLEANUP(target_clear)
+
+/** Blobs that the destination is known to have, by DiffID: design.md 4 "--reuse". */
+struct reuse {
+	struct arena arena;
+	struct map by_diff_id;	/* text -> struct reused */
+	struct map by_v1_id;	/* names that old archives give to the same layers -> struct reused */
+};
+struct reused {
+	struct digest diff_id;
+	struct digest blob_digest;
+	int64_t size;
+	enum compression compression;
+	const char *from;	/* repository path to mount from; NULL = it is in the target */
+};
+/** Learn from the manifest at @p tag of the target, or at --reuse REF. What is not there is no error unless asked for by name. */
+int reuse_load(dray_context *ctx, const struct target *t, const struct wishes *w, const char *tag,
+	       struct reuse *ret, dray_error **err) MUST_CHECK;
+const struct reused *reuse_find(const struct reuse *r, const struct digest *diff_id,
+				const struct wishes *w);
+/** By the name of an archive's member: DiffID names and v1 directory names. */
+const struct reused *reuse_guess(const struct reuse *r, const char *member, const struct wishes *w);
+void reuse_clear(struct reuse *r);
+
+/** One run of copy or push. */
+struct copy {
+	dray_context *ctx;
+	struct wishes wishes;
+	struct blobcache *cache;
+	struct store *store;
+	struct target *target;
+	struct reuse reuse;
+	/* forward walks: what became of each member, by the digest of its stored bytes */
+	struct map passed;	/* text -> struct passed */
+	struct arena arena;
+	bool forward;
+	/* counted under the context's lock */
+	int64_t blobs_sent, blobs_skipped, bytes_sent;
+};
+
+struct passed {
+	struct blob_facts facts;
+	struct transferred out;
+	bool converted_unasked;	/* uncompressed, named by digest, and compressed for a registry */
+};
+
+/** Where layer bytes of this kind go unchanged and where they are compressed. */
+bool must_convert(const struct copy *c, enum compression found, bool manifest_vouches,
+		  bool engine_archive);
+
+/** The member_fn of a forward walk; @p arg is the struct copy. */
+int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
+		 struct blob_facts *ret, dray_error **err) MUST_CHECK;
+
+/** One image to c->target, under these tags (none = by digest only). */
+int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t n_tags,
+	       struct arena *result, struct dray_copied *ret, dray_error **err) MUST_CHECK;
+
+void copy_count_sent(struct copy *c, int64_t bytes);
+void copy_count_skipped(struct copy *c, const char *label, const char *detail);

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a reference as typed to a store: prefixes, bare words, selectors.
+ * Relies on image/reference for registry names and on the file system only to
+ * ask what exists. Promises that nothing typed is guessed twice.
+ */
+#include "ops/ops.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/number.h"
+#include "base/text.h"
+
+/* ---- parsing ---- */
+
+enum prefix_rest {
+	REST_NONE,	/* a path and nothing else */
+	REST_ARCHIVE,	/* :NAME[:TAG] or :@INDEX */
+	REST_OCI,	/* :TAG or @DIGEST */
+};
+
+struct prefix {
+	const char *text;
+	enum place_kind kind;
+	enum prefix_rest rest;
+};
+
+static const struct prefix PREFIXES[] = {
+	{ "docker://", PLACE_REGISTRY, REST_NONE },
+	{ "docker-archive:", PLACE_ARCHIVE, REST_ARCHIVE },
+	{ "oci:", PLACE_OCI_DIR, REST_OCI },
+	{ "oci-archive:", PLACE_OCI_ARCHIVE, REST_OCI },
+	{ "dir:", PLACE_OTHER, REST_NONE },
+	{ "docker-daemon:", PLACE_OTHER, REST_NONE },
+	{ "docker-root:", PLACE_OTHER, REST_NONE },
+	{ "containers-storage:", PLACE_OTHER, REST_NONE },
+};
+
+static bool exists(const char *path)
+{
+	return strcmp(path, "-") == 0 || access(path, F_OK) == 0;
+}
+
+/*
+ * Where the path of PATH[:REST] ends. A path may hold colons itself: the longest
+ * prefix that exists wins, else the first colon ends it.
+ */
+static size_t path_length(const char *text)
+{
+	size_t len = strlen(text);
+	size_t first = strcspn(text, ":");
+
+	for (size_t end = len; end > 0; end--) {
+		cleanup_free char *head = NULL;
+
+		if (end != len && text[end] != ':')
+			continue;
+		head = mem_strndup(text, end);
+		if (head && exists(head))
+			return end;
+	}
+	return first;
+}
+
+static int split_index(const char *rest, struct place *ret, dray_error **err)
+{
+	if (!num_parse_u63(span_str(rest + 1), &ret->at))
+		return err_set(err, DRAY_ERR_USAGE, "%s: expected :@NUMBER", ret->text);
+	ret->has_at = true;
+	return 0;
+}
+
+static int set_tag(const char *rest, struct place *ret, dray_error **err)
+{
+	if (!rest[0])
+		return err_set(err, DRAY_ERR_USAGE, "%s: nothing behind the last ':'", ret->text);
+	ret->tag = mem_strdup(rest);
+	return ret->tag ? 0 : err_nomem(err);
+}
+
+/* The "@algo:hex" at the end of an OCI place, cut off *len. */
+static void split_digest(const char *text, size_t *len, struct place *ret)
+{
+	const char *at = memrchr(text, '@', *len);
+
+	if (!at || exists(text))
+		return;
+	if (digest_parse(span_of(at + 1, *len - (size_t)(at + 1 - text)), &ret->digest, NULL) < 0)
+		return; /* an '@' of the path itself */
+	*len = (size_t)(at - text);
+}
+
+static int parse_path(const char *text, enum prefix_rest rest, struct place *ret,
+		      dray_error **err)
+{
+	size_t len = strlen(text);
+	cleanup_free char *head = NULL;
+	const char *tail;
+
+	if (rest == REST_OCI)
+		split_digest(text, &len, ret);
+	head = mem_strndup(text, len);
+	if (!head)
+		return err_nomem(err);
+	len = rest == REST_NONE ? len : path_length(head);
+	if (len == 0)
+		return err_set(err, DRAY_ERR_USAGE, "%s: a path is missing", ret->text);
+	ret->path = mem_strndup(head, len);
+	if (!ret->path)
+		return err_nomem(err);
+	tail = head + len;
+	if (*tail != ':')
+		return 0;
+	if (rest == REST_ARCHIVE && tail[1] == '@')
+		return split_index(tail + 1, ret, err);
+	return set_tag(tail + 1, ret, err);
+}
+
+static int parse_registry(const char *text, struct place *ret, dray_error **err)
+{
+	ret->kind = PLACE_REGISTRY;
+	return reference_parse(span_str(text), &ret->ref, err);
+}
+
+static bool looks_like_path(const char *text)
+{
+	static const char *const ends[] = { ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.zst",
+					    ".tar.bz2", ".oci", ".docker" };
+	struct span s = span_str(text);
+
+	if (text[0] == '/' || span_starts(s, "./") || span_starts(s, "../"))
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		if (span_ends(s, ends[i]))
+			return true;
+	return false;
+}
+
+static int parse_bare(const char *text, bool writing, struct place *ret, dray_error **err)
+{
+	struct stat st;
+
+	if (!text[0])
+		return err_set(err, DRAY_ERR_USAGE, "an empty reference");
+	if (strcmp(text, "-") == 0 || stat(text, &st) == 0) {
+		ret->kind = strcmp(text, "-") != 0 && S_ISDIR(st.st_mode) ? PLACE_DIRECTORY
+									   : PLACE_ARCHIVE;
+		ret->path = mem_strdup(text);
+		return ret->path ? 0 : err_nomem(err);
+	}
+	if (!looks_like_path(text))
+		return parse_registry(text, ret, err);
+	if (!writing)
+		return err_set(err, DRAY_ERR_NOT_FOUND, "%s: no such file or folder", text);
+	err_set(err, DRAY_ERR_USAGE, "%s: which kind of place is this?", text);
+	return err_hint(err, "say oci:%s or oci-archive:%s", text, text);
+}
+
+static int parse(const char *text, bool writing, struct place *ret, dray_error **err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(PREFIXES); i++) {
+		const struct prefix *p = &PREFIXES[i];
+
+		if (!span_starts(span_str(text), p->text))
+			continue;
+		ret->kind = p->kind;
+		if (p->kind == PLACE_OTHER)
+			return err_set(err, DRAY_ERR_UNSUPPORTED,
+				       "%s: places of the kind '%s' are not supported by this version",
+				       text, p->text);
+		if (p->kind == PLACE_REGISTRY)
+			return parse_registry(text + strlen(p->text), ret, err);
+		return parse_path(text + strlen(p->text), p->rest, ret, err);
+	}
+	return parse_bare(text, writing, ret, err);
+}
+
+int place_parse(const char *text, bool writing, struct place *ret, dray_error **err)
+{
+	cleanup_free char *safe = NULL;
+
+	*ret = (struct place){ 0 };
+	safe = text_safe(span_str(text), 512);
+	if (!safe)
+		return err_nomem(err);
+	ret->text = steal_pointer(&safe);
+	if (parse(text, writing, ret, err) < 0) {
+		place_clear(ret);
+		return -1;
+	}
+	return 0;
+}
+
+void place_clear(struct place *p)
+{
+	mem_free(p->path);
+	mem_free(p->tag);
+	mem_free(p->text);
+	reference_clear(&p->ref);
+	*p = (struct place){ 0 };
+}
+
+/* ---- opening ---- */
+
+static int open_registry(dray_context *ctx, const struct place *p, struct store **ret,
+			 dray_error **err)
+{
+	cleanup_reference struct reference ref = { 0 };
+	struct remote *r = NULL;
+
+	if (reference_copy(&p->ref, &ref, err) < 0 || reference_default_tag(&ref, err) < 0 ||
+	    remote_open(&ref, false, &ctx->remote, &r, err) < 0)
+		return -1;
+	*ret = remote_store(r, &ref, err);
+	return *ret ? 0 : -1;
+}
+
+int place_open(dray_context *ctx, const struct place *p, const struct place_options *o,
+	       struct store **ret, dray_error **err)
+{
+	struct place_options local = o ? *o : (struct place_options){ 0 };
+	struct store *st = NULL;
+
+	if (!local.tmpdir)
+		local.tmpdir = ctx->tmpdir;
+	switch (p->kind) {
+	case PLACE_REGISTRY:
+		return open_registry(ctx, p, ret, err);
+	case PLACE_OCI_DIR:
+	case PLACE_DIRECTORY:
+		st = store_open_dir(p->path, err);
+		break;
+	case PLACE_ARCHIVE:
+	case PLACE_OCI_ARCHIVE:
+		st = store_open_path(p->path, &local, err);
+		break;
+	case PLACE_OTHER:
+		break;
+	}
+	if (!st)
+		return -1;
+	*ret = st;
+	return 0;
+}
+
+/* ---- choosing ---- */
+
+/* --image REF | @N | sha256:ID */
+static int select_image(const char *image, struct arena *a, struct selector *ret,
+			dray_error **err)
+{
+	if (image[0] == '@') {
+		if (!num_parse_u63(span_str(image + 1), &ret->at))
+			return err_set(err, DRAY_ERR_USAGE, "--image %s: expected @NUMBER", image);
+		ret->has_at = true;
+		return 0;
+	}
+	if (span_starts(span_str(image), "sha256:"))
+		return digest_parse(span_str(image), &ret->digest, err);
+	ret->ref = arena_strdup(a, image);
+	return ret->ref ? 0 : err_nomem(err);
+}
+
+int place_selector(dray_context *ctx, const struct place *p, const char *image, bool all,
+		   struct arena *a, struct selector *ret, dray_error **err)
+{
+	*ret = (struct selector){
+		.at = p->at,
+		.has_at = p->has_at,
+		.digest = p->digest,
+		.all = all,
+		.platform = ctx->platform,
+		.all_platforms = ctx->all_platforms,
+	};
+	if (p->tag) {
+		ret->ref = arena_strdup(a, p->tag);
+		if (!ret->ref)
+			return err_nomem(err);
+	}
+	if (!image)
+		return 0;
+	if (p->tag || p->has_at || digest_set(&p->digest) || all)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "%s already says which image; --image says it again", p->text);
+	return select_image(image, a, ret, err);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Building a dray_report: images as the stores give them, made public.
+ */
+#pragma once
+
+#include "ops/ops.h"
+
+struct dray_report {
+	struct arena arena;
+	struct store *store;
+	struct place place;
+	struct image **images;
+	size_t n_images;
+	struct dray_image_info *infos;
+	struct dray_finding *problems, *warnings;
+	size_t n_problems, cap_problems, n_warnings, cap_warnings;
+};
+
+/** Open @p place and select; what a verb does before it looks closer. */
+int report_open(dray_context *ctx, const char *place, const struct dray_select *sel, bool all,
+		const struct place_options *po, dray_report **ret, dray_error **err) MUST_CHECK;
+
+/** Fill infos from images; @p facts[i][k] (may be NULL) is what was read of layer k of image i. */
+int report_fill(dray_report *r, const struct blob_facts *const *const *facts,
+		dray_error **err) MUST_CHECK;
+
+/** Add a finding; strings are copied. */
+int report_problem(dray_report *r, const char *code, const char *where, const char *expected,
+		   const char *actual, const char *message, dray_error **err) MUST_CHECK;
+int report_warning(dray_report *r, const char *code, const char *where, const char *message,
+		   dray_error **err) MUST_CHECK;
+/** Notes of the place and its images: problems stay problems only if @p strict. */
+int report_notes(dray_report *r, bool strict, dray_error **err) MUST_CHECK;
+
+DEFINE_CLEANUP(dray_report, cleanup_report_fn, dray_report_free)
+#define cleanup_report CLEANUP(cleanup_report_fn)

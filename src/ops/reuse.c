@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the destination holds already, learnt from the image that is there.
+ * Relies on a manifest and its config agreeing on the number of layers.
+ * Promises that a layer is only reused by its DiffID.
+ */
+#include "ops/copy_priv.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/number.h"
+
+static int add(struct reuse *r, const struct digest *diff_id, const struct descriptor *blob,
+	       const char *from, const char *v1, dray_error **err)
+{
+	struct reused *u = arena_alloc(&r->arena, sizeof(*u));
+	const char *mt = blob->media_type ? blob->media_type : "";
+
+	if (!u)
+		return err_nomem(err);
+	*u = (struct reused){
+		.diff_id = *diff_id,
+		.blob_digest = blob->digest,
+		.size = blob->size,
+		.from = from,
+		.compression = span_ends(span_str(mt), "gzip") ? COMPRESSION_GZIP
+			       : span_ends(span_str(mt), "zstd") ? COMPRESSION_ZSTD
+								 : COMPRESSION_NONE,
+	};
+	if (map_put(&r->by_diff_id, span_str(u->diff_id.text), u, err) < 0)
+		return -1;
+	if (!v1)
+		return 0;
+	v1 = arena_strdup(&r->arena, v1);
+	return v1 ? map_put(&r->by_v1_id, span_str(v1), u, err) : err_nomem(err);
+}
+
+/* Pair layers and DiffIDs of the image that is there. */
+static int pair(struct reuse *r, const struct manifest *m, const struct config *c,
+		const char *from, dray_error **err)
+{
+	const struct v1_params today = { .era = V1_ERA_EPOCH };
+	cleanup_free v1_id *ids = NULL;
+
+	if (m->n_entries != c->n_diff_ids)
+		return 0;
+	ids = mem_alloc_array(c->n_diff_ids + 1, sizeof(*ids));
+	if (!ids)
+		return err_nomem(err);
+	if (v1_ids_docker(c, &today, ids, NULL) < 0)
+		mem_free(steal_pointer(&ids));
+	for (size_t i = 0; i < m->n_entries; i++)
+		if (!mediatype_is_foreign(m->entries[i].media_type) &&
+		    add(r, &c->diff_ids[i], &m->entries[i], from, ids ? ids[i] : NULL, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int learn(struct remote *remote, const char *tag, const char *from, struct reuse *r,
+		 dray_error **err)
+{
+	cleanup_manifest struct manifest *m = NULL;
+	cleanup_config struct config *c = NULL;
+	cleanup_buf struct buf raw = BUF_INIT(LIMIT_CONFIG);
+
+	if (remote_get_manifest(remote, tag, &m, err) < 0)
+		return -1;
+	if (m->kind != MANIFEST_IMAGE || manifest_is_artifact(m))
+		return 0;
+	if (remote_get_blob(remote, &m->config, LIMIT_CONFIG, &raw, err) < 0 ||
+	    config_parse(&raw, &c, err) < 0)
+		return -1;
+	return pair(r, m, c, from, err);
+}
+
+/* --reuse REF: any repository of the same registry. */
+static int learn_named(dray_context *ctx, const struct target *t, const char *text,
+		       struct reuse *r, dray_error **err)
+{
+	cleanup_reference struct reference ref = { 0 };
+	cleanup_remote struct remote *remote = NULL;
+	cleanup_free char *repository = NULL;
+	const char *bare = span_starts(span_str(text), "docker://") ? text + 9 : text;
+	const char *from = NULL;
+
+	if (reference_parse(span_str(bare), &ref, err) < 0 || reference_default_tag(&ref, err) < 0)
+		return -1;
+	if (strcmp(ref.domain, t->host) != 0)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "--reuse: expected an image on %s, got one on %s", t->host,
+			       ref.domain);
+	repository = mem_printf("%s/%s", ref.domain, ref.path);
+	if (!repository)
+		return err_nomem(err);
+	if (strcmp(repository, t->repository) != 0) {
+		from = arena_strdup(&r->arena, ref.path);
+		if (!from)
+			return err_nomem(err);
+	}
+	if (remote_open(&ref, false, &ctx->remote, &remote, err) < 0)
+		return -1;
+	return learn(remote, digest_set(&ref.digest) ? ref.digest.text : ref.tag, from, r, err);
+}
+
+int reuse_load(dray_context *ctx, const struct target *t, const struct wishes *w, const char *tag,
+	       struct reuse *ret, dray_error **err)
+{
+	cleanup_error dray_error *ignored = NULL;
+
+	if (!t->remote || w->o->no_reuse)
+		return 0;
+	if (w->o->reuse)
+		return learn_named(ctx, t, w->o->reuse, ret, err) < 0 ? err_ctx(err, "--reuse")
+								       : 0;
+	if (!tag || learn(t->remote, tag, NULL, ret, &ignored) == 0)
+		return 0;
+	switch (dray_error_kind(ignored)) {
+	case DRAY_ERR_CANCELLED:
+	case DRAY_ERR_DENIED:
+	case DRAY_ERR_NOMEM:
+		if (err)
+			*err = steal_pointer(&ignored);
+		return -1;
+	default: /* nothing there, or nothing that helps */
+		context_log(ctx, DRAY_LOG_DEBUG, "no layers to reuse: %s",
+			    dray_error_message(ignored));
+		return 0;
+	}
+}
+
+static const struct reused *suits(const struct reused *u, const struct wishes *w)
+{
+	if (u && w->compression_asked &&
+	    u->compression != encoding_compression(w->encode.encoding))
+		return NULL;
+	return u;
+}
+
+const struct reused *reuse_find(const struct reuse *r, const struct digest *diff_id,
+				const struct wishes *w)
+{
+	if (!digest_set(diff_id))
+		return NULL;
+	return suits(map_get(&r->by_diff_id, span_str(diff_id->text)), w);
+}
+
+/* "blobs/sha256/HEX", "HEX.tar", "HEX/layer.tar": the part that is 64 hex digits. */
+static bool member_hex(const char *member, struct span *ret)
+{
+	struct span s = span_str(member);
+	struct span dir = s;
+	int64_t slash;
+
+	if (span_ends(dir, "/layer.tar")) {
+		dir.len -= strlen("/layer.tar");
+		s = dir;
+	}
+	while ((slash = span_find(s, '/')) >= 0)
+		s = span_from(s, (size_t)slash + 1);
+	if (span_ends(s, ".tar"))
+		s.len -= strlen(".tar");
+	*ret = s;
+	return hex_is_lower(s, DIGEST_HEX_SHA256);
+}
+
+const struct reused *reuse_guess(const struct reuse *r, const char *member, const struct wishes *w)
+{
+	struct digest as_diff_id;
+	struct span hex;
+	const struct reused *u;
+
+	if (!member_hex(member, &hex) || digest_from_hex(hex, &as_diff_id, NULL) < 0)
+		return NULL;
+	u = reuse_find(r, &as_diff_id, w);
+	return u ? u : suits(map_get(&r->by_v1_id, hex), w);
+}
+
+void reuse_clear(struct reuse *r)
+{
+	map_clear(&r->by_diff_id);
+	map_clear(&r->by_v1_id);
+	arena_clear(&r->arena);
+	*r = (struct reuse){ 0 };
+}

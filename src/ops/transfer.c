@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Moves one layer: source -> blob digest -> [decode -> DiffID -> encode] -> destination.
+ * Relies on flow/ stages for the checks and on the destination to hash what it
+ * stores. Promises that nothing unproven is committed and no byte is read twice,
+ * except when an upload resumes.
+ */
+#include "ops/transfer.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "flow/filter.h"
+
+#define REPLAY_WINDOW (16 * MIB)	/* what a broken upload from a pipe can still send again: more
+					   than kernel socket buffers hold */
+#define TEE_ROOM (256 * 1024)		/* decoded bytes at a time, thrown away after hashing */
+
+/* ---- progress: stored bytes seen, also when a stream starts again ---- */
+
+struct meter {
+	const struct transfer *t;
+	uint64_t id;
+	int64_t pos;	/* of the current run through the source */
+	int64_t high;	/* furthest */
+};
+
+static void meter_tell(const struct meter *m, enum dray_progress_state state, const char *detail)
+{
+	context_progress(m->t->ctx, &(struct dray_progress){
+					    .state = state,
+					    .id = m->id,
+					    .label = m->t->label,
+					    .done = m->high,
+					    .total = m->t->total,
+					    .detail = detail,
+				    });
+}
+
+static void meter_see(void *arg, struct span bytes)
+{
+	struct meter *m = arg;
+
+	m->pos += (int64_t)bytes.len;
+	if (m->pos <= m->high)
+		return;
+	m->high = m->pos;
+	meter_tell(m, DRAY_PROGRESS_BYTES, NULL);
+}
+
+static void meter_begin(struct meter *m, const struct transfer *t)
+{
+	*m = (struct meter){ .t = t, .id = context_progress_id(t->ctx) };
+	meter_tell(m, DRAY_PROGRESS_BEGIN, NULL);
+}
+
+/* ---- the DiffID of bytes that pass untouched ---- */
+
+/* A decoder fed from a tap: a tap cannot fail, so the first error waits here. */
+struct tee {
+	struct filter *filter;
+	struct hash hash;
+	uint8_t *room;
+	dray_error *failed;
+	bool ended;
+};
+
+static void tee_clear(struct tee *tee)
+{
+	filter_free(tee->filter);
+	hash_clear(&tee->hash);
+	mem_free(tee->room);
+	dray_error_free(tee->failed);
+	*tee = (struct tee){ 0 };
+}
+#define cleanup_tee CLEANUP(tee_clear)
+
+static int tee_init(struct tee *tee, enum compression c, dray_error **err)
+{
+	*tee = (struct tee){ 0 };
+	if (hash_init(&tee->hash, DIGEST_SHA256, err) < 0)
+		return -1;
+	if (c == COMPRESSION_NONE)
+		return 0;
+	tee->room = mem_alloc(TEE_ROOM);
+	if (!tee->room)
+		return err_nomem(err);
+	tee->filter = decode_filter(c, NULL, err);
+	return tee->filter ? 0 : -1;
+}
+
+static void tee_step(struct tee *tee, struct span *in, bool end)
+{
+	enum filter_state state;
+
+	do {
+		struct room out = { tee->room, TEE_ROOM };
+		bool full;
+
+		state = tee->filter->ops->step(tee->filter, in, &out, end, &tee->failed);
+		if (state == FILTER_FAILED)
+			return;
+		hash_update(&tee->hash, span_of(tee->room, TEE_ROOM - out.len));
+		tee->ended = state == FILTER_END;
+		full = out.len == 0;
+		if (!full && in->len == 0 && !end)
+			return;
+	} while (state != FILTER_END);
+}
+
+static void tee_see(void *arg, struct span bytes)
+{
+	struct tee *tee = arg;
+
+	if (!tee->filter)
+		hash_update(&tee->hash, bytes);
+	else if (!tee->failed && !tee->ended)
+		tee_step(tee, &bytes, false);
+}
+
+/* The DiffID of all that was seen; call after the last byte. */
+static int tee_finish(struct tee *tee, struct digest *ret, int64_t *ret_size, dray_error **err)
+{
+	struct span none = { NULL, 0 };
+
+	if (tee->filter && !tee->failed && !tee->ended)
+		tee_step(tee, &none, true);
+	if (tee->failed) {
+		if (err)
+			*err = steal_pointer(&tee->failed);
+		return err_ctx(err, "while its DiffID was computed");
+	}
+	*ret_size = tee->hash.size;
+	return hash_finish(&tee->hash, ret, err);
+}
+
+/* ---- random access ---- */
+
+/* Everything that makes the stored bytes, as often as asked. */
+struct chain {
+	const struct transfer *t;
+	struct layer_opener from;
+	struct meter *meter;
+	enum compression found;
+};
+
+static struct source *open_stored(void *arg, dray_error **err)
+{
+	struct chain *c = arg;
+	const struct transfer *t = c->t;
+	struct source *s = store_open_layer(c->from.store, c->from.image, c->from.index, err);
+
+	c->meter->pos = 0;
+	s = source_watch(s, (struct tap){ meter_see, c->meter }, err);
+	if (digest_set(&t->blob_digest))
+		s = source_verified(s, &t->blob_digest, t->blob_size, "blob digest", err);
+	return s;
+}
+
+static struct source *open_converted(void *arg, dray_error **err)
+{
+	struct chain *c = arg;
+	const struct transfer *t = c->t;
+	struct pool *pool = context_pool(t->ctx, err);
+	struct source *s = pool ? open_stored(c, err) : NULL;
+
+	s = source_decode_auto(s, &c->found, err);
+	if (digest_set(&t->diff_id))
+		s = source_verified(s, &t->diff_id, -1, "DiffID", err);
+	return source_encode(s, &t->how.encode, pool, err);
+}
+
+static int put(const struct transfer *t, const struct digest *expect, int64_t size,
+	       struct source *s, struct transferred *ret, dray_error **err)
+{
+	struct blob_put blob = {
+		.desc = { .size = size },
+		.label = t->label,
+	};
+
+	if (expect)
+		blob.desc.digest = *expect;
+	if (!s)
+		return -1;
+	return dest_put_blob(t->dest, &blob, s, &ret->digest, &ret->size, err);
+}
+
+static int move_converted(const struct transfer *t, struct chain *c, struct transferred *ret,
+			  dray_error **err)
+{
+	struct source *s = source_reopenable(open_converted, c, NULL, err);
+
+	if (put(t, NULL, -1, s, ret, err) < 0)
+		return -1;
+	ret->compression = encoding_compression(t->how.encode.encoding);
+	return 0;
+}
+
+/* A tap that starts again with its source would hash bytes twice: only what is new counts. */
+struct once {
+	struct tap to;
+	struct meter *meter;
+	int64_t seen;
+};
+
+static void once_see(void *arg, struct span bytes)
+{
+	struct once *o = arg;
+	int64_t begin = o->meter->pos - (int64_t)bytes.len;
+
+	if (o->meter->pos <= o->seen)
+		return;
+	if (begin < o->seen)
+		bytes = span_from(bytes, (size_t)(o->seen - begin));
+	o->seen = o->meter->pos;
+	o->to.see(o->to.arg, bytes);
+}
+
+struct untouched {
+	struct chain chain;
+	struct once once;
+};
+
+static struct source *open_untouched(void *arg, dray_error **err)
+{
+	struct untouched *u = arg;
+	struct source *s = open_stored(&u->chain, err);
+
+	if (u->once.to.see)
+		s = source_watch(s, (struct tap){ once_see, &u->once }, err);
+	return s;
+}
+
+/* What the first bytes say. The peeked source is thrown away: eight bytes are cheap. */
+static int sniff(const struct layer_opener *from, enum compression *ret, dray_error **err)
+{
+	cleanup_source struct source *s =
+		store_open_layer(from->store, from->image, from->index, err);
+	struct span head;
+
+	if (!s || source_peek(s, COMPRESSION_SNIFF, &head, err) < 0)
+		return -1;
+	*ret = compression_sniff(head);
+	return 0;
+}
+
+/*
+ * Stored bytes go as they are. Where a manifest vouches for the blob, that is
+ * what is checked; an archive that only knows DiffIDs has the DiffID computed beside.
+ */
+static int move_untouched(const struct transfer *t, struct chain *c, struct transferred *ret,
+			  dray_error **err)
+{
+	cleanup_tee struct tee tee = { 0 };
+	struct untouched u = { .chain = *c, .once = { .meter = c->meter } };
+	bool vouched = digest_set(&t->blob_digest);
+	struct digest diff_id;
+	int64_t size;
+
+	if (sniff(&c->from, &ret->compression, err) < 0)
+		return -1;
+	if (!vouched && digest_set(&t->diff_id)) {
+		if (tee_init(&tee, ret->compression, err) < 0)
+			return -1;
+		u.once.to = (struct tap){ tee_see, &tee };
+	}
+	if (put(t, vouched ? &t->blob_digest : NULL, t->blob_size,
+		source_reopenable(open_untouched, &u, NULL, err), ret, err) < 0)
+		return -1;
+	if (!u.once.to.see)
+		return 0;
+	if (tee_finish(&tee, &diff_id, &size, err) < 0)
+		return -1;
+	return digest_expect(&t->diff_id, &diff_id, "DiffID", err);
+}
+
+int transfer_layer(const struct transfer *t, const struct layer_opener *from,
+		   struct transferred *ret, dray_error **err)
+{
+	struct meter meter;
+	struct chain chain = { .t = t, .from = *from, .meter = &meter };
+	int failed;
+
+	*ret = (struct transferred){ 0 };
+	meter_begin(&meter, t);
+	failed = t->how.convert ? move_converted(t, &chain, ret, err)
+				: move_untouched(t, &chain, ret, err);
+	meter_tell(&meter, failed < 0 ? DRAY_PROGRESS_FAILED : DRAY_PROGRESS_DONE, NULL);
+	return failed;
+}
+
+/* ---- forward walks ---- */
+
+static int passing_converted(const struct transfer *t, struct source *stored,
+			     enum compression found, struct transferred *ret, dray_error **err)
+{
+	cleanup_hash struct hash diff = { 0 };
+	struct pool *pool = context_pool(t->ctx, err);
+	struct source *s = stored;
+
+	if (!pool || hash_init(&diff, DIGEST_SHA256, err) < 0) {
+		source_free(stored);
+		return -1;
+	}
+	s = source_decode(s, found, NULL, err);
+	s = source_hash(s, &diff, err);
+	s = source_encode(s, &t->how.encode, pool, err);
+	s = source_replayable(s, REPLAY_WINDOW, err);
+	if (put(t, NULL, -1, s, ret, err) < 0)
+		return -1;
+	ret->compression = encoding_compression(t->how.encode.encoding);
+	ret->facts.size = diff.size;
+	return hash_finish(&diff, &ret->facts.diff_id, err);
+}
+
+static int passing_untouched(const struct transfer *t, struct source *stored,
+			     enum compression found, struct transferred *ret, dray_error **err)
+{
+	cleanup_tee struct tee tee = { 0 };
+	struct source *s;
+
+	if (tee_init(&tee, found, err) < 0) {
+		source_free(stored);
+		return -1;
+	}
+	s = source_watch(stored, (struct tap){ tee_see, &tee }, err);
+	s = source_replayable(s, REPLAY_WINDOW, err);
+	if (put(t, NULL, -1, s, ret, err) < 0)
+		return -1;
+	ret->compression = found;
+	return tee_finish(&tee, &ret->facts.diff_id, &ret->facts.size, err);
+}
+
+int transfer_passing(const struct transfer *t, struct source *data, enum compression found,
+		     struct transferred *ret, dray_error **err)
+{
+	cleanup_hash struct hash blob = { 0 };
+	struct meter meter;
+	struct source *s;
+	int failed;
+
+	*ret = (struct transferred){ .facts = { .compression = found } };
+	if (hash_init(&blob, DIGEST_SHA256, err) < 0)
+		return -1;
+	meter_begin(&meter, t);
+	s = source_lend(data, err);
+	s = source_watch(s, (struct tap){ meter_see, &meter }, err);
+	s = source_hash(s, &blob, err);
+	failed = t->how.convert ? passing_converted(t, s, found, ret, err)
+				: passing_untouched(t, s, found, ret, err);
+	meter_tell(&meter, failed < 0 ? DRAY_PROGRESS_FAILED : DRAY_PROGRESS_DONE, NULL);
+	if (failed < 0)
+		return -1;
+	ret->facts.blob_size = blob.size;
+	return hash_finish(&blob, &ret->facts.blob_digest, err);
+}

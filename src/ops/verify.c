@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Verify: read every layer once, recompute every digest, look at every tar
+ * header, and hold all of it against what the documents say. Relies on stores for
+ * checked documents and on run_parallel() for one layer per core.
+ * Promises that a problem is a finding and that -1 means we could not look.
+ */
+#include "ops/report.h"
+
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "tar/tar.h"
+
+#define ODDITIES_MAX 64	/* told per layer; the rest are counted */
+
+/* What reading one layer brought to light, apart from its facts. */
+struct oddity {
+	const char *code;
+	char *message;
+};
+struct probe {
+	struct blob_facts facts;
+	dray_error *unreadable;		/* the stored bytes do not decode */
+	dray_error *malformed;		/* the tar cannot be read to its end */
+	struct oddity odd[ODDITIES_MAX];
+	size_t n_odd, n_more;
+	bool read;
+};
+
+static void probe_clear(struct probe *p)
+{
+	dray_error_free(p->unreadable);
+	dray_error_free(p->malformed);
+	for (size_t i = 0; i < p->n_odd; i++)
+		mem_free(p->odd[i].message);
+}
+
+static void on_odd(void *arg, const struct tar_oddity *o)
+{
+	struct probe *p = arg;
+
+	if (p->n_odd == ODDITIES_MAX) {
+		p->n_more++;
+		return;
+	}
+	p->odd[p->n_odd].code = o->code;
+	p->odd[p->n_odd].message = mem_printf("%s at byte %lld", o->message, (long long)o->off);
+	if (p->odd[p->n_odd].message)
+		p->n_odd++;
+}
+
+/* A failure that speaks of the image's bytes; anything else stops the verb. */
+static bool is_finding(const dray_error *e)
+{
+	enum dray_err_kind kind = dray_error_kind(e);
+
+	return kind == DRAY_ERR_FORMAT || kind == DRAY_ERR_CORRUPT || kind == DRAY_ERR_LIMIT ||
+	       kind == DRAY_ERR_UNSUPPORTED;
+}
+
+/* Walk the entries; a tar that cannot be read is kept aside, its bytes still count. */
+static int walk_tar(struct probe *p, struct source *tar, dray_error **err)
+{
+	cleanup_tar_reader struct tar_reader *r = tar_reader_new(tar, on_odd, p, err);
+	const struct tar_entry *e;
+	dray_error *bad = NULL;
+	int more;
+
+	if (!r)
+		return -1;
+	while ((more = tar_next(r, &e, &bad)) > 0)
+		;
+	if (more == 0 && tar_tail(r, &bad) == 0)
+		return 0;
+	if (tar->failed || !is_finding(bad)) {
+		if (err)
+			*err = bad;
+		return -1;
+	}
+	p->malformed = bad;
+	return 0;
+}
+
+static int hash_decoded(struct probe *p, struct source *stored, bool plain, struct hash *diff,
+			dray_error **err)
+{
+	cleanup_source struct source *s = stored;
+
+	if (!plain) {
+		s = source_decode(steal_pointer(&s), p->facts.compression, NULL, err);
+		s = source_hash(s, diff, err);
+	}
+	if (!s || walk_tar(p, s, err) < 0 || source_drain(s, err) < 0)
+		return -1;
+	p->facts.size = s->pos;
+	return 0;
+}
+
+/* An uncompressed layer is its own blob: one hash serves for both. */
+static int probe_bytes(struct probe *p, struct source *data, dray_error **err)
+{
+	cleanup_hash struct hash blob = { 0 };
+	cleanup_hash struct hash diff = { 0 };
+	struct source *s;
+	struct span head;
+	bool plain;
+
+	if (source_peek(data, COMPRESSION_SNIFF, &head, err) < 0)
+		return -1;
+	p->facts.compression = compression_sniff(head);
+	plain = p->facts.compression == COMPRESSION_NONE;
+	if (hash_init(&blob, DIGEST_SHA256, err) < 0 || hash_init(&diff, DIGEST_SHA256, err) < 0)
+		return -1;
+	s = source_hash(source_lend(data, err), &blob, err);
+	if (!s)
+		return -1;
+	if (hash_decoded(p, s, plain, &diff, &p->unreadable) < 0) {
+		if (data->failed || !is_finding(p->unreadable)) {
+			if (err)
+				*err = steal_pointer(&p->unreadable);
+			return -1;
+		}
+		/* What did not decode is still a blob with a digest. */
+		s = source_hash(source_lend(data, err), &blob, err);
+		if (!s)
+			return -1;
+		if (source_drain(s, err) < 0) {
+			source_free(s);
+			return -1;
+		}
+		source_free(s);
+	}
+	p->facts.blob_size = blob.size;
+	p->read = true;
+	if (hash_finish(&blob, &p->facts.blob_digest, err) < 0)
+		return -1;
+	if (p->unreadable)
+		return 0;
+	if (plain) {
+		p->facts.diff_id = p->facts.blob_digest;
+		return 0;
+	}
+	return hash_finish(&diff, &p->facts.diff_id, err);
+}
+
+/* ---- the work: each stored layer once ---- */
+
+struct verify {
+	dray_context *ctx;
+	dray_report *r;
+	struct probe *probes;
+	size_t n;
+	struct at {
+		size_t image, layer;
+	} *at;				/* probe -> where its bytes come from first */
+	size_t **of;			/* image, layer -> probe */
+	struct map passed;		/* forward walks: blob digest -> probe */
+	struct arena arena;
+};
+
+static int probe_layer(void *arg, size_t i, dray_error **err)
+{
+	struct verify *v = arg;
+	struct image *im = v->r->images[v->at[i].image];
+	const struct layer *l = &im->layers[v->at[i].layer];
+	cleanup_source struct source *s = NULL;
+
+	if (l->missing)
+		return 0;
+	s = store_open_layer(v->r->store, im, v->at[i].layer, err);
+	if (!s || probe_bytes(&v->probes[i], s, err) < 0)
+		return err_ctx(err, "%s layer %zu of %zu", im->where, v->at[i].layer + 1,
+			       im->n_layers);
+	return 0;
+}
+
+/* The member_fn of a forward walk: the same look, as the layer passes. */
+static int probe_passing(void *arg, const char *name, struct source *data, int64_t size,
+			 struct blob_facts *ret, dray_error **err)
+{
+	struct verify *v = arg;
+	struct probe *p = arena_alloc(&v->arena, sizeof(*p));
+
+	(void)name, (void)size;
+	if (!p)
+		return err_nomem(err);
+	if (probe_bytes(p, data, err) < 0 ||
+	    map_put(&v->passed, span_str(p->facts.blob_digest.text), p, err) < 0) {
+		probe_clear(p);
+		return -1;
+	}
+	*ret = p->facts;
+	return 0;
+}
+
+/* One probe per distinct place of bytes. */
+static int plan(struct verify *v, dray_error **err)
+{
+	struct map seen = { 0 };
+	size_t total = 0;
+	int failed = -1;
+
+	for (size_t i = 0; i < v->r->n_images; i++)
+		total += v->r->images[i]->n_layers;
+	v->probes = arena_array(&v->arena, total + 1, sizeof(*v->probes));
+	v->at = arena_array(&v->arena, total + 1, sizeof(*v->at));
+	v->of = arena_array(&v->arena, v->r->n_images + 1, sizeof(*v->of));
+	if (!v->probes || !v->at || !v->of)
+		return err_nomem(err);
+	for (size_t i = 0; i < v->r->n_images; i++) {
+		const struct image *im = v->r->images[i];
+
+		v->of[i] = arena_array(&v->arena, im->n_layers + 1, sizeof(**v->of));
+		for (size_t k = 0; v->of[i] && k < im->n_layers; k++) {
+			char *key = arena_printf(&v->arena, "%llu",
+						 (unsigned long long)im->layers[k].handle);
+			struct map_slot *slot;
+
+			if (!key) {
+				err_nomem(err);
+				goto out;
+			}
+			slot = map_find(&seen, span_str(key));
+			v->of[i][k] = slot ? (size_t)(uintptr_t)slot->value : v->n;
+			if (slot)
+				continue;
+			v->at[v->n] = (struct at){ i, k };
+			if (map_put(&seen, span_str(key), (void *)(uintptr_t)v->n++, err) < 0)
+				goto out;
+		}
+	}
+	failed = 0;
+out:
+	map_clear(&seen);
+	return failed;
+}
+
+static const struct probe *probe_of(const struct verify *v, size_t image, size_t layer)
+{
+	const struct layer *l = &v->r->images[image]->layers[layer];
+
+	if (v->r->store->forward_only)
+		return l->facts ? map_get(&v->passed, span_str(l->facts->blob_digest.text)) : NULL;
+	return &v->probes[v->of[image][layer]];
+}
+
+/* ---- judging ---- */
+
+struct judge {
+	struct verify *v;
+	const struct image *im;
+	const struct layer *l;
+	const struct probe *p;
+	const char *where;
+};
+
+static int mismatch(const struct judge *j, const char *code, const char *what,
+		    const char *expected, const char *actual, dray_error **err)
+{
+	char *text = arena_printf(&j->v->arena, "%s: expected %s, got %s", what, expected, actual);
+
+	if (!text)
+		return err_nomem(err);
+	return report_problem(j->v->r, code, j->where, expected, actual, text, err);
+}
+
+static int judge_size(const struct judge *j, dray_error **err)
+{
+	char *expected, *actual;
+
+	if (!j->im->manifest || !digest_set(&j->l->blob.digest) || j->l->blob.size < 0 ||
+	    j->l->blob.size == j->p->facts.blob_size)
+		return 0;
+	expected = arena_printf(&j->v->arena, "%lld", (long long)j->l->blob.size);
+	actual = arena_printf(&j->v->arena, "%lld", (long long)j->p->facts.blob_size);
+	if (!expected || !actual)
+		return err_nomem(err);
+	return mismatch(j, "blob-size-mismatch", "blob size", expected, actual, err);
+}
+
+static int judge_digests(const struct judge *j, dray_error **err)
+{
+	const struct layer *l = j->l;
+	const struct blob_facts *f = &j->p->facts;
+
+	if (l->blob.digest.algo == DIGEST_OTHER &&
+	    report_warning(j->v->r, "digest-unsupported", j->where,
+			   "the blob digest is of an algorithm that cannot be checked", err) < 0)
+		return -1;
+	if (l->blob.digest.algo == DIGEST_SHA256 && !digest_eq(&l->blob.digest, &f->blob_digest) &&
+	    mismatch(j, "blob-digest-mismatch", "blob digest", l->blob.digest.text,
+		     f->blob_digest.text, err) < 0)
+		return -1;
+	if (!j->p->unreadable && l->diff_id.algo == DIGEST_SHA256 &&
+	    !digest_eq(&l->diff_id, &f->diff_id))
+		return mismatch(j, "diff-id-mismatch", "DiffID", l->diff_id.text, f->diff_id.text,
+				err);
+	return 0;
+}
+
+/* Z-07: what the media type says against what the bytes are. */
+static int judge_media_type(const struct judge *j, dray_error **err)
+{
+	const char *mt = j->l->blob.media_type;
+	const char *said, *is = compression_name(j->p->facts.compression);
+
+	if (!j->im->manifest || !mt || !mediatype_is_layer(mt) || mediatype_is_foreign(mt))
+		return 0;
+	said = span_ends(span_str(mt), "gzip")   ? "gzip"
+	       : span_ends(span_str(mt), "zstd") ? "zstd"
+						 : "none";
+	if (strcmp(said, is) == 0)
+		return 0;
+	return mismatch(j, "media-type-compression-differs", "compression by media type", said, is,
+			err);
+}
+
+static int judge_tar(const struct judge *j, dray_error **err)
+{
+	const struct probe *p = j->p;
+
+	if (p->unreadable && report_problem(j->v->r, "layer-unreadable", j->where, NULL, NULL,
+					    dray_error_message(p->unreadable), err) < 0)
+		return -1;
+	if (p->malformed && report_problem(j->v->r, "layer-tar-malformed", j->where, NULL, NULL,
+					   dray_error_message(p->malformed), err) < 0)
+		return -1;
+	for (size_t i = 0; i < p->n_odd; i++)
+		if (report_warning(j->v->r, p->odd[i].code, j->where, p->odd[i].message, err) < 0)
+			return -1;
+	if (p->n_more > 0)
+		return report_warning(j->v->r, "tar-more", j->where,
+				      "further oddities of this layer are not listed", err);
+	return 0;
+}
+
+static int judge_layer(struct verify *v, size_t image, size_t layer, dray_error **err)
+{
+	const struct image *im = v->r->images[image];
+	const struct layer *l = &im->layers[layer];
+	struct judge j = {
+		.v = v,
+		.im = im,
+		.l = l,
+		.p = probe_of(v, image, layer),
+		.where = arena_printf(&v->arena, "%s layer %zu%s%s", im->where, layer,
+				      l->path ? " " : "", l->path ? l->path : ""),
+	};
+
+	if (!j.where)
+		return err_nomem(err);
+	if (l->missing && mediatype_is_foreign(l->blob.media_type))
+		return report_warning(v->r, "layer-foreign", j.where,
+				      "a foreign layer is not stored here", err);
+	if (l->missing || !j.p || !j.p->read)
+		return report_problem(v->r, "layer-missing", j.where, NULL, NULL,
+				      "the layer is not here", err);
+	if (judge_size(&j, err) < 0 || judge_digests(&j, err) < 0 ||
+	    judge_media_type(&j, err) < 0)
+		return -1;
+	return judge_tar(&j, err);
+}
+
+/* More entries with a layer than layers is an error for engines; fewer is an import. */
+static int judge_history(struct verify *v, const struct image *im, dray_error **err)
+{
+	size_t with_layer = 0;
+	char *expected, *actual;
+
+	if (!im->config || im->config->n_history == 0)
+		return 0;
+	for (size_t i = 0; i < im->config->n_history; i++)
+		with_layer += !im->config->history[i].empty_layer;
+	if (with_layer == im->config->n_diff_ids)
+		return 0;
+	if (with_layer < im->config->n_diff_ids)
+		return report_warning(v->r, "history-short", im->where,
+				      "history describes fewer layers than there are", err);
+	expected = arena_printf(&v->arena, "%zu", im->config->n_diff_ids);
+	actual = arena_printf(&v->arena, "%zu", with_layer);
+	if (!expected || !actual)
+		return err_nomem(err);
+	return report_problem(v->r, "history-count-differs", im->where, expected, actual,
+			      "history describes more layers than there are", err);
+}
+
+static int judge_all(struct verify *v, dray_error **err)
+{
+	for (size_t i = 0; i < v->r->n_images; i++) {
+		for (size_t k = 0; k < v->r->images[i]->n_layers; k++)
+			if (judge_layer(v, i, k, err) < 0)
+				return -1;
+		if (judge_history(v, v->r->images[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- the verb ---- */
+
+static int publish(struct verify *v, dray_error **err)
+{
+	const struct blob_facts ***facts =
+		arena_array(&v->arena, v->r->n_images + 1, sizeof(*facts));
+
+	if (!facts)
+		return err_nomem(err);
+	for (size_t i = 0; i < v->r->n_images; i++) {
+		size_t n = v->r->images[i]->n_layers;
+
+		facts[i] = arena_array(&v->arena, n + 1, sizeof(**facts));
+		if (!facts[i])
+			return err_nomem(err);
+		for (size_t k = 0; k < n; k++) {
+			const struct probe *p = probe_of(v, i, k);
+
+			facts[i][k] = p && p->read && !p->unreadable ? &p->facts : NULL;
+		}
+	}
+	return report_fill(v->r, (const struct blob_facts *const *const *)facts, err);
+}
+
+static void verify_clear(struct verify *v)
+{
+	for (size_t i = 0; i < v->n; i++)
+		probe_clear(&v->probes[i]);
+	for (size_t i = 0; i < v->passed.len; i++)
+		probe_clear(v->passed.slots[i].value);
+	map_clear(&v->passed);
+	dray_report_free(v->r);
+	arena_clear(&v->arena);
+}
+
+int dray_verify(dray_context *ctx, const char *image, const struct dray_select *sel,
+		dray_report **ret, dray_error **err)
+{
+	__attribute__((cleanup(verify_clear))) struct verify v = { .ctx = ctx };
+	const struct place_options po = { .on_member = probe_passing, .arg = &v };
+
+	if (report_open(ctx, image, sel, true, &po, &v.r, err) < 0)
+		return -1;
+	if (!v.r->store->forward_only &&
+	    (plan(&v, err) < 0 || run_parallel(ctx->threads, v.n, probe_layer, &v, err) < 0))
+		return -1;
+	if (report_notes(v.r, true, err) < 0 || judge_all(&v, err) < 0 || publish(&v, err) < 0)
+		return -1;
+	*ret = steal_pointer(&v.r);
+	return 0;
+}

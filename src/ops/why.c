@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Why do two images differ? Documents are compared, from what makes an image
+ * (layers, config) to what only carries it (compression, manifest, tags).
+ * Relies on verified documents from any two stores. Promises that the first
+ * cause told is the deepest one found.
+ */
+#include "ops/report.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+
+#define NAMES_MAX 12	/* config keys or layers told by name */
+
+struct dray_why_result {
+	struct arena arena;
+	bool same, same_image_id;
+	int same_rootfs;
+	struct dray_cause *causes;
+	size_t n, cap;
+};
+
+struct pair {
+	struct dray_why_result *w;
+	const struct image *a, *b;
+	const struct dray_image_info *ia, *ib;
+};
+
+static int add(struct dray_why_result *w, const char *code, const char *message, dray_error **err)
+{
+	if (!message || mem_grow(&w->causes, w->n, &w->cap, sizeof(*w->causes)) < 0)
+		return err_nomem(err);
+	w->causes[w->n++] = (struct dray_cause){ code, message };
+	return 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* ---- layers ---- */
+
+static const char *short_digest(struct arena *a, const struct digest *d)
+{
+	return arena_printf(a, "%.19s", d->text); /* "sha256:" and 12 digits */
+}
+
+static size_t first_difference(const struct config *a, const struct config *b)
+{
+	size_t n = a->n_diff_ids < b->n_diff_ids ? a->n_diff_ids : b->n_diff_ids;
+	size_t i = 0;
+
+	while (i < n && digest_eq(&a->diff_ids[i], &b->diff_ids[i]))
+		i++;
+	return i;
+}
+
+/* The same set in another order? Quadratic, so only for stacks that engines could run. */
+static bool only_order(const struct config *a, const struct config *b)
+{
+	if (a->n_diff_ids != b->n_diff_ids || a->n_diff_ids > 256)
+		return false;
+	for (size_t i = 0; i < a->n_diff_ids; i++) {
+		size_t in_a = 0, in_b = 0;
+
+		for (size_t k = 0; k < a->n_diff_ids; k++) {
+			in_a += digest_eq(&a->diff_ids[i], &a->diff_ids[k]);
+			in_b += digest_eq(&a->diff_ids[i], &b->diff_ids[k]);
+		}
+		if (in_a != in_b)
+			return false;
+	}
+	return true;
+}
+
+static const char *made_by(const struct config *c, size_t layer)
+{
+	int64_t h = config_history_of_layer(c, layer);
+
+	return h >= 0 && c->history[h].created_by ? c->history[h].created_by : "(no history)";
+}
+
+static int compare_layers(struct pair *p, dray_error **err)
+{
+	const struct config *a = p->a->config, *b = p->b->config;
+	struct arena *m = &p->w->arena;
+	size_t i = first_difference(a, b);
+	bool a_ends = i == a->n_diff_ids, b_ends = i == b->n_diff_ids;
+
+	if (a_ends && b_ends) {
+		p->w->same_rootfs = 1;
+		return 0;
+	}
+	if (a_ends || b_ends)
+		return add(p->w, "layer-count",
+			   arena_printf(m, "%s has %zu layers on top of the %zu that both share; "
+					   "the first is made by: %.200s",
+					a_ends ? "B" : "A",
+					(a_ends ? b->n_diff_ids : a->n_diff_ids) - i, i,
+					made_by(a_ends ? b : a, i)), err);
+	if (only_order(a, b))
+		return add(p->w, "layer-order",
+			   arena_printf(m, "both have the same layers in another order, from layer %zu",
+					i), err);
+	return add(p->w, "layers",
+		   arena_printf(m, "layer %zu is the first that differs: %s in A, %s in B; made by "
+				   "%.160s in A, %.160s in B",
+				i, short_digest(m, &a->diff_ids[i]), short_digest(m, &b->diff_ids[i]),
+				made_by(a, i), made_by(b, i)), err);
+}
+
+/* ---- config ---- */
+
+struct names {
+	struct buf text;
+	size_t n;
+	bool only_in_a, only_in_b, changed;
+};
+
+static int name_difference(struct names *out, const char *prefix, struct span name,
+			   const char *kind, dray_error **err)
+{
+	if (out->n++ >= NAMES_MAX)
+		return 0;
+	return buf_printf(&out->text, err, "%s%s%.*s%s", out->text.len ? ", " : "", prefix,
+			  (int)name.len, (const char *)name.data, kind);
+}
+
+static int same_value(struct json a, struct json b, bool *ret, dray_error **err)
+{
+	cleanup_buf struct buf x = BUF_INIT(LIMIT_CONFIG * 8);
+	cleanup_buf struct buf y = BUF_INIT(LIMIT_CONFIG * 8);
+
+	if (json_compact(a, &x, err) < 0 || json_compact(b, &y, err) < 0)
+		return -1;
+	*ret = span_eq(span_buf(&x), span_buf(&y));
+	return 0;
+}
+
+/* Members of @p b that @p a lacks, and members of both that differ. */
+static int compare_members(struct names *out, struct json a, struct json b, const char *prefix,
+			   dray_error **err)
+{
+	struct arena names = { 0 };
+	int failed = -1;
+
+	for (struct json it = json_first(a); json_node(it); it = json_next(it)) {
+		const char *name;
+		struct json other;
+		bool same;
+
+		if (json_name(it, &names, &name, err) < 0)
+			goto out;
+		if (!*prefix && (strcmp(name, "rootfs") == 0 || strcmp(name, "config") == 0))
+			continue;
+		other = json_get(b, name);
+		if (!json_node(other)) {
+			out->only_in_a = true;
+			if (name_difference(out, prefix, span_str(name), " (only in A)", err) < 0)
+				goto out;
+			continue;
+		}
+		if (same_value(it, other, &same, err) < 0)
+			goto out;
+		if (same)
+			continue;
+		out->changed = true;
+		if (name_difference(out, prefix, span_str(name), "", err) < 0)
+			goto out;
+	}
+	for (struct json it = json_first(b); json_node(it); it = json_next(it)) {
+		const char *name;
+
+		if (json_name(it, &names, &name, err) < 0)
+			goto out;
+		if (json_node(json_get(a, name)))
+			continue;
+		out->only_in_b = true;
+		if (name_difference(out, prefix, span_str(name), " (only in B)", err) < 0)
+			goto out;
+	}
+	failed = 0;
+out:
+	arena_clear(&names);
+	return failed;
+}
+
+static int tell_config(struct pair *p, const struct names *d, dray_error **err)
+{
+	struct arena *m = &p->w->arena;
+	const char *advice = "";
+
+	if (d->n == 0 && p->w->n > 0)
+		return 0; /* the layers explain it */
+	if (d->n == 0)
+		return add(p->w, "config",
+			   "the config documents say the same in other bytes (white space, order of "
+			   "keys or escapes): another image ID", err);
+	if (!d->changed && (d->only_in_a != d->only_in_b))
+		advice = "; skopeo and podman drop Docker's own keys when they convert a config to OCI";
+	return add(p->w, "config",
+		   arena_printf(m, "the config differs in %zu %s: %.*s%s%s", d->n,
+				d->n == 1 ? "key" : "keys", (int)d->text.len,
+				(const char *)d->text.data, d->n > NAMES_MAX ? ", ..." : "", advice),
+		   err);
+}
+
+static int compare_configs(struct pair *p, dray_error **err)
+{
+	struct names d = { .text = BUF_INIT(64 * KIB) };
+	struct json a = json_root(p->a->config->doc), b = json_root(p->b->config->doc);
+	int failed = -1;
+
+	if (compare_members(&d, json_get(a, "config"), json_get(b, "config"), "config.", err) == 0 &&
+	    compare_members(&d, a, b, "", err) == 0)
+		failed = tell_config(p, &d, err);
+	buf_clear(&d.text);
+	return failed;
+}
+
+static int compare_platforms(struct pair *p, dray_error **err)
+{
+	if (same_text(p->ia->platform, p->ib->platform))
+		return 0;
+	return add(p->w, "platform",
+		   arena_printf(&p->w->arena, "A is for %s, B for %s", p->ia->platform,
+				p->ib->platform), err);
+}
+
+/* ---- what carries the same image ---- */
+
+static const char *stored_as(const struct dray_layer_info *l)
+{
+	return l->compression ? l->compression : "an unknown compression";
+}
+
+static int compare_blobs(struct pair *p, dray_error **err)
+{
+	size_t differ = 0, first = 0;
+
+	for (size_t i = 0; i < p->ia->n_layers && i < p->ib->n_layers; i++) {
+		if (same_text(p->ia->layers[i].blob_digest, p->ib->layers[i].blob_digest))
+			continue;
+		first = differ++ ? first : i;
+	}
+	if (differ == 0)
+		return 0;
+	return add(p->w, "compression",
+		   arena_printf(&p->w->arena,
+				"the same image, but %zu of %zu layers are compressed otherwise: layer "
+				"%zu is %.19s (%s) in A and %.19s (%s) in B",
+				differ, p->ia->n_layers, first, p->ia->layers[first].blob_digest,
+				stored_as(&p->ia->layers[first]), p->ib->layers[first].blob_digest,
+				stored_as(&p->ib->layers[first])), err);
+}
+
+static int compare_manifests(struct pair *p, dray_error **err)
+{
+	const struct manifest *a = p->a->manifest, *b = p->b->manifest;
+	struct arena *m = &p->w->arena;
+
+	if (!same_text(a->media_type, b->media_type))
+		return add(p->w, "manifest-type",
+			   arena_printf(m, "the manifest is of type %s in A and %s in B",
+					a->media_type, b->media_type), err);
+	if (p->w->n > 0)
+		return 0;
+	return add(p->w, "manifest-bytes",
+		   "the manifests name the same blobs in other bytes (white space, annotations or "
+		   "order of keys)", err);
+}
+
+static const char *join_tags(struct arena *a, const struct dray_image_info *info)
+{
+	const char *text = info->n_tags ? info->tags[0] : "none";
+
+	for (size_t i = 1; text && i < info->n_tags && i < NAMES_MAX; i++)
+		text = arena_printf(a, "%s, %s", text, info->tags[i]);
+	return text;
+}
+
+static int compare_tags(struct pair *p, dray_error **err)
+{
+	const char *a = join_tags(&p->w->arena, p->ia);
+	const char *b = join_tags(&p->w->arena, p->ib);
+
+	if (!a || !b)
+		return err_nomem(err);
+	if (strcmp(a, b) == 0 || p->ia->n_tags == 0 || p->ib->n_tags == 0)
+		return 0;
+	return add(p->w, "tag",
+		   arena_printf(&p->w->arena, "the same image under other tags: %s in A, %s in B", a,
+				b), err);
+}
+
+/* One image ID: is it the same manifest too, where both sides have one? */
+static int compare_carriers(struct pair *p, dray_error **err)
+{
+	const struct manifest *a = p->a->manifest, *b = p->b->manifest;
+
+	p->w->same_rootfs = 1;
+	p->w->same = !a || !b || digest_eq(&a->digest, &b->digest);
+	if (!p->w->same &&
+	    (compare_blobs(p, err) < 0 || compare_manifests(p, err) < 0))
+		return -1;
+	return p->w->same ? compare_tags(p, err) : 0;
+}
+
+/* ---- the verb ---- */
+
+static int compare(struct pair *p, dray_error **err)
+{
+	p->w->same_rootfs = -1;
+	p->w->same_image_id = digest_eq(&p->a->config->digest, &p->b->config->digest);
+	if (p->w->same_image_id)
+		return compare_carriers(p, err);
+	if (compare_layers(p, err) < 0 || compare_platforms(p, err) < 0)
+		return -1;
+	return compare_configs(p, err);
+}
+
+static int open_side(dray_context *ctx, const char *place, dray_report **ret, dray_error **err)
+{
+	if (report_open(ctx, place, NULL, false, NULL, ret, err) < 0 ||
+	    report_fill(*ret, NULL, err) < 0)
+		return -1;
+	if ((*ret)->n_images != 1)
+		return err_set(err, DRAY_ERR_USAGE, "%s: choose one image", (*ret)->place.text);
+	if (image_require_whole((*ret)->images[0], err) < 0)
+		return -1;
+	if (!(*ret)->images[0]->config)
+		return err_set(err, DRAY_ERR_UNSUPPORTED, "%s is an artifact, not an image",
+			       (*ret)->images[0]->where);
+	return 0;
+}
+
+int dray_why(dray_context *ctx, const char *a, const char *b, dray_why_result **ret,
+	     dray_error **err)
+{
+	cleanup_report dray_report *ra = NULL;
+	cleanup_report dray_report *rb = NULL;
+	struct pair p;
+
+	if (open_side(ctx, a, &ra, err) < 0 || open_side(ctx, b, &rb, err) < 0)
+		return -1;
+	p = (struct pair){ mem_zalloc(sizeof(*p.w)), ra->images[0], rb->images[0], &ra->infos[0],
+			   &rb->infos[0] };
+	if (!p.w)
+		return err_nomem(err);
+	if (compare(&p, err) < 0) {
+		dray_why_free(p.w);
+		return -1;
+	}
+	*ret = p.w;
+	return 0;
+}
+
+bool dray_why_same(const dray_why_result *w)
+{
+	return w->same;
+}
+
+bool dray_why_same_image_id(const dray_why_result *w)
+{
+	return w->same_image_id;
+}
+
+int dray_why_same_rootfs(const dray_why_result *w)
+{
+	return w->same_rootfs;
+}
+
+size_t dray_why_causes(const dray_why_result *w)
+{
+	return w->n;
+}
+
+const struct dray_cause *dray_why_cause(const dray_why_result *w, size_t i)
+{
+	return i < w->n ? &w->causes[i] : NULL;
+}
+
+void dray_why_free(dray_why_result *w)
+{
+	if (!w)
+		return;
+	mem_free(w->causes);
+	arena_clear(&w->arena);
+	mem_free(w);
+}
