@@ -9,5 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
+#undef alloca /* a macro under _GNU_SOURCE */
 #pragma GCC poison strcpy strcat strncat strncpy stpcpy sprintf vsprintf gets
 #pragma GCC poison strtok strtok_r atoi atol atoll strerror alloca system popen tmpnam tempnam mktemp

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include "base/error.h"
 
 /** Ask everything that runs in this process to stop soon; async-signal-safe. */

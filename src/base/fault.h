@@ -17,10 +17,13 @@ enum fault_kind {
 	FAULT_KINDS
 };
 
-/** Arm: the @p nth call from now (1 = next) of @p kind fails; 0 disarms. */
+/**
+ * Arm: the @p nth call from now (1 = next) of @p kind fails, once; the count restarts.
+ * 0 disarms and keeps the count. UINT64_MAX counts and fails nothing.
+ */
 void fault_arm(enum fault_kind kind, uint64_t nth, int errnum);
 
-/** Calls seen since the last fault_arm() of @p kind (so a test learns the range). */
+/** Calls of @p kind seen while armed (so a test learns the range). */
 uint64_t fault_count(enum fault_kind kind);
 
 /** Used by mem.c and io.c: true when this call has to fail. */

@@ -17,16 +17,33 @@ int64_t io_pread(int fd, void *data, size_t len, int64_t off, dray_error **err) 
 /** All of it. */
 int io_write_all(int fd, struct span bytes, dray_error **err) MUST_CHECK;
 int io_pwrite_all(int fd, struct span bytes, int64_t off, dray_error **err) MUST_CHECK;
-/** Copy an extent into @p out at its file position with copy_file_range, else read and write. */
+/** Copy an extent into @p out at its file position with copy_file_range, else read and write. Too short an input is CORRUPT. */
 int io_copy_range(int in, int64_t off, int64_t len, int out, dray_error **err) MUST_CHECK;
+/** What has nothing to sync (a pipe, /dev/null) is success; any other failure counts (G-03). */
 int io_fsync(int fd, dray_error **err) MUST_CHECK;
 /** close(2) of a file that was written: its error counts (G-03). Consumes @p fd. */
 int io_close(int fd, dray_error **err) MUST_CHECK;
 int io_fstat(int fd, struct stat *ret, dray_error **err) MUST_CHECK;
+/** As fstatat(2); nothing there is NOT_FOUND. */
+int io_fstatat(int dirfd, const char *path, int flags, struct stat *ret, dray_error **err) MUST_CHECK;
+/** The text of a symbolic link, appended to @p ret; with @p path "" of @p dirfd itself (opened O_PATH). */
+int io_readlinkat(int dirfd, const char *path, struct buf *ret, dray_error **err) MUST_CHECK;
+/** Whether the file position of @p fd is 0; false for what has none. */
+bool io_at_start(int fd);
+int io_fchmod(int fd, mode_t mode, dray_error **err) MUST_CHECK;
 int io_mkdirat(int dirfd, const char *path, mode_t mode, bool exist_ok, dray_error **err) MUST_CHECK;
+/** With @p no_replace an existing @p to is SYSTEM with EEXIST. */
 int io_renameat(int dirfd, const char *from, const char *to, bool no_replace, dray_error **err) MUST_CHECK;
 int io_unlinkat(int dirfd, const char *path, dray_error **err) MUST_CHECK;	/* ENOENT is success */
-/** Whole small file; over @p max is LIMIT. */
+int io_ftruncate(int fd, int64_t size, dray_error **err) MUST_CHECK;
+/** rmdir(2); ENOENT is success. */
+int io_rmdirat(int dirfd, const char *path, dray_error **err) MUST_CHECK;
+int io_dir_empty(int dirfd, bool *ret, dray_error **err) MUST_CHECK;
+/** flock(2) with LOCK_SH or LOCK_EX. 1 = held, 0 = someone else holds it (only with LOCK_NB), -1. */
+int io_flock(int fd, int operation, dray_error **err) MUST_CHECK;
+/** Everything written to the file system of @p fd is on the disk; its errors are final (G-03). */
+int io_syncfs(int fd, dray_error **err) MUST_CHECK;
+/** Whole small file into *ret, whose bytes and max are replaced; over @p max is LIMIT. Never waits for a fifo's writer. */
 int io_read_file(int dirfd, const char *path, size_t max, struct buf *ret, dray_error **err) MUST_CHECK;
 /** Monotonic clock in milliseconds. */
 int64_t io_now_ms(void);
@@ -34,18 +51,26 @@ int io_random(void *data, size_t len, dray_error **err) MUST_CHECK;
 
 /**
  * An output file that appears whole or not at all: a 0600 temp of random name in
- * the same folder, fsync, rename, fsync of the folder (reliability G-01).
+ * the same folder, fsync, rename, fsync of the folder (reliability G-01). A target
+ * that is no regular file (/dev/null, a fifo, /dev/stdout) is written directly.
  */
 struct outfile {
-	int dirfd;	/* the folder, owned */
+	int dirfd;	/* the folder, owned; -1 when written directly */
 	int fd;		/* write here; owned */
-	char *temp;	/* name of the temp in dirfd; NULL once committed */
+	char *temp;	/* name of the temp in dirfd; NULL once committed or when written directly */
 	char *name;	/* final name in dirfd */
 	bool no_clobber;
+	mode_t mode;	/* of the final file */
+	int slot;	/* in the table that outfile_unlink_all() walks; -1 = none */
 };
-#define OUTFILE_INIT ((struct outfile){ .dirfd = -1, .fd = -1 })
+#define OUTFILE_INIT ((struct outfile){ .dirfd = -1, .fd = -1, .slot = -1 })
 
-/** Begin @p path (relative to @p dirfd or absolute). Mode of the final file: 0666 & ~umask, or that of the file it replaces. */
+/**
+ * Begin @p path (relative to @p dirfd or absolute) in *o, which is OUTFILE_INIT.
+ * Mode of the final file: 0666 & ~umask, or that of the file it replaces. With
+ * @p no_clobber an existing file is USAGE, now or at commit. A symbolic link is
+ * replaced, not followed, unless it leads to something that is no regular file.
+ */
 int outfile_begin(struct outfile *o, int dirfd, const char *path, bool no_clobber, dray_error **err) MUST_CHECK;
 /** fsync, rename over the final name. */
 int outfile_commit(struct outfile *o, dray_error **err) MUST_CHECK;

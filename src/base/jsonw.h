@@ -14,7 +14,8 @@ struct jsonw {
 	dray_error **err;	/* where the first failure goes; later calls do nothing */
 	bool failed;
 	uint8_t depth;
-	bool first[JSONW_DEPTH];
+	bool first[JSONW_DEPTH];	/* nothing was written at this level yet */
+	bool object[JSONW_DEPTH];	/* this level is an object; level 0 is the text itself */
 	bool after_key;
 };
 

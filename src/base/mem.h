@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stddef.h>
 #include "base/cleanup.h"
 
@@ -18,6 +19,7 @@ char *mem_strdup(const char *s) MUST_CHECK;
 char *mem_strndup(const char *s, size_t n) MUST_CHECK;
 /** sprintf into new memory; NULL when out of memory. */
 char *mem_printf(const char *fmt, ...) PRINTF_LIKE(1, 2) MUST_CHECK;
+char *mem_vprintf(const char *fmt, va_list args) PRINTF_LIKE(1, 0) MUST_CHECK;
 void mem_free(void *p);
 
 /** Make room for one more element: *p has *cap elements of @p size, @p n in use. 0 or -1. */

@@ -10,13 +10,17 @@
 bool num_parse_u63(struct span text, int64_t *ret);
 /** Optional '-', decimal digits; no leading zeros; as JSON integers. */
 bool num_parse_i64(struct span text, int64_t *ret);
-/** "10s", "5m", "1h", bare seconds; result in milliseconds. */
+/** "10s", "5m", "1h", "250ms", bare seconds; result in milliseconds. */
 bool num_parse_duration_ms(const char *text, int64_t *ret);
 
-/** RFC 3339 with any fraction and offset. *ret_sec Unix seconds (UTC), *ret_nsec 0..999999999, *ret_off minutes. */
+/**
+ * RFC 3339, years 0000 to 9999, with any fraction (digits past the ninth are dropped)
+ * and offset. *ret_sec Unix seconds (UTC), *ret_nsec 0..999999999, *ret_off minutes.
+ * No leap seconds: Go, which reads what we write, has none.
+ */
 bool time_parse_rfc3339(struct span text, int64_t *ret_sec, int32_t *ret_nsec, int32_t *ret_off_min);
-/** Unix seconds as "2026-11-20T22:34:47Z"; buf of at least TIME_TEXT bytes. */
-#define TIME_TEXT 40
+/** Unix seconds as "2026-11-20T22:34:47Z", with the fraction unless it is 0. Any int64 works. */
+#define TIME_TEXT 48
 const char *time_format_utc(int64_t sec, int32_t nsec, char out[TIME_TEXT]);
 /** Go's RFC3339Nano of the same instant and offset (fraction trimmed, "Z" for offset 0). */
 const char *time_format_go(int64_t sec, int32_t nsec, int32_t off_min, char out[TIME_TEXT]);
@@ -24,7 +28,7 @@ const char *time_format_go(int64_t sec, int32_t nsec, int32_t off_min, char out[
 /** lower-case hex; out has 2*n+1 bytes. */
 void hex_encode(const uint8_t *data, size_t n, char *out);
 bool hex_is_lower(struct span s, size_t digits);
-/** Standard base64 (padded). NULL = no memory. */
+/** Standard base64 (padded), owned by the caller. NULL = no memory. */
 char *base64_encode(struct span s);
-/** Strict standard base64; -1 when malformed. */
+/** Append what strict standard base64 stands for; -1 with FORMAT when malformed. */
 int base64_decode(struct span s, struct buf *ret, dray_error **err) MUST_CHECK;

@@ -38,11 +38,21 @@ struct source *source_decode(struct source *in, enum compression c, struct decod
 /** Sniff, then decode; *ret_c is what was found (may be NULL). */
 struct source *source_decode_auto(struct source *in, enum compression *ret_c, dray_error **err);
 
+struct filter;
+/**
+ * The decoder alone, for a reader that pushes: the copied bytes go on untouched
+ * while their DiffID is computed beside them. Not for NONE.
+ */
+struct filter *decode_filter(enum compression c, struct decode_notes *notes, dray_error **err);
+
+/** Libraries of this room, for `version`: name by index and *ret_version; NULL past the end. */
+const char *codec_library(size_t index, const char **ret_version);
+
 enum encoding {
 	ENCODING_NONE,
-	ENCODING_GZIP,		/* blocked: one member per GZIP_BLOCK of input */
+	ENCODING_GZIP,		/* blocked: one member per ENCODE_BLOCK of input */
 	ENCODING_GZIP_SINGLE,	/* one member, by zlib */
-	ENCODING_ZSTD,		/* one frame per block */
+	ENCODING_ZSTD,		/* one frame per block, with checksum and content size */
 };
 
 struct encode_params {
@@ -51,6 +61,21 @@ struct encode_params {
 };
 
 #define ENCODE_BLOCK (1024 * 1024)	/* bytes of input per member or frame */
+
+/*
+ * A member of ENCODING_GZIP, integers little-endian:
+ *
+ *   1f 8b 08 04 00000000 00 ff   deflate, FEXTRA, no time, XFL 0, OS unknown
+ *   08 00                        XLEN
+ *   'D' 'r' 04 00 LENGTH:4       LENGTH = bytes of the whole member, 1f to ISIZE
+ *   ... deflate data, CRC-32:4, ISIZE:4
+ *
+ * Every member but the last holds ENCODE_BLOCK bytes; the last holds the rest, so
+ * it is never empty unless the whole input is. A reader that knows the field hops
+ * from member to member and may decode them in parallel.
+ */
+#define GZIP_FIELD_1 'D'
+#define GZIP_FIELD_2 'r'
 
 /** Check level range; USAGE. */
 int encode_params_check(const struct encode_params *p, dray_error **err) MUST_CHECK;
@@ -61,7 +86,8 @@ enum compression encoding_compression(enum encoding e);
 /**
  * Encode @p in (consumed). Output depends on the bytes, the params and the
  * library versions only: not on threads, CPU or read sizes. Blocks are
- * compressed on @p pool (NULL = in place), at most pool_threads+2 in flight.
+ * compressed on @p pool (lent; NULL = in place), at most pool_threads+2 in flight,
+ * about 2.2 MiB each. Empty input gives one empty member or frame.
  */
 struct source *source_encode(struct source *in, const struct encode_params *p, struct pool *pool,
 			     dray_error **err);

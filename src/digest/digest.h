@@ -29,6 +29,7 @@ int digest_parse(struct span text, struct digest *ret, dray_error **err) MUST_CH
 int digest_from_hex(struct span hex, struct digest *ret, dray_error **err) MUST_CHECK;
 /** The part behind the colon; borrowed. */
 const char *digest_hex(const struct digest *d);
+/** Same algorithm and text. A digest that is not set equals nothing, not even another such. */
 bool digest_eq(const struct digest *a, const struct digest *b);
 static inline bool digest_set(const struct digest *d)
 {
@@ -44,7 +45,8 @@ extern const char DIGEST_NO_BYTES[];
 struct hash {
 	void *ctx;	/* EVP_MD_CTX */
 	enum digest_algo algo;
-	int64_t size;	/* bytes seen */
+	int64_t size;	/* bytes seen; stays readable after hash_finish() */
+	bool failed;	/* libcrypto refused an update; hash_finish() reports it */
 };
 
 /** Begin; UNSUPPORTED for an algorithm that we cannot compute. */
@@ -58,3 +60,6 @@ void hash_clear(struct hash *h);
 /** CORRUPT with expected and actual unless equal. @p what as "blob digest". */
 int digest_expect(const struct digest *expected, const struct digest *actual, const char *what,
 		  dray_error **err) MUST_CHECK;
+
+/** Version text of libcrypto; static. */
+const char *digest_library_version(void);

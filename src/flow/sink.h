@@ -19,9 +19,12 @@ struct sink {
 	const struct sink_ops *ops;
 	int64_t pos;	/* bytes taken so far */
 	bool failed;
+	bool finished;
 };
 
 int sink_write(struct sink *k, struct span bytes, dray_error **err) MUST_CHECK;
+/** Write @p len bytes at @p off of a regular file; by ops.splice where there is one. */
+int sink_splice(struct sink *k, int fd, int64_t off, int64_t len, dray_error **err) MUST_CHECK;
 int sink_finish(struct sink *k, dray_error **err) MUST_CHECK;
 void sink_free(struct sink *k);
 static inline void cleanup_sink_fn(struct sink **k)
@@ -32,7 +35,7 @@ static inline void cleanup_sink_fn(struct sink **k)
 
 struct sink *sink_to_buf(struct buf *b, dray_error **err);		/* lent */
 struct sink *sink_to_fd(int fd, bool own, dray_error **err);		/* a pipe or stdout: not atomic */
-/** temp + fsync + rename on finish. */
+/** temp + fsync + rename on finish. @p path is relative to @p dirfd or absolute. */
 struct sink *sink_to_file(int dirfd, const char *path, bool no_clobber, dray_error **err);
 struct sink *sink_null(dray_error **err);
 /** Everything from @p s into @p k, until the end of @p s. Neither is consumed nor finished. Returns bytes moved, -1. */

@@ -37,6 +37,7 @@ struct source {
 	int64_t pos;	/* bytes consumed so far */
 	bool ended;	/* peek has reported the end with nothing left */
 	bool failed;
+	size_t lent;	/* bytes of the current loan that are not consumed */
 };
 
 /** See source_ops.peek. A loan lasts until the next call on @p s. */
@@ -53,7 +54,7 @@ int source_drain(struct source *s, dray_error **err) MUST_CHECK;
 /** All bytes into @p ret (its max applies). */
 int source_slurp(struct source *s, struct buf *ret, dray_error **err) MUST_CHECK;
 bool source_can_rewind(const struct source *s);
-/** Start again at @p off; UNSUPPORTED when the source cannot. */
+/** Start again at @p off; UNSUPPORTED when the source cannot. Not after a failure. */
 int source_rewind(struct source *s, int64_t off, dray_error **err) MUST_CHECK;
 void source_free(struct source *s);
 
@@ -71,13 +72,16 @@ struct source *source_from_span(struct span bytes, dray_error **err);
 struct source *source_from_buf(struct buf *b, dray_error **err);
 /** A descriptor read forward with read(2); closed on free when @p own. Not seekable. */
 struct source *source_from_fd(int fd, bool own, dray_error **err);
-/** @p len bytes at @p off of a regular file, with pread(2): many may share one fd. Skips and rewinds. Ending early is CORRUPT "file changed or truncated". The fd is lent. */
+/** @p len bytes at @p off of a regular file, with pread(2): many may share one fd. Skips and rewinds; a skip does not look whether the bytes are there. Ending early is CORRUPT "file changed or truncated". The fd is lent. */
 struct source *source_from_extent(int fd, int64_t off, int64_t len, dray_error **err);
 
 /* ---- stages: each consumes @p in ---- */
 
 /** The next @p len bytes of @p in; @p in is *lent* here and stays behind them. Ending early is FORMAT. */
 struct source *source_limit(struct source *in, int64_t len, dray_error **err);
+
+/** All of @p in, which is *lent*: freeing the stage leaves @p in where reading stopped. */
+struct source *source_lend(struct source *in, dray_error **err);
 
 /** Something that watches bytes go by. Called once for each consumed byte, in order. */
 struct tap {
@@ -92,6 +96,9 @@ struct source *source_hash(struct source *in, struct hash *h, dray_error **err);
  * Check digest and size (-1 = unknown) of what passes; a mismatch is reported in
  * place of the end, so a reader that saw the end holds proven bytes.
  * @p what names it in the error ("blob digest").
+ *
+ * Exactly: a loan that reaches the end (it is shorter than asked for) or the
+ * expected size is compared before it is lent, and a byte too many fails at once.
  */
 struct source *source_verified(struct source *in, const struct digest *expect, int64_t size,
 			       const char *what, dray_error **err);
@@ -100,10 +107,19 @@ struct source *source_verified(struct source *in, const struct digest *expect, i
  * on a stream that cannot be opened again (pipes).
  */
 struct source *source_replayable(struct source *in, size_t window, dray_error **err);
-/** A source that can be opened again: @p open makes a fresh one, rewind = open and skip. @p arg is freed with @p free_arg. */
+/** A source that can be opened again: @p open makes a fresh one, rewind = open and skip. @p arg is freed with @p free_arg (may be NULL). The first open happens at the first read. */
 struct source *source_reopenable(struct source *(*open)(void *arg, dray_error **err), void *arg,
 				 void (*free_arg)(void *arg), dray_error **err);
-/** Move the reading of @p in to a thread of its own, up to @p ahead bytes ahead. Lives in flow/readahead.c. */
+/**
+ * Move the reading of @p in to a thread of its own, up to @p ahead bytes ahead.
+ * Taps inside @p in run on that thread; what they collected may be read once the
+ * end was seen. Freeing waits for a read(2) in progress: on a pipe whose writer
+ * stays silent that is as long as the silence.
+ */
 struct source *source_readahead(struct source *in, size_t ahead, dray_error **err);
-/** For tests: lend at most @p piece bytes more than asked for, and fail at byte @p fail_at (-1 = never). */
+/**
+ * For tests: lend fewer than @p piece (>= 1) bytes more than asked for, so that who
+ * asks for 1 gets pieces of that size; and fail once the reader asks to see past
+ * byte @p fail_at (-1 = never; the length = in place of the end).
+ */
 struct source *source_torn(struct source *in, size_t piece, int64_t fail_at, dray_error **err);

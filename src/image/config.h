@@ -52,7 +52,8 @@ struct v1_params {
 	enum v1_era era;
 	int32_t off_min;	/* zone offset in January 1970, minutes (EPOCH only) */
 	bool go122;		/* \b \f instead of \u0008 \u000c */
-	bool created_null;	/* 25 and later: absent created is null */
+	bool created_null;	/* 25 and later: absent created is null; StartInterval is known */
+	bool no_variant;	/* 17.04 - 19.03: "variant" is not known yet (EPOCH only) */
 };
 
 typedef char v1_id[65];

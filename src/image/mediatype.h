@@ -23,10 +23,13 @@
 #define MT_OCI_LAYER_ZSTD "application/vnd.oci.image.layer.v1.tar+zstd"
 #define MT_OCI_EMPTY "application/vnd.oci.empty.v1+json"
 
-bool mediatype_is_manifest(const char *mt);	/* Docker schema2 or OCI */
+/* Names are compared without case and without parameters; NULL is of no type. */
+bool mediatype_equal(const char *a, const char *b); /* neither may be NULL */
+bool mediatype_is_manifest(const char *mt);	    /* Docker schema2 or OCI */
 bool mediatype_is_index(const char *mt);
 bool mediatype_is_schema1(const char *mt);
-bool mediatype_is_docker(const char *mt);	/* of Docker's family */
+bool mediatype_is_docker(const char *mt); /* of Docker's family */
 bool mediatype_is_image_config(const char *mt);
-bool mediatype_is_layer(const char *mt);	/* a file system layer we know how to read */
-bool mediatype_is_foreign(const char *mt);	/* may be absent from a registry */
+bool mediatype_is_generic(const char *mt); /* says nothing: NULL, "", application/json, ... */
+bool mediatype_is_layer(const char *mt);   /* a file system layer we know how to read */
+bool mediatype_is_foreign(const char *mt); /* may be absent from a registry */

@@ -6,7 +6,9 @@
 
 #include "digest/digest.h"
 
-#define REFERENCE_NAME_MAX 255	/* bytes of the path (reference library) */
+#define REFERENCE_NAME_MAX 255	 /* bytes of the path (reference library) */
+#define REFERENCE_TAG_MAX 128	 /* bytes (grammar) */
+#define REFERENCE_DOMAIN_MAX 259 /* bytes: a DNS name of 253 and ":65535" */
 
 /** registry / repository : tag @ digest. Strings owned; NULL where absent. */
 struct reference {
@@ -17,7 +19,10 @@ struct reference {
 	bool domain_given;	/* the user wrote the host ("docker.io/x" and "host:5000/x", not "x") */
 };
 
-/** Parse what a user types and normalise as Docker does; no default tag is added. USAGE says what is wrong. */
+/**
+ * Parse what a user types and normalise as Docker does; no default tag is added.
+ * USAGE says what is wrong. A tag and a digest may stand together: the digest wins in lookups.
+ */
 int reference_parse(struct span text, struct reference *ret, dray_error **err) MUST_CHECK;
 void reference_clear(struct reference *r);
 #define cleanup_reference CLEANUP(reference_clear)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reading JSON with every byte's place kept. One strict, non-recursive scanner:
- * refuses twin names (also twins that differ only in ASCII case), invalid UTF-8,
- * lone surrogates, NUL in names, depth over LIMIT_JSON_DEPTH, trailing data
+ * refuses twin names (also twins that only case tells apart, as Go folds ASCII
+ * letters), invalid UTF-8, lone surrogates, NUL in names, depth over LIMIT_JSON_DEPTH, trailing data
  * (reliability M-10, M-11). Writing is base/jsonw.h.
  */
 #pragma once
@@ -29,7 +29,10 @@ struct json {
 	uint32_t node;	/* 0 = missing */
 };
 
-/** Parse the whole of @p text, which must outlive *ret. FORMAT says byte offset and reason. */
+/**
+ * Parse the whole of @p text, which must outlive *ret. FORMAT says byte offset and
+ * reason; LIMIT over LIMIT_JSON_DEPTH, LIMIT_JSON_NODES, LIMIT_JSON_NAMES or 4 GiB.
+ */
 int json_parse(struct span text, struct json_doc **ret, dray_error **err) MUST_CHECK;
 void json_doc_free(struct json_doc *d);
 DEFINE_CLEANUP(struct json_doc, cleanup_json_fn, json_doc_free)
@@ -52,14 +55,14 @@ struct json json_get(struct json v, const char *name);
 /** Member by name, exact first, else ASCII case-insensitive (camelCase keys as jib writes them). */
 struct json json_get_fold(struct json v, const char *name);
 
-/** Walk elements or members in order: struct json it = json_first(v); while (json_present_node(it)) it = json_next(it). */
+/** Walk elements or members in order: struct json it = json_first(v); while (json_node(it)) it = json_next(it). */
 struct json json_first(struct json v);
 struct json json_next(struct json v);
 static inline bool json_node(struct json v)
 {
 	return v.node != 0;
 }
-/** Name of a member (raw bytes between the quotes; json_name_str decodes). */
+/** Name of a member (raw bytes between the quotes; json_name decodes). */
 struct span json_name_raw(struct json v);
 int json_name(struct json v, struct arena *a, const char **ret, dray_error **err) MUST_CHECK;
 
@@ -71,13 +74,13 @@ int json_string(struct json v, const char *what, struct arena *a, const char **r
 /** Decoded bytes (may hold NUL). */
 int json_string_bytes(struct json v, const char *what, struct arena *a, struct span *ret,
 		      dray_error **err) MUST_CHECK;
-/** An integer in int64 range. */
+/** An integer in int64 range, written without fraction and exponent; MISSING and null are FORMAT too. */
 int json_int(struct json v, const char *what, int64_t *ret, dray_error **err) MUST_CHECK;
+/** MISSING and null give @p fallback. */
 int json_bool(struct json v, const char *what, bool fallback, bool *ret, dray_error **err) MUST_CHECK;
 /** FORMAT unless @p v is of type @p t; with @p optional MISSING and null pass too. */
 int json_want(struct json v, enum json_type t, bool optional, const char *what,
 	      dray_error **err) MUST_CHECK;
-/** Case-variant names that were met ("Layers" beside none): first one, for reports; NULL. */
 
 /** Append @p v compacted with Go's RawMessage escaping (formats.md 2.6). */
 int json_compact(struct json v, struct buf *ret, dray_error **err) MUST_CHECK;

@@ -36,6 +36,8 @@ const char *remote_name(const struct remote *r);
 
 /** Manifest by tag or digest text; verified when asked by digest. NOT_FOUND when absent. */
 int remote_get_manifest(struct remote *r, const char *tag_or_digest, struct manifest **ret, dray_error **err) MUST_CHECK;
+/** 1 there, 0 not; *ret as the registry says it (unset when it does not): a hint, never proof. */
+int remote_head_manifest(struct remote *r, const char *tag_or_digest, struct digest *ret, dray_error **err) MUST_CHECK;
 /** Put exact bytes under @p tag_or_digest with its media type. */
 int remote_put_manifest(struct remote *r, const struct manifest *m, const char *tag_or_digest, dray_error **err) MUST_CHECK;
 /** Small blob into memory (a config), digest and size verified. */

@@ -32,8 +32,11 @@ struct layer {
 	enum compression compression;	/* sniffed when has_compression */
 	bool has_compression;
 	bool missing;			/* named but not here */
-	const struct blob_facts *facts;	/* when the place had to read it anyway; NULL */
-	uint64_t handle;		/* the store's own */
+	const char *trouble;		/* missing because of this (a link that leads nowhere); NULL = simply absent */
+	/* When the place had to read it anyway; NULL. On a forward-only place NULL also means
+	 * that the bytes were small and kept: store_open_layer() works. */
+	const struct blob_facts *facts;
+	uint64_t handle;		/* the store's own; equal for layers that are the same member */
 };
 
 /** Something to tell, with a stable code ("config-name-differs"). Strings in the image's or store's arena. */
@@ -56,9 +59,15 @@ void notes_clear(struct notes *n);
 struct image {
 	struct arena arena;
 	const char **tags;	/* as stored ("test/sym:1") */
+	const char **ref_names;	/* OCI ref.name beside each tag, NULL where there is none; NULL outside OCI */
 	size_t n_tags;
+	int64_t at;		/* position in manifest.json or index.json, for @N */
+	uint64_t family;	/* not 0: images that differ only in platform share it */
 	const char *where;	/* for messages: "app.tar image 2 (test/sym:1)" */
 	struct config *config;	/* NULL: an artifact, or unreadable (see notes) */
+	struct buf raw_config;	/* config bytes where config is NULL, if they are here */
+	bool artifact;		/* manifest with a config that is no image config */
+	bool attestation;	/* BuildKit's, about another image of the same index */
 	struct digest config_digest_claimed;	/* by the manifest or the member's name; may be unset */
 	const char *config_path;	/* member; NULL outside archives */
 	struct manifest *manifest;	/* NULL where the place stores none */
@@ -71,6 +80,8 @@ struct image {
 	struct digest index_digest;	/* the index it came from; unset if none */
 };
 void image_free(struct image *im);
+/** 0, or -1 with the first reason why a broken image cannot be used (FORMAT, CORRUPT, NOT_FOUND). */
+int image_require_whole(const struct image *im, dray_error **err) MUST_CHECK;
 
 enum store_kind {
 	STORE_DOCKER_ARCHIVE, STORE_DOCKER_V1, STORE_OCI_LAYOUT, STORE_REGISTRY, STORE_MEMORY,
@@ -84,15 +95,22 @@ struct selector {
 	int64_t at;			/* @N, with has_at */
 	bool has_at;
 	struct digest digest;		/* image ID or manifest digest, when set */
-	bool all;
+	bool all;	/* every image of the place, artifacts and attestations too; of an index all
+			 * platforms, unless one is given */
 	struct platform platform;	/* for indexes; os NULL = the host's, and the only one if there is one */
-	bool all_platforms;
+	bool all_platforms;	/* of an index all images; index.json then counts more than manifest.json */
 };
 
 struct store_ops {
-	/** All selected images; read once, documents verified against the digests that name them. */
+	/**
+	 * All selected images; read once, documents verified against the digests that name them.
+	 * NOT_FOUND names what is there; USAGE when several fit and none was chosen. Not thread-safe.
+	 */
 	int (*images)(struct store *st, const struct selector *sel, struct image ***ret, size_t *ret_n, dray_error **err);
-	/** Stored bytes of layer @p i, unverified (the caller hashes). UNSUPPORTED on a forward-only place. */
+	/**
+	 * Stored bytes of layer @p i, unverified (the caller hashes). NOT_FOUND when absent, FORMAT when its
+	 * link leads nowhere, UNSUPPORTED when they have passed already. Thread-safe.
+	 */
 	struct source *(*open_layer)(struct store *st, const struct image *im, size_t i, dray_error **err);
 	void (*free)(struct store *st);
 };
@@ -117,20 +135,21 @@ struct source *store_open_layer(struct store *st, const struct image *im, size_t
 /**
  * Called for each member of a forward walk that is no document: the layer's
  * stored bytes as they pass. It must read @p data to its end and say what it saw;
- * @p name is the cleaned member name.
+ * @p name is the cleaned member name, @p data is lent and has exactly @p size bytes.
  */
-typedef int member_fn(void *arg, const char *name, struct source *data, struct blob_facts *ret,
-		      dray_error **err);
+typedef int member_fn(void *arg, const char *name, struct source *data, int64_t size,
+		      struct blob_facts *ret, dray_error **err);
 
 struct place_options {
 	member_fn *on_member;	/* forward walks; NULL = hash with member_hash() */
 	void *arg;
 	const char *tmpdir;
+	bool oci;	/* "oci-archive:": index.json decides even where a manifest.json is */
 };
 
 /** The default member_fn: blob digest, DiffID, sizes; @p arg unused. */
-int member_hash(void *arg, const char *name, struct source *data, struct blob_facts *ret,
-		dray_error **err);
+int member_hash(void *arg, const char *name, struct source *data, int64_t size,
+		struct blob_facts *ret, dray_error **err);
 
 /** A tar file or stream: docker-archive of any era, OCI archive, by content. @p path "-" is stdin. An outer compression makes it forward-only. */
 struct store *store_open_tar(const char *path, const struct place_options *o, dray_error **err);
@@ -183,6 +202,6 @@ int dest_finish(struct dest *d, dray_error **err) MUST_CHECK;
 
 /** An OCI layout directory, new or existing (images are added, index.json last, under a lock). */
 struct dest *dest_oci_dir(const char *path, dray_error **err);
-/** An OCI archive, "-" = stdout. Appears whole on finish. */
-struct dest *dest_oci_tar(const char *path, bool no_clobber, dray_error **err);
+/** An OCI archive, "-" = stdout (blobs spool in @p tmpdir, NULL = TMPDIR or /var/tmp). Appears whole on finish. */
+struct dest *dest_oci_tar(const char *path, const char *tmpdir, bool no_clobber, dray_error **err);
 struct dest *dest_memory(struct store *memory, dray_error **err);

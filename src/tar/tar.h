@@ -72,6 +72,15 @@ DEFINE_CLEANUP(struct tar_reader, cleanup_tar_reader_fn, tar_reader_free)
  * FORMAT when ".." leaves the root. Result in @p ret (appended; empty = the root itself).
  */
 int tar_name_clean(struct span name, struct buf *ret, dray_error **err) MUST_CHECK;
+/** What of a name is not in its canonical form; 0 = it is, and tar_name_clean() would change nothing (T-21). */
+enum tar_name_quirk {
+	TAR_NAME_ABSOLUTE = 1,		/* "/a" */
+	TAR_NAME_TRAILING_SLASH = 2,	/* "a/" */
+	TAR_NAME_DOT = 4,		/* "./a" */
+	TAR_NAME_EMPTY_PART = 8,	/* "a//b" */
+	TAR_NAME_DOTDOT = 16,		/* "a/../b" */
+};
+unsigned tar_name_quirks(struct span name);
 /** Where a symlink at member @p from with text @p target points inside the archive; absolute targets start at the root. FORMAT when it leaves. */
 int tar_link_resolve(struct span from, struct span target, struct buf *ret, dray_error **err) MUST_CHECK;
 
@@ -88,6 +97,7 @@ struct tar_member {
 	int64_t size;
 	int64_t mode;
 	int64_t mtime;
+	bool always_size;	/* a pax size record even if the field would do: the header's length is known before the size */
 };
 int tar_header_write(const struct tar_member *m, struct buf *ret, dray_error **err) MUST_CHECK;
 /** Bytes of padding behind @p size data bytes. */

@@ -6,6 +6,15 @@
 # and mount started here is gone after teardown, after a failed test, and after the test runner itself was killed.
 #
 # Results are left in exported variables, not printed, so that nothing has to be started in a `$(...)`.
+#
+# A test file:
+#     load peers
+#     load images                     # only where images are needed
+#     setup() { require_dray; image_need sym; registry_start main plain; }
+#     teardown() { peers_teardown; }
+#     @test "..." { run "$DRAY" push "$IMAGE" "docker://$REGISTRY_ADDR/x:1" --plain-http; ... }
+# Not in setup_file: bats 1.8 cannot skip from there. dockerd and the images are made once per suite all the same; a
+# registry starts in a tenth of a second. To look at what is left behind: bats --filter NAME with PEERS_KEEP=1.
 
 PEERS_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PEERS_TOP=$(cd "$PEERS_SRC/../.." && pwd)
@@ -98,6 +107,8 @@ peers_write_config() {
 	local c=$PEERS_DIR/home/.config/containers driver=overlay
 	[ "$(id -u)" -eq 0 ] || driver=vfs
 	ln -s "$PEERS_DIR/certs.d" "$c/certs.d"
+	# podman 4.3 insists that the file is there when DOCKER_CONFIG is set.
+	printf '{}\n' >"$PEERS_DIR/home/.docker/config.json"
 	printf '{"default":[{"type":"insecureAcceptAnything"}]}\n' >"$c/policy.json"
 	printf 'unqualified-search-registries = []\nshort-name-mode = "disabled"\n' >"$c/registries.conf"
 	cat >"$c/storage.conf" <<-EOF_CONF
@@ -107,7 +118,8 @@ peers_write_config() {
 		runroot = "$PEERS_DIR/podman/run"
 	EOF_CONF
 	# podman asks for 1048576 files and processes, which a root without CAP_SYS_RESOURCE may not have; crun refuses
-	# hosts with hybrid cgroups; hosts without systemd need cgroupfs.
+	# hosts with hybrid cgroups; hosts without systemd need cgroupfs. No static_dir: the cleanup that podman's monitor
+	# runs gets flags instead of this file, there is none for it, and every `podman run` would wait 20 s.
 	cat >"$c/containers.conf" <<-EOF_CONF
 		[containers]
 		default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
@@ -120,7 +132,6 @@ peers_write_config() {
 		events_logger = "none"
 		runtime = "runc"
 		tmp_dir = "$PEERS_DIR/podman/tmp"
-		static_dir = "$PEERS_DIR/podman/libpod"
 		volume_path = "$PEERS_DIR/podman/volumes"
 	EOF_CONF
 }
@@ -128,6 +139,7 @@ peers_write_config() {
 # Outlives the test runner by a second: when the runner is gone without its teardown, clean up in its place.
 peers_watchdog() {
 	local owner=$1
+	# shellcheck disable=SC2016
 	setsid bash -c '
 		exec >/dev/null 2>&1 </dev/null
 		while kill -0 "$1" && [ -d "$PEERS_DIR" ]; do sleep 1; done
@@ -175,6 +187,11 @@ peers_teardown_all() {
 		peer_stop "$(basename "$d")" || :
 	done
 	peers_umount "$PEERS_DIR"
+	if [ -n "${PEERS_KEEP:-}" ]; then
+		kill "$(cat "$PEERS_DIR/watchdog.pid")" 2>/dev/null || :
+		printf 'kept: %s\n' "$PEERS_DIR" >&2
+		return 0
+	fi
 	# Never through a mount that would not go away.
 	rm -rf --one-file-system "$PEERS_DIR"
 }
@@ -318,6 +335,9 @@ docker() { "${PEER_DOCKER:-docker}" "$@"; }
 # docker_run IMAGE [ARG...]: no network, removed afterwards.
 docker_run() { docker run --rm --network none "$@"; }
 
+# podman_run IMAGE [ARG...]: likewise.
+podman_run() { podman run --rm --network none "$@"; }
+
 dockerd_stop() { peer_stop dockerd 30; }
 
 # After a kill -9 the children stay behind. Their pids come from our own exec root only.
@@ -351,7 +371,7 @@ dockerd_data_root() { echo "$PEERS_DIR/docker"; }
 # Storage and port belong to NAME: started again after registry_stop or registry_kill9 it has the same of both.
 # Sets REGISTRY_ADDR (host:port), REGISTRY_URL, REGISTRY_CERT_DIR (of the tls forms, for --cert-dir).
 registry_start() {
-	local name=$1 form=$2 d=$PEERS_DIR/d/registry-$1 port=0
+	local name=$1 form=$2 d=$PEERS_DIR/d/registry-$1 port=0 unset
 	shift 2
 	require_peer docker-registry curl || return 1
 	mkdir -p "$d/storage"
@@ -359,7 +379,9 @@ registry_start() {
 	echo "$form" >"$d/form"
 	: >"$d/log"
 	registry_config "$d" "$form" "127.0.0.1:$port" >"$d/config.yml"
-	peer_spawn "registry-$name" env -u HOME OTEL_TRACES_EXPORTER=none "$@" docker-registry serve "$d/config.yml"
+	# Every REGISTRY_* variable is configuration to it, ours and REGISTRY_AUTH_FILE included.
+	mapfile -t unset < <(compgen -e REGISTRY_ | sed 's/^/--unset=/')
+	peer_spawn "registry-$name" env "${unset[@]}" "$@" docker-registry serve "$d/config.yml"
 	wait_until 20 registry_listens "$name" || {
 		peer_log "registry-$name" >&2
 		return 1
@@ -407,14 +429,15 @@ registry_wipe() {
 	mkdir -p "$PEERS_DIR/d/registry-$1/storage"
 }
 
-# registry_curl NAME PATH [CURL ARG...]: /v2/... with whatever the form needs.
+# registry_curl NAME PATH [CURL ARG...]: /v2/... with whatever the form needs. (curl reads --cert FILE:PASSWORD, so not the
+# copies below certs.d: their paths have a colon.)
 registry_curl() {
 	local d=$PEERS_DIR/d/registry-$1 path=$2 args=()
 	local form addr
 	form=$(cat "$d/form") addr=127.0.0.1:$(cat "$d/port")
 	shift 2
 	case $form in *htpasswd*) args+=(--user "$REGISTRY_USER:$REGISTRY_PASS") ;; esac
-	case $form in mtls) args+=(--cert "$CERTS_D/$addr/client.cert" --key "$CERTS_D/$addr/client.key") ;; esac
+	case $form in mtls) args+=(--cert "$PEERS_DIR/ca/client.crt" --key "$PEERS_DIR/ca/client.key") ;; esac
 	case $form in
 	*tls*) curl -sS --noproxy '*' --cacert "$CERTS_D/$addr/ca.crt" "${args[@]}" "$@" "https://$addr$path" ;;
 	*) curl -sS --noproxy '*' "${args[@]}" "$@" "http://$addr$path" ;;

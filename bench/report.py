@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Turns the measurements of script/bench into one table: medians, spread, peak memory, ratio to dray.
+
+usage: report.py RESULTS.tsv ABOUT [MARKDOWN]
+"""
+import csv
+import statistics
+import sys
+
+TITLES = {
+    "layout": "archive to OCI layout",
+    "push": "push to an empty registry",
+    "pipe": "push from a pipe (skopeo: through a temporary file)",
+    "second": "second push, one small layer changed, same machine",
+    "second-elsewhere": "second push, one small layer changed, machine without cache",
+    "verify": "verify (openssl: only the file's sha256)",
+    "index-images": "images (skopeo: inspect --config)",
+    "index-explain": "explain (skopeo: inspect --config)",
+    "start": "start-up",
+}
+
+
+def load(path):
+    """{row: {tool: [(seconds, rss_kib, bytes)]}}, rows and tools in the order measured; a failed run is None."""
+    rows = {}
+    with open(path, newline="") as file:
+        for line in csv.DictReader(file, delimiter="\t"):
+            if line["row"] not in TITLES:
+                continue
+            runs = rows.setdefault(line["row"], {}).setdefault(line["tool"], [])
+            if line["seconds"] == "failed":
+                runs.append(None)
+            else:
+                runs.append((float(line["seconds"]), int(line["rss_kib"]), int(line["bytes"])))
+    return rows
+
+
+def seconds(value):
+    return f"{value * 1000:.1f} ms" if value < 0.5 else f"{value:.2f} s"
+
+
+def table(rows):
+    out = [("what", "tool", "median", "min - max", "peak memory", "output bytes", "time / dray", "memory / dray")]
+    for row, tools in rows.items():
+        dray = tools.get("dray")
+        base = None
+        if dray and None not in dray:
+            base = (statistics.median(r[0] for r in dray), max(r[1] for r in dray))
+        for tool, runs in tools.items():
+            if None in runs:
+                out.append((TITLES[row], tool, "failed", "", "", "", "", ""))
+                continue
+            times = [r[0] for r in runs]
+            median, rss, size = statistics.median(times), max(r[1] for r in runs), runs[-1][2]
+            ratio = ("", "")
+            if base:
+                ratio = (f"{median / base[0]:.2f}", f"{rss / base[1]:.2f}")
+            out.append((
+                TITLES[row], tool, seconds(median), f"{seconds(min(times))} - {seconds(max(times))}",
+                f"{rss / 1024:.1f} MiB", f"{size:,}" if size else "", *ratio))
+    return out
+
+
+def plain(lines):
+    width = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for line in lines:
+        print("  ".join(cell.ljust(width[i]) if i < 2 else cell.rjust(width[i]) for i, cell in enumerate(line)).rstrip())
+
+
+def markdown(lines, about, path):
+    with open(path, "w") as file:
+        for key, value in about:
+            file.write(f"- {key}: {value}\n")
+        file.write("\n")
+        head, *body = lines
+        file.write("| " + " | ".join(head) + " |\n")
+        file.write("|---|---|" + "---:|" * (len(head) - 2) + "\n")
+        for line in body:
+            file.write("| " + " | ".join(line) + " |\n")
+
+
+def main():
+    rows = load(sys.argv[1])
+    with open(sys.argv[2]) as file:
+        about = [line.rstrip("\n").split("\t", 1) for line in file]
+    for key, value in about:
+        print(f"{key}: {value}")
+    print()
+    lines = table(rows)
+    plain(lines)
+    if len(sys.argv) > 3:
+        markdown(lines, about, sys.argv[3])
+
+
+main()

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the commands share: their table, one run of the program, exit statuses.
+ */
+#pragma once
+
+#include <dray/dray.h>
+#include "cli/options.h"
+#include "cli/page.h"
+#include "cli/progress.h"
+
+/** Exit statuses (dray(1) "EXIT STATUS"). */
+enum status {
+	STATUS_OK = 0,
+	STATUS_NEGATIVE = 1,	/* the answer is no: problems found, images differ */
+	STATUS_USAGE = 2,
+	STATUS_NOT_FOUND = 3,
+	STATUS_DENIED = 4,
+	STATUS_NETWORK = 5,
+	STATUS_CORRUPT = 6,
+	STATUS_SIGNATURE = 7,
+	STATUS_UNSUPPORTED = 8,
+	STATUS_SYSTEM = 9,
+	STATUS_SIGNAL = 128,	/* plus the signal's number */
+};
+
+/** Options that some commands share; a command lists those it takes. */
+enum feature {
+	FEATURE_JSON = 1,
+	FEATURE_IMAGE = 2,	/* --image, --all */
+	FEATURE_OUTPUT = 4,	/* --output */
+	FEATURE_CLOBBER = 8,	/* --no-clobber */
+};
+
+struct globals {
+	int jobs;	/* 0 = usable CPUs */
+	int retries;	/* -1 = default */
+	const char *tmpdir, *platform, *authfile, *creds, *cert_dir;
+	bool all_platforms, tls_verify, plain_http;
+	int verbose;
+	bool quiet;
+	const char *progress;
+	bool version, help;
+	/* shared options, see enum feature */
+	bool json, all, no_clobber;
+	const char *image, *output;
+};
+
+struct session;
+
+enum command_group { GROUP_LOOK, GROUP_UNDERSTAND, GROUP_MOVE, GROUP_SELF, GROUPS };
+
+struct command {
+	const char *name;
+	enum command_group group;
+	const char *summary;	/* one line */
+	const char *args;	/* "ARCHIVE [REF]" */
+	size_t min_args, max_args;
+	enum complete complete;	/* of its arguments */
+	const char *notes;	/* paragraphs for --help */
+	unsigned features;
+	const struct option *options;	/* its own; NULL = none */
+	size_t options_size;		/* of the struct they fill; zeroed before */
+	/** An exit status, or -1 with *err. What it puts on s->page goes to stdout. */
+	int (*run)(struct session *s, dray_error **err);
+};
+
+struct session {
+	const struct command *command;	/* NULL before the verb was read */
+	struct globals global;
+	void *options;		/* the command's own struct */
+	const char **args;	/* lent from argv */
+	size_t n_args;
+	bool no_cache;		/* push, copy: --no-cache */
+	dray_context *ctx;	/* made by session_context() */
+	struct progress progress;
+	struct page page;
+	bool stdout_broken;	/* the answer could not be written there */
+};
+
+extern const struct option global_options[];
+extern const struct command *const commands[];	/* NULL at the end */
+/** NULL = no such verb. */
+const struct command *command_find(const char *name);
+int command_unknown(const char *name, dray_error **err);
+
+extern const struct command cmd_images, cmd_inspect, cmd_digest, cmd_explain, cmd_why, cmd_verify,
+	cmd_push, cmd_copy, cmd_version, cmd_help, cmd_completion;
+
+/** The context of this run, made on first use; NULL with *err. Lent. */
+dray_context *session_context(struct session *s, dray_error **err);
+struct dray_select session_select(const struct session *s);
+/** USAGE when @p ref would read an archive from a terminal. */
+int session_check_input(const struct session *s, const char *ref, dray_error **err) MUST_CHECK;
+/** One line on stderr unless --quiet; @p fmt makes text that is safe for a terminal. */
+void session_note(struct session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/** The warnings of a report on stderr, for people; JSON has them in the document. */
+void session_warnings(struct session *s, const dray_report *r);
+/** Whether @p ref means standard input or output. */
+bool ref_is_stdio(const char *ref);
+
+int status_of(const dray_error *err, int signal);
+
+void help_overview(struct page *p);
+void help_command(struct page *p, const struct command *c);
+
+DEFINE_CLEANUP(dray_report, cleanup_report_fn, dray_report_free)
+#define cleanup_report CLEANUP(cleanup_report_fn)

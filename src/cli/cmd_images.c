@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: "images": what is in a place, one line each.
+ * Relies on: dray_images(), which reads documents only.
+ * Promises: the order of the place.
+ */
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/render.h"
+
+/* "a:1, b:2" */
+static char *join_tags(const struct dray_image_info *image)
+{
+	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
+
+	if (image->n_tags == 0)
+		return mem_strdup("-");
+	for (size_t i = 0; i < image->n_tags; i++) {
+		if ((i && buf_add_str(&out, ", ", NULL) < 0) ||
+		    buf_add_str(&out, image->tags[i], NULL) < 0)
+			return NULL;
+	}
+	return buf_steal_str(&out, NULL);
+}
+
+static void add_row(struct table *t, const struct dray_image_info *image)
+{
+	char id[13], layers[24], size[HUMAN_SIZE], created[HUMAN_TIME];
+	cleanup_free char *tags = join_tags(image);
+
+	snprintf(layers, sizeof(layers), "%zu", image->n_layers);
+	t->failed |= !tags;
+	table_add(t, tags);
+	table_add(t, short_digest(image->image_id ? image->image_id : image->manifest_digest, id));
+	table_add(t, image->platform);
+	table_add(t, layers);
+	table_add(t, human_size(image->size, size));
+	table_add(t, human_time(image->created, created));
+}
+
+static void images_text(struct page *p, const dray_report *r)
+{
+	static const char *const heads[] = { "TAGS", "IMAGE ID", "PLATFORM",
+					     "LAYERS", "SIZE", "CREATED" };
+	cleanup_table struct table t = { .cols = ARRAY_LEN(heads),
+					 .right = { [3] = true, [4] = true } };
+
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+		table_add(&t, heads[i]);
+	for (size_t i = 0; i < dray_report_images(r); i++)
+		add_row(&t, dray_report_image(r, i));
+	table_print(&t, p, 0);
+}
+
+static int run_images(struct session *s, dray_error **err)
+{
+	struct dray_select select = session_select(s);
+	cleanup_report dray_report *r = NULL;
+
+	if (session_check_input(s, s->args[0], err) < 0 || !session_context(s, err) ||
+	    dray_images(s->ctx, s->args[0], &select, &r, err) < 0)
+		return -1;
+	session_warnings(s, r);
+	if (s->global.json)
+		return render_report(&s->page, r, false, err);
+	images_text(&s->page, r);
+	return STATUS_OK;
+}
+
+const struct command cmd_images = {
+	.name = "images",
+	.group = GROUP_LOOK,
+	.summary = "list the images of a place",
+	.args = "PLACE",
+	.min_args = 1,
+	.max_args = 1,
+	.complete = COMPLETE_PLACE,
+	.notes = "Lists the images of an archive, a layout or a registry reference: tags, image "
+		 "ID, platform, layers, size, time of creation. Only documents are read, no layer.",
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_OUTPUT | FEATURE_CLOBBER,
+	.run = run_images,
+};

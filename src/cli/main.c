@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: one run of the program: argv, verb, answer, exit status.
+ * Relies on: commands.c for the verbs; the library for all work.
+ * Promises: an answer is written whole or replaced by one error; signals clean up.
+ */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/render.h"
+
+/* The one global of the program: a signal handler can reach nothing else. */
+static volatile sig_atomic_t caught_signal;
+
+/* The first signal asks the work to stop; a second one is not asked to wait. */
+static void on_signal(int signal)
+{
+	if (caught_signal) {
+		dray_remove_temporaries();
+		_exit(STATUS_SIGNAL + signal);
+	}
+	caught_signal = signal;
+	dray_cancel();
+}
+
+static void catch_signals(void)
+{
+	/* No SA_RESTART: a read that waits has to look at the flag. */
+	struct sigaction action = { .sa_handler = on_signal };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct sigaction old;
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &action, NULL);
+	/* A reader that left shows as EPIPE, also when it is a registry. */
+	sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* A file must not become descriptor 0 to 2 and get our answer; reading and writing them has to fail. */
+static void occupy_standard_fds(void)
+{
+	static const int wrong_way[] = { O_WRONLY, O_RDONLY, O_WRONLY };
+
+	for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", wrong_way[fd]) < 0)
+			_exit(STATUS_SYSTEM);
+	}
+}
+
+/* Before the options are understood: would the caller read JSON? */
+static bool wants_json(const char *const *argv)
+{
+	for (; *argv && strcmp(*argv, "--") != 0; argv++) {
+		if (strcmp(*argv, "--json") == 0)
+			return true;
+	}
+	return false;
+}
+
+static int choose_verb(struct session *s, struct option_parser *p, const char *const *argv,
+		       const char *name, dray_error **err)
+{
+	const struct command *c = command_find(name);
+	const char *word;
+
+	if (!c)
+		return command_unknown(name, err);
+	s->command = c;
+	p->sets[0].features = c->features;
+	if (c->options) {
+		s->options = mem_zalloc(c->options_size);
+		if (!s->options)
+			return err_nomem(err);
+		p->sets[1] = (struct option_set){ c->options, s->options, c->features };
+	}
+	if ((p->used & ~c->features) == 0)
+		return 0;
+	/* What stood before the verb does not belong to it: a second look says which. */
+	p->argv = argv;
+	return options_next(p, &word, err) < 0 ? -1 : 0;
+}
+
+static int parse(struct session *s, const char *const *argv, dray_error **err)
+{
+	struct option_parser p = { .argv = argv, .sets = { { global_options, &s->global, ~0U } } };
+	const char *word;
+	int rc;
+
+	while ((rc = options_next(&p, &word, err)) > 0) {
+		if (s->command)
+			s->args[s->n_args++] = word;
+		else if (choose_verb(s, &p, argv, word, err) < 0)
+			return -1;
+	}
+	if (rc < 0 && !s->command)
+		err_hint(err, "options of a verb stand behind it; 'dray help' lists the verbs");
+	return rc;
+}
+
+static int check_args(const struct session *s, dray_error **err)
+{
+	const struct command *c = s->command;
+
+	if (s->n_args >= c->min_args && s->n_args <= c->max_args)
+		return 0;
+	err_set(err, DRAY_ERR_USAGE, "wrong number of arguments (expected %s, got %zu)",
+		*c->args ? c->args : "none", s->n_args);
+	return err_hint(err, "dray help %s", c->name);
+}
+
+static int run(struct session *s, const char *const *argv, dray_error **err)
+{
+	if (parse(s, argv, err) < 0)
+		return -1;
+	if (s->global.help && s->command) {
+		help_command(&s->page, s->command);
+		return STATUS_OK;
+	}
+	if (s->global.help) {
+		help_overview(&s->page);
+		return STATUS_OK;
+	}
+	if (s->global.version)
+		return cmd_version.run(s, err);
+	if (!s->command) {
+		err_set(err, DRAY_ERR_USAGE, "no verb");
+		return err_hint(err, "'dray help' lists the verbs");
+	}
+	return check_args(s, err) < 0 ? -1 : s->command->run(s, err);
+}
+
+static int write_output(struct session *s, dray_error **err)
+{
+	cleanup_outfile struct outfile o = OUTFILE_INIT;
+
+	if (outfile_begin(&o, AT_FDCWD, s->global.output, s->global.no_clobber, err) < 0 ||
+	    page_write(&s->page, o.fd, false, err) < 0)
+		return -1;
+	return outfile_commit(&o, err);
+}
+
+/* The answer, to its file or to stdout. */
+static int answer(struct session *s, dray_error **err)
+{
+	if (s->global.output && strcmp(s->global.output, "-") != 0)
+		return write_output(s, err);
+	if (page_write(&s->page, STDOUT_FILENO, isatty(STDOUT_FILENO), err) == 0)
+		return 0;
+	s->stdout_broken = true;
+	return err_ctx(err, "standard output");
+}
+
+static void complain(struct session *s, const dray_error *e)
+{
+	const char *verb = s->command ? s->command->name : NULL;
+	cleanup_free char *text = text_safe(span_str(dray_error_message(e)), 16 * 1024);
+	cleanup_free char *hint = text_safe(span_str(dray_error_hint(e)), 16 * 1024);
+	cleanup_free char *line = mem_printf("dray: %s%s%s\n%s%s%s", verb ? verb : "",
+					     verb ? ": " : "", text ? text : "out of memory",
+					     hint && *hint ? "hint: " : "", hint ? hint : "",
+					     hint && *hint ? "\n" : "");
+	cleanup_error dray_error *ignored = NULL;
+
+	progress_hide(&s->progress);
+	if (line && io_write_all(STDERR_FILENO, span_str(line), &ignored) < 0)
+		return;	/* there is nobody left to tell */
+}
+
+static void complain_json(struct session *s, const dray_error *e)
+{
+	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
+	cleanup_error dray_error *ignored = NULL;
+	struct jsonw w;
+
+	jsonw_init(&w, &out, &ignored);
+	jsonw_object(&w);
+	jsonw_key(&w, "error");
+	render_error(&w, e);
+	jsonw_end_object(&w);
+	if (jsonw_finish(&w) < 0)
+		return;
+	buf_reset(&s->page.text);
+	s->page.failed = false;
+	page_json(&s->page, span_buf(&out));
+	if (page_write(&s->page, STDOUT_FILENO, false, &ignored) < 0)
+		return;	/* the status says it */
+}
+
+/* Status of a failed run, told to whoever listens. */
+static int fail(struct session *s, const dray_error *e, bool json)
+{
+	/* The reader has left: a pipe's quiet end. */
+	if (dray_error_errno(e) == EPIPE && s->stdout_broken)
+		return STATUS_SIGNAL + SIGPIPE;
+	complain(s, e);
+	if (json)
+		complain_json(s, e);
+	return caught_signal ? STATUS_SIGNAL + caught_signal : status_of(e, caught_signal);
+}
+
+static void session_clear(struct session *s)
+{
+	dray_context_free(s->ctx);
+	progress_hide(&s->progress);
+	progress_clear(&s->progress);
+	page_clear(&s->page);
+	mem_free(s->options);
+	mem_free(s->args);
+}
+
+int main(int argc, char **argv)
+{
+	struct session s = { .global = { .retries = -1, .tls_verify = true } };
+	const char *const *words = (const char *const *)(argc > 0 ? argv + 1 : argv);
+	cleanup_error dray_error *err = NULL;
+	int status;
+
+	occupy_standard_fds();
+	catch_signals();
+#ifdef DRAY_FAULTS
+	fault_arm_from_env();
+#endif
+	page_init(&s.page, STDOUT_FILENO);
+	s.args = mem_alloc_array((size_t)argc + 1, sizeof(*s.args));
+	status = s.args ? run(&s, words, &err) : err_nomem(&err);
+	progress_hide(&s.progress);
+	if (status >= 0 && answer(&s, &err) < 0)
+		status = -1;
+	if (status < 0)
+		status = fail(&s, err, s.global.json || wants_json(words));
+	err_clear(&err);
+	/* Some file systems tell only now that the answer was lost. */
+	if (io_close(STDOUT_FILENO, &err) < 0)
+		status = fail(&s, err, false);
+	session_clear(&s);
+	return status;
+}

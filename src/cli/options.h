@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Command-line options as tables, walked by one loop. The same tables make
+ * --help, the shell completions and the test that the man pages are whole.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/error.h"
+
+enum option_kind {
+	OPT_FLAG,	/* bool: set to true */
+	OPT_BOOL,	/* bool: "--x" is true, "--x=false" is false */
+	OPT_COUNT,	/* int: one more each time */
+	OPT_INT,	/* int: from lo to hi */
+	OPT_STRING,	/* const char *: lent from argv; the last one wins */
+	OPT_CHOICE,	/* const char *: one word of choices */
+};
+
+/** What a shell offers for a value or an argument. */
+enum complete {
+	COMPLETE_NONE,
+	COMPLETE_FILE,
+	COMPLETE_DIR,
+	COMPLETE_PLACE,	/* files, and the prefixes of references */
+	COMPLETE_VERB,
+	COMPLETE_SHELL,
+};
+
+struct option {
+	const char *name;	/* without "--"; NULL ends a table */
+	char letter;		/* without "-"; 0 = none */
+	enum option_kind kind;
+	size_t offset;		/* of the variable in the struct that the table fills */
+	const char *arg;	/* what help calls the value */
+	const char *help;	/* one sentence without a full stop */
+	enum complete complete;
+	const char *choices;	/* OPT_CHOICE: "a|b|c" */
+	int lo, hi;		/* OPT_INT */
+	unsigned needs;		/* feature bits; a set that lacks them does not know the option */
+};
+
+/** A table and what it fills. */
+struct option_set {
+	const struct option *options;	/* NULL = empty */
+	void *base;
+	unsigned features;
+};
+
+#define OPTION_SETS 2
+struct option_parser {
+	const char *const *argv;	/* without the program's name; NULL at the end */
+	struct option_set sets[OPTION_SETS];
+	const char *letters;		/* rest of a bundle "-xyz" */
+	bool only_words;		/* "--" was seen */
+	unsigned used;			/* feature bits of the options met so far */
+};
+
+/** Whether @p set knows @p o. */
+bool option_offered(const struct option_set *set, const struct option *o);
+bool option_takes_value(const struct option *o);
+
+/**
+ * Apply options up to and including the next plain word.
+ * @return 1 and *ret_word, lent from argv; 0 at the end; -1 with USAGE and a hint
+ */
+int options_next(struct option_parser *p, const char **ret_word, dray_error **err) MUST_CHECK;
+
+/** Whether @p word is one of @p choices "a|b|c". */
+bool choice_has(const char *choices, const char *word);
+
+/** The nearest of several names to what was typed. Zero-initialised but for typed. */
+struct nearest {
+	const char *typed;
+	const char *best;
+	size_t distance;
+};
+void nearest_offer(struct nearest *n, const char *name);
+/** The best offer when it is near enough to be meant; else NULL. */
+const char *nearest_get(const struct nearest *n);

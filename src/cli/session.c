@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: what the commands ask of a run: its context, notes on stderr, statuses.
+ * Relies on: the library for a context; callbacks come one at a time.
+ * Promises: stderr lines are whole, safe for a terminal and never between bars.
+ */
+#include "cli/cli.h"
+
+
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define NOTE_MAX (64 * 1024)	/* bytes of one line */
+
+static void write_note(struct session *s, const char *before, const char *text)
+{
+	cleanup_free char *line = mem_printf("dray: %s%s\n", before, text);
+	cleanup_error dray_error *ignored = NULL;
+
+	progress_hide(&s->progress);
+	if (line && io_write_all(STDERR_FILENO, span_str(line), &ignored) < 0)
+		return;	/* there is nobody left to tell */
+}
+
+void session_note(struct session *s, const char *fmt, ...)
+{
+	va_list args;
+
+	if (s->global.quiet)
+		return;
+	va_start(args, fmt);
+	cleanup_free char *text = mem_vprintf(fmt, args);
+	va_end(args);
+	if (text)
+		write_note(s, "", text);
+}
+
+void session_warnings(struct session *s, const dray_report *r)
+{
+	if (s->global.json || s->global.quiet)
+		return;
+	for (size_t i = 0; i < dray_report_warnings(r); i++) {
+		const struct dray_finding *f = dray_report_warning(r, i);
+		cleanup_free char *raw = mem_printf("%s%s%s", f->where ? f->where : "",
+						    f->where ? ": " : "", f->message);
+		cleanup_free char *safe = raw ? text_safe(span_str(raw), NOTE_MAX) : NULL;
+		if (safe)
+			write_note(s, "warning: ", safe);
+	}
+}
+
+static void on_log(void *arg, enum dray_log_level level, const char *line)
+{
+	struct session *s = arg;
+
+	if (level == DRAY_LOG_WARNING ? s->global.quiet : s->global.verbose < (int)level)
+		return;
+	write_note(s, level == DRAY_LOG_WARNING ? "warning: " : "", line);
+}
+
+static void on_progress(void *arg, const struct dray_progress *e)
+{
+	struct session *s = arg;
+
+	progress_event(&s->progress, e, io_now_ms());
+}
+
+dray_context *session_context(struct session *s, dray_error **err)
+{
+	const struct globals *g = &s->global;
+	struct dray_context_options o = DRAY_CONTEXT_OPTIONS_INIT;
+
+	if (s->ctx)
+		return s->ctx;
+	o.jobs = g->jobs;
+	o.tmpdir = g->tmpdir;
+	o.platform = g->platform;
+	o.all_platforms = g->all_platforms;
+	o.creds = g->creds;
+	o.authfile = g->authfile;
+	o.cert_dir = g->cert_dir;
+	o.tls_skip_verify = !g->tls_verify;
+	o.plain_http = g->plain_http;
+	o.retries = g->retries;
+	o.no_cache = s->no_cache;
+	o.log = on_log;
+	o.progress = on_progress;
+	o.arg = s;
+	progress_init(&s->progress, g->progress, g->quiet, g->verbose > 0);
+	return dray_context_new(&o, &s->ctx, err) < 0 ? NULL : s->ctx;
+}
+
+struct dray_select session_select(const struct session *s)
+{
+	struct dray_select select = DRAY_SELECT_INIT;
+
+	select.image = s->global.image;
+	select.all = s->global.all;
+	return select;
+}
+
+bool ref_is_stdio(const char *ref)
+{
+	static const char *const prefixes[] = { "docker-archive:", "oci-archive:" };
+
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		if (span_starts(span_str(ref), prefixes[i])) {
+			ref += strlen(prefixes[i]);
+			return ref[0] == '-' && (!ref[1] || ref[1] == ':' || ref[1] == '@');
+		}
+	}
+	return strcmp(ref, "-") == 0;
+}
+
+int session_check_input(const struct session *s, const char *ref, dray_error **err)
+{
+	if (!ref_is_stdio(ref) || !isatty(STDIN_FILENO))
+		return 0;
+	err_set(err, DRAY_ERR_USAGE, "'-' reads an archive from standard input, which is a terminal");
+	return err_hint(err, "docker save IMAGE | dray %s - ...", s->command->name);
+}
+
+int status_of(const dray_error *err, int signal)
+{
+	static const enum status map[] = {
+		[DRAY_ERR_USAGE] = STATUS_USAGE,
+		[DRAY_ERR_NOT_FOUND] = STATUS_NOT_FOUND,
+		[DRAY_ERR_DENIED] = STATUS_DENIED,
+		[DRAY_ERR_CORRUPT] = STATUS_CORRUPT,
+		[DRAY_ERR_FORMAT] = STATUS_CORRUPT,
+		[DRAY_ERR_UNSUPPORTED] = STATUS_UNSUPPORTED,
+		[DRAY_ERR_LIMIT] = STATUS_CORRUPT,
+		[DRAY_ERR_NETWORK] = STATUS_NETWORK,
+		[DRAY_ERR_SYSTEM] = STATUS_SYSTEM,
+		[DRAY_ERR_NOMEM] = STATUS_SYSTEM,
+		[DRAY_ERR_SIGNATURE] = STATUS_SIGNATURE,
+	};
+	enum dray_err_kind kind = dray_error_kind(err);
+
+	if (kind == DRAY_ERR_CANCELLED)
+		return STATUS_SIGNAL + (signal ? signal : 2);
+	return kind < ARRAY_LEN(map) ? (int)map[kind] : STATUS_SYSTEM;
+}

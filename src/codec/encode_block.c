@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For: compressing one block into one gzip member or one zstd frame.
+ * Relies on: libdeflate and libzstd, whose bytes do not depend on the CPU.
+ * Promises: the result depends on bytes, level and library version alone.
+ */
+#include "codec/codec_priv.h"
+
+#include <assert.h>
+#include <libdeflate.h>
+#include <zstd.h>
+
+#include "base/mem.h"
+
+#define MEMBER_HEADER 20
+#define MEMBER_TRAILER 8
+
+struct block_encoder {
+	struct libdeflate_compressor *deflate;
+	ZSTD_CCtx *zstd;
+};
+
+static ZSTD_CCtx *zstd_new(int level)
+{
+	ZSTD_CCtx *ctx = ZSTD_createCCtx();
+
+	if (!ctx)
+		return NULL;
+	if (ZSTD_isError(ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, level)) ||
+	    ZSTD_isError(ZSTD_CCtx_setParameter(ctx, ZSTD_c_checksumFlag, 1))) {
+		ZSTD_freeCCtx(ctx);
+		return NULL;
+	}
+	return ctx;
+}
+
+struct block_encoder *block_encoder_new(enum encoding encoding, int level)
+{
+	struct block_encoder *b = mem_zalloc(sizeof(*b));
+
+	if (!b)
+		return NULL;
+	if (encoding == ENCODING_GZIP)
+		b->deflate = libdeflate_alloc_compressor(level);
+	else
+		b->zstd = zstd_new(level);
+	if (!b->deflate && !b->zstd) {
+		block_encoder_free(b);
+		return NULL;
+	}
+	return b;
+}
+
+size_t block_encoder_bound(struct block_encoder *b)
+{
+	if (b->zstd)
+		return ZSTD_compressBound(ENCODE_BLOCK);
+	return MEMBER_HEADER + MEMBER_TRAILER +
+	       libdeflate_deflate_compress_bound(b->deflate, ENCODE_BLOCK);
+}
+
+static void put_le32(uint8_t *p, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> (8 * i));
+}
+
+/* See codec.h for the layout. */
+static size_t gzip_member(struct block_encoder *b, struct span in, struct room out)
+{
+	static const uint8_t header[MEMBER_HEADER] = {
+		0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 8, 0, GZIP_FIELD_1, GZIP_FIELD_2, 4, 0,
+	};
+
+	assert(out.len > MEMBER_HEADER + MEMBER_TRAILER);
+
+	size_t body = libdeflate_deflate_compress(b->deflate, in.data, in.len,
+						  out.data + MEMBER_HEADER,
+						  out.len - MEMBER_HEADER - MEMBER_TRAILER);
+	size_t size = MEMBER_HEADER + body + MEMBER_TRAILER;
+
+	if (body == 0)
+		return 0;
+	memcpy(out.data, header, MEMBER_HEADER);
+	put_le32(out.data + MEMBER_HEADER - 4, (uint32_t)size);
+	put_le32(out.data + size - 8, libdeflate_crc32(0, in.data, in.len));
+	put_le32(out.data + size - 4, (uint32_t)in.len);
+	return size;
+}
+
+size_t block_encoder_run(struct block_encoder *b, struct span in, struct room out)
+{
+	if (b->deflate)
+		return gzip_member(b, in, out);
+
+	size_t size = ZSTD_compress2(b->zstd, out.data, out.len, in.data, in.len);
+
+	return ZSTD_isError(size) ? 0 : size;
+}
+
+void block_encoder_free(struct block_encoder *b)
+{
+	if (!b)
+		return;
+	libdeflate_free_compressor(b->deflate);
+	ZSTD_freeCCtx(b->zstd);
+	mem_free(b);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For: reading a second time: from a window of what passed, or by opening again.
+ * Relies on: flow/source.c for the rules of reading.
+ * Promises: a rewind gives the same bytes or fails, never others.
+ */
+#include "flow/source.h"
+
+#include <inttypes.h>
+
+#include "base/mem.h"
+
+/* ---- replayable ----
+ *
+ *   0 ........ seen-len ........ s->pos ........ seen ........ (not read yet)
+ *              |<-------- data, len bytes ------->|
+ *                                |<-- behind ---->|  served from data, then from in
+ */
+struct replayable {
+	struct source base;
+	struct source *in;
+	struct span loan;	/* what @in lends; unused while behind > 0 */
+	size_t window;		/* how far back a rewind may go */
+	size_t keep;		/* bytes that compaction leaves; >= window and >= any peek */
+	uint8_t *data;		/* the last bytes that left @in, 2 * keep long */
+	size_t len;
+	size_t behind;
+	int64_t seen;		/* bytes that left @in */
+};
+
+static void history_add(struct replayable *r, struct span bytes)
+{
+	r->seen += (int64_t)bytes.len;
+	if (bytes.len >= r->keep) {
+		memcpy(r->data, bytes.data + bytes.len - r->keep, r->keep);
+		r->len = r->keep;
+		return;
+	}
+	if (r->len + bytes.len > 2 * r->keep) {
+		memmove(r->data, r->data + r->len - r->keep, r->keep);
+		r->len = r->keep;
+	}
+	memcpy(r->data + r->len, bytes.data, bytes.len);
+	r->len += bytes.len;
+}
+
+/* Move bytes of @in into the history until @min of them can be replayed in one piece. */
+static int history_extend(struct replayable *r, size_t min, dray_error **err)
+{
+	while (r->behind < min) {
+		struct span got;
+
+		if (source_peek(r->in, 1, &got, err) < 0)
+			return -1;
+		if (got.len == 0)
+			return 0;
+		got = span_head(got, min - r->behind);
+		history_add(r, got);
+		r->behind += got.len;
+		source_consume(r->in, got.len);
+	}
+	return 0;
+}
+
+static int replayable_peek(struct source *s, size_t min, struct span *ret, dray_error **err)
+{
+	struct replayable *r = (struct replayable *)s;
+
+	if (r->behind > 0) {
+		if (history_extend(r, min, err) < 0)
+			return -1;
+		*ret = span_of(r->data + r->len - r->behind, r->behind);
+		return 0;
+	}
+	if (source_peek(r->in, min, &r->loan, err) < 0)
+		return -1;
+	*ret = r->loan;
+	return 0;
+}
+
+static void replayable_consume(struct source *s, size_t n)
+{
+	struct replayable *r = (struct replayable *)s;
+
+	if (r->behind > 0) {
+		r->behind -= n;
+		r->loan = (struct span){ 0 };
+		return;
+	}
+	history_add(r, span_head(r->loan, n));
+	r->loan = span_from(r->loan, n);
+	source_consume(r->in, n);
+}
+
+static int replayable_rewind(struct source *s, int64_t off, dray_error **err)
+{
+	struct replayable *r = (struct replayable *)s;
+	int64_t oldest = r->seen > (int64_t)r->window ? r->seen - (int64_t)r->window : 0;
+
+	if (off < oldest || off > r->seen)
+		return err_set(err, DRAY_ERR_UNSUPPORTED,
+			       "cannot read again from byte %" PRId64 ": bytes %" PRId64
+			       " to %" PRId64 " are kept",
+			       off, oldest, r->seen);
+	r->behind = (size_t)(r->seen - off);
+	return 0;
+}
+
+static void replayable_free(struct source *s)
+{
+	struct replayable *r = (struct replayable *)s;
+
+	source_free(r->in);
+	mem_free(r->data);
+	mem_free(r);
+}
+
+static const struct source_ops replayable_ops = {
+	.peek = replayable_peek,
+	.consume = replayable_consume,
+	.rewind = replayable_rewind,
+	.free = replayable_free,
+};
+
+struct source *source_replayable(struct source *in, size_t window, dray_error **err)
+{
+	if (!in)
+		return NULL;
+
+	struct replayable *r = mem_zalloc(sizeof(*r));
+
+	if (!r) {
+		source_free(in);
+		err_nomem(err);
+		return NULL;
+	}
+	r->base.ops = &replayable_ops;
+	r->in = in;
+	r->window = window;
+	r->keep = window > SOURCE_PEEK_MAX ? window : SOURCE_PEEK_MAX;
+	r->data = mem_alloc_array(r->keep, 2);
+	if (!r->data) {
+		replayable_free(&r->base);
+		err_nomem(err);
+		return NULL;
+	}
+	return &r->base;
+}
+
+/* ---- reopenable ---- */
+
+struct reopenable {
+	struct source base;
+	struct source *now;	/* NULL until the next read */
+	struct source *(*open)(void *arg, dray_error **err);
+	void *arg;
+	void (*free_arg)(void *arg);
+};
+
+/* Have a source that stands at the reader's position. */
+static int reopenable_open(struct reopenable *r, dray_error **err)
+{
+	if (r->now)
+		return 0;
+	r->now = r->open(r->arg, err);
+	if (!r->now)
+		return -1;
+
+	int64_t got = source_skip(r->now, r->base.pos, err);
+
+	if (got < 0)
+		return -1;
+	if (got < r->base.pos)
+		return err_set(err, DRAY_ERR_CORRUPT,
+			       "opened again, the stream ends at byte %" PRId64
+			       ", before byte %" PRId64 " that was read earlier",
+			       got, r->base.pos);
+	return 0;
+}
+
+static int reopenable_peek(struct source *s, size_t min, struct span *ret, dray_error **err)
+{
+	struct reopenable *r = (struct reopenable *)s;
+
+	if (reopenable_open(r, err) < 0)
+		return -1;
+	return source_peek(r->now, min, ret, err);
+}
+
+static void reopenable_consume(struct source *s, size_t n)
+{
+	source_consume(((struct reopenable *)s)->now, n);
+}
+
+static int64_t reopenable_skip(struct source *s, int64_t n, dray_error **err)
+{
+	struct reopenable *r = (struct reopenable *)s;
+
+	if (reopenable_open(r, err) < 0)
+		return -1;
+	return source_skip(r->now, n, err);
+}
+
+static int reopenable_rewind(struct source *s, int64_t off, dray_error **err)
+{
+	struct reopenable *r = (struct reopenable *)s;
+
+	(void)off;	/* the caller stores it as pos; the next read goes there */
+	(void)err;
+	source_free(r->now);
+	r->now = NULL;
+	return 0;
+}
+
+static void reopenable_free(struct source *s)
+{
+	struct reopenable *r = (struct reopenable *)s;
+
+	source_free(r->now);
+	if (r->free_arg)
+		r->free_arg(r->arg);
+	mem_free(r);
+}
+
+static const struct source_ops reopenable_ops = {
+	.peek = reopenable_peek,
+	.consume = reopenable_consume,
+	.skip = reopenable_skip,
+	.rewind = reopenable_rewind,
+	.free = reopenable_free,
+};
+
+struct source *source_reopenable(struct source *(*open)(void *arg, dray_error **err), void *arg,
+				 void (*free_arg)(void *arg), dray_error **err)
+{
+	struct reopenable *r = mem_zalloc(sizeof(*r));
+
+	if (!r) {
+		if (free_arg)
+			free_arg(arg);
+		err_nomem(err);
+		return NULL;
+	}
+	r->base.ops = &reopenable_ops;
+	r->open = open;
+	r->arg = arg;
+	r->free_arg = free_arg;
+	return &r->base;
+}

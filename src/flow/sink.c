@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For: the writer's half of every sink, the plain kinds of sink, and pump().
+ * Relies on: base/io.h for every write; struct outfile for atomic files.
+ * Promises: nothing is committed unless sink_finish() succeeded.
+ */
+#include "flow/sink.h"
+
+#include <assert.h>
+#include <fcntl.h>
+
+#include "base/cancel.h"
+#include "base/io.h"
+#include "base/mem.h"
+
+static int sink_failed(struct sink *k)
+{
+	k->failed = true;
+	return -1;
+}
+
+int sink_write(struct sink *k, struct span bytes, dray_error **err)
+{
+	assert(!k->failed && !k->finished);
+	if (bytes.len == 0)
+		return 0;
+	if (cancel_check(err) < 0 || k->ops->write(k, bytes, err) < 0)
+		return sink_failed(k);
+	k->pos += (int64_t)bytes.len;
+	return 0;
+}
+
+static int splice_by_reading(struct sink *k, int fd, int64_t off, int64_t len, dray_error **err)
+{
+	cleanup_source struct source *s = source_from_extent(fd, off, len, err);
+
+	return !s || pump(s, k, err) < 0 ? -1 : 0;
+}
+
+int sink_splice(struct sink *k, int fd, int64_t off, int64_t len, dray_error **err)
+{
+	assert(!k->failed && !k->finished);
+	if (len == 0)
+		return 0;
+	if (!k->ops->splice)
+		return splice_by_reading(k, fd, off, len, err);
+	if (cancel_check(err) < 0 || k->ops->splice(k, fd, off, len, err) < 0)
+		return sink_failed(k);
+	k->pos += len;
+	return 0;
+}
+
+int sink_finish(struct sink *k, dray_error **err)
+{
+	assert(!k->failed && !k->finished);
+	k->finished = true;
+	if (cancel_check(err) < 0 || (k->ops->finish && k->ops->finish(k, err) < 0))
+		return sink_failed(k);
+	return 0;
+}
+
+void sink_free(struct sink *k)
+{
+	if (k)
+		k->ops->free(k);
+}
+
+int64_t pump(struct source *s, struct sink *k, dray_error **err)
+{
+	int64_t moved = 0;
+
+	for (;;) {
+		struct span got;
+
+		if (source_peek(s, 1, &got, err) < 0)
+			return -1;
+		if (got.len == 0)
+			return moved;
+		if (sink_write(k, got, err) < 0)
+			return -1;
+		source_consume(s, got.len);
+		moved += (int64_t)got.len;
+	}
+}
+
+static void *sink_new(size_t size, const struct sink_ops *ops, dray_error **err)
+{
+	struct sink *k = mem_zalloc(size);
+
+	if (k)
+		k->ops = ops;
+	else
+		err_nomem(err);
+	return k;
+}
+
+static void plain_free(struct sink *k)
+{
+	mem_free(k);
+}
+
+/* ---- memory ---- */
+
+struct buf_sink {
+	struct sink base;
+	struct buf *buf;	/* lent */
+};
+
+static int buf_sink_write(struct sink *k, struct span bytes, dray_error **err)
+{
+	return buf_add(((struct buf_sink *)k)->buf, bytes, err);
+}
+
+static const struct sink_ops buf_sink_ops = {
+	.write = buf_sink_write,
+	.free = plain_free,
+};
+
+struct sink *sink_to_buf(struct buf *b, dray_error **err)
+{
+	struct buf_sink *k = sink_new(sizeof(*k), &buf_sink_ops, err);
+
+	if (!k)
+		return NULL;
+	k->buf = b;
+	return &k->base;
+}
+
+/* ---- nowhere ---- */
+
+static int null_write(struct sink *k, struct span bytes, dray_error **err)
+{
+	(void)k;
+	(void)bytes;
+	(void)err;
+	return 0;
+}
+
+static const struct sink_ops null_ops = {
+	.write = null_write,
+	.free = plain_free,
+};
+
+struct sink *sink_null(dray_error **err)
+{
+	return sink_new(sizeof(struct sink), &null_ops, err);
+}
+
+/* ---- a descriptor ---- */
+
+/* Extents are copied in steps of this many bytes, so that an interrupt is seen. */
+#define SPLICE_STEP (int64_t)(64 * 1024 * 1024)
+
+static int splice_to_fd(int in, int64_t off, int64_t len, int out, dray_error **err)
+{
+	while (len > 0) {
+		int64_t step = len < SPLICE_STEP ? len : SPLICE_STEP;
+
+		if (cancel_check(err) < 0 || io_copy_range(in, off, step, out, err) < 0)
+			return -1;
+		off += step;
+		len -= step;
+	}
+	return 0;
+}
+
+struct fd_sink {
+	struct sink base;
+	int fd;
+	bool own;
+};
+
+static int fd_sink_write(struct sink *k, struct span bytes, dray_error **err)
+{
+	return io_write_all(((struct fd_sink *)k)->fd, bytes, err);
+}
+
+static int fd_sink_splice(struct sink *k, int fd, int64_t off, int64_t len, dray_error **err)
+{
+	return splice_to_fd(fd, off, len, ((struct fd_sink *)k)->fd, err);
+}
+
+static int fd_sink_finish(struct sink *k, dray_error **err)
+{
+	struct fd_sink *f = (struct fd_sink *)k;
+
+	return f->own ? io_close(steal_fd(&f->fd), err) : 0;
+}
+
+static void fd_sink_free(struct sink *k)
+{
+	struct fd_sink *f = (struct fd_sink *)k;
+
+	if (f->own)
+		cleanup_fd_fn(&f->fd);
+	mem_free(f);
+}
+
+static const struct sink_ops fd_sink_ops = {
+	.write = fd_sink_write,
+	.finish = fd_sink_finish,
+	.splice = fd_sink_splice,
+	.free = fd_sink_free,
+};
+
+struct sink *sink_to_fd(int fd, bool own, dray_error **err)
+{
+	struct fd_sink *k = sink_new(sizeof(*k), &fd_sink_ops, err);
+
+	if (!k) {
+		if (own)
+			cleanup_fd_fn(&fd);
+		return NULL;
+	}
+	k->fd = fd;
+	k->own = own;
+	return &k->base;
+}
+
+/* ---- a file that appears whole ---- */
+
+struct file_sink {
+	struct sink base;
+	struct outfile out;
+};
+
+static int file_sink_write(struct sink *k, struct span bytes, dray_error **err)
+{
+	return io_write_all(((struct file_sink *)k)->out.fd, bytes, err);
+}
+
+static int file_sink_splice(struct sink *k, int fd, int64_t off, int64_t len, dray_error **err)
+{
+	return splice_to_fd(fd, off, len, ((struct file_sink *)k)->out.fd, err);
+}
+
+static int file_sink_finish(struct sink *k, dray_error **err)
+{
+	return outfile_commit(&((struct file_sink *)k)->out, err);
+}
+
+static void file_sink_free(struct sink *k)
+{
+	outfile_clear(&((struct file_sink *)k)->out);
+	mem_free(k);
+}
+
+static const struct sink_ops file_sink_ops = {
+	.write = file_sink_write,
+	.finish = file_sink_finish,
+	.splice = file_sink_splice,
+	.free = file_sink_free,
+};
+
+struct sink *sink_to_file(int dirfd, const char *path, bool no_clobber, dray_error **err)
+{
+	struct file_sink *k = sink_new(sizeof(*k), &file_sink_ops, err);
+
+	if (!k)
+		return NULL;
+	k->out = OUTFILE_INIT;
+	if (outfile_begin(&k->out, dirfd, path, no_clobber, err) < 0) {
+		file_sink_free(&k->base);
+		return NULL;
+	}
+	return &k->base;
+}

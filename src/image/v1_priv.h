@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Shared by the files that know Docker's v1 images; not for other rooms.
+ */
+#pragma once
+
+#include "base/limits.h"
+#include "image/goconfig_priv.h"
+
+/** Go's escapes make six bytes of one: a whole config of '<' still fits. */
+#define V1_TEXT_MAX (6 * LIMIT_CONFIG + MIB)
+
+/** @p root through Docker's V1Image struct: known members only, a full container_config. */
+int v1_image_text(struct json root, const struct v1_params *p, struct buf *ret,
+		  dray_error **err) MUST_CHECK;
+
+/** v1_ids_docker() from ChainIDs that somebody knows already. */
+int v1_ids_of_chain(const struct config *c, const struct digest *chain, size_t n,
+		    const struct v1_params *p, v1_id *ret, dray_error **err) MUST_CHECK;

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For:      running docker-credential-NAME.
+ * Relies:   on PATH as docker does; on a helper that reads one line and answers with one JSON document.
+ * Promises: no shell; at most LIMIT_HELPER_OUTPUT bytes and HELPER_MS; the process is gone when we return.
+ */
+#include "remote/credentials.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/io.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define HELPER_MS 30000
+#define SLICE_MS 100
+
+extern char **environ;
+
+struct helper {
+	pid_t pid;
+	int out;
+	int64_t deadline_ms;
+};
+
+static int spawn(const char *program, int in, int out, pid_t *ret)
+{
+	posix_spawn_file_actions_t fa;
+	char *const argv[] = { (char *)(uintptr_t)program, (char *)(uintptr_t) "get", NULL };
+	int e = posix_spawn_file_actions_init(&fa);
+
+	if (e)
+		return e;
+	e = posix_spawn_file_actions_adddup2(&fa, in, 0);
+	if (!e)
+		e = posix_spawn_file_actions_adddup2(&fa, out, 1);
+	/* What it says there is for its own log; a terminal is not its place. */
+	if (!e)
+		e = posix_spawn_file_actions_addopen(&fa, 2, "/dev/null", O_WRONLY, 0);
+	if (!e)
+		e = posix_spawnp(ret, program, &fa, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&fa);
+	return e;
+}
+
+/* The question is in the pipe before the helper runs: it is far smaller than a pipe holds, so nobody can block. */
+static int start(struct helper *h, const char *program, const char *server, dray_error **err)
+{
+	int in[2] = { -1, -1 }, out[2] = { -1, -1 };
+	int rc = -1, e;
+
+	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0) {
+		err_sys(err, errno, "pipe");
+	} else if (io_write_all(in[1], span_str(server), err) == 0 &&
+		   io_write_all(in[1], SPAN_LIT("\n"), err) == 0) {
+		e = spawn(program, in[0], out[1], &h->pid);
+		rc = e ? err_sys(err, e, "cannot run %s", program) : 0;
+	}
+	cleanup_fd_fn(&in[0]);
+	cleanup_fd_fn(&in[1]);
+	cleanup_fd_fn(&out[1]);
+	h->out = out[0];
+	h->deadline_ms = io_now_ms() + HELPER_MS;
+	return rc;
+}
+
+static int wait_readable(struct helper *h, dray_error **err)
+{
+	for (;;) {
+		struct pollfd p = { .fd = h->out, .events = POLLIN };
+		int n = poll(&p, 1, SLICE_MS);
+
+		if (cancel_check(err) < 0)
+			return -1;
+		if (n > 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return err_sys(err, errno, "poll");
+		if (io_now_ms() > h->deadline_ms)
+			return err_set(err, DRAY_ERR_DENIED, "no answer within %d s",
+				       HELPER_MS / 1000);
+	}
+}
+
+static int read_answer(struct helper *h, struct buf *ret, dray_error **err)
+{
+	for (;;) {
+		int64_t n;
+
+		if (buf_reserve(ret, 1, err) < 0 || wait_readable(h, err) < 0)
+			return -1;
+		n = io_read(h->out, ret->data + ret->len, ret->cap - ret->len, err);
+		if (n <= 0)
+			return (int)n;
+		ret->len += (size_t)n;
+	}
+}
+
+/* It closed its output; a helper that will not end after that is not waited for. */
+static int reap(struct helper *h, bool kill_now)
+{
+	int status = 0;
+
+	for (;;) {
+		pid_t got = waitpid(h->pid, &status, kill_now ? 0 : WNOHANG);
+
+		if (got == h->pid)
+			return status;
+		if (got < 0 && errno != EINTR)
+			return -1;
+		if (got == 0 && io_now_ms() > h->deadline_ms) {
+			kill(h->pid, SIGKILL);
+			kill_now = true;
+		} else if (got == 0) {
+			poll(NULL, 0, 5);
+		}
+	}
+}
+
+static bool means_not_found(struct span answer)
+{
+	return memmem(answer.data, answer.len, "not found", 9) != NULL;
+}
+
+static int judge(int status, struct span answer, struct credentials *ret, dray_error **err)
+{
+	cleanup_free char *said = NULL;
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return credentials_from_answer(answer, ret, err);
+	if (answer.len && means_not_found(answer))
+		return 0;
+	said = text_safe(answer, 200);
+	return err_set(err, DRAY_ERR_DENIED, "it failed%s%s", answer.len ? ": " : "",
+		       said ? said : "");
+}
+
+static int ask(struct helper *h, struct credentials *ret, dray_error **err)
+{
+	struct buf answer = BUF_INIT(LIMIT_HELPER_OUTPUT);
+	int rc = read_answer(h, &answer, err);
+	int status;
+
+	if (rc < 0)
+		kill(h->pid, SIGKILL);
+	status = reap(h, rc < 0);
+	if (rc == 0)
+		rc = judge(status, span_buf(&answer), ret, err);
+	if (answer.data)
+		explicit_bzero(answer.data, answer.cap);
+	buf_clear(&answer);
+	return rc;
+}
+
+int credentials_from_helper(const char *name, const char *server, struct credentials *ret,
+			    dray_error **err)
+{
+	struct helper h = { .pid = -1, .out = -1 };
+	cleanup_free char *program = mem_printf("docker-credential-%s", name);
+	int rc;
+
+	if (!program)
+		return err_nomem(err);
+	for (const char *p = server; *p; p++) {
+		if (*p <= ' ' || *p > '~')
+			return err_set(err, DRAY_ERR_USAGE, "registry name with odd characters");
+	}
+	rc = start(&h, program, server, err);
+	if (rc == 0)
+		rc = ask(&h, ret, err);
+	cleanup_fd_fn(&h.out);
+	return rc < 0 ? err_ctx(err, "credential helper %s", program) : rc;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* One store over a map of members: says by content what it is, hands out images and layers.
+ * Relies on the format readers for the images.
+ * Promises that opening layers touches nothing shared, so that threads may do it together. */
+
+#include "store/store_priv.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define PLACE_SHOWN_MAX 400	/* bytes of a path that messages show */
+
+static int read_images(struct archive *a, const struct selector *sel, struct image_list *l,
+		       dray_error **err)
+{
+	switch (a->store.kind) {
+	case STORE_OCI_LAYOUT:
+		return oci_layout_images(a, l, err);
+	case STORE_DOCKER_V1:
+		return docker_v1_images(a, l, err);
+	default:
+		break;
+	}
+	/* manifest.json names one platform; for all of them index.json is the better witness. */
+	if (sel->all_platforms && members_has(a->members, "index.json") &&
+	    members_has(a->members, "oci-layout"))
+		return oci_layout_images(a, l, err);
+	if (docker_archive_images(a, l, err) < 0)
+		return -1;
+	return members_has(a->members, "index.json") ? hybrid_attach(a, l, err) : 0;
+}
+
+static int archive_images(struct store *st, const struct selector *sel, struct image ***ret,
+			  size_t *ret_n, dray_error **err)
+{
+	struct archive *a = (struct archive *)st;
+	cleanup_image_list struct image_list l = { 0 };
+
+	if (read_images(a, sel, &l, err) < 0 || image_list_select(&l, sel, a->label, err) < 0)
+		return -1;
+	*ret = l.list;
+	*ret_n = l.n;
+	l = (struct image_list){ 0 };
+	return 0;
+}
+
+static struct source *archive_open_layer(struct store *st, const struct image *im, size_t i,
+					 dray_error **err)
+{
+	const struct archive *a = (const struct archive *)st;
+	const struct layer *layer = &im->layers[i];
+
+	if (layer->missing || !layer->handle) {
+		err_set(err, layer->trouble ? DRAY_ERR_FORMAT : DRAY_ERR_NOT_FOUND,
+			"%s: layer %zu: %s", im->where, i + 1,
+			layer->trouble ? layer->trouble : "its bytes are not in the archive");
+		return NULL;
+	}
+	const struct member *e = (const struct member *)(uintptr_t)layer->handle;
+	struct source *s = members_open(a->members, e, err);
+	if (!s)
+		err_ctx(err, "%s: layer %zu", im->where, i + 1);
+	return s;
+}
+
+static void archive_free(struct store *st)
+{
+	struct archive *a = (struct archive *)st;
+
+	members_free(a->members);
+	notes_clear(&st->notes);
+	arena_clear(&st->arena);
+	mem_free(st->place);
+	mem_free(a);
+}
+
+static const struct store_ops archive_ops = {
+	.images = archive_images,
+	.open_layer = archive_open_layer,
+	.free = archive_free,
+};
+
+int archive_new(const char *place, struct archive **ret, dray_error **err)
+{
+	struct archive *a = mem_zalloc(sizeof(*a));
+
+	if (!a)
+		return err_nomem(err);
+	a->store.ops = &archive_ops;
+	a->store.notes.arena = &a->store.arena;
+	a->store.place = mem_strdup(place);
+	cleanup_free char *shown = text_safe(span_str(place), PLACE_SHOWN_MAX);
+	a->label = shown ? arena_strdup(&a->store.arena, shown) : NULL;
+	*ret = a;
+	if (a->store.place && a->label)
+		return 0;
+	*ret = NULL;
+	archive_free(&a->store);
+	return err_nomem(err);
+}
+
+static bool is_file(struct archive *a, const char *name)
+{
+	struct member *e = NULL;
+
+	return members_find(a->members, span_str(name), &e, NULL) == 0 && e &&
+	       e->type != MEMBER_OTHER;
+}
+
+/* First character of manifest.json: '[' is docker's list, '{' a manifest in a tarred "dir:" layout. */
+static int manifest_json_shape(struct archive *a, char *ret, dray_error **err)
+{
+	cleanup_buf struct buf doc = BUF_INIT(LIMIT_MANIFEST_JSON);
+
+	*ret = 0;
+	if (!is_file(a, "manifest.json"))
+		return 0;
+	if (members_document(a->members, "manifest.json", LIMIT_MANIFEST_JSON, &doc, err) < 0)
+		return -1;
+	*ret = '?';
+	for (size_t i = 0; i < doc.len; i++) {
+		uint8_t c = doc.data[i];
+
+		if (c != ' ' && c != '\t' && c != '\n' && c != '\r') {
+			*ret = c == '{' ? '{' : '[';
+			break;
+		}
+	}
+	return 0;
+}
+
+/* "HEX/json" makes a v1 archive even without the file "repositories". */
+static bool has_v1_folder(const struct members *m)
+{
+	for (size_t i = 0; i < m->map.len; i++) {
+		struct span name = m->map.slots[i].key;
+
+		if (name.len == V1_ID_LEN + 5 && span_ends(name, "/json") &&
+		    v1_id_valid(span_head(name, V1_ID_LEN)))
+			return true;
+	}
+	return false;
+}
+
+/* What the members below look like, for the reader of an error. */
+static const char *likely(const struct members *m)
+{
+	bool nested = false;
+
+	for (size_t i = 0; i < m->map.len; i++) {
+		struct span name = m->map.slots[i].key;
+
+		if (span_starts(name, "etc/") || span_starts(name, "bin/") ||
+		    span_starts(name, "usr/") || span_starts(name, "lib/"))
+			return "it looks like a flat root file system, as \"docker export\" writes";
+		nested = nested || span_ends(name, "/repositories") ||
+			 span_ends(name, "/manifest.json") || span_ends(name, "/index.json");
+	}
+	return nested ? "there are archives in folders below; unpack it and name one of them" : NULL;
+}
+
+static int not_an_archive(struct archive *a, dray_error **err)
+{
+	const char *hint = likely(a->members);
+
+	if (members_has(a->members, "oci-layout"))
+		return err_set(err, DRAY_ERR_FORMAT,
+			       "%s: not an image archive: oci-layout is there, index.json is not",
+			       a->label);
+	err_set(err, DRAY_ERR_FORMAT,
+		"%s: not an image archive: no manifest.json, index.json or repositories%s%s",
+		a->label, hint ? "; " : "", hint ? hint : "");
+	return -1;
+}
+
+int archive_decide(struct archive *a, bool oci, dray_error **err)
+{
+	char shape;
+
+	a->store.forward_only = a->members->forward_only;
+	if (manifest_json_shape(a, &shape, err) < 0)
+		return err_ctx(err, "%s", a->label);
+	bool index = is_file(a, "index.json");
+
+	if (index && (oci || !shape || shape == '{'))
+		a->store.kind = STORE_OCI_LAYOUT;
+	else if (shape == '{')
+		return err_set(err, DRAY_ERR_FORMAT,
+			       "%s: manifest.json is a single manifest (a \"dir:\" layout), not a list of images",
+			       a->label);
+	else if (shape)
+		a->store.kind = STORE_DOCKER_ARCHIVE;
+	else if (is_file(a, "repositories") || has_v1_folder(a->members))
+		a->store.kind = STORE_DOCKER_V1;
+	else
+		return not_an_archive(a, err);
+	return 0;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * index.json of a layout that images are added to.
+ * Relies on json/ for the place of every value: the old text is cut and joined, never rewritten.
+ * Promises that what others put into an index survives byte for byte.
+ */
+#include "base/jsonw.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "store/dest_priv.h"
+
+#define REF_NAME "org.opencontainers.image.ref.name"
+
+static int add_children(struct dest_index *x, const struct manifest *m, dray_error **err)
+{
+	for (size_t i = 0; m->kind == MANIFEST_INDEX && i < m->n_entries; i++) {
+		const char *key = arena_strdup(&x->arena, m->entries[i].digest.text);
+
+		if (!key)
+			return err_nomem(err);
+		if (map_put(&x->children, span_str(key), x, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int dest_index_add(struct dest_index *x, const struct manifest *m, const char *tag,
+		   dray_error **err)
+{
+	struct dest_entry e = { .digest = m->digest, .size = (int64_t)m->raw.len };
+
+	e.media_type = arena_strdup(&x->arena, m->media_type ? m->media_type : MT_OCI_MANIFEST);
+	e.tag = tag ? arena_strdup(&x->arena, tag) : NULL;
+	if (!e.media_type || (tag && !e.tag))
+		return err_nomem(err);
+	if (add_children(x, m, err) < 0)
+		return -1;
+	if (mem_grow(&x->list, x->n, &x->cap, sizeof(*x->list)) < 0)
+		return err_nomem(err);
+	x->list[x->n++] = e;
+	return 0;
+}
+
+void dest_index_clear(struct dest_index *x)
+{
+	map_clear(&x->children);
+	mem_free(x->list);
+	arena_clear(&x->arena);
+	*x = (struct dest_index){ 0 };
+}
+
+bool dest_index_stands(const struct dest_index *x, size_t i)
+{
+	const struct dest_entry *e = &x->list[i];
+
+	if (!e->tag && map_find(&x->children, span_str(e->digest.text)))
+		return false;
+	for (size_t k = 0; k < x->n; k++) {
+		const struct dest_entry *other = &x->list[k];
+		bool gone = e->tag ? k > i && other->tag && strcmp(e->tag, other->tag) == 0
+				   : digest_eq(&e->digest, &other->digest) && (other->tag || k > i);
+
+		if (k != i && gone)
+			return false;
+	}
+	return true;
+}
+
+/* An index.json being edited. */
+struct edit {
+	const struct dest_index *x;
+	struct json_doc *doc;
+	struct json manifests;
+	struct arena arena;	/* strings of the old entries */
+	bool *present;		/* for each of x->list: the old text holds it already */
+	bool *stands;	/* for each of x->list: dest_index_stands() */
+	struct buf *out;
+	bool any;		/* an entry has been written */
+};
+
+static void edit_clear(struct edit *e)
+{
+	json_doc_free(e->doc);
+	mem_free(e->present);
+	mem_free(e->stands);
+	arena_clear(&e->arena);
+}
+#define cleanup_edit CLEANUP(edit_clear)
+
+static int edit_begin(struct edit *e, struct span old, dray_error **err)
+{
+	const struct dest_index *x = e->x;
+	struct json root;
+
+	if (json_parse(old, &e->doc, err) < 0)
+		return -1;
+	root = json_root(e->doc);
+	if (json_want(root, JSON_OBJECT, false, "the document", err) < 0)
+		return -1;
+	e->manifests = json_get(root, "manifests");
+	if (json_type(e->manifests) == JSON_MISSING)
+		return err_set(err, DRAY_ERR_FORMAT, "manifests is missing");
+	/* Go writes an empty list as null. */
+	if (json_want(e->manifests, JSON_ARRAY, true, "manifests", err) < 0)
+		return -1;
+	e->present = mem_zalloc((x->n + 1) * sizeof(bool));
+	e->stands = mem_zalloc((x->n + 1) * sizeof(bool));
+	if (!e->present || !e->stands)
+		return err_nomem(err);
+	for (size_t i = 0; i < x->n; i++)
+		e->stands[i] = dest_index_stands(x, i);
+	return 0;
+}
+
+static int write_separator(struct edit *e, dray_error **err)
+{
+	bool comma = e->any;
+
+	e->any = true;
+	return comma ? buf_add_byte(e->out, ',', err) : 0;
+}
+
+/* Does an entry of ours take the place of the old one? Notes which are there already. */
+static bool gives_way(struct edit *e, const char *digest, const char *tag)
+{
+	bool same_tag = false, same = false;
+
+	for (size_t i = 0; i < e->x->n; i++) {
+		const struct dest_entry *mine = &e->x->list[i];
+		bool same_digest = digest && strcmp(digest, mine->digest.text) == 0;
+
+		if (!mine->tag && same_digest)
+			e->present[i] = true;
+		if (!mine->tag || !tag || !e->stands[i] || strcmp(mine->tag, tag) != 0)
+			continue;
+		same_tag = true;
+		if (same_digest && !e->present[i])
+			e->present[i] = same = true;
+	}
+	return same_tag && !same;
+}
+
+static int keep_entry(struct edit *e, struct json v, dray_error **err)
+{
+	const char *digest, *tag;
+	struct json annotations = json_get(v, "annotations");
+
+	if (json_want(v, JSON_OBJECT, false, "an entry of manifests", err) < 0 ||
+	    json_want(annotations, JSON_OBJECT, true, "annotations", err) < 0 ||
+	    json_string(json_get(v, "digest"), "digest", &e->arena, &digest, err) < 0 ||
+	    json_string(json_get(annotations, REF_NAME), REF_NAME, &e->arena, &tag, err) < 0)
+		return -1;
+	if (gives_way(e, digest, tag))
+		return 0;
+	if (write_separator(e, err) < 0)
+		return -1;
+	return buf_add(e->out, json_raw(v), err);
+}
+
+static int write_entry(struct edit *e, const struct dest_entry *entry, dray_error **err)
+{
+	struct jsonw w;
+
+	if (write_separator(e, err) < 0)
+		return -1;
+	jsonw_init(&w, e->out, err);
+	jsonw_object(&w);
+	jsonw_kstring(&w, "mediaType", entry->media_type);
+	jsonw_kstring(&w, "digest", entry->digest.text);
+	jsonw_kint(&w, "size", entry->size);
+	if (entry->tag) {
+		jsonw_key(&w, "annotations");
+		jsonw_object(&w);
+		jsonw_kstring(&w, REF_NAME, entry->tag);
+		jsonw_end_object(&w);
+	}
+	jsonw_end_object(&w);
+	return jsonw_finish(&w);
+}
+
+static int write_list(struct edit *e, dray_error **err)
+{
+	if (buf_add_byte(e->out, '[', err) < 0)
+		return -1;
+	for (struct json v = json_first(e->manifests); json_node(v); v = json_next(v))
+		if (keep_entry(e, v, err) < 0)
+			return -1;
+	for (size_t i = 0; i < e->x->n; i++)
+		if (!e->present[i] && e->stands[i] && write_entry(e, &e->x->list[i], err) < 0)
+			return -1;
+	return buf_add_byte(e->out, ']', err);
+}
+
+int dest_index_write(const struct dest_index *x, struct span old, struct buf *ret,
+		     dray_error **err)
+{
+	cleanup_edit struct edit e = { .x = x, .out = ret };
+
+	if (edit_begin(&e, old, err) < 0)
+		return err_ctx(err, "%s", OCI_INDEX_NAME);
+
+	struct span list = json_raw(e.manifests);
+	size_t before = (size_t)(list.data - old.data);
+
+	if (buf_add(ret, span_head(old, before), err) < 0 || write_list(&e, err) < 0 ||
+	    buf_add(ret, span_from(old, before + list.len), err) < 0)
+		return err_ctx(err, "%s", OCI_INDEX_NAME);
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the writing halves share: a checked copy, and the text of index.json.
+ */
+#pragma once
+
+#include "base/map.h"
+#include "flow/sink.h"
+#include "store/store.h"
+
+#define OCI_LAYOUT_NAME "oci-layout"
+#define OCI_LAYOUT_TEXT "{\"imageLayoutVersion\":\"1.0.0\"}"
+#define OCI_INDEX_NAME "index.json"
+/** An index without entries, for dest_index_write(). */
+#define OCI_INDEX_EMPTY \
+	"{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[]}"
+
+/**
+ * All of @p data (consumed) into @p k (not finished), against digest and size of
+ * @p put as far as they are set; the digest is learnt if not. Success means proven bytes.
+ */
+int dest_copy(const struct blob_put *put, struct source *data, struct sink *k,
+	      struct digest *ret_digest, int64_t *ret_size, dray_error **err) MUST_CHECK;
+/** "blobs/sha256/HEX" in new memory; NULL = no memory. */
+char *dest_blob_path(const struct digest *d);
+
+/** Manifests that were put, until index.json is written. Zero-initialise. */
+struct dest_entry {
+	struct digest digest;
+	int64_t size;
+	const char *media_type, *tag;	/* tag NULL = by digest only */
+};
+struct dest_index {
+	struct arena arena;
+	struct dest_entry *list;
+	size_t n, cap;
+	struct map children;	/* digests that one of them names: these need no entry of their own */
+};
+int dest_index_add(struct dest_index *x, const struct manifest *m, const char *tag,
+		   dray_error **err) MUST_CHECK;
+/**
+ * Whether the i-th is listed: the last of its tag; without a tag, when no index and no
+ * tag leads to it.
+ */
+bool dest_index_stands(const struct dest_index *x, size_t i);
+/**
+ * The text of index.json: @p old with an entry for each tag, and for each manifest that
+ * nothing else leads to. Entries of the same ref name give way, all other bytes stay.
+ * FORMAT when @p old is damaged.
+ */
+int dest_index_write(const struct dest_index *x, struct span old, struct buf *ret,
+		     dray_error **err) MUST_CHECK;
+void dest_index_clear(struct dest_index *x);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Archives with manifest.json and index.json: Docker 25 and later, containerd, buildx (formats.md 1.5).
+ * Relies on manifest.json for tags and the order of layers, which some writers got wrong in the other.
+ * Promises to attach a stored manifest only where both tell the same layers. */
+
+#include "store/store_priv.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+
+struct stored {
+	struct map by_config;	/* config digest -> struct candidate, the last one read */
+	struct candidate *first;
+	size_t n_missing;
+};
+
+struct candidate {
+	struct manifest *manifest;
+	const struct oci_root *root;
+	struct candidate *twin;	/* with the same config */
+	struct candidate *next;
+};
+
+static int keep(struct stored *s, struct arena *arena, struct manifest *m,
+		const struct oci_root *root, dray_error **err)
+{
+	struct candidate *c = arena_alloc(arena, sizeof(*c));
+
+	if (!c) {
+		manifest_free(m);
+		return err_nomem(err);
+	}
+	c->manifest = m;
+	c->root = root;
+	c->next = s->first;
+	s->first = c;
+	c->twin = map_get(&s->by_config, span_str(m->config.digest.text));
+	return map_put(&s->by_config, span_str(m->config.digest.text), c, err);
+}
+
+/* Absent or damaged manifests are no loss: manifest.json has told all that counts. */
+static int read_leaf(struct archive *a, struct stored *s, struct oci_tree *t,
+		     const struct oci_leaf *leaf, dray_error **err)
+{
+	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
+	cleanup_error dray_error *e = NULL;
+	struct manifest *m = NULL;
+	const char *code = NULL;
+
+	if (blob_read(a, leaf->desc, LIMIT_MANIFEST, &raw, &code, &e) == 0 &&
+	    manifest_parse(&raw, leaf->desc->media_type, &m, &e) == 0) {
+		if (m->kind == MANIFEST_IMAGE)
+			return keep(s, &t->arena, m, leaf->root, err);
+		manifest_free(m);
+		return 0;
+	}
+	enum dray_err_kind kind = dray_error_kind(e);
+	if (kind == DRAY_ERR_NOMEM || kind == DRAY_ERR_SYSTEM || kind == DRAY_ERR_CANCELLED) {
+		if (err)
+			*err = steal_pointer(&e);
+		return -1;
+	}
+	s->n_missing++;
+	return 0;
+}
+
+static bool layers_agree(struct archive *a, const struct image *im, const struct manifest *m)
+{
+	if (im->n_layers != m->n_entries)
+		return false;
+	for (size_t i = 0; i < im->n_layers; i++) {
+		struct arena names = { 0 };
+		const char *path = blob_path(&names, &m->entries[i].digest);
+		struct member *e = NULL;
+		bool same = path && !im->layers[i].missing &&
+			    members_resolve(a->members, span_str(path), &e, NULL, NULL) == 0 && e &&
+			    im->layers[i].handle == (uint64_t)(uintptr_t)e;
+
+		arena_clear(&names);
+		if (!same)
+			return false;
+	}
+	return true;
+}
+
+/* The manifest knows media types and annotations; sizes must not be taken from it unchecked. */
+static void take_descriptors(struct image *im)
+{
+	for (size_t i = 0; i < im->n_layers; i++)
+		im->layers[i].blob = im->manifest->entries[i];
+}
+
+static int set_ref_names(struct image *im, const struct oci_root *root, dray_error **err)
+{
+	for (const struct oci_tag *t = root->tags; t && im->n_tags; t = t->next) {
+		if (!t->ref_name || im->ref_names[0])
+			continue;
+		im->ref_names[0] = arena_strdup(&im->arena, t->ref_name);
+		if (!im->ref_names[0])
+			return err_nomem(err);
+	}
+	return 0;
+}
+
+static int attach(struct archive *a, struct stored *s, struct image *im, dray_error **err)
+{
+	struct candidate *c =
+		im->config ? map_get(&s->by_config, span_str(im->config->digest.text)) : NULL;
+	bool differs = false;
+
+	for (; c; c = c->twin) {
+		if (!c->manifest)
+			continue;	/* another image of the same config has it */
+		if (!layers_agree(a, im, c->manifest)) {
+			differs = true;
+			continue;
+		}
+		im->manifest = steal_pointer(&c->manifest);
+		im->manifest_trusted = true;
+		take_descriptors(im);
+		return set_ref_names(im, c->root, err);
+	}
+	if (!differs)
+		return 0;
+	return notes_add(&im->notes, false, "stored-manifest-differs", im->where, NULL, NULL, err,
+			 "index.json stores a manifest with other layers; manifest.json is believed");
+}
+
+static int attach_all(struct archive *a, struct oci_tree *t, struct stored *s,
+		      struct image_list *images, dray_error **err)
+{
+	for (size_t i = 0; i < t->n_leaves; i++)
+		if (read_leaf(a, s, t, &t->leaves[i], err) < 0)
+			return -1;
+	for (size_t i = 0; i < images->n; i++)
+		if (attach(a, s, images->list[i], err) < 0)
+			return -1;
+	if (!s->n_missing)
+		return 0;
+	return notes_add(&a->store.notes, false, "blob-missing", "index.json", NULL, NULL, err,
+			 "index.json leads to %zu manifests that are not in the archive",
+			 s->n_missing);
+}
+
+/* index.json that cannot be read is told, no more: the images stand without it. */
+static int load_tree(struct archive *a, struct oci_tree *t, bool *ret, dray_error **err)
+{
+	cleanup_error dray_error *e = NULL;
+	size_t told = a->store.notes.n;
+
+	*ret = oci_tree_load(a, t, &e) == 0;
+	/* What is wrong with indexes is no problem of an archive that lives without them. */
+	for (size_t i = told; i < a->store.notes.n; i++)
+		a->store.notes.list[i].problem = false;
+	if (*ret)
+		return 0;
+	enum dray_err_kind kind = dray_error_kind(e);
+	if (kind == DRAY_ERR_FORMAT || kind == DRAY_ERR_LIMIT || kind == DRAY_ERR_UNSUPPORTED)
+		return notes_add(&a->store.notes, false, "index-bad-json", "index.json", NULL, NULL,
+				 err, "%s", dray_error_message(e));
+	if (err)
+		*err = steal_pointer(&e);
+	return -1;
+}
+
+int hybrid_attach(struct archive *a, struct image_list *images, dray_error **err)
+{
+	cleanup_oci_tree struct oci_tree t = { 0 };
+	struct stored s = { 0 };
+	bool usable;
+
+	if (load_tree(a, &t, &usable, err) < 0)
+		return err_ctx(err, "%s", a->label);
+	int rc = usable ? attach_all(a, &t, &s, images, err) : 0;
+	for (struct candidate *c = s.first; c; c = c->next)
+		manifest_free(c->manifest);
+	map_clear(&s.by_config);
+	return rc;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* From a path to a store: folder, tar file, or something that passes once.
+ * Relies on content alone; names and suffixes are not looked at.
+ * Promises that a regular uncompressed tar is never read through. */
+
+#include "store/store_priv.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+#include "base/io.h"
+#include "base/mem.h"
+
+static int is_compressed(int fd, bool *ret, dray_error **err)
+{
+	uint8_t head[COMPRESSION_SNIFF];
+	int64_t n = io_pread(fd, head, sizeof(head), 0, err);
+
+	if (n < 0)
+		return -1;
+	*ret = compression_sniff(span_of(head, (size_t)n)) != COMPRESSION_NONE;
+	return 0;
+}
+
+/* @p fd is taken over when @p own. */
+static int fill(struct archive *a, int fd, bool own, const struct place_options *o,
+		dray_error **err)
+{
+	cleanup_fd int owned = own ? fd : -1;
+	bool compressed = false;
+	struct stat st;
+
+	if (io_fstat(fd, &st, err) < 0)
+		return -1;
+	/* Standard input may be a regular file that somebody has read from already. */
+	bool random = S_ISREG(st.st_mode) && io_at_start(fd);
+	if (random && is_compressed(fd, &compressed, err) < 0)
+		return -1;
+	owned = -1;
+	if (random && !compressed)
+		return members_open_tar(fd, own, &a->store.notes, &a->members, err);
+	struct source *in = source_from_fd(fd, own, err);
+	return members_walk(in, o, &a->store.notes, &a->members, err);
+}
+
+static struct store *finish(struct archive *a, int rc, bool oci, dray_error **err)
+{
+	if (rc < 0)
+		err_ctx(err, "%s", a->label);
+	else if (archive_decide(a, oci, err) == 0)
+		return &a->store;
+	store_free(&a->store);
+	return NULL;
+}
+
+struct store *store_open_tar(const char *path, const struct place_options *o, dray_error **err)
+{
+	bool standard_input = strcmp(path, "-") == 0;
+	struct archive *a = NULL;
+
+	int fd = standard_input ? STDIN_FILENO : io_openat(AT_FDCWD, path, O_RDONLY, 0, err);
+	if (fd < 0)
+		return NULL;
+	cleanup_fd int owned = standard_input ? -1 : fd;
+	if (archive_new(path, &a, err) < 0)
+		return NULL;
+	owned = -1;
+	return finish(a, fill(a, fd, !standard_input, o, err), o && o->oci, err);
+}
+
+struct store *store_open_dir(const char *path, dray_error **err)
+{
+	struct archive *a = NULL;
+
+	if (archive_new(path, &a, err) < 0)
+		return NULL;
+	return finish(a, members_open_dir(path, &a->store.notes, &a->members, err), false, err);
+}
+
+struct store *store_open_path(const char *path, const struct place_options *o, dray_error **err)
+{
+	struct stat st;
+
+	if (strcmp(path, "-") != 0) {
+		if (io_fstatat(AT_FDCWD, path, 0, &st, err) < 0)
+			return NULL;
+		if (S_ISDIR(st.st_mode))
+			return store_open_dir(path, err);
+	}
+	return store_open_tar(path, o, err);
+}

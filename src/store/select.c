@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Which of the images of a place is meant: by name, position, digest, platform.
+ * Relies on families for images that differ in platform only.
+ * Promises never to guess: several candidates are an error that names them. */
+
+#include "store/assemble.h"
+
+#include "base/limits.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define IMAGES_NAMED_MAX 20	/* images that an error lists */
+#define TAG_SHOWN_MAX 160	/* bytes of a tag that an error shows */
+
+/* Keep only what @p keep says; the rest is freed. */
+static void keep_only(struct image_list *l, const bool *keep)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (keep[i])
+			l->list[n++] = l->list[i];
+		else
+			image_free(l->list[i]);
+	}
+	l->n = n;
+}
+
+static int add_name(struct buf *b, const struct image *im, dray_error **err)
+{
+	cleanup_free char *tag = NULL;
+
+	if (im->n_tags) {
+		tag = text_safe(span_str(im->tags[0]), TAG_SHOWN_MAX);
+		if (!tag)
+			return err_nomem(err);
+	}
+	cleanup_free char *platform =
+		im->family && im->config ? platform_text(&im->config->platform) : NULL;
+	return buf_printf(b, err, "%s@%lld%s%s%s%s", b->len ? ", " : "", (long long)im->at,
+			  tag ? " " : "", tag ? tag : "", platform ? " " : "",
+			  platform ? platform : "");
+}
+
+/* "@0 app:1, @1 app:2"; empty when memory is short. */
+static char *names_of(const struct image_list *l)
+{
+	cleanup_buf struct buf b = BUF_INIT(LIMIT_PATH);
+	size_t shown = 0;
+
+	for (size_t i = 0; i < l->n && shown < IMAGES_NAMED_MAX; i++) {
+		if (l->list[i]->attestation)
+			continue;
+		if (add_name(&b, l->list[i], NULL) < 0)
+			return NULL;
+		shown++;
+	}
+	if (l->n > IMAGES_NAMED_MAX && buf_printf(&b, NULL, " and more (%zu in all)", l->n) < 0)
+		return NULL;
+	return buf_steal_str(&b, NULL);
+}
+
+static int fail(const struct image_list *l, enum dray_err_kind kind, const char *place,
+		const char *what, dray_error **err)
+{
+	cleanup_free char *names = names_of(l);
+
+	if (!l->n)
+		return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image", place);
+	return err_set(err, kind, "%s %s: %s", place, what, names ? names : "?");
+}
+
+/* ---- by name ---- */
+
+/* How well a name fits, best first. */
+enum fit { FIT_EXACT, FIT_NORMAL, FIT_ANY_TAG, FIT_NONE };
+
+static bool same_name(const struct reference *a, const struct reference *b)
+{
+	return strcmp(a->domain, b->domain) == 0 && strcmp(a->path, b->path) == 0;
+}
+
+static enum fit fit_reference(const struct reference *want, const char *tag)
+{
+	cleanup_reference struct reference have = { 0 };
+
+	if (reference_parse(span_str(tag), &have, NULL) < 0 || !same_name(want, &have))
+		return FIT_NONE;
+	const char *have_tag = have.tag ? have.tag : "latest";
+	if (strcmp(want->tag ? want->tag : "latest", have_tag) == 0)
+		return FIT_NORMAL;
+	return want->tag ? FIT_NONE : FIT_ANY_TAG;
+}
+
+static enum fit fit_image(const char *text, const struct reference *want, const struct image *im)
+{
+	enum fit best = FIT_NONE;
+
+	for (size_t i = 0; i < im->n_tags; i++) {
+		const char *ref = im->ref_names ? im->ref_names[i] : NULL;
+
+		if (strcmp(im->tags[i], text) == 0 || (ref && strcmp(ref, text) == 0))
+			return FIT_EXACT;
+		enum fit fit = want->path ? fit_reference(want, im->tags[i]) : FIT_NONE;
+		if (fit < best)
+			best = fit;
+	}
+	return best;
+}
+
+static enum fit best_fit(const enum fit *fits, size_t n)
+{
+	enum fit best = FIT_NONE;
+
+	for (size_t i = 0; i < n; i++)
+		if (fits[i] < best)
+			best = fits[i];
+	return best;
+}
+
+static int by_ref(struct image_list *l, const char *text, const char *place, bool *keep,
+		  dray_error **err)
+{
+	cleanup_reference struct reference want = { 0 };
+	cleanup_free enum fit *fits = mem_alloc_array(l->n ? l->n : 1, sizeof(*fits));
+	cleanup_free char *shown = text_safe(span_str(text), TAG_SHOWN_MAX);
+
+	if (!fits || !shown)
+		return err_nomem(err);
+	/* An OCI ref name need not be a reference. */
+	if (reference_parse(span_str(text), &want, NULL) < 0)
+		reference_clear(&want);
+	for (size_t i = 0; i < l->n; i++)
+		fits[i] = fit_image(text, &want, l->list[i]);
+	enum fit best = best_fit(fits, l->n);
+	if (best == FIT_NONE) {
+		fail(l, DRAY_ERR_NOT_FOUND, place, "has these images", err);
+		return l->n ? err_ctx(err, "no image \"%s\"", shown) : -1;
+	}
+	for (size_t i = 0; i < l->n; i++)
+		keep[i] = fits[i] == best;
+	keep_only(l, keep);
+	return 0;
+}
+
+/* ---- by position, by digest ---- */
+
+static bool has_digest(const struct image *im, const struct digest *d)
+{
+	return (im->config && digest_eq(&im->config->digest, d)) ||
+	       (im->manifest && digest_eq(&im->manifest->digest, d)) ||
+	       digest_eq(&im->index_digest, d);
+}
+
+static int by_place(struct image_list *l, const struct selector *sel, const char *place, bool *keep,
+		    dray_error **err)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < l->n; i++) {
+		keep[i] = (!sel->has_at || l->list[i]->at == sel->at) &&
+			  (!digest_set(&sel->digest) || has_digest(l->list[i], &sel->digest));
+		any = any || keep[i];
+	}
+	if (!any) {
+		fail(l, DRAY_ERR_NOT_FOUND, place, "has these images", err);
+		if (!l->n)
+			return -1;
+		return sel->has_at ? err_ctx(err, "no image @%lld", (long long)sel->at) :
+				     err_ctx(err, "no image %s", sel->digest.text);
+	}
+	keep_only(l, keep);
+	return 0;
+}
+
+/* ---- what is no image ---- */
+
+/* Attestations, artifacts and absent manifests step back while there is a real image. */
+static void images_first(struct image_list *l, bool *keep)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct image *im = l->list[i];
+
+		keep[i] = !im->attestation && !im->artifact && (im->manifest || im->config);
+		any = any || keep[i];
+	}
+	if (any)
+		keep_only(l, keep);
+}
+
+/* ---- by platform ---- */
+
+static bool runs_on(const struct image *im, const struct platform *p)
+{
+	return im->config && platform_match(p, &im->config->platform);
+}
+
+/*
+ * Of each family with several images the one for @p p; families with none keep nothing.
+ * Images without family count as one when the platform was @p asked for, else all stay.
+ */
+static int by_platform(struct image_list *l, const struct platform *p, bool asked, bool *keep,
+		       dray_error **err)
+{
+	struct map sizes = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; i < l->n && rc == 0; i++) {
+		struct span key = span_of(&l->list[i]->family, sizeof(l->list[i]->family));
+		uintptr_t n = (uintptr_t)map_get(&sizes, key);
+
+		rc = map_put(&sizes, key, (void *)(n + 1), err);
+	}
+	for (size_t i = 0; i < l->n && rc == 0; i++) {
+		struct span key = span_of(&l->list[i]->family, sizeof(l->list[i]->family));
+		bool alone = (uintptr_t)map_get(&sizes, key) == 1;
+
+		keep[i] = alone || (!l->list[i]->family && !asked) || runs_on(l->list[i], p);
+	}
+	map_clear(&sizes);
+	return rc;
+}
+
+/* Images of one index, or any images once a platform was asked for: then it may decide. */
+static bool platform_decides(const struct image_list *l, const struct selector *sel)
+{
+	if (sel->all || sel->platform.os)
+		return true;
+	for (size_t i = 0; i < l->n; i++)
+		if (!l->list[i]->family || l->list[i]->family != l->list[0]->family)
+			return false;
+	return true;
+}
+
+static int choose_platform(struct image_list *l, const struct selector *sel, const char *place,
+			   bool *keep, dray_error **err)
+{
+	struct platform p = sel->platform;
+	bool any = false;
+
+	if (!p.os)
+		platform_host(&p);
+	if (by_platform(l, &p, sel->platform.os, keep, err) < 0)
+		return -1;
+	for (size_t i = 0; i < l->n; i++)
+		any = any || keep[i];
+	if (!any) {
+		cleanup_free char *text = platform_text(&p);
+
+		fail(l, DRAY_ERR_NOT_FOUND, place, "has these images", err);
+		return err_ctx(err, "no image for %s", text ? text : "this platform");
+	}
+	keep_only(l, keep);
+	return 0;
+}
+
+static int select_with(struct image_list *l, const struct selector *sel, const char *place,
+		       bool *keep, dray_error **err)
+{
+	if (sel->ref && by_ref(l, sel->ref, place, keep, err) < 0)
+		return -1;
+	if ((sel->has_at || digest_set(&sel->digest)) && by_place(l, sel, place, keep, err) < 0)
+		return -1;
+	if (!l->n)
+		return sel->all ? 0 : fail(l, DRAY_ERR_NOT_FOUND, place, "", err);
+	if (!sel->all)
+		images_first(l, keep);
+	if (sel->all_platforms || (sel->all && !sel->platform.os))
+		return 0;
+	if (l->n > 1 && platform_decides(l, sel) && choose_platform(l, sel, place, keep, err) < 0)
+		return -1;
+	if (l->n > 1 && !sel->all)
+		return fail(l, DRAY_ERR_USAGE, place, "holds several images, choose one", err);
+	return 0;
+}
+
+int image_list_select(struct image_list *l, const struct selector *sel, const char *place,
+		      dray_error **err)
+{
+	cleanup_free bool *keep = mem_alloc_array(l->n ? l->n : 1, sizeof(*keep));
+
+	if (!keep)
+		return err_nomem(err);
+	return select_with(l, sel, place, keep, err);
+}
