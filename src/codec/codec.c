@@ -41,7 +41,10 @@ enum compression compression_sniff(struct span head)
 		return COMPRESSION_GZIP;
 	if (is_zstd(head))
 		return COMPRESSION_ZSTD;
-	if (head_is(head, "\xfd" "7zXZ\0", 6))
+	if (head_is(head,
+		    "\xfd"
+		    "7zXZ\0",
+		    6))
 		return COMPRESSION_XZ;
 	if (is_bzip2(head))
 		return COMPRESSION_BZIP2;

@@ -11,7 +11,7 @@
 
 struct bunzip2 {
 	struct decoder d;
-	bool inside;	/* z is initialised, a stream has begun */
+	bool inside; /* z is initialised, a stream has begun */
 	bool padding;
 	bz_stream z;
 };
@@ -66,8 +66,8 @@ static enum filter_state inside(struct bunzip2 *b, struct span *in, struct room 
 		return err_nomem(err), FILTER_FAILED;
 	else if (code != BZ_OK)
 		return decoder_fail(&b->d, err, DRAY_ERR_FORMAT, "%s",
-				    code == BZ_DATA_ERROR_MAGIC ? "no bzip2 header" :
-								  "invalid bzip2 data");
+				    code == BZ_DATA_ERROR_MAGIC ? "no bzip2 header"
+								: "invalid bzip2 data");
 	return FILTER_MORE;
 }
 
@@ -93,9 +93,9 @@ static enum filter_state bunzip2_step(struct filter *f, struct span *in, struct 
 	if (end && in->len == 0)
 		return bunzip2_end(b, in, out, err);
 	while (in->len > 0 && out->len > 0) {
-		enum filter_state s = b->padding ? decoder_padding(&b->d, in, false, err) :
-				      b->inside	 ? inside(b, in, out, err) :
-						   between(b, in, err);
+		enum filter_state s = b->padding  ? decoder_padding(&b->d, in, false, err)
+				      : b->inside ? inside(b, in, out, err)
+						  : between(b, in, err);
 
 		if (s == FILTER_FAILED)
 			return s;

@@ -19,8 +19,8 @@
 #include "base/mem.h"
 
 enum gzip_state {
-	GZIP_MAGIC,	/* before a member's first byte: the only good place to end */
-	GZIP_FIXED,	/* the other nine bytes of the fixed header */
+	GZIP_MAGIC, /* before a member's first byte: the only good place to end */
+	GZIP_FIXED, /* the other nine bytes of the fixed header */
 	GZIP_EXTRA_LEN,
 	GZIP_EXTRA,
 	GZIP_NAME,
@@ -40,13 +40,13 @@ enum gzip_state {
 struct gunzip {
 	struct decoder d;
 	enum gzip_state state;
-	uint8_t field[10];	/* a field of fixed size, as far as it came */
+	uint8_t field[10]; /* a field of fixed size, as far as it came */
 	size_t field_len;
 	uint8_t flags;
-	uint32_t left;		/* bytes to come of the extra field */
+	uint32_t left; /* bytes to come of the extra field */
 	uint32_t header_crc;
-	uint32_t crc;		/* of this member's output */
-	uint32_t size;		/* of this member's output, modulo 2^32 as ISIZE is */
+	uint32_t crc;  /* of this member's output */
+	uint32_t size; /* of this member's output, modulo 2^32 as ISIZE is */
 	struct inflate_state inflate;
 };
 
@@ -85,9 +85,9 @@ static enum filter_state step_magic(struct gunzip *g, struct span *in, dray_erro
 	}
 	if (in->data[0] != 0x1f)
 		return decoder_fail(&g->d, err, DRAY_ERR_FORMAT,
-				    g->d.notes->members > 0 ?
-					    "bytes that are no gzip member follow the end" :
-					    "no gzip header");
+				    g->d.notes->members > 0
+					    ? "bytes that are no gzip member follow the end"
+					    : "no gzip header");
 	g->state = GZIP_FIXED;
 	return FILTER_MORE;
 }

@@ -13,7 +13,7 @@
 
 struct gunzip_zlib {
 	struct decoder d;
-	bool inside;	/* a member has begun */
+	bool inside; /* a member has begun */
 	bool padding;
 	z_stream z;
 };
@@ -68,9 +68,9 @@ static enum filter_state gunzip_zlib_step(struct filter *f, struct span *in, str
 	size_t room = out->len;
 
 	while (in->len > 0 && out->len > 0) {
-		enum filter_state s = g->padding ? decoder_padding(&g->d, in, false, err) :
-				      g->inside	 ? inside(g, in, out, err) :
-						   between(g, in, err);
+		enum filter_state s = g->padding  ? decoder_padding(&g->d, in, false, err)
+				      : g->inside ? inside(g, in, out, err)
+						  : between(g, in, err);
 
 		if (s == FILTER_FAILED)
 			return s;

@@ -11,7 +11,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-#define XZ_MEMORY (128 * MIB)	/* bytes; xz -9 needs 65 MiB */
+#define XZ_MEMORY (128 * MIB) /* bytes; xz -9 needs 65 MiB */
 
 struct unxz {
 	struct decoder d;

@@ -17,10 +17,10 @@
 struct unzstd {
 	struct decoder d;
 	ZSTD_DCtx *ctx;
-	bool inside;	/* a frame has begun */
-	bool any;	/* a frame of any kind was complete */
+	bool inside; /* a frame has begun */
+	bool any;    /* a frame of any kind was complete */
 	bool padding;
-	uint8_t head[FRAME_HEADER_MAX];	/* of this frame, for messages and counting */
+	uint8_t head[FRAME_HEADER_MAX]; /* of this frame, for messages and counting */
 	size_t head_len;
 };
 
@@ -53,8 +53,7 @@ static uint64_t window_needed(const uint8_t *h, size_t len)
 static enum filter_state window_too_large(const struct unzstd *z, dray_error **err)
 {
 	return decoder_fail(&z->d, err, DRAY_ERR_LIMIT,
-			    "the frame needs a window of %" PRIu64
-			    " bytes, over the limit of 2^%d",
+			    "the frame needs a window of %" PRIu64 " bytes, over the limit of 2^%d",
 			    window_needed(z->head, z->head_len), LIMIT_ZSTD_WINDOW_LOG);
 }
 
@@ -153,9 +152,9 @@ static enum filter_state unzstd_step(struct filter *f, struct span *in, struct r
 	if (end && in->len == 0)
 		return unzstd_end(z, in, out, err);
 	while (in->len > 0 && out->len > 0) {
-		enum filter_state s = z->padding ? decoder_padding(&z->d, in, false, err) :
-				      z->inside	 ? inside(z, in, out, err) :
-						   between(z, in);
+		enum filter_state s = z->padding  ? decoder_padding(&z->d, in, false, err)
+				      : z->inside ? inside(z, in, out, err)
+						  : between(z, in);
 
 		if (s == FILTER_FAILED)
 			return s;
@@ -184,9 +183,8 @@ struct filter *decode_zstd(struct decode_notes *notes, dray_error **err)
 	}
 	decoder_init(&z->d, &unzstd_ops, "unzstd", notes);
 	z->ctx = ZSTD_createDCtx();
-	if (!z->ctx ||
-	    ZSTD_isError(ZSTD_DCtx_setParameter(z->ctx, ZSTD_d_windowLogMax,
-						LIMIT_ZSTD_WINDOW_LOG))) {
+	if (!z->ctx || ZSTD_isError(ZSTD_DCtx_setParameter(z->ctx, ZSTD_d_windowLogMax,
+							   LIMIT_ZSTD_WINDOW_LOG))) {
 		unzstd_free(&z->d.base);
 		err_nomem(err);
 		return NULL;

@@ -22,7 +22,7 @@
 static const struct encoding_info {
 	const char *name;
 	enum compression compression;
-	int least, most, standard;	/* levels */
+	int least, most, standard; /* levels */
 } infos[] = {
 	[ENCODING_NONE] = { "none", COMPRESSION_NONE, 0, 0, 0 },
 	[ENCODING_GZIP] = { "gzip-blocked/1", COMPRESSION_GZIP, 1, 12, 2 },
@@ -75,28 +75,28 @@ enum compression encoding_compression(enum encoding e)
 
 /* ---- slots ---- */
 
-#define HEADROOM SOURCE_PEEK_MAX	/* before the output, for the rest of the block before it */
+#define HEADROOM SOURCE_PEEK_MAX /* before the output, for the rest of the block before it */
 
 struct slot {
 	struct job job;
-	struct block_encoder *encoder;	/* this and the buffers come with the first use */
+	struct block_encoder *encoder; /* this and the buffers come with the first use */
 	uint8_t *in;
 	size_t in_len;
 	uint8_t *out;
 	size_t out_cap;
-	size_t start, end;	/* unread output is out[start .. end); end 0 = failed */
+	size_t start, end; /* unread output is out[start .. end); end 0 = failed */
 };
 
 struct encoded {
 	struct source base;
 	struct source *in;
-	struct pool *pool;	/* lent; NULL = work in place */
+	struct pool *pool; /* lent; NULL = work in place */
 	struct encode_params params;
 	bool in_ended;
-	bool any;		/* a block was begun: even empty input makes one */
-	bool lent;		/* the slot at first lends its output */
-	size_t first;		/* ring index of the oldest slot in use */
-	size_t used;		/* slots in use, lent one included */
+	bool any;     /* a block was begun: even empty input makes one */
+	bool lent;    /* the slot at first lends its output */
+	size_t first; /* ring index of the oldest slot in use */
+	size_t used;  /* slots in use, lent one included */
 	size_t count;
 	struct slot slots[];
 };

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 
 #define WINDOW_BITS_GZIP (15 + 16)
-#define MEMORY_LEVEL 8	/* zlib's default; part of what the bytes depend on */
+#define MEMORY_LEVEL 8 /* zlib's default; part of what the bytes depend on */
 
 struct gzip_single {
 	struct filter base;

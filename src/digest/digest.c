@@ -45,7 +45,7 @@ static bool is_lower_or_digit(uint8_t c)
 /* [a-z0-9]+ joined by single [+._-] */
 static bool algo_text_valid(struct span s)
 {
-	bool component = false;	/* the current component has a character */
+	bool component = false; /* the current component has a character */
 
 	for (size_t i = 0; i < s.len; i++) {
 		uint8_t c = s.data[i];

@@ -27,10 +27,10 @@ struct file_source {
 	struct read_buffer buf;
 	int fd;
 	bool own;
-	bool eof;		/* a stream's read(2) returned 0 */
-	int64_t first;		/* extent: where it begins in the file */
-	int64_t total;		/* extent: its length */
-	int64_t fetched;	/* extent: how far it was read or skipped */
+	bool eof;	 /* a stream's read(2) returned 0 */
+	int64_t first;	 /* extent: where it begins in the file */
+	int64_t total;	 /* extent: its length */
+	int64_t fetched; /* extent: how far it was read or skipped */
 };
 
 static struct span buffered(const struct read_buffer *b)

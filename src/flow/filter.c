@@ -15,7 +15,7 @@ struct filtered {
 	struct source *in;
 	struct filter *filter;
 	bool done;
-	size_t start, len;	/* output that is not consumed: data[start .. start+len) */
+	size_t start, len; /* output that is not consumed: data[start .. start+len) */
 	uint8_t data[FILTER_BUFFER];
 };
 

@@ -11,7 +11,7 @@ struct memory_source {
 	struct source base;
 	struct span all;
 	size_t off;
-	struct buf owned;	/* empty when the bytes are lent */
+	struct buf owned; /* empty when the bytes are lent */
 };
 
 static int memory_peek(struct source *s, size_t min, struct span *ret, dray_error **err)

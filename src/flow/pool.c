@@ -16,7 +16,7 @@
 #include "flow/thread_priv.h"
 
 #define POOL_MAX 256
-#define WORKER_STACK (1024 * 1024)	/* bytes; the name resolver inside libcurl wants most of it */
+#define WORKER_STACK (1024 * 1024) /* bytes; the name resolver inside libcurl wants most of it */
 
 int thread_start(pthread_t *ret, void *(*fn)(void *arg), void *arg)
 {
@@ -38,9 +38,9 @@ int thread_start(pthread_t *ret, void *(*fn)(void *arg), void *arg)
 /* ---- the pool ---- */
 
 struct pool {
-	pthread_mutex_t mutex;	/* guards all below and every job's next and done */
-	pthread_cond_t queued;	/* for workers: a job, or stop */
-	pthread_cond_t done;	/* for job_wait() */
+	pthread_mutex_t mutex; /* guards all below and every job's next and done */
+	pthread_cond_t queued; /* for workers: a job, or stop */
+	pthread_cond_t done;   /* for job_wait() */
 	struct job *head, **tail;
 	bool stop;
 	int threads;
@@ -172,10 +172,10 @@ void job_wait(struct pool *p, struct job *job)
 /* ---- run_parallel ---- */
 
 struct parallel {
-	pthread_mutex_t mutex;	/* guards next, failed and error */
+	pthread_mutex_t mutex; /* guards next, failed and error */
 	size_t next, n;
-	size_t failed;		/* lowest index that failed; n = none */
-	dray_error *error;	/* of that index */
+	size_t failed;	   /* lowest index that failed; n = none */
+	dray_error *error; /* of that index */
 	int (*fn)(void *arg, size_t index, dray_error **err);
 	void *arg;
 };
@@ -290,7 +290,7 @@ int cpu_count(void)
 
 	if (sched_getaffinity(0, sizeof(set), &set) == 0)
 		n = CPU_COUNT(&set);
-	else	/* more CPUs than a cpu_set_t holds */
+	else /* more CPUs than a cpu_set_t holds */
 		n = (int)sysconf(_SC_NPROCESSORS_ONLN);
 	return n > 0 ? n : 1;
 }

@@ -20,28 +20,28 @@
 
 struct chunk {
 	struct chunk *next;
-	size_t start;	/* unread bytes are data[start .. end) */
+	size_t start; /* unread bytes are data[start .. end) */
 	size_t end;
 	uint8_t data[HEADROOM + CHUNK];
 };
 
 struct readahead {
 	struct source base;
-	struct source *in;	/* the producer's while it runs */
-	struct chunk *current;	/* the reader's */
+	struct source *in;     /* the producer's while it runs */
+	struct chunk *current; /* the reader's */
 	pthread_t thread;
 	bool started;
 
-	pthread_mutex_t mutex;	/* guards all below */
-	pthread_cond_t filled;	/* for the reader: a chunk, or the end */
-	pthread_cond_t freed;	/* for the producer: a free chunk, or stop */
+	pthread_mutex_t mutex; /* guards all below */
+	pthread_cond_t filled; /* for the reader: a chunk, or the end */
+	pthread_cond_t freed;  /* for the producer: a free chunk, or stop */
 	struct chunk *free;
-	struct chunk *held;	/* not full; the producer takes it back to add bytes */
+	struct chunk *held; /* not full; the producer takes it back to add bytes */
 	struct chunk *queue, **tail;
-	size_t want;		/* bytes that the reader lacks */
-	bool stop;		/* the reader wants no more */
-	bool done;		/* the producer will queue no more */
-	bool failed;		/* ... because of error, which comes after the queue */
+	size_t want; /* bytes that the reader lacks */
+	bool stop;   /* the reader wants no more */
+	bool done;   /* the producer will queue no more */
+	bool failed; /* ... because of error, which comes after the queue */
 	dray_error *error;
 };
 
@@ -65,13 +65,9 @@ static struct chunk *producer_take(struct readahead *r)
 	while (!r->held && !r->free && !r->stop)
 		pthread_cond_wait(&r->freed, &r->mutex);
 
-	struct chunk *c = NULL;
+	struct chunk *c = r->stop ? NULL : steal_pointer(&r->held);
 
-	if (r->stop) {
-		c = NULL;
-	} else if (r->held) {
-		c = steal_pointer(&r->held);
-	} else {
+	if (!c && !r->stop) {
 		c = r->free;
 		r->free = c->next;
 		c->next = NULL;

@@ -18,13 +18,13 @@
 struct replayable {
 	struct source base;
 	struct source *in;
-	struct span loan;	/* what @in lends; unused while behind > 0 */
-	size_t window;		/* how far back a rewind may go */
-	size_t keep;		/* bytes that compaction leaves; >= window and >= any peek */
-	uint8_t *data;		/* the last bytes that left @in, 2 * keep long */
+	struct span loan; /* what @in lends; unused while behind > 0 */
+	size_t window;	  /* how far back a rewind may go */
+	size_t keep;	  /* bytes that compaction leaves; >= window and >= any peek */
+	uint8_t *data;	  /* the last bytes that left @in, 2 * keep long */
 	size_t len;
 	size_t behind;
-	int64_t seen;		/* bytes that left @in */
+	int64_t seen; /* bytes that left @in */
 };
 
 static void history_add(struct replayable *r, struct span bytes)
@@ -150,7 +150,7 @@ struct source *source_replayable(struct source *in, size_t window, dray_error **
 
 struct reopenable {
 	struct source base;
-	struct source *now;	/* NULL until the next read */
+	struct source *now; /* NULL until the next read */
 	struct source *(*open)(void *arg, dray_error **err);
 	void *arg;
 	void (*free_arg)(void *arg);
@@ -204,7 +204,7 @@ static int reopenable_rewind(struct source *s, int64_t off, dray_error **err)
 {
 	struct reopenable *r = (struct reopenable *)s;
 
-	(void)off;	/* the caller stores it as pos; the next read goes there */
+	(void)off; /* the caller stores it as pos; the next read goes there */
 	(void)err;
 	source_free(r->now);
 	r->now = NULL;

@@ -102,7 +102,7 @@ static void plain_free(struct sink *k)
 
 struct buf_sink {
 	struct sink base;
-	struct buf *buf;	/* lent */
+	struct buf *buf; /* lent */
 };
 
 static int buf_sink_write(struct sink *k, struct span bytes, dray_error **err)

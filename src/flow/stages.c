@@ -34,13 +34,14 @@ static void plain_free(struct source *s)
 
 struct limit {
 	struct source base;
-	struct source *in;	/* lent */
+	struct source *in; /* lent */
 	int64_t left;
 };
 
 static int limit_truncated(const struct limit *l, dray_error **err)
 {
-	return err_set(err, DRAY_ERR_FORMAT, "truncated at byte %" PRId64 ", %" PRId64 " bytes early",
+	return err_set(err, DRAY_ERR_FORMAT,
+		       "truncated at byte %" PRId64 ", %" PRId64 " bytes early",
 		       l->in->pos + (int64_t)l->in->lent, l->left - (int64_t)l->in->lent);
 }
 
@@ -174,8 +175,8 @@ struct verified {
 	struct source *in;
 	struct hash hash;
 	struct digest expect;
-	int64_t size;	/* -1 = unknown */
-	size_t ahead;	/* bytes of the loan that are hashed and not consumed */
+	int64_t size; /* -1 = unknown */
+	size_t ahead; /* bytes of the loan that are hashed and not consumed */
 	bool proven;
 	char *what;
 };

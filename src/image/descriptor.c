@@ -12,8 +12,7 @@
 #include "base/text.h"
 
 static const char *const known[] = {
-	"mediaType", "digest", "size",	   "platform",
-	"data",	     "urls",   "artifactType", "annotations",
+	"mediaType", "digest", "size", "platform", "data", "urls", "artifactType", "annotations",
 };
 
 static int refuse_name(struct span name, const char *meant, dray_error **err)
@@ -160,7 +159,7 @@ int descriptor_parse(struct json v, struct arena *a, struct descriptor *ret, dra
 	    take_digest(v, a, &d.digest, err) < 0 || take_size(v, &d.size, err) < 0 ||
 	    take_platform(v, a, &d, err) < 0 || take_urls(v, a, &d, err) < 0 ||
 	    take_data(v, a, &d, err) < 0 ||
-	    json_want(json_get(v, "annotations"), JSON_OBJECT, true, "annotations", err) < 0)
+	    json_want_map(json_get(v, "annotations"), true, "annotations", err) < 0)
 		return -1;
 	if (json_present(json_get(v, "annotations")))
 		d.annotations = json_get(v, "annotations");

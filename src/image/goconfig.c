@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Docker's container.Config through Go's decoder and encoder, byte for byte.
- * Relies on the JSON reader to refuse twin members, also those that differ in case only.
+ * Relies on json_want() to refuse twin fields, also those that differ in case only.
  * Promises Go's order, Go's zero values, and maps sorted by the bytes of their keys.
  */
 #include "image/goconfig_priv.h"
@@ -66,12 +66,9 @@ static const struct go_field config_fields[] = {
 };
 
 static const struct go_field health_fields[] = {
-	{ "Test", GO_STRINGS, true, SINCE_ALWAYS },
-	{ "Interval", GO_INT, true, SINCE_ALWAYS },
-	{ "Timeout", GO_INT, true, SINCE_ALWAYS },
-	{ "StartPeriod", GO_INT, true, SINCE_17_05 },
-	{ "StartInterval", GO_INT, true, SINCE_25 },
-	{ "Retries", GO_INT, true, SINCE_ALWAYS },
+	{ "Test", GO_STRINGS, true, SINCE_ALWAYS },  { "Interval", GO_INT, true, SINCE_ALWAYS },
+	{ "Timeout", GO_INT, true, SINCE_ALWAYS },   { "StartPeriod", GO_INT, true, SINCE_17_05 },
+	{ "StartInterval", GO_INT, true, SINCE_25 }, { "Retries", GO_INT, true, SINCE_ALWAYS },
 };
 
 static bool knows(const struct v1_params *p, enum go_since since)
@@ -159,7 +156,8 @@ static int write_strings(struct goconfig *g, struct json v, const struct go_fiel
 		return 0;
 	}
 	jsonw_array(g->w);
-	if (g->w->failed || (lone ? write_element(g, v, f->name) : write_elements(g, v, f->name)) < 0)
+	if (g->w->failed ||
+	    (lone ? write_element(g, v, f->name) : write_elements(g, v, f->name)) < 0)
 		return -1;
 	jsonw_end_array(g->w);
 	return 0;
@@ -201,7 +199,7 @@ static int write_map_value(struct goconfig *g, struct json v, const struct go_fi
 {
 	if (f->type == GO_STRING_MAP)
 		return write_element(g, v, f->name);
-	if (json_want(v, JSON_OBJECT, true, f->name, g->err) < 0)
+	if (json_want_map(v, true, f->name, g->err) < 0)
 		return -1;
 	jsonw_object(g->w);
 	jsonw_end_object(g->w);
@@ -210,10 +208,10 @@ static int write_map_value(struct goconfig *g, struct json v, const struct go_fi
 
 static int write_map(struct goconfig *g, struct json v, const struct go_field *f)
 {
-	struct pair *pairs;
+	struct pair *pairs = NULL;
 	size_t n;
 
-	if (json_want(v, JSON_OBJECT, true, f->name, g->err) < 0)
+	if (json_want_map(v, true, f->name, g->err) < 0)
 		return -1;
 	n = json_present(v) ? json_len(v) : 0;
 	if (f->omit_empty && n == 0)
@@ -273,8 +271,7 @@ static int write_health(struct goconfig *g, struct json obj, const struct go_fie
 	jsonw_key(g->w, f->name);
 	jsonw_object(g->w);
 	for (size_t i = 0; i < ARRAY_LEN(health_fields); i++)
-		if (knows(g->p, health_fields[i].since) &&
-		    write_plain(g, v, &health_fields[i]) < 0)
+		if (knows(g->p, health_fields[i].since) && write_plain(g, v, &health_fields[i]) < 0)
 			return -1;
 	jsonw_end_object(g->w);
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Manifests and indexes: what kind a document is, and what it lists.
- * Relies on json/ (which refuses twin members) and descriptor.c.
+ * Relies on json/ (which refuses twin members) and on descriptor.c.
  * Promises one meaning: what two readers could take for different kinds is refused (M-08).
  */
 #include "image/manifest_priv.h"
@@ -11,7 +11,7 @@
 #include "base/text.h"
 
 static const char *const known[] = {
-	"schemaVersion", "mediaType", "artifactType", "config",	 "layers",  "manifests",
+	"schemaVersion", "mediaType", "artifactType", "config",	     "layers",	   "manifests",
 	"fsLayers",	 "history",   "subject",      "annotations", "signatures",
 };
 
@@ -125,9 +125,9 @@ static int decide_type(struct manifest *m, const char *given, dray_error **err)
 		return -1;
 	if (!m->media_type && type_by_shape(m, &m->media_type, err) < 0)
 		return -1;
-	m->kind = mediatype_is_index(m->media_type)   ? MANIFEST_INDEX :
-		  mediatype_is_schema1(m->media_type) ? MANIFEST_SCHEMA1 :
-							MANIFEST_IMAGE;
+	m->kind = mediatype_is_index(m->media_type)	? MANIFEST_INDEX
+		  : mediatype_is_schema1(m->media_type) ? MANIFEST_SCHEMA1
+							: MANIFEST_IMAGE;
 	return 0;
 }
 
@@ -203,7 +203,7 @@ static int take_common(struct manifest *m, dray_error **err)
 
 	if (json_string(json_get(root, "artifactType"), "artifactType", &m->arena,
 			&m->artifact_type, err) < 0 ||
-	    json_want(annotations, JSON_OBJECT, true, "annotations", err) < 0)
+	    json_want_map(annotations, true, "annotations", err) < 0)
 		return -1;
 	if (m->artifact_type && !*m->artifact_type)
 		m->artifact_type = NULL;

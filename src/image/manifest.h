@@ -12,37 +12,37 @@
 #include "json/json.h"
 
 struct descriptor {
-	const char *media_type;	/* in the document's arena or static; NULL when absent */
+	const char *media_type; /* in the document's arena or static; NULL when absent */
 	struct digest digest;
-	int64_t size;		/* bytes; -1 = not known yet (only in what we make ourselves) */
-	struct platform platform;	/* index entries */
+	int64_t size;		  /* bytes; -1 = not known yet (only in what we make ourselves) */
+	struct platform platform; /* index entries */
 	bool has_platform;
 	const char *artifact_type;
-	struct json annotations;	/* object or missing */
-	struct json urls;		/* array or missing */
-	struct span data;		/* decoded and checked "data" member, or empty */
+	struct json annotations; /* object or missing */
+	struct json urls;	 /* array or missing */
+	struct span data;	 /* decoded and checked "data" member, or empty */
 	bool has_data;
 };
 
 enum manifest_kind {
-	MANIFEST_IMAGE,		/* config + layers */
+	MANIFEST_IMAGE, /* config + layers */
 	MANIFEST_INDEX,
-	MANIFEST_SCHEMA1,	/* recognised, not parsed further */
+	MANIFEST_SCHEMA1, /* recognised, not parsed further */
 };
 
 /** A manifest or an index. Free with manifest_free(). */
 struct manifest {
 	struct arena arena;
-	struct buf raw;		/* exact bytes */
-	struct digest digest;	/* of raw */
+	struct buf raw;	      /* exact bytes */
+	struct digest digest; /* of raw */
 	struct json_doc *doc;
 	enum manifest_kind kind;
-	const char *media_type;	/* decided as formats.md 4.3: given, then member, then shape */
+	const char *media_type; /* decided as formats.md 4.3: given, then member, then shape */
 	const char *artifact_type;
 	struct descriptor config;
-	struct descriptor *entries;	/* layers bottom first, or index entries */
+	struct descriptor *entries; /* layers bottom first, or index entries */
 	size_t n_entries;
-	struct descriptor subject;	/* digest unset when absent */
+	struct descriptor subject; /* digest unset when absent */
 	struct json annotations;
 };
 
@@ -50,7 +50,8 @@ struct manifest {
  * Parse @p raw (taken over, left empty). @p given is the Content-Type or the descriptor's
  * media type, NULL when unknown; a contradiction with the document is refused (M-08).
  */
-int manifest_parse(struct buf *raw, const char *given, struct manifest **ret, dray_error **err) MUST_CHECK;
+int manifest_parse(struct buf *raw, const char *given, struct manifest **ret,
+		   dray_error **err) MUST_CHECK;
 void manifest_free(struct manifest *m);
 DEFINE_CLEANUP(struct manifest, cleanup_manifest_fn, manifest_free)
 #define cleanup_manifest CLEANUP(cleanup_manifest_fn)

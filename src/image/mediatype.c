@@ -27,10 +27,8 @@ static const char *const oci_layers[] = {
 };
 
 static const char *const foreign_layers[] = {
-	MT_DOCKER_FOREIGN_GZIP,
-	"application/vnd.docker.image.rootfs.foreign.diff.tar",
-	OCI_LAYER_OLD,
-	OCI_LAYER_OLD "+gzip",
+	MT_DOCKER_FOREIGN_GZIP, "application/vnd.docker.image.rootfs.foreign.diff.tar",
+	OCI_LAYER_OLD,		OCI_LAYER_OLD "+gzip",
 	OCI_LAYER_OLD "+zstd",
 };
 
@@ -96,11 +94,7 @@ bool mediatype_is_image_config(const char *mt)
 bool mediatype_is_generic(const char *mt)
 {
 	static const char *const generic[] = {
-		"",
-		"application/octet-stream",
-		"application/json",
-		"text/plain",
-		"text/html",
+		"", "application/octet-stream", "application/json", "text/plain", "text/html",
 	};
 
 	return !mt || is_one_of(mt, generic, ARRAY_LEN(generic));

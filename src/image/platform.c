@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define PLATFORM_WORD_MAX 64 /* bytes of one part that a user may type; real ones have under 16 */
+#define PLATFORM_WORD_MAX 64  /* bytes of one part that a user may type; real ones have under 16 */
 #define PLATFORM_TEXT_MAX 200 /* bytes of the text that is shown */
 
 struct alias {
@@ -18,15 +18,14 @@ struct alias {
 
 /* What uname and other tools call the same machines. */
 static const struct alias aliases[] = {
-	{ "x86_64", "amd64", NULL },  { "x86-64", "amd64", NULL }, { "aarch64", "arm64", NULL },
-	{ "armhf", "arm", "v7" },     { "armel", "arm", "v6" },	   { "i386", "386", NULL },
+	{ "x86_64", "amd64", NULL }, { "x86-64", "amd64", NULL }, { "aarch64", "arm64", NULL },
+	{ "armhf", "arm", "v7" },    { "armel", "arm", "v6" },	  { "i386", "386", NULL },
 	{ "i686", "386", NULL },
 };
 
 static bool word_byte(uint8_t c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-	       c == '.';
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
 }
 
 /* One part, lower-cased into @p a; NULL when it is no word. */

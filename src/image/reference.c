@@ -177,6 +177,13 @@ struct parts {
 	bool has_domain, has_tag, has_digest;
 };
 
+/* Docker's rule for what stands before the first '/'. */
+static bool reads_as_domain(struct span first)
+{
+	return span_find(first, '.') >= 0 || span_find(first, ':') >= 0 ||
+	       span_is(first, "localhost") || has_upper(first);
+}
+
 static void cut_domain(struct span text, struct parts *p, struct span *rest)
 {
 	int64_t slash = span_find(text, '/');
@@ -185,8 +192,7 @@ static void cut_domain(struct span text, struct parts *p, struct span *rest)
 	*rest = text;
 	if (slash < 0)
 		return;
-	p->has_domain = span_find(first, '.') >= 0 || span_find(first, ':') >= 0 ||
-			span_is(first, "localhost") || has_upper(first);
+	p->has_domain = reads_as_domain(first);
 	if (!p->has_domain)
 		return;
 	p->domain = first;
@@ -292,8 +298,8 @@ int reference_parse(struct span text, struct reference *ret, dray_error **err)
 	if (take_digest(text, &p, &r.digest, err) < 0)
 		return -1;
 	r.domain = docker_io ? mem_strdup(DEFAULT_DOMAIN) : span_dup(p.domain);
-	r.path = official ? mem_printf(OFFICIAL "/%.*s", (int)p.path.len, (const char *)p.path.data) :
-			    span_dup(p.path);
+	r.path = official ? mem_printf(OFFICIAL "/%.*s", (int)p.path.len, (const char *)p.path.data)
+			  : span_dup(p.path);
 	if (p.has_tag)
 		r.tag = span_dup(p.tag);
 	if (!r.domain || !r.path || (p.has_tag && !r.tag))
@@ -350,13 +356,32 @@ char *reference_text(const struct reference *r)
 	return with_tag_and_digest(r, r->domain, r->path);
 }
 
+/* "docker.io/a.b/c" without its host would name another one. */
+static bool needs_domain(const char *path)
+{
+	const char *slash = strchr(path, '/');
+
+	return slash && reads_as_domain(span_of(path, (size_t)(slash - path)));
+}
+
+/* "library/x" says no more than "x", unless x looks like an image ID. */
+static bool needs_library(const char *path)
+{
+	struct span name = span_str(path);
+
+	if (!span_starts(name, OFFICIAL "/"))
+		return true;
+	name = span_from(name, sizeof(OFFICIAL));
+	return span_find(name, '/') >= 0 || hex_is_lower(name, DIGEST_HEX_SHA256);
+}
+
 char *reference_familiar(const struct reference *r)
 {
 	const char *path = r->path;
 
-	if (strcmp(r->domain, DEFAULT_DOMAIN) != 0)
+	if (strcmp(r->domain, DEFAULT_DOMAIN) != 0 || needs_domain(path))
 		return reference_text(r);
-	if (span_starts(span_str(path), OFFICIAL "/") && !strchr(path + sizeof(OFFICIAL), '/'))
+	if (!needs_library(path))
 		path += sizeof(OFFICIAL);
 	return with_tag_and_digest(r, "", path);
 }

@@ -12,11 +12,11 @@
 
 /** registry / repository : tag @ digest. Strings owned; NULL where absent. */
 struct reference {
-	char *domain;	/* "docker.io", "127.0.0.1:5000" */
-	char *path;	/* "library/busybox" */
+	char *domain; /* "docker.io", "127.0.0.1:5000" */
+	char *path;   /* "library/busybox" */
 	char *tag;
 	struct digest digest;
-	bool domain_given;	/* the user wrote the host ("docker.io/x" and "host:5000/x", not "x") */
+	bool domain_given; /* the user wrote the host ("docker.io/x" and "host:5000/x", not "x") */
 };
 
 /**
@@ -31,7 +31,10 @@ int reference_copy(const struct reference *r, struct reference *ret, dray_error 
 int reference_default_tag(struct reference *r, dray_error **err) MUST_CHECK;
 /** "domain/path[:tag][@digest]"; NULL = no memory. */
 char *reference_text(const struct reference *r);
-/** As engines show it: without "docker.io/" and "library/". NULL = no memory. */
+/**
+ * As engines show it: without "docker.io/" and "library/", unless the rest would then read as
+ * another name. NULL = no memory.
+ */
 char *reference_familiar(const struct reference *r);
 bool reference_tag_valid(struct span tag);
 bool reference_path_valid(struct span path);

@@ -42,10 +42,13 @@ static bool version_before_1_8_3(const char *version)
 /* container_config.Cmd with single spaces between. */
 static int created_by(struct goconfig *g, struct json root, struct buf *ret)
 {
-	struct json cmd = json_get_fold(json_get_fold(root, "container_config"), "Cmd");
+	struct json container = json_get_fold(root, "container_config");
+	struct json cmd = json_get_fold(container, "Cmd");
 	struct span word;
 	bool first = true;
 
+	if (json_want(container, JSON_OBJECT, true, "container_config", g->err) < 0)
+		return -1;
 	if (json_type(cmd) == JSON_STRING) {
 		if (json_string_bytes(cmd, "Cmd", g->arena, &word, g->err) < 0)
 			return -1;
@@ -57,7 +60,8 @@ static int created_by(struct goconfig *g, struct json root, struct buf *ret)
 		word = (struct span){ 0 };
 		if (json_present(v) && json_string_bytes(v, "Cmd", g->arena, &word, g->err) < 0)
 			return -1;
-		if ((!first && buf_add_byte(ret, ' ', g->err) < 0) || buf_add(ret, word, g->err) < 0)
+		if ((!first && buf_add_byte(ret, ' ', g->err) < 0) ||
+		    buf_add(ret, word, g->err) < 0)
 			return -1;
 		first = false;
 	}
@@ -133,8 +137,7 @@ static int by_name(const void *a, const void *b)
 static bool is_dropped(const char *name)
 {
 	static const char *const dropped[] = {
-		"id",	    "parent",	 "Size",   "parent_id",
-		"layer_id", "throwaway", "rootfs", "history",
+		"id", "parent", "Size", "parent_id", "layer_id", "throwaway", "rootfs", "history",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(dropped); i++)
@@ -186,9 +189,9 @@ struct parts {
 static int write_config(struct json root, const struct parts *p, struct buf *ret, dray_error **err)
 {
 	CLEANUP(arena_clear) struct arena arena = { 0 };
-	struct member *m;
+	struct member *m = NULL;
 	struct jsonw w;
-	size_t n;
+	size_t n = 0;
 
 	if (collect(root, &arena, &m, &n, err) < 0)
 		return -1;

@@ -114,9 +114,10 @@ static int write_v1_image(struct goconfig *g, struct json root, const struct pla
 
 	jsonw_object(w);
 	if (write_size(g, json_get_fold(root, "Size")) < 0 ||
-	    goconfig_string(g, root, "architecture") < 0 || goconfig_string(g, root, "author") < 0 ||
-	    goconfig_string(g, root, "comment") < 0 || write_config(g, root) < 0 ||
-	    goconfig_string(g, root, "container") < 0 || write_container_config(g, root) < 0 ||
+	    goconfig_string(g, root, "architecture") < 0 ||
+	    goconfig_string(g, root, "author") < 0 || goconfig_string(g, root, "comment") < 0 ||
+	    write_config(g, root) < 0 || goconfig_string(g, root, "container") < 0 ||
+	    write_container_config(g, root) < 0 ||
 	    write_created(g, json_get_fold(root, "created")) < 0 ||
 	    goconfig_string(g, root, "docker_version") < 0)
 		return -1;
@@ -155,8 +156,8 @@ static int hash_text(struct span text, v1_id ret, dray_error **err)
 }
 
 /* The text of a layer below the top: nothing of the image but, in one era, its time. */
-static int intermediate_text(const struct v1_params *p, const char *created,
-			     const struct place *at, struct buf *ret, dray_error **err)
+static int intermediate_text(const struct v1_params *p, const char *created, const struct place *at,
+			     struct buf *ret, dray_error **err)
 {
 	CLEANUP(arena_clear) struct arena arena = { 0 };
 	struct jsonw w;
@@ -237,8 +238,8 @@ int v1_ids_of_chain(const struct config *c, const struct digest *chain, size_t n
 		bool top = i + 1 == n;
 
 		buf_reset(&text);
-		if ((top ? top_text(c, p, &at, &text, err) :
-			   intermediate_text(p, created, &at, &text, err)) < 0 ||
+		if ((top ? top_text(c, p, &at, &text, err)
+			 : intermediate_text(p, created, &at, &text, err)) < 0 ||
 		    hash_text(span_buf(&text), ret[i], err) < 0)
 			return -1;
 	}

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reading JSON with every byte's place kept. One strict, non-recursive scanner:
- * refuses twin names (also twins that only case tells apart, as Go folds ASCII
- * letters), invalid UTF-8, lone surrogates, NUL in names, depth over LIMIT_JSON_DEPTH, trailing data
+ * refuses twin names, invalid UTF-8, lone surrogates, NUL in names, depth over LIMIT_JSON_DEPTH, trailing data
  * (reliability M-10, M-11). Writing is base/jsonw.h.
  */
 #pragma once
@@ -78,9 +77,15 @@ int json_string_bytes(struct json v, const char *what, struct arena *a, struct s
 int json_int(struct json v, const char *what, int64_t *ret, dray_error **err) MUST_CHECK;
 /** MISSING and null give @p fallback. */
 int json_bool(struct json v, const char *what, bool fallback, bool *ret, dray_error **err) MUST_CHECK;
-/** FORMAT unless @p v is of type @p t; with @p optional MISSING and null pass too. */
+/**
+ * FORMAT unless @p v is of type @p t; with @p optional MISSING and null pass too.
+ * An object is taken for a struct: names that only case tells apart, as Go folds
+ * ASCII letters, are refused too, because readers disagree which one is the field.
+ */
 int json_want(struct json v, enum json_type t, bool optional, const char *what,
 	      dray_error **err) MUST_CHECK;
+/** The same for an object whose names are data (labels, paths, tags): case may tell them apart. */
+int json_want_map(struct json v, bool optional, const char *what, dray_error **err) MUST_CHECK;
 
 /** Append @p v compacted with Go's RawMessage escaping (formats.md 2.6). */
 int json_compact(struct json v, struct buf *ret, dray_error **err) MUST_CHECK;

@@ -14,6 +14,7 @@ struct json_node {
 	uint32_t count;		     /* elements or members */
 	uint8_t type;		     /* enum json_type */
 	bool name_odd;		     /* the name has escapes or bytes past ASCII */
+	bool case_twins;	     /* an object: two names differ only in case */
 };
 
 struct json_doc {
@@ -47,5 +48,7 @@ int json_scan_string(struct span text, size_t pos, bool is_name, size_t *ret_end
 /** As json_scan_string() for a number. */
 int json_scan_number(struct span text, size_t pos, size_t *ret_end, dray_error **err);
 
-/** Refuse members of @p object with one name (M-10), also when only ASCII case tells them apart. */
-int json_check_twins(const struct json_doc *d, uint32_t object, dray_error **err);
+/** Refuse members of @p object with one name (M-10); *ret_case tells of names that only case tells apart. */
+int json_check_twins(const struct json_doc *d, uint32_t object, bool *ret_case, dray_error **err);
+/** Name the case twins of an object that has some; -1. */
+int json_refuse_case_twins(const struct json_doc *d, uint32_t object, dray_error **err);

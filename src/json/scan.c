@@ -141,7 +141,7 @@ static int close_container(struct scan *s, dray_error **err)
 	uint32_t index = s->levels[--s->depth].node;
 	struct json_node *n = &s->doc->nodes[index];
 
-	if (n->type == JSON_OBJECT && json_check_twins(s->doc, index, err) < 0)
+	if (n->type == JSON_OBJECT && json_check_twins(s->doc, index, &n->case_twins, err) < 0)
 		return -1;
 	end_value(s, n, s->pos + 1);
 	return 0;

@@ -6,7 +6,9 @@
  *
  * Readers differ on twins: some take the first, some the last, and Go also takes
  * "Layers" for "layers". So a document with twins says different things to
- * different tools, and none of them is told so.
+ * different tools, and none of them is told so. Names that differ in case are
+ * ambiguous only where names are fields: as labels or paths they are data. So the
+ * scanner marks such an object, and who reads it as a struct refuses it.
  */
 #include "base/map.h"
 #include "base/mem.h"
@@ -33,16 +35,35 @@ static int refuse_twins(const struct json_doc *d, const struct json_node *first,
 		       second->name_off - 1, b, a, first->name_off - 1);
 }
 
+/* What one look at an object is for, and what it found. */
+struct look {
+	const struct json_doc *d;
+	bool fold;	/* names that differ only in case are twins too */
+	bool refuse;	/* such twins are an error; else only noted */
+	bool found;	/* noted */
+};
+
+static int judge(struct look *l, const struct json_node *first, const struct json_node *second,
+		 bool same, dray_error **err)
+{
+	if (same || l->refuse)
+		return refuse_twins(l->d, first, second, same, err);
+	l->found = true;
+	return 0;
+}
+
 /* Compare @p last with its elder siblings from @p first on; all names are plain ASCII. */
-static int check_pairs(const struct json_doc *d, uint32_t first, const struct json_node *last,
+static int check_pairs(struct look *l, uint32_t first, const struct json_node *last,
 		       dray_error **err)
 {
-	struct span name = node_name(d, last);
+	const struct json_node *nodes = l->d->nodes;
+	struct span name = node_name(l->d, last);
 
-	for (uint32_t i = first; &d->nodes[i] != last; i = d->nodes[i].next) {
-		struct span other = node_name(d, &d->nodes[i]);
-		if (other.len == name.len && json_text_is(other, name, true))
-			return refuse_twins(d, &d->nodes[i], last, span_eq(other, name), err);
+	for (uint32_t i = first; &nodes[i] != last; i = nodes[i].next) {
+		struct span other = node_name(l->d, &nodes[i]);
+		if (other.len == name.len && json_text_is(other, name, l->fold) &&
+		    judge(l, &nodes[i], last, span_eq(other, name), err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -78,55 +99,79 @@ static int same_name(const struct json_doc *d, const struct json_node *a, const 
 	return json_text_is(node_name(d, b), span_of(decoded, len), false);
 }
 
-/* Folded names of all members go to @p names one after another; the map finds a second one. */
-static int check_by_map(const struct json_doc *d, uint32_t first, uint8_t *names, struct map *seen,
+/* Names of all members go to @p names one after another; the map finds a second one. */
+static int check_by_map(struct look *l, uint32_t first, uint8_t *names, struct map *seen,
 			dray_error **err)
 {
-	for (uint32_t i = first; i; i = d->nodes[i].next) {
-		struct json_node *n = &d->nodes[i];
-		struct span key = fold_name(names, json_unescape(node_name(d, n), names));
+	for (uint32_t i = first; i; i = l->d->nodes[i].next) {
+		struct json_node *n = &l->d->nodes[i];
+		size_t len = json_unescape(node_name(l->d, n), names);
+		struct span key = l->fold ? fold_name(names, len) : span_of(names, len);
 
 		names += key.len;
 		const struct json_node *twin = map_get(seen, key);
-		if (twin) {
-			int same = same_name(d, twin, n, err);
-			return same < 0 ? -1 : refuse_twins(d, twin, n, same, err);
+		if (!twin) {
+			if (map_put(seen, key, n, err) < 0)
+				return -1;
+			continue;
 		}
-		if (map_put(seen, key, n, err) < 0)
+		int same = l->fold ? same_name(l->d, twin, n, err) : 1;
+		if (same < 0 || judge(l, twin, n, same, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int check_many(const struct json_doc *d, uint32_t first, size_t names_len, dray_error **err)
+static int check_many(struct look *l, uint32_t first, size_t names_len, dray_error **err)
 {
 	cleanup_free uint8_t *names = mem_alloc(names_len);
 	struct map seen = { 0 };
 
 	if (!names)
 		return err_nomem(err);
-	int rc = check_by_map(d, first, names, &seen, err);
+	int rc = check_by_map(l, first, names, &seen, err);
 	map_clear(&seen);
 	return rc;
 }
 
-int json_check_twins(const struct json_doc *d, uint32_t object, dray_error **err)
+static int look_at(struct look *l, uint32_t object, dray_error **err)
 {
+	const struct json_node *nodes = l->d->nodes;
 	uint32_t first = object + 1;
 	bool odd = false;
 	size_t names_len = 0;
 
-	if (d->nodes[object].count < 2)
-		return 0;
-	for (uint32_t i = first; i; i = d->nodes[i].next) {
-		odd = odd || d->nodes[i].name_odd;
-		names_len += d->nodes[i].name_len;
+	for (uint32_t i = first; i; i = nodes[i].next) {
+		odd = odd || nodes[i].name_odd;
+		names_len += nodes[i].name_len;
 	}
-	if (odd || d->nodes[object].count > FEW_MEMBERS)
-		return check_many(d, first, names_len, err);
-	for (uint32_t i = d->nodes[first].next; i; i = d->nodes[i].next) {
-		if (check_pairs(d, first, &d->nodes[i], err) < 0)
+	if (odd || nodes[object].count > FEW_MEMBERS)
+		return check_many(l, first, names_len, err);
+	for (uint32_t i = nodes[first].next; i; i = nodes[i].next) {
+		if (check_pairs(l, first, &nodes[i], err) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+int json_check_twins(const struct json_doc *d, uint32_t object, bool *ret_case, dray_error **err)
+{
+	struct look folded = { .d = d, .fold = true };
+	struct look exact = { .d = d };
+
+	*ret_case = false;
+	if (d->nodes[object].count < 2)
+		return 0;
+	if (look_at(&folded, object, err) < 0)
+		return -1;
+	*ret_case = folded.found;
+	/* Twins of the second of two case twins hide behind the first. */
+	return folded.found ? look_at(&exact, object, err) : 0;
+}
+
+int json_refuse_case_twins(const struct json_doc *d, uint32_t object, dray_error **err)
+{
+	struct look l = { .d = d, .fold = true, .refuse = true };
+
+	return look_at(&l, object, err);
 }

@@ -17,9 +17,19 @@ static int wrong_type(struct json v, const char *wanted, const char *what, dray_
 
 int json_want(struct json v, enum json_type t, bool optional, const char *what, dray_error **err)
 {
-	if (json_type(v) == t || (optional && !json_present(v)))
+	if (json_type(v) != t && !(optional && !json_present(v)))
+		return wrong_type(v, json_type_name(t), what, err);
+	if (v.node && v.doc->nodes[v.node].case_twins &&
+	    json_refuse_case_twins(v.doc, v.node, err) < 0)
+		return err_ctx(err, "%s", what);
+	return 0;
+}
+
+int json_want_map(struct json v, bool optional, const char *what, dray_error **err)
+{
+	if (json_type(v) == JSON_OBJECT || (optional && !json_present(v)))
 		return 0;
-	return wrong_type(v, json_type_name(t), what, err);
+	return wrong_type(v, json_type_name(JSON_OBJECT), what, err);
 }
 
 /* Decode what stands between quotes; NULL = no memory. One more byte, a NUL, follows. */

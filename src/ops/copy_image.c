@@ -397,29 +397,26 @@ static int move_one(void *arg, size_t index, dray_error **err)
 	return 0;
 }
 
+static const struct passed *find_passed(const struct copy *c, const struct layer *l)
+{
+	return l->facts ? map_get(&c->passed, span_str(l->facts->blob_digest.text)) : NULL;
+}
+
 /* What passed by on the walk, held against what the documents say it is. */
-static int settle_passed(struct plan *p, struct work *w, dray_error **err)
+static int settle_passed(struct plan *p, struct work *w, const struct passed *seen,
+			 dray_error **err)
 {
 	const struct layer *l = &p->im->layers[w->layer];
-	const struct passed *seen = NULL;
 
-	if (w->done)
-		return 0;
-	if (l->facts)
-		seen = map_get(&p->c->passed, span_str(l->facts->blob_digest.text));
-	if (!seen)
-		return err_set(err, DRAY_ERR_FORMAT, "layer %zu of %zu (%s) is not a tar",
-			       w->layer + 1, p->im->n_layers, l->path ? l->path : l->blob.digest.text);
 	if (has_vouched_manifest(p->c, p->im) && digest_set(&l->blob.digest) &&
 	    digest_expect(&l->blob.digest, &seen->facts.blob_digest, "blob digest", err) < 0)
-		return err_ctx(err, "layer %zu of %zu", w->layer + 1, p->im->n_layers);
+		return -1;
 	if (digest_set(&l->diff_id) &&
 	    digest_expect(&l->diff_id, &seen->facts.diff_id, "DiffID", err) < 0)
-		return err_ctx(err, "layer %zu of %zu", w->layer + 1, p->im->n_layers);
+		return -1;
 	if (seen->converted_unasked && p->c->store->kind != STORE_DOCKER_ARCHIVE) {
 		err_set(err, DRAY_ERR_UNSUPPORTED,
-			"layer %zu of %zu is uncompressed, and a pipe names its manifest too late "
-			"to keep it so", w->layer + 1, p->im->n_layers);
+			"it is uncompressed, and a pipe names its manifest too late to keep it so");
 		return err_hint(err, "give the archive as a file, or choose --compression");
 	}
 	w->convert = !digest_eq(&seen->out.digest, &seen->facts.blob_digest);
@@ -429,14 +426,24 @@ static int settle_passed(struct plan *p, struct work *w, dray_error **err)
 	return 0;
 }
 
+/* After a walk: most layers are there already; what the walk kept in memory is moved now. */
+static int settle(void *arg, size_t index, dray_error **err)
+{
+	struct plan *p = arg;
+	struct work *w = &p->work[p->order[index]];
+	const struct passed *seen = find_passed(p->c, &p->im->layers[w->layer]);
+
+	if (!seen || w->done)
+		return move_one(arg, index, err);
+	if (settle_passed(p, w, seen, err) < 0)
+		return err_ctx(err, "layer %zu of %zu", w->layer + 1, p->im->n_layers);
+	return 0;
+}
+
 static int move_layers(struct plan *p, dray_error **err)
 {
-	if (!p->c->forward)
-		return run_parallel(p->c->ctx->jobs, p->n_work, move_one, p, err);
-	for (size_t w = 0; w < p->n_work; w++)
-		if (settle_passed(p, &p->work[w], err) < 0)
-			return -1;
-	return 0;
+	return run_parallel(p->c->forward ? 1 : p->c->ctx->jobs, p->n_work,
+			    p->c->forward ? settle : move_one, p, err);
 }
 
 /* ---- documents ---- */

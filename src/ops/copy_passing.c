@@ -61,10 +61,16 @@ static int pass_reused(struct copy *c, const struct reused *u, const char *name,
 	return 0;
 }
 
-static int pass_sent(struct copy *c, const char *name, struct source *data, int64_t size,
-		     enum compression found, struct passed *p, dray_error **err)
+/* In a layout every blob may be wanted, whatever it is; elsewhere only layers are. */
+static bool is_blob(const char *name)
 {
-	bool named_by_digest = span_starts(span_str(name), "blobs/");
+	return span_starts(span_str(name), "blobs/");
+}
+
+static int pass_sent(struct copy *c, const char *name, struct source *data, int64_t size,
+		     enum compression found, bool tar, struct passed *p, dray_error **err)
+{
+	bool named_by_digest = is_blob(name);
 	struct transfer t = {
 		.ctx = c->ctx,
 		.dest = c->target->dest,
@@ -72,7 +78,7 @@ static int pass_sent(struct copy *c, const char *name, struct source *data, int6
 		.total = size,
 		.blob_size = size,
 		.how = {
-			.convert = must_convert(c, found, named_by_digest, true),
+			.convert = tar && must_convert(c, found, named_by_digest, true),
 			.encode = c->wishes.encode,
 		},
 	};
@@ -94,14 +100,16 @@ int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 	const struct reused *u = reuse_guess(&c->reuse, name, &c->wishes);
 	enum compression found;
 	struct span head;
+	bool tar;
 
 	if (source_peek(data, TAR_HEAD, &head, err) < 0)
 		return -1;
 	found = compression_sniff(head);
-	if (found == COMPRESSION_NONE && !tar_begins(head))
+	tar = found != COMPRESSION_NONE || tar_begins(head);
+	if (!tar && !is_blob(name))
 		return member_hash(NULL, name, data, size, ret, err);
 	if ((u ? pass_reused(c, u, name, data, size, &p, err)
-	       : pass_sent(c, name, data, size, found, &p, err)) < 0 ||
+	       : pass_sent(c, name, data, size, found, tar, &p, err)) < 0 ||
 	    remember(c, &p, err) < 0)
 		return -1;
 	*ret = p.facts;

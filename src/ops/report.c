@@ -131,9 +131,14 @@ static const char *digest_or_null(const struct digest *d)
 	return digest_set(d) ? d->text : NULL;
 }
 
+static int own(struct arena *a, const struct digest *d, const char **ret, dray_error **err)
+{
+	return *ret ? 0 : copy_text(a, digest_or_null(d), ret, err);
+}
+
 /* What was read outranks what is declared, and an uncompressed layer is its own blob. */
-static void fill_bytes(const struct layer *l, const struct blob_facts *facts,
-		       struct dray_layer_info *out)
+static int fill_bytes(dray_report *r, const struct layer *l, const struct blob_facts *facts,
+		      struct dray_layer_info *out, dray_error **err)
 {
 	out->diff_id = digest_or_null(&l->diff_id);
 	out->blob_digest = digest_or_null(&l->blob.digest);
@@ -147,14 +152,14 @@ static void fill_bytes(const struct layer *l, const struct blob_facts *facts,
 			out->blob_digest = out->diff_id;
 	}
 	if (!facts)
-		return;
+		return 0;
 	out->compression = compression_name(facts->compression);
 	out->size = facts->size;
 	out->blob_size = facts->blob_size;
-	if (!out->diff_id)
-		out->diff_id = digest_or_null(&facts->diff_id);
-	if (!out->blob_digest)
-		out->blob_digest = digest_or_null(&facts->blob_digest);
+	/* The facts may go before the report does. */
+	if (own(&r->arena, &facts->diff_id, &out->diff_id, err) < 0)
+		return -1;
+	return own(&r->arena, &facts->blob_digest, &out->blob_digest, err);
 }
 
 static int64_t first_with_diff_id(struct map *seen, const struct layer *l, size_t i,
@@ -192,7 +197,8 @@ static int fill_layers(dray_report *r, const struct image *im,
 		out[i].v1_id_found = l->v1_id != NULL;
 		out[i].created_by = h >= 0 ? im->config->history[h].created_by : NULL;
 		out[i].missing = l->missing;
-		fill_bytes(l, facts && facts[i] ? facts[i] : l->facts, &out[i]);
+		if (fill_bytes(r, l, facts && facts[i] ? facts[i] : l->facts, &out[i], err) < 0)
+			goto done;
 		out[i].same_as = first_with_diff_id(&seen, l, i, err);
 		if (out[i].same_as == -2)
 			goto done;

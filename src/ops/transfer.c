@@ -198,20 +198,21 @@ static int move_converted(const struct transfer *t, struct chain *c, struct tran
 /* A tap that starts again with its source would hash bytes twice: only what is new counts. */
 struct once {
 	struct tap to;
-	struct meter *meter;
-	int64_t seen;
+	int64_t pos;	/* of the current run through the source */
+	int64_t seen;	/* furthest */
 };
 
 static void once_see(void *arg, struct span bytes)
 {
 	struct once *o = arg;
-	int64_t begin = o->meter->pos - (int64_t)bytes.len;
+	int64_t begin = o->pos;
 
-	if (o->meter->pos <= o->seen)
+	o->pos += (int64_t)bytes.len;
+	if (o->pos <= o->seen)
 		return;
 	if (begin < o->seen)
 		bytes = span_from(bytes, (size_t)(o->seen - begin));
-	o->seen = o->meter->pos;
+	o->seen = o->pos;
 	o->to.see(o->to.arg, bytes);
 }
 
@@ -225,6 +226,7 @@ static struct source *open_untouched(void *arg, dray_error **err)
 	struct untouched *u = arg;
 	struct source *s = open_stored(&u->chain, err);
 
+	u->once.pos = 0;
 	if (u->once.to.see)
 		s = source_watch(s, (struct tap){ once_see, &u->once }, err);
 	return s;
@@ -251,7 +253,7 @@ static int move_untouched(const struct transfer *t, struct chain *c, struct tran
 			  dray_error **err)
 {
 	cleanup_tee struct tee tee = { 0 };
-	struct untouched u = { .chain = *c, .once = { .meter = c->meter } };
+	struct untouched u = { .chain = *c };
 	bool vouched = digest_set(&t->blob_digest);
 	struct digest diff_id;
 	int64_t size;

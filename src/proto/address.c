@@ -97,7 +97,7 @@ struct carrier {
 
 static const struct carrier carriers[] = {
 	{ { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff }, 12, 12 }, /* mapped */
-	{ { 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff }, 12, 12 }, /* translated (SIIT) */
+	{ { 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff }, 12, 12 },	  /* translated (SIIT) */
 	{ { 0, 0x64, 0xff, 0x9b }, 12, 12 },			  /* NAT64 */
 	{ { 0x20, 0x02 }, 2, 2 },				  /* 6to4 */
 	{ { 0 }, 12, 12 },					  /* compatible */
@@ -200,7 +200,7 @@ bool address_is_private(const struct address *a)
 	if (a->is_v4)
 		return in_blocks(a->v4, blocks, ARRAY_LEN(blocks));
 	return memcmp(a->v6, none, sizeof(none)) == 0 || address_is_loopback(a) ||
-	       (a->v6[0] & 0xfe) == 0xfc ||			   /* unique local */
+	       (a->v6[0] & 0xfe) == 0xfc ||		  /* unique local */
 	       (a->v6[0] == 0xfe && (a->v6[1] & 0x80)) || /* link- and site-local */
-	       a->v6[0] == 0xff;				   /* multicast */
+	       a->v6[0] == 0xff;			  /* multicast */
 }

@@ -138,8 +138,8 @@ static int take_param(struct span *s, struct arena *a, struct challenge *c, dray
 	skip(s, is_blank);
 	*s = span_from(*s, 1); /* '=': at_param() saw it */
 	skip(s, is_blank);
-	if ((s->len > 0 && s->data[0] == '"' ? quoted(s, a, &value, err) :
-					       bare(s, a, &value, err)) < 0)
+	if ((s->len > 0 && s->data[0] == '"' ? quoted(s, a, &value, err)
+					     : bare(s, a, &value, err)) < 0)
 		return -1;
 	if (to && *to)
 		return malformed("a parameter is there twice", err);

@@ -12,40 +12,35 @@
 #include "base/text.h"
 
 static const char *const purpose_names[] = {
-	[URL_REDIRECT] = "redirect", [URL_REALM] = "token realm", [URL_LOCATION] = "upload location",
-	[URL_LINK] = "next page",    [URL_FOREIGN] = "layer URL",
+	[URL_REDIRECT] = "redirect",	    [URL_REALM] = "token realm",
+	[URL_LOCATION] = "upload location", [URL_LINK] = "next page",
+	[URL_FOREIGN] = "layer URL",
 };
 
 /* Suffixes under which anybody can have a name: two hosts below are strangers. */
-static const char *const shared_suffixes[] = {
+static const char shared_suffixes[] =
 	/* second levels of countries */
-	"co.uk", "org.uk", "me.uk", "ac.uk", "gov.uk", "net.uk", "ltd.uk", "plc.uk", "sch.uk",
-	"com.au", "net.au", "org.au", "edu.au", "gov.au", "id.au", "co.nz", "net.nz", "org.nz",
-	"ac.nz", "govt.nz", "co.jp", "ne.jp", "or.jp", "ac.jp", "go.jp", "co.kr", "or.kr", "go.kr",
-	"ac.kr", "com.br", "net.br", "org.br", "gov.br", "com.cn", "net.cn", "org.cn", "gov.cn",
-	"edu.cn", "ac.cn", "com.tw", "org.tw", "gov.tw", "edu.tw", "com.hk", "org.hk", "com.sg",
-	"edu.sg", "gov.sg", "com.my", "com.ph", "com.vn", "co.id", "or.id", "go.id", "ac.id",
-	"co.th", "in.th", "co.in", "net.in", "org.in", "gov.in", "ac.in", "nic.in", "co.za",
-	"org.za", "gov.za", "ac.za", "co.il", "org.il", "ac.il", "gov.il", "com.tr", "org.tr",
-	"gov.tr", "edu.tr", "com.mx", "org.mx", "gob.mx", "com.ar", "gob.ar", "com.co", "com.pe",
-	"com.ve", "com.ec", "com.uy", "com.ua", "co.ua", "com.pl", "net.pl", "org.pl", "gov.pl",
-	"edu.pl", "com.ru", "msk.ru", "spb.ru", "com.gr", "com.pt", "com.es", "com.fr", "gouv.fr",
-	"co.at", "or.at", "ac.at", "co.hu", "com.ro", "com.eg", "co.ke", "com.ng", "com.gh",
-	"com.sa", "com.pk", "com.bd", "com.np", "com.lk", "co.cr", "uk.com", "us.com", "eu.com",
-	"de.com", "co.com",
+	"co.uk org.uk me.uk ac.uk gov.uk net.uk ltd.uk plc.uk sch.uk com.au net.au org.au "
+	"edu.au gov.au id.au co.nz net.nz org.nz ac.nz govt.nz co.jp ne.jp or.jp ac.jp go.jp "
+	"co.kr or.kr go.kr ac.kr com.br net.br org.br gov.br com.cn net.cn org.cn gov.cn "
+	"edu.cn ac.cn com.tw org.tw gov.tw edu.tw com.hk org.hk com.sg edu.sg gov.sg com.my "
+	"com.ph com.vn co.id or.id go.id ac.id co.th in.th co.in net.in org.in gov.in ac.in "
+	"nic.in co.za org.za gov.za ac.za co.il org.il ac.il gov.il com.tr org.tr gov.tr "
+	"edu.tr com.mx org.mx gob.mx com.ar gob.ar com.co com.pe com.ve com.ec com.uy com.ua "
+	"co.ua com.pl net.pl org.pl gov.pl edu.pl com.ru msk.ru spb.ru com.gr com.pt com.es "
+	"com.fr gouv.fr co.at or.at ac.at co.hu com.ro com.eg co.ke com.ng com.gh com.sa "
+	"com.pk com.bd com.np com.lk co.cr uk.com us.com eu.com de.com co.com "
 	/* platforms that hand out names */
-	"amazonaws.com", "cloudfront.net", "elasticbeanstalk.com", "azurewebsites.net",
-	"azurecr.io", "azure.com", "cloudapp.net", "windows.net", "azurefd.net", "azureedge.net",
-	"trafficmanager.net", "appspot.com", "run.app", "web.app", "firebaseapp.com",
-	"cloudfunctions.net", "googleusercontent.com", "googleapis.com", "github.io", "gitlab.io",
-	"githubusercontent.com", "herokuapp.com", "netlify.app", "vercel.app", "now.sh",
-	"pages.dev", "workers.dev", "r2.dev", "fly.dev", "onrender.com", "railway.app",
-	"digitaloceanspaces.com", "ondigitalocean.app", "ngrok.io", "ngrok.app", "ngrok-free.app",
-	"ngrok.dev", "trycloudflare.com", "loca.lt", "jfrog.io", "nip.io", "sslip.io", "xip.io",
-	"duckdns.org", "dyndns.org", "no-ip.org", "ddns.net", "hopto.org", "oraclecloud.com",
-	"myqcloud.com", "aliyuncs.com", "myhuaweicloud.com", "scw.cloud", "ovh.net", "linode.com",
-	"linodeobjects.com", "backblazeb2.com", "wasabisys.com", "repl.co", "ts.net",
-};
+	"amazonaws.com cloudfront.net elasticbeanstalk.com azurewebsites.net azurecr.io "
+	"azure.com cloudapp.net windows.net azurefd.net azureedge.net trafficmanager.net "
+	"appspot.com run.app web.app firebaseapp.com cloudfunctions.net "
+	"googleusercontent.com googleapis.com github.io gitlab.io githubusercontent.com "
+	"herokuapp.com netlify.app vercel.app now.sh pages.dev workers.dev r2.dev fly.dev "
+	"onrender.com railway.app digitaloceanspaces.com ondigitalocean.app ngrok.io "
+	"ngrok.app ngrok-free.app ngrok.dev trycloudflare.com loca.lt jfrog.io nip.io "
+	"sslip.io xip.io duckdns.org dyndns.org no-ip.org ddns.net hopto.org oraclecloud.com "
+	"myqcloud.com aliyuncs.com myhuaweicloud.com scw.cloud ovh.net linode.com "
+	"linodeobjects.com backblazeb2.com wasabisys.com repl.co ts.net ";
 
 /* Registries whose token server has a name of its own. */
 static const struct {
@@ -69,9 +64,15 @@ static const char *last_labels(const char *host, int labels)
 
 static bool is_shared(const char *suffix)
 {
-	for (size_t i = 0; i < ARRAY_LEN(shared_suffixes); i++)
-		if (strcmp(suffix, shared_suffixes[i]) == 0)
+	struct span rest = SPAN_LIT(shared_suffixes);
+
+	while (rest.len > 0) {
+		size_t n = (size_t)span_find(rest, ' ');
+
+		if (span_is(span_head(rest, n), suffix))
 			return true;
+		rest = span_from(rest, n + 1);
+	}
 	return false;
 }
 

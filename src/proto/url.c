@@ -166,8 +166,8 @@ static const char *cut_userinfo(struct span *authority, bool *ret)
 	return span_find(*authority, '@') >= 0 ? "it holds two '@'" : NULL;
 }
 
-static int take_authority(const char *text, struct span authority, struct arena *a,
-			  struct url *u, dray_error **err)
+static int take_authority(const char *text, struct span authority, struct arena *a, struct url *u,
+			  dray_error **err)
 {
 	struct span port;
 	const char *why = cut_userinfo(&authority, &u->has_userinfo);

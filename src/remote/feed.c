@@ -7,11 +7,19 @@
  */
 #include "remote/feed.h"
 
+/*
+ * Bytes of a pipe that are kept for going back: what a socket and a registry hold unconfirmed when a
+ * connection breaks is mostly less.
+ */
+#define FEED_WINDOW (4 * 1024 * 1024)
+
 int feed_init(struct feed *f, const struct blob_put *put, struct source *data, dray_error **err)
 {
 	enum digest_algo algo = digest_set(&put->desc.digest) ? put->desc.digest.algo
 							       : DIGEST_SHA256;
 
+	if (data && !source_can_rewind(data))
+		data = source_replayable(data, FEED_WINDOW, err);
 	*f = (struct feed){ .data = data, .claimed = put->desc.size, .total = -1 };
 	f->progress = put->progress;
 	if (!data)

@@ -213,7 +213,7 @@ static enum step sent(struct upload *u, const struct call *call, dray_error **er
 	end = feed_at_end(&u->feed, &why);
 	if (end < 0)
 		return fail(u, why, err);
-	return end ? STEP_COMMIT : STEP_ASK;
+	return end ? STEP_COMMIT : again(u, call, 0, NULL, STEP_ASK, err);
 }
 
 static enum step judge_send(struct upload *u, const struct call *call, dray_error **err)
@@ -277,8 +277,11 @@ static enum step step_ask(struct upload *u, dray_error **err)
 		return fail(u, why, err);
 	if (good(&u->a) && held(&u->a, &off))
 		return go_on_from(u, off, err);
-	/* Forgotten, or a registry that does not say: from the start. */
-	return again(u, &call, 0, NULL, STEP_OPEN, err);
+	/*
+	 * Forgotten, or a registry that does not say: from the start. distribution 2.8 forgets whenever a PATCH
+	 * broke in the middle: its signed state still names the offset from before. The break was counted.
+	 */
+	return STEP_OPEN;
 }
 
 /* ---- COMMIT ---- */

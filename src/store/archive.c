@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define PLACE_SHOWN_MAX 400	/* bytes of a path that messages show */
+#define PLACE_SHOWN_MAX 400 /* bytes of a path that messages show */
 
 static int read_images(struct archive *a, const struct selector *sel, struct image_list *l,
 		       dray_error **err)
@@ -23,13 +23,17 @@ static int read_images(struct archive *a, const struct selector *sel, struct ima
 	default:
 		break;
 	}
+	bool index, layout;
+
+	if (members_has(a->members, "index.json", &index, err) < 0 ||
+	    members_has(a->members, "oci-layout", &layout, err) < 0)
+		return -1;
 	/* manifest.json names one platform; for all of them index.json is the better witness. */
-	if (sel->all_platforms && members_has(a->members, "index.json") &&
-	    members_has(a->members, "oci-layout"))
+	if (sel->all_platforms && index && layout)
 		return oci_layout_images(a, l, err);
 	if (docker_archive_images(a, l, err) < 0)
 		return -1;
-	return members_has(a->members, "index.json") ? hybrid_attach(a, l, err) : 0;
+	return index ? hybrid_attach(a, l, err) : 0;
 }
 
 static int archive_images(struct store *st, const struct selector *sel, struct image ***ret,
@@ -38,6 +42,7 @@ static int archive_images(struct store *st, const struct selector *sel, struct i
 	struct archive *a = (struct archive *)st;
 	cleanup_image_list struct image_list l = { 0 };
 
+	st->notes.n = a->n_opening_notes; /* listing again tells nothing twice */
 	if (read_images(a, sel, &l, err) < 0 || image_list_select(&l, sel, a->label, err) < 0)
 		return -1;
 	*ret = l.list;
@@ -101,21 +106,17 @@ int archive_new(const char *place, struct archive **ret, dray_error **err)
 	return err_nomem(err);
 }
 
-static bool is_file(struct archive *a, const char *name)
-{
-	struct member *e = NULL;
-
-	return members_find(a->members, span_str(name), &e, NULL) == 0 && e &&
-	       e->type != MEMBER_OTHER;
-}
-
 /* First character of manifest.json: '[' is docker's list, '{' a manifest in a tarred "dir:" layout. */
 static int manifest_json_shape(struct archive *a, char *ret, dray_error **err)
 {
 	cleanup_buf struct buf doc = BUF_INIT(LIMIT_MANIFEST_JSON);
 
+	bool there;
+
 	*ret = 0;
-	if (!is_file(a, "manifest.json"))
+	if (members_has(a->members, "manifest.json", &there, err) < 0)
+		return -1;
+	if (!there)
 		return 0;
 	if (members_document(a->members, "manifest.json", LIMIT_MANIFEST_JSON, &doc, err) < 0)
 		return -1;
@@ -158,43 +159,49 @@ static const char *likely(const struct members *m)
 		nested = nested || span_ends(name, "/repositories") ||
 			 span_ends(name, "/manifest.json") || span_ends(name, "/index.json");
 	}
-	return nested ? "there are archives in folders below; unpack it and name one of them" : NULL;
+	return nested ? "there are archives in folders below; unpack it and name one of them"
+		      : NULL;
 }
 
 static int not_an_archive(struct archive *a, dray_error **err)
 {
 	const char *hint = likely(a->members);
+	bool layout;
 
-	if (members_has(a->members, "oci-layout"))
+	if (members_has(a->members, "oci-layout", &layout, err) < 0)
+		return -1;
+	if (layout)
 		return err_set(err, DRAY_ERR_FORMAT,
 			       "%s: not an image archive: oci-layout is there, index.json is not",
 			       a->label);
-	err_set(err, DRAY_ERR_FORMAT,
-		"%s: not an image archive: no manifest.json, index.json or repositories%s%s",
-		a->label, hint ? "; " : "", hint ? hint : "");
-	return -1;
+	return err_set(err, DRAY_ERR_FORMAT,
+		       "%s: not an image archive: no manifest.json, index.json or repositories%s%s",
+		       a->label, hint ? "; " : "", hint ? hint : "");
 }
 
 int archive_decide(struct archive *a, bool oci, dray_error **err)
 {
+	bool index, v1;
 	char shape;
 
 	a->store.forward_only = a->members->forward_only;
-	if (manifest_json_shape(a, &shape, err) < 0)
+	if (manifest_json_shape(a, &shape, err) < 0 ||
+	    members_has(a->members, "index.json", &index, err) < 0 ||
+	    members_has(a->members, "repositories", &v1, err) < 0)
 		return err_ctx(err, "%s", a->label);
-	bool index = is_file(a, "index.json");
-
 	if (index && (oci || !shape || shape == '{'))
 		a->store.kind = STORE_OCI_LAYOUT;
 	else if (shape == '{')
 		return err_set(err, DRAY_ERR_FORMAT,
-			       "%s: manifest.json is a single manifest (a \"dir:\" layout), not a list of images",
+			       "%s: manifest.json is a single manifest (a \"dir:\" layout), not a "
+			       "list of images",
 			       a->label);
 	else if (shape)
 		a->store.kind = STORE_DOCKER_ARCHIVE;
-	else if (is_file(a, "repositories") || has_v1_folder(a->members))
+	else if (v1 || has_v1_folder(a->members))
 		a->store.kind = STORE_DOCKER_V1;
 	else
 		return not_an_archive(a, err);
+	a->n_opening_notes = a->store.notes.n;
 	return 0;
 }

@@ -26,16 +26,17 @@ int image_new(const char *where, struct image **ret, dray_error **err)
 	return 0;
 }
 
-/* Does the error speak of the bytes, so that it can become a note? */
-static bool about_bytes(enum dray_err_kind kind)
+bool error_about_bytes(const dray_error *e)
 {
+	enum dray_err_kind kind = dray_error_kind(e);
+
 	return kind == DRAY_ERR_FORMAT || kind == DRAY_ERR_CORRUPT || kind == DRAY_ERR_NOT_FOUND ||
 	       kind == DRAY_ERR_LIMIT || kind == DRAY_ERR_UNSUPPORTED;
 }
 
 int image_trouble(struct image *im, const char *code, const char *where, dray_error **err)
 {
-	if (!err || !*err || !about_bytes(dray_error_kind(*err)))
+	if (!err || !*err || !error_about_bytes(*err))
 		return -1;
 	cleanup_error dray_error *e = steal_pointer(err);
 
@@ -197,9 +198,10 @@ int image_set_diff_ids(struct image *im, dray_error **err)
 	snprintf(want, sizeof(want), "%zu", c->n_diff_ids);
 	snprintf(have, sizeof(have), "%zu", im->n_layers);
 	im->broken = true;
-	return notes_add(&im->notes, true, "layer-count-differs", im->where, want, have, err,
-			 "layers length mismatch: the config has %s diff_ids, the manifest %s layers",
-			 want, have);
+	return notes_add(
+		&im->notes, true, "layer-count-differs", im->where, want, have, err,
+		"layers length mismatch: the config has %s diff_ids, the manifest %s layers", want,
+		have);
 }
 
 /* Room doubles at each power of two, so the count alone tells the capacity. */

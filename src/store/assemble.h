@@ -23,7 +23,8 @@ int image_set_config(struct image *im, struct buf *raw, const struct descriptor 
 int image_set_layers(struct image *im, size_t n, dray_error **err) MUST_CHECK;
 /** Give each layer the DiffID that the config declares; notes "layer-count-differs", "config-no-diff-ids". */
 int image_set_diff_ids(struct image *im, dray_error **err) MUST_CHECK;
-int image_add_tag(struct image *im, const char *tag, const char *ref_name, dray_error **err) MUST_CHECK;
+int image_add_tag(struct image *im, const char *tag, const char *ref_name,
+		  dray_error **err) MUST_CHECK;
 
 /**
  * An image from its manifest (taken over, verified by the caller) and config bytes
@@ -33,11 +34,14 @@ int image_add_tag(struct image *im, const char *tag, const char *ref_name, dray_
 int image_from_manifest(struct manifest *m, struct buf *config, const char *where,
 			struct image **ret, dray_error **err) MUST_CHECK;
 
+/** The error speaks of bytes from outside, not of this machine: a note may stand for it. */
+bool error_about_bytes(const dray_error *e);
 /**
  * *err as a problem of @p im: noted under @p code, the image is broken, 0. Errors that
  * are about us and not about the bytes (SYSTEM, NOMEM, CANCELLED, NETWORK, DENIED) stay: -1.
  */
-int image_trouble(struct image *im, const char *code, const char *where, dray_error **err) MUST_CHECK;
+int image_trouble(struct image *im, const char *code, const char *where,
+		  dray_error **err) MUST_CHECK;
 
 /** CORRUPT unless @p bytes have this digest; UNSUPPORTED for an algorithm that we cannot compute (M-06). */
 int bytes_check_digest(const struct digest *want, struct span bytes, dray_error **err) MUST_CHECK;

@@ -67,8 +67,8 @@ static int check_size(int64_t want, int64_t have, dray_error **err)
 static int copy_verified(const struct descriptor *desc, struct source *data, struct sink *k,
 			 int64_t *ret_size, dray_error **err)
 {
-	cleanup_source struct source *s =
-		source_verified(data, &desc->digest, desc->size, "blob digest", err);
+	cleanup_source struct source *s = source_verified(data, &desc->digest, desc->size,
+							  "blob digest", err);
 
 	*ret_size = s ? pump(s, k, err) : -1;
 	return *ret_size < 0 ? -1 : 0;

@@ -71,11 +71,11 @@ struct edit {
 	const struct dest_index *x;
 	struct json_doc *doc;
 	struct json manifests;
-	struct arena arena;	/* strings of the old entries */
-	bool *present;		/* for each of x->list: the old text holds it already */
-	bool *stands;	/* for each of x->list: dest_index_stands() */
+	struct arena arena; /* strings of the old entries */
+	bool *present;	    /* for each of x->list: the old text holds it already */
+	bool *stands;	    /* for each of x->list: dest_index_stands() */
 	struct buf *out;
-	bool any;		/* an entry has been written */
+	bool any; /* an entry has been written */
 };
 
 static void edit_clear(struct edit *e)
@@ -146,7 +146,7 @@ static int keep_entry(struct edit *e, struct json v, dray_error **err)
 	struct json annotations = json_get(v, "annotations");
 
 	if (json_want(v, JSON_OBJECT, false, "an entry of manifests", err) < 0 ||
-	    json_want(annotations, JSON_OBJECT, true, "annotations", err) < 0 ||
+	    json_want_map(annotations, true, "annotations", err) < 0 ||
 	    json_string(json_get(v, "digest"), "digest", &e->arena, &digest, err) < 0 ||
 	    json_string(json_get(annotations, REF_NAME), REF_NAME, &e->arena, &tag, err) < 0)
 		return -1;
@@ -191,8 +191,7 @@ static int write_list(struct edit *e, dray_error **err)
 	return buf_add_byte(e->out, ']', err);
 }
 
-int dest_index_write(const struct dest_index *x, struct span old, struct buf *ret,
-		     dray_error **err)
+int dest_index_write(const struct dest_index *x, struct span old, struct buf *ret, dray_error **err)
 {
 	cleanup_edit struct edit e = { .x = x, .out = ret };
 

@@ -23,14 +23,14 @@
  */
 struct oci_dir {
 	struct dest base;
-	int root;		/* the folder */
-	int blobs;		/* its "blobs", locked shared */
+	int root;  /* the folder */
+	int blobs; /* its "blobs", locked shared */
 	bool made_root, made_layout;
-	bool done;		/* index.json names our blobs: they stay */
-	struct digest old_index;	/* of index.json when we came; not set = there was none */
-	struct lock *lock;	/* guards what follows: put_blob() runs on several threads */
+	bool done;		 /* index.json names our blobs: they stay */
+	struct digest old_index; /* of index.json when we came; not set = there was none */
+	struct lock *lock;	 /* guards what follows: put_blob() runs on several threads */
 	struct dest_index index;
-	char **written;		/* paths of blobs that were not there before */
+	char **written; /* paths of blobs that were not there before */
 	size_t n_written, cap_written;
 };
 
@@ -94,8 +94,8 @@ static int check_layout_text(struct span text, dray_error **err)
 	int rc = json_parse(text, &doc, err);
 
 	if (rc == 0)
-		rc = json_string(json_get(json_root(doc), "imageLayoutVersion"), "imageLayoutVersion",
-				 &a, &version, err);
+		rc = json_string(json_get(json_root(doc), "imageLayoutVersion"),
+				 "imageLayoutVersion", &a, &version, err);
 	if (rc == 0 && (!version || strcmp(version, "1.0.0") != 0))
 		rc = err_set(err, DRAY_ERR_FORMAT, "imageLayoutVersion is not 1.0.0");
 	arena_clear(&a);
@@ -191,8 +191,8 @@ static int note_written(struct oci_dir *d, char **path, dray_error **err)
  * Give a proven blob its name. No fsync here: one syncfs() before index.json is
  * cheaper than one fsync per blob, and nothing leads to the blob before that.
  */
-static int publish(struct oci_dir *d, struct outfile *o, const struct digest *digest,
-		   int64_t size, dray_error **err)
+static int publish(struct oci_dir *d, struct outfile *o, const struct digest *digest, int64_t size,
+		   dray_error **err)
 {
 	struct descriptor desc = { .digest = *digest, .size = size };
 	int there = dir_has_blob(&d->base, &desc, err);
@@ -289,7 +289,12 @@ static int dir_finish(struct dest *base, dray_error **err)
 	if (lock < 0 || read_index(d->root, &old, &digest, err) < 0 ||
 	    dest_index_write(&d->index, span_buf(&old), &text, err) < 0)
 		return -1;
-	/* Blobs and their names reach the disk before index.json can name them (G-02). */
+	/*
+	 * Blobs and their names reach the disk before index.json can name them (G-02).
+	 * Once for all: 200 small blobs took 7 ms, with an fsync each 700 ms; 300 MiB in
+	 * ten blobs 0.35 s against 0.32 s. It also waits for what others have written to the
+	 * same file system. Before Linux 5.8 it reports no failed write-back of earlier pages.
+	 */
 	if (io_syncfs(d->root, err) < 0)
 		return -1;
 	return write_file(d->root, OCI_INDEX_NAME, span_buf(&text), false, &d->done, err);
@@ -358,9 +363,21 @@ static int make_root(struct oci_dir *d, dray_error **err)
 	return d->root < 0 ? -1 : 0;
 }
 
+static int set_up(struct oci_dir *d, dray_error **err)
+{
+	int rc;
+
+	/* Two first copies into one new folder take turns, or one would take the other's
+	 * half-made layout for a stranger's folder. NFS cannot lock a folder: then they may. */
+	(void)!io_flock(d->root, LOCK_EX, NULL);
+	rc = check_layout_file(d, err);
+	(void)!io_flock(d->root, LOCK_UN, NULL);
+	return rc;
+}
+
 static int open_layout(struct oci_dir *d, dray_error **err)
 {
-	if (make_root(d, err) < 0 || check_layout_file(d, err) < 0 || check_index(d, err) < 0 ||
+	if (make_root(d, err) < 0 || set_up(d, err) < 0 || check_index(d, err) < 0 ||
 	    io_mkdirat(d->root, BLOBS, 0755, true, err) < 0 ||
 	    io_mkdirat(d->root, BLOBS "/sha256", 0755, true, err) < 0)
 		return -1;

@@ -17,15 +17,15 @@
 struct oci_tar {
 	struct dest base;
 	struct outfile out;
-	int fd;			/* lent: out.fd or stdout */
-	bool stream;		/* cannot go back */
-	char *tmpdir;		/* where blobs wait for their name, when @stream */
-	struct lock *lock;	/* guards what follows: one blob at a time */
-	int64_t pos;		/* end of the last whole member */
-	int64_t reached;	/* end of the file, failed members included */
-	bool failed;		/* the stream holds half a member */
-	struct map seen;	/* digest text -> struct dest_entry */
-	struct dest_index index;	/* its arena also holds @seen */
+	int fd;			 /* lent: out.fd or stdout */
+	bool stream;		 /* cannot go back */
+	char *tmpdir;		 /* where blobs wait for their name, when @stream */
+	struct lock *lock;	 /* guards what follows: one blob at a time */
+	int64_t pos;		 /* end of the last whole member */
+	int64_t reached;	 /* end of the file, failed members included */
+	bool failed;		 /* the stream holds half a member */
+	struct map seen;	 /* digest text -> struct dest_entry */
+	struct dest_index index; /* its arena also holds @seen */
 };
 
 /* ---- writing at a place ---- */
@@ -57,7 +57,8 @@ static const struct sink_ops at_ops = { .write = at_write, .free = at_free };
 /* Bytes at the end of a member or at its head; a stream only knows its end. */
 static int put_at(struct oci_tar *t, struct span bytes, int64_t off, dray_error **err)
 {
-	int rc = t->stream ? io_write_all(t->fd, bytes, err) : io_pwrite_all(t->fd, bytes, off, err);
+	int rc = t->stream ? io_write_all(t->fd, bytes, err)
+			   : io_pwrite_all(t->fd, bytes, off, err);
 
 	if (rc < 0 && t->stream)
 		t->failed = true;
@@ -74,11 +75,13 @@ static int put_padding(struct oci_tar *t, int64_t off, int64_t size, dray_error 
 }
 
 /* @p late: the header has its length before the size is known. */
-static int make_header(const char *name, int64_t size, bool late, struct buf *ret,
-		       dray_error **err)
+static int make_header(const char *name, int64_t size, bool late, struct buf *ret, dray_error **err)
 {
-	struct tar_member m = { .type = TAR_FILE, .name = span_str(name), .size = size,
-				.mode = 0644, .always_size = late };
+	struct tar_member m = { .type = TAR_FILE,
+				.name = span_str(name),
+				.size = size,
+				.mode = 0644,
+				.always_size = late };
 
 	return tar_header_write(&m, ret, err);
 }
@@ -135,7 +138,9 @@ static int blob_to_file(struct oci_tar *t, const struct blob_put *put, struct so
 		source_free(data);
 		return name ? -1 : err_nomem(err);
 	}
-	struct at_sink k = { .base = { .ops = &at_ops }, .t = t, .off = t->pos + (int64_t)head.len };
+	struct at_sink k = { .base = { .ops = &at_ops },
+			     .t = t,
+			     .off = t->pos + (int64_t)head.len };
 	size_t reserved = head.len;
 
 	if (dest_copy(put, data, &k.base, ret_digest, ret_size, err) < 0)
@@ -166,7 +171,7 @@ static int open_spool(const char *dir, dray_error **err)
 
 	if (fd >= 0)
 		return fd;
-	path = mem_printf("%s/dray-blob", dir);	/* a file system without O_TMPFILE */
+	path = mem_printf("%s/dray-blob", dir); /* a file system without O_TMPFILE */
 	if (!path)
 		return err_nomem(err);
 	if (outfile_begin(&o, AT_FDCWD, path, false, err) < 0)
@@ -197,7 +202,7 @@ static int blob_spooled(struct oci_tar *t, const struct blob_put *put, struct so
 		return err_nomem(err);
 	if (make_header(name, *ret_size, false, &head, err) < 0)
 		return -1;
-	t->failed = true;	/* until the member is whole */
+	t->failed = true; /* until the member is whole */
 	if (io_write_all(t->fd, span_buf(&head), err) < 0 ||
 	    io_copy_range(spool, 0, *ret_size, t->fd, err) < 0 ||
 	    put_padding(t, 0, *ret_size, err) < 0)
@@ -218,7 +223,7 @@ static int blob_through(struct oci_tar *t, const struct blob_put *put, struct so
 		source_free(data);
 		return name || !k ? -1 : err_nomem(err);
 	}
-	t->failed = true;	/* what went out cannot be taken back */
+	t->failed = true; /* what went out cannot be taken back */
 	if (io_write_all(t->fd, span_buf(&head), err) < 0) {
 		source_free(data);
 		return -1;
@@ -360,7 +365,7 @@ static const char *temp_folder(const char *given)
 
 	if (given)
 		return given;
-	return env && env[0] == '/' ? env : "/var/tmp";	/* blobs are too big for a /tmp in memory */
+	return env && env[0] == '/' ? env : "/var/tmp"; /* blobs are too big for a /tmp in memory */
 }
 
 struct dest *dest_oci_tar(const char *path, const char *tmpdir, bool no_clobber, dray_error **err)

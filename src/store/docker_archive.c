@@ -9,7 +9,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-#define WHERE_TAG_MAX 120	/* bytes of a tag that messages show */
+#define WHERE_TAG_MAX 120 /* bytes of a tag that messages show */
 
 struct reading {
 	struct archive *a;
@@ -111,8 +111,8 @@ static int load_config(struct reading *r, struct image *im, dray_error **err)
 
 	if (members_document(r->a->members, im->config_path, LIMIT_CONFIG, &raw, &e) == 0)
 		return image_set_config(im, &raw, NULL, err);
-	const char *code = dray_error_kind(e) == DRAY_ERR_NOT_FOUND ? "config-missing" :
-								      "config-unreadable";
+	const char *code = dray_error_kind(e) == DRAY_ERR_NOT_FOUND ? "config-missing"
+								    : "config-unreadable";
 	if (image_trouble(im, code, NULL, &e) == 0)
 		return 0;
 	if (err)
@@ -162,7 +162,8 @@ static int claim_blob_digest(struct layer *layer, dray_error **err)
 	if (!span_starts(s, "blobs/sha256/"))
 		return 0;
 	s = span_from(s, 13);
-	return hex_is_lower(s, DIGEST_HEX_SHA256) ? digest_from_hex(s, &layer->blob.digest, err) : 0;
+	return hex_is_lower(s, DIGEST_HEX_SHA256) ? digest_from_hex(s, &layer->blob.digest, err)
+						  : 0;
 }
 
 static int read_layers(struct reading *r, struct image *im, struct json element, dray_error **err)

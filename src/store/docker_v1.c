@@ -11,7 +11,7 @@
 
 /* One "HEX/json" of a chain, top first. */
 struct v1_layer {
-	const char *id;	/* in the image's arena */
+	const char *id; /* in the image's arena */
 	struct buf json;
 };
 
@@ -140,8 +140,8 @@ static int learn_diff_ids(struct archive *a, struct image *im, dray_error **err)
 		if (members_facts(a->members, m, &layer->facts, err) < 0)
 			return -1;
 		if (!digest_set(&layer->facts->diff_id))
-			return problem(im, "layer-bad-compression", layer->path,
-				       "does not decode", err);
+			return problem(im, "layer-bad-compression", layer->path, "does not decode",
+				       err);
 		layer->diff_id = layer->facts->diff_id;
 	}
 	return 1;
@@ -183,7 +183,7 @@ static int fill_image(struct archive *a, struct image *im, const char *top, dray
 
 /* The tops, each once, in the order in which they were met. */
 struct tops {
-	struct map by_id;	/* v1 ID -> struct image */
+	struct map by_id; /* v1 ID -> struct image */
 	struct image_list *out;
 	struct archive *a;
 };
@@ -237,15 +237,21 @@ static int collect_parent(struct archive *a, struct span name, struct arena *are
 {
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_CONFIG);
 	cleanup_json struct json_doc *doc = NULL;
+	cleanup_error dray_error *e = NULL;
 	const char *parent = NULL;
 	char *path = arena_strndup(arena, (const char *)name.data, name.len);
 
 	if (!path)
 		return err_nomem(err);
-	if (members_document(a->members, path, LIMIT_CONFIG, &raw, NULL) < 0 ||
-	    json_parse(span_buf(&raw), &doc, NULL) < 0 ||
-	    json_string(json_get(json_root(doc), "parent"), "parent", arena, &parent, NULL) < 0)
-		return 0;
+	if (members_document(a->members, path, LIMIT_CONFIG, &raw, &e) < 0 ||
+	    json_parse(span_buf(&raw), &doc, &e) < 0 ||
+	    json_string(json_get(json_root(doc), "parent"), "parent", arena, &parent, &e) < 0) {
+		if (error_about_bytes(e))
+			return 0;
+		if (err)
+			*err = steal_pointer(&e);
+		return -1;
+	}
 	return parent ? map_put(parents, span_str(parent), path, err) : 0;
 }
 

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 
 struct stored {
-	struct map by_config;	/* config digest -> struct candidate, the last one read */
+	struct map by_config; /* config digest -> struct candidate, the last one read */
 	struct candidate *first;
 	size_t n_missing;
 };
@@ -18,7 +18,7 @@ struct stored {
 struct candidate {
 	struct manifest *manifest;
 	const struct oci_root *root;
-	struct candidate *twin;	/* with the same config */
+	struct candidate *twin; /* with the same config */
 	struct candidate *next;
 };
 
@@ -55,33 +55,42 @@ static int read_leaf(struct archive *a, struct stored *s, struct oci_tree *t,
 		manifest_free(m);
 		return 0;
 	}
-	enum dray_err_kind kind = dray_error_kind(e);
-	if (kind == DRAY_ERR_NOMEM || kind == DRAY_ERR_SYSTEM || kind == DRAY_ERR_CANCELLED) {
-		if (err)
-			*err = steal_pointer(&e);
-		return -1;
+	if (error_about_bytes(e)) {
+		s->n_missing++;
+		return 0;
 	}
-	s->n_missing++;
-	return 0;
+	if (err)
+		*err = steal_pointer(&e);
+	return -1;
 }
 
-static bool layers_agree(struct archive *a, const struct image *im, const struct manifest *m)
+/* Whether blob @p d is the member that layer @p l was bound to. A link of no use agrees with nothing. */
+static int same_blob(struct archive *a, const struct layer *l, const struct digest *d, bool *ret,
+		     dray_error **err)
 {
-	if (im->n_layers != m->n_entries)
-		return false;
-	for (size_t i = 0; i < im->n_layers; i++) {
-		struct arena names = { 0 };
-		const char *path = blob_path(&names, &m->entries[i].digest);
-		struct member *e = NULL;
-		bool same = path && !im->layers[i].missing &&
-			    members_resolve(a->members, span_str(path), &e, NULL, NULL) == 0 && e &&
-			    im->layers[i].handle == (uint64_t)(uintptr_t)e;
+	cleanup_error dray_error *e = NULL;
+	struct arena names = { 0 };
+	const char *path = blob_path(&names, d);
+	struct member *m = NULL;
 
-		arena_clear(&names);
-		if (!same)
-			return false;
-	}
-	return true;
+	int rc = path ? members_resolve(a->members, span_str(path), &m, NULL, &e) : err_nomem(&e);
+	*ret = rc == 0 && m && l->handle == (uint64_t)(uintptr_t)m;
+	arena_clear(&names);
+	if (rc == 0 || error_about_bytes(e))
+		return 0;
+	if (err)
+		*err = steal_pointer(&e);
+	return -1;
+}
+
+static int layers_agree(struct archive *a, const struct image *im, const struct manifest *m,
+			bool *ret, dray_error **err)
+{
+	*ret = im->n_layers == m->n_entries;
+	for (size_t i = 0; i < im->n_layers && *ret; i++)
+		if (same_blob(a, &im->layers[i], &m->entries[i].digest, ret, err) < 0)
+			return -1;
+	return 0;
 }
 
 /* The manifest knows media types and annotations; sizes must not be taken from it unchecked. */
@@ -105,14 +114,16 @@ static int set_ref_names(struct image *im, const struct oci_root *root, dray_err
 
 static int attach(struct archive *a, struct stored *s, struct image *im, dray_error **err)
 {
-	struct candidate *c =
-		im->config ? map_get(&s->by_config, span_str(im->config->digest.text)) : NULL;
-	bool differs = false;
+	struct candidate *c = im->config ? map_get(&s->by_config, span_str(im->config->digest.text))
+					 : NULL;
+	bool differs = false, agree;
 
 	for (; c; c = c->twin) {
 		if (!c->manifest)
-			continue;	/* another image of the same config has it */
-		if (!layers_agree(a, im, c->manifest)) {
+			continue; /* another image of the same config has it */
+		if (layers_agree(a, im, c->manifest, &agree, err) < 0)
+			return -1;
+		if (!agree) {
 			differs = true;
 			continue;
 		}
@@ -123,8 +134,9 @@ static int attach(struct archive *a, struct stored *s, struct image *im, dray_er
 	}
 	if (!differs)
 		return 0;
-	return notes_add(&im->notes, false, "stored-manifest-differs", im->where, NULL, NULL, err,
-			 "index.json stores a manifest with other layers; manifest.json is believed");
+	return notes_add(
+		&im->notes, false, "stored-manifest-differs", im->where, NULL, NULL, err,
+		"index.json stores a manifest with other layers; manifest.json is believed");
 }
 
 static int attach_all(struct archive *a, struct oci_tree *t, struct stored *s,
@@ -155,8 +167,7 @@ static int load_tree(struct archive *a, struct oci_tree *t, bool *ret, dray_erro
 		a->store.notes.list[i].problem = false;
 	if (*ret)
 		return 0;
-	enum dray_err_kind kind = dray_error_kind(e);
-	if (kind == DRAY_ERR_FORMAT || kind == DRAY_ERR_LIMIT || kind == DRAY_ERR_UNSUPPORTED)
+	if (error_about_bytes(e))
 		return notes_add(&a->store.notes, false, "index-bad-json", "index.json", NULL, NULL,
 				 err, "%s", dray_error_message(e));
 	if (err)

@@ -14,8 +14,7 @@ static void see(void *arg, struct span bytes)
 	hash_update(arg, bytes);
 }
 
-static struct source *watched(struct source *data, int64_t len, struct hash *blob,
-			      dray_error **err)
+static struct source *watched(struct source *data, int64_t len, struct hash *blob, dray_error **err)
 {
 	struct source *s = source_limit(data, len, err);
 
@@ -82,8 +81,8 @@ int member_hash(void *arg, const char *name, struct source *data, int64_t size,
 	    hash_init(&blob, DIGEST_SHA256, err) < 0)
 		return err_ctx(err, "%s", name);
 	ret->compression = compression_sniff(span_head(head, (size_t)size));
-	int rc = ret->compression == COMPRESSION_NONE ? hash_plain(data, size, &blob, err) :
-							hash_encoded(data, size, &blob, ret, err);
+	int rc = ret->compression == COMPRESSION_NONE ? hash_plain(data, size, &blob, err)
+						      : hash_encoded(data, size, &blob, ret, err);
 	if (rc < 0)
 		return err_ctx(err, "%s", name);
 	ret->blob_size = blob.size;

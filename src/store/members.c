@@ -11,9 +11,9 @@
 #include "base/text.h"
 #include "tar/tar.h"
 
-#define MESSAGE_NAME_MAX 200	/* bytes of an untrusted name that a message shows */
-#define MAP_SLOT_COST 40	/* bytes that one map entry costs, table included */
-#define ODDITIES_MAX 16		/* notes about the outer tar */
+#define MESSAGE_NAME_MAX 200 /* bytes of an untrusted name that a message shows */
+#define MAP_SLOT_COST 40     /* bytes that one map entry costs, table included */
+#define ODDITIES_MAX 16	     /* notes about the outer tar */
 
 const char *safe_text(struct arena *a, struct span name)
 {
@@ -48,9 +48,10 @@ int members_account(struct members *m, size_t bytes, dray_error **err)
 {
 	m->memory += (int64_t)bytes;
 	if (m->memory > LIMIT_MEMBER_INDEX)
-		return err_set(err, DRAY_ERR_LIMIT,
-			       "the index of members needs more than %lld bytes (LIMIT_MEMBER_INDEX)",
-			       LIMIT_MEMBER_INDEX);
+		return err_set(
+			err, DRAY_ERR_LIMIT,
+			"the index of members needs more than %lld bytes (LIMIT_MEMBER_INDEX)",
+			LIMIT_MEMBER_INDEX);
 	return 0;
 }
 
@@ -170,10 +171,9 @@ int members_finish(struct members *m, dray_error **err)
 		      "%lld member names leave the archive with \"..\"; they are not used",
 		      (long long)m->n_unsafe) < 0)
 		return -1;
-	if (m->n_rooted &&
-	    notes_add(m->notes, false, "tar-unsafe-name", NULL, NULL, NULL, err,
-		      "%lld member names begin with \"/\"; read without it",
-		      (long long)m->n_rooted) < 0)
+	if (m->n_rooted && notes_add(m->notes, false, "tar-unsafe-name", NULL, NULL, NULL, err,
+				     "%lld member names begin with \"/\"; read without it",
+				     (long long)m->n_rooted) < 0)
 		return -1;
 	return 0;
 }
@@ -186,11 +186,14 @@ int members_find(struct members *m, struct span name, struct member **ret, dray_
 	return m->ops->find(m, name, ret, err);
 }
 
-bool members_has(struct members *m, const char *name)
+int members_has(struct members *m, const char *name, bool *ret, dray_error **err)
 {
 	struct member *e = NULL;
 
-	return members_find(m, span_str(name), &e, NULL) == 0 && e;
+	if (members_find(m, span_str(name), &e, err) < 0)
+		return -1;
+	*ret = e && e->type != MEMBER_OTHER;
+	return 0;
 }
 
 static void trouble(enum member_trouble *ret_why, enum member_trouble why)
@@ -251,8 +254,8 @@ static int check_twins(struct members *m, struct member *e, enum member_trouble 
 static int link_target(struct members *m, const struct member *e, struct buf *ret,
 		       enum member_trouble *ret_why, dray_error **err)
 {
-	int rc = e->type == MEMBER_SYMLINK ? tar_link_resolve(e->name, e->link, ret, err) :
-					     tar_name_clean(e->link, ret, err);
+	int rc = e->type == MEMBER_SYMLINK ? tar_link_resolve(e->name, e->link, ret, err)
+					   : tar_name_clean(e->link, ret, err);
 
 	if (rc == 0)
 		return 0;
@@ -303,8 +306,7 @@ static int resolve_from(struct members *m, struct member *first, struct member *
 		       LIMIT_LINK_HOPS);
 }
 
-int members_resolve_name(struct members *m, struct span name, struct member **ret,
-			 dray_error **err)
+int members_resolve_name(struct members *m, struct span name, struct member **ret, dray_error **err)
 {
 	cleanup_buf struct buf key = BUF_INIT(LIMIT_PATH);
 
@@ -349,7 +351,8 @@ int members_read(struct members *m, const struct member *e, size_t max, struct b
 		return too_long(m, e, max, err);
 	if (e->over_limit)
 		return err_set(err, DRAY_ERR_LIMIT,
-			       "%s passed when %lld bytes of documents were kept already (LIMIT_DOCS_TOTAL)",
+			       "%s passed when %lld bytes of documents were kept already "
+			       "(LIMIT_DOCS_TOTAL)",
 			       safe_text(&m->arena, e->name), LIMIT_DOCS_TOTAL);
 	cleanup_source struct source *s = members_open(m, e, err);
 	if (!s)

@@ -32,7 +32,8 @@ static int open_below(int fd, struct span name, int flags, dray_error **err)
 		memcpy(part, name.data, len);
 		part[len] = '\0';
 		if (slash < 0)
-			return io_openat(folder < 0 ? fd : folder, part, flags | O_NOFOLLOW, 0, err);
+			return io_openat(folder < 0 ? fd : folder, part, flags | O_NOFOLLOW, 0,
+					 err);
 		int next = io_openat(folder < 0 ? fd : folder, part,
 				     O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, err);
 		if (next < 0)

@@ -10,14 +10,14 @@
 #include "base/mem.h"
 #include "tar/tar.h"
 
-#define HEAD_LOOKED_AT 512	/* bytes in which a document's first character must show */
+#define HEAD_LOOKED_AT 512 /* bytes in which a document's first character must show */
 
 struct walk {
 	struct members *m;
 	struct tar_reader *tar;
 	member_fn *on_member;
 	void *arg;
-	int64_t docs;	/* bytes kept */
+	int64_t docs; /* bytes kept */
 };
 
 static struct source *passed_already(const struct members *m, const struct member *e,

@@ -17,8 +17,7 @@ struct tar_members {
 	bool own;
 };
 
-static struct source *open_extent(const struct members *m, const struct member *e,
-				  dray_error **err)
+static struct source *open_extent(const struct members *m, const struct member *e, dray_error **err)
 {
 	const struct tar_members *t = (const struct tar_members *)m;
 

@@ -10,7 +10,7 @@
 #include "store/assemble.h"
 #include "store/dest_priv.h"
 
-#define LIMIT_MEMORY_BLOB (256 * MIB)	/* one blob; tests need less */
+#define LIMIT_MEMORY_BLOB (256 * MIB) /* one blob; tests need less */
 
 /* One blob; key of the map is its digest's text. */
 struct memory_blob {
@@ -21,8 +21,9 @@ struct memory_blob {
 /* Blobs and tags. A destination that waits for its finish has blobs only. */
 struct contents {
 	struct arena arena;
-	struct map blobs;	/* digest text -> struct memory_blob */
-	struct map tags;	/* tag, or digest where there is none -> struct memory_blob of a manifest */
+	struct map blobs; /* digest text -> struct memory_blob */
+	struct map
+		tags; /* tag, or digest where there is none -> struct memory_blob of a manifest */
 };
 
 struct memory_store {
@@ -87,7 +88,8 @@ static int add_image(struct memory_store *m, struct manifest *manifest, const ch
 	cleanup_image struct image *im = NULL;
 
 	if (copy_blob(&m->contents, &owned->config.digest, &config, err) < 0 ||
-	    image_from_manifest(steal_pointer(&owned), &config, tag ? tag : "memory", &im, err) < 0 ||
+	    image_from_manifest(steal_pointer(&owned), &config, tag ? tag : "memory", &im, err) <
+		    0 ||
 	    (tag && image_add_tag(im, tag, NULL, err) < 0))
 		return -1;
 	im->at = at;
@@ -210,8 +212,8 @@ struct store *store_memory_new(dray_error **err)
 
 struct memory_dest {
 	struct dest base;
-	struct memory_store *store;	/* lent */
-	struct lock *lock;		/* guards what follows */
+	struct memory_store *store; /* lent */
+	struct lock *lock;	    /* guards what follows */
 	struct contents waiting;
 	struct dest_index index;
 };
@@ -223,7 +225,8 @@ static int memory_has_blob(struct dest *base, const struct descriptor *desc, dra
 
 	(void)err;
 	lock_take(d->lock);
-	there = find_blob(&d->waiting, &desc->digest) || find_blob(&d->store->contents, &desc->digest);
+	there = find_blob(&d->waiting, &desc->digest) ||
+		find_blob(&d->store->contents, &desc->digest);
 	lock_drop(d->lock);
 	return there;
 }

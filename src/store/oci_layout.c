@@ -9,23 +9,38 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-static int check_layout_file(struct archive *a, dray_error **err)
+/* 1 = it states the version that we know, 0 = it does not, -1. */
+static int read_layout_file(struct archive *a, dray_error **err)
 {
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
 	cleanup_json struct json_doc *doc = NULL;
 	cleanup_error dray_error *e = NULL;
 	const char *version = NULL;
 
-	if (!members_has(a->members, "oci-layout"))
+	if (members_document(a->members, "oci-layout", LIMIT_MANIFEST, &raw, &e) == 0 &&
+	    json_parse(span_buf(&raw), &doc, &e) == 0 &&
+	    json_string(json_get(json_root(doc), "imageLayoutVersion"), "imageLayoutVersion",
+			&a->store.arena, &version, &e) == 0)
+		return version && strcmp(version, "1.0.0") == 0;
+	if (error_about_bytes(e))
+		return 0;
+	if (err)
+		*err = steal_pointer(&e);
+	return -1;
+}
+
+static int check_layout_file(struct archive *a, dray_error **err)
+{
+	bool there;
+
+	if (members_has(a->members, "oci-layout", &there, err) < 0)
+		return -1;
+	if (!there)
 		return notes_add(&a->store.notes, true, "oci-layout-missing", a->label, NULL, NULL,
 				 err, "the file oci-layout is not there");
-	if (members_document(a->members, "oci-layout", LIMIT_MANIFEST, &raw, err) < 0)
-		return -1;
-	if (json_parse(span_buf(&raw), &doc, &e) == 0 &&
-	    json_string(json_get(json_root(doc), "imageLayoutVersion"), "imageLayoutVersion",
-			&a->store.arena, &version, &e) == 0 &&
-	    version && strcmp(version, "1.0.0") == 0)
-		return 0;
+	int rc = read_layout_file(a, err);
+	if (rc)
+		return rc < 0 ? -1 : 0;
 	return notes_add(&a->store.notes, true, "oci-layout-bad", a->label, "1.0.0", NULL, err,
 			 "the file oci-layout does not state version 1.0.0");
 }
@@ -34,9 +49,8 @@ static int check_layout_file(struct archive *a, dray_error **err)
 static char *image_where(struct arena *arena, const struct archive *a, const struct oci_leaf *leaf)
 {
 	const struct digest *d = &leaf->desc->digest;
-	const char *tag = leaf->root->tags ?
-				  safe_text(arena, span_str(leaf->root->tags->text)) :
-				  NULL;
+	const char *tag = leaf->root->tags ? safe_text(arena, span_str(leaf->root->tags->text))
+					   : NULL;
 
 	return arena_printf(arena, "%s %.19s%s%s%s", a->label, d->text, tag ? " (" : "",
 			    tag ? tag : "", tag ? ")" : "");
@@ -70,7 +84,7 @@ struct damage {
 	struct {
 		const char *code;
 		dray_error *error;
-	} list[3];	/* digest, size, JSON */
+	} list[3]; /* digest, size, JSON */
 	size_t n;
 };
 
@@ -115,8 +129,8 @@ static void read_manifest(struct archive *a, const struct descriptor *desc, stru
 		return;
 	}
 	if (bytes_check_digest(&desc->digest, span_buf(&raw), &e) < 0)
-		*damage_slot(d, dray_error_kind(e) == DRAY_ERR_CORRUPT ? "blob-digest-differs" :
-									 "blob-unsupported") = e;
+		*damage_slot(d, dray_error_kind(e) == DRAY_ERR_CORRUPT ? "blob-digest-differs"
+								       : "blob-unsupported") = e;
 	e = NULL;
 	if (blob_check_size(desc, span_buf(&raw), &e) < 0)
 		*damage_slot(d, "blob-size-differs") = e;
@@ -125,8 +139,8 @@ static void read_manifest(struct archive *a, const struct descriptor *desc, stru
 		*damage_slot(d, "manifest-bad-json") = e;
 }
 
-static int whole_image(struct archive *a, const char *where, struct manifest *m,
-		       struct image **ret, dray_error **err)
+static int whole_image(struct archive *a, const char *where, struct manifest *m, struct image **ret,
+		       dray_error **err)
 {
 	cleanup_buf struct buf config = BUF_INIT(LIMIT_CONFIG);
 	cleanup_damage struct damage d = { 0 };

@@ -14,7 +14,7 @@
 
 /* What is known about one digest. */
 struct oci_node {
-	struct manifest *index;	/* when it is an index that was read */
+	struct manifest *index; /* when it is an index that was read */
 	bool failed;		/* it is one that cannot be read; noted */
 	uint64_t met_in;	/* id of the root that met it last */
 };
@@ -22,7 +22,7 @@ struct oci_node {
 /* One step of the walk. */
 struct visit {
 	const struct descriptor *desc;
-	const struct digest *in;	/* index it stands in */
+	const struct digest *in; /* index it stands in */
 	int depth;
 };
 
@@ -49,15 +49,12 @@ static int node_of(struct oci_tree *t, const struct digest *d, struct oci_node *
 static int note_problem(struct archive *a, const char *code, const struct digest *d,
 			dray_error **err)
 {
-	enum dray_err_kind kind = dray_error_kind(*err);
-
-	if (kind == DRAY_ERR_NOMEM || kind == DRAY_ERR_SYSTEM || kind == DRAY_ERR_CANCELLED)
+	if (!error_about_bytes(*err))
 		return -1;
 	cleanup_error dray_error *e = steal_pointer(err);
 
 	return notes_add(&a->store.notes, true, code, d->text, dray_error_expected(e),
-			 dray_error_actual(e), err, "index %s: %s", d->text,
-			 dray_error_message(e));
+			 dray_error_actual(e), err, "index %s: %s", d->text, dray_error_message(e));
 }
 
 /*
@@ -88,7 +85,7 @@ static int read_node(struct walk *w, const struct descriptor *d, struct oci_node
 	if (load_index(w, d, &node->index, &code, &e) == 0)
 		return 0;
 	node->failed = true;
-	if (!mediatype_is_index(d->media_type) && dray_error_kind(e) != DRAY_ERR_NOMEM)
+	if (!mediatype_is_index(d->media_type) && error_about_bytes(e))
 		return 0;
 	if (note_problem(w->a, code, &d->digest, &e) == 0)
 		return 0;
@@ -157,8 +154,8 @@ static int enter(struct walk *w, const struct visit *v, const struct oci_root *r
 		return -1;
 	if (!node->index)
 		return mediatype_is_index(v->desc->media_type) ? 0 : add_leaf(w->t, v, root, err);
-	return node->index->kind == MANIFEST_INDEX ? push_entries(w, node->index, v, err) :
-						     add_leaf(w->t, v, root, err);
+	return node->index->kind == MANIFEST_INDEX ? push_entries(w, node->index, v, err)
+						   : add_leaf(w->t, v, root, err);
 }
 
 static int walk_root(struct walk *w, const struct oci_root *root, dray_error **err)
@@ -279,7 +276,8 @@ static int parse_index(struct buf *raw, struct manifest **ret, dray_error **err)
 		return -1;
 	struct json root = json_root(doc);
 	bool typed = json_node(json_get_fold(root, "mediaType"));
-	if (!json_node(json_get_fold(root, "manifests")) && !json_node(json_get_fold(root, "layers")))
+	if (!json_node(json_get_fold(root, "manifests")) &&
+	    !json_node(json_get_fold(root, "layers")))
 		return 0;
 	return manifest_parse(raw, typed ? NULL : MT_OCI_INDEX, ret, err);
 }

@@ -11,14 +11,14 @@
 #include "base/io.h"
 #include "base/mem.h"
 
-static int is_compressed(int fd, bool *ret, dray_error **err)
+static int is_compressed(int fd, int64_t size, bool *ret, dray_error **err)
 {
-	uint8_t head[COMPRESSION_SNIFF];
-	int64_t n = io_pread(fd, head, sizeof(head), 0, err);
+	cleanup_source struct source *s = source_from_extent(fd, 0, size, err);
+	struct span head;
 
-	if (n < 0)
+	if (!s || source_peek(s, COMPRESSION_SNIFF, &head, err) < 0)
 		return -1;
-	*ret = compression_sniff(span_of(head, (size_t)n)) != COMPRESSION_NONE;
+	*ret = compression_sniff(head) != COMPRESSION_NONE;
 	return 0;
 }
 
@@ -34,7 +34,7 @@ static int fill(struct archive *a, int fd, bool own, const struct place_options 
 		return -1;
 	/* Standard input may be a regular file that somebody has read from already. */
 	bool random = S_ISREG(st.st_mode) && io_at_start(fd);
-	if (random && is_compressed(fd, &compressed, err) < 0)
+	if (random && is_compressed(fd, st.st_size, &compressed, err) < 0)
 		return -1;
 	owned = -1;
 	if (random && !compressed)

@@ -10,7 +10,7 @@
 
 static int add_tags(struct repositories *r, const char *name, struct json tags, dray_error **err)
 {
-	if (json_want(tags, JSON_OBJECT, true, "repositories", err) < 0)
+	if (json_want_map(tags, true, "repositories", err) < 0)
 		return -1;
 	if (!json_present(tags))
 		return 0;
@@ -24,7 +24,10 @@ static int add_tags(struct repositories *r, const char *name, struct json tags, 
 			continue;
 		char *key = arena_printf(&r->arena, "%s:%s", name, tag);
 		/* The arena owns the text; the map only carries the address. */
-		union { const char *c; void *v; } value = { .c = id };
+		union {
+			const char *c;
+			void *v;
+		} value = { .c = id };
 		if (!key)
 			return err_nomem(err);
 		if (map_put(&r->map, span_str(key), value.v, err) < 0)
@@ -37,7 +40,7 @@ static int read_names(struct repositories *r, struct json root, dray_error **err
 {
 	const char *name;
 
-	if (json_want(root, JSON_OBJECT, true, "repositories", err) < 0)
+	if (json_want_map(root, true, "repositories", err) < 0)
 		return -1;
 	for (struct json it = json_first(root); json_node(it); it = json_next(it))
 		if (json_name(it, &r->arena, &name, err) < 0 || add_tags(r, name, it, err) < 0)

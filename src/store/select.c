@@ -11,8 +11,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define IMAGES_NAMED_MAX 20	/* images that an error lists */
-#define TAG_SHOWN_MAX 160	/* bytes of a tag that an error shows */
+#define IMAGES_NAMED_MAX 20 /* images that an error lists */
+#define TAG_SHOWN_MAX 160   /* bytes of a tag that an error shows */
 
 /* Keep only what @p keep says; the rest is freed. */
 static void keep_only(struct image_list *l, const bool *keep)
@@ -37,8 +37,9 @@ static int add_name(struct buf *b, const struct image *im, dray_error **err)
 		if (!tag)
 			return err_nomem(err);
 	}
-	cleanup_free char *platform =
-		im->family && im->config ? platform_text(&im->config->platform) : NULL;
+	cleanup_free char *platform = im->family && im->config
+					      ? platform_text(&im->config->platform)
+					      : NULL;
 	return buf_printf(b, err, "%s@%lld%s%s%s%s", b->len ? ", " : "", (long long)im->at,
 			  tag ? " " : "", tag ? tag : "", platform ? " " : "",
 			  platform ? platform : "");
@@ -168,8 +169,8 @@ static int by_place(struct image_list *l, const struct selector *sel, const char
 		fail(l, DRAY_ERR_NOT_FOUND, place, "has these images", err);
 		if (!l->n)
 			return -1;
-		return sel->has_at ? err_ctx(err, "no image @%lld", (long long)sel->at) :
-				     err_ctx(err, "no image %s", sel->digest.text);
+		return sel->has_at ? err_ctx(err, "no image @%lld", (long long)sel->at)
+				   : err_ctx(err, "no image %s", sel->digest.text);
 	}
 	keep_only(l, keep);
 	return 0;

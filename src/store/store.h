@@ -15,35 +15,36 @@
 
 /** What somebody learnt by reading a blob to its end. */
 struct blob_facts {
-	struct digest blob_digest;	/* of the stored bytes */
+	struct digest blob_digest; /* of the stored bytes */
 	int64_t blob_size;
-	struct digest diff_id;		/* of the decoded bytes; unset when it does not decode */
-	int64_t size;			/* decoded; -1 unknown */
+	struct digest diff_id; /* of the decoded bytes; unset when it does not decode */
+	int64_t size;	       /* decoded; -1 unknown */
 	enum compression compression;
 };
 
 /** One layer as a place names it. Strings live in the image's arena. */
 struct layer {
-	struct digest diff_id;		/* as the config declares; unset when it does not */
-	struct descriptor blob;		/* digest unset and size -1 where the place does not say */
-	const char *path;		/* member as referenced; NULL outside archives */
-	const char *link_target;	/* member the link resolves to; NULL when it is no link */
-	const char *v1_id;		/* found in the archive: directory name; NULL */
-	enum compression compression;	/* sniffed when has_compression */
+	struct digest diff_id;	      /* as the config declares; unset when it does not */
+	struct descriptor blob;	      /* digest unset and size -1 where the place does not say */
+	const char *path;	      /* member as referenced; NULL outside archives */
+	const char *link_target;      /* member the link resolves to; NULL when it is no link */
+	const char *v1_id;	      /* found in the archive: directory name; NULL */
+	enum compression compression; /* sniffed when has_compression */
 	bool has_compression;
-	bool missing;			/* named but not here */
-	const char *trouble;		/* missing because of this (a link that leads nowhere); NULL = simply absent */
+	bool missing; /* named but not here */
+	const char *
+		trouble; /* missing because of this (a link that leads nowhere); NULL = simply absent */
 	/* When the place had to read it anyway; NULL. On a forward-only place NULL also means
 	 * that the bytes were small and kept: store_open_layer() works. */
 	const struct blob_facts *facts;
-	uint64_t handle;		/* the store's own; equal for layers that are the same member */
+	uint64_t handle; /* the store's own; equal for layers that are the same member */
 };
 
 /** Something to tell, with a stable code ("config-name-differs"). Strings in the image's or store's arena. */
 struct note {
 	const char *code, *where, *message;
-	const char *expected, *actual;	/* NULL where it does not apply */
-	bool problem;	/* verify calls it a problem; else a warning everywhere */
+	const char *expected, *actual; /* NULL where it does not apply */
+	bool problem;		       /* verify calls it a problem; else a warning everywhere */
 };
 struct notes {
 	struct arena *arena;
@@ -58,47 +59,54 @@ void notes_clear(struct notes *n);
 /** One image. Free with image_free(). */
 struct image {
 	struct arena arena;
-	const char **tags;	/* as stored ("test/sym:1") */
-	const char **ref_names;	/* OCI ref.name beside each tag, NULL where there is none; NULL outside OCI */
+	const char **tags; /* as stored ("test/sym:1") */
+	/* OCI ref.name beside each tag, NULL where there is none. */
+	const char **ref_names;
 	size_t n_tags;
-	int64_t at;		/* position in manifest.json or index.json, for @N */
-	uint64_t family;	/* not 0: images that differ only in platform share it */
-	const char *where;	/* for messages: "app.tar image 2 (test/sym:1)" */
-	struct config *config;	/* NULL: an artifact, or unreadable (see notes) */
-	struct buf raw_config;	/* config bytes where config is NULL, if they are here */
-	bool artifact;		/* manifest with a config that is no image config */
-	bool attestation;	/* BuildKit's, about another image of the same index */
-	struct digest config_digest_claimed;	/* by the manifest or the member's name; may be unset */
-	const char *config_path;	/* member; NULL outside archives */
-	struct manifest *manifest;	/* NULL where the place stores none */
-	bool manifest_trusted;	/* docker-archive: the stored manifest agrees with manifest.json */
-	const char *v1_top;	/* v1 ID of the top layer as repositories says; NULL */
+	int64_t at;	       /* position in manifest.json or index.json, for @N */
+	uint64_t family;       /* not 0: images that differ only in platform share it */
+	const char *where;     /* for messages: "app.tar image 2 (test/sym:1)" */
+	struct config *config; /* NULL: an artifact, or unreadable (see notes) */
+	struct buf raw_config; /* config bytes where config is NULL, if they are here */
+	bool artifact;	       /* manifest with a config that is no image config */
+	bool attestation;      /* BuildKit's, about another image of the same index */
+	/* By the manifest or the member's name; may be unset. */
+	struct digest config_digest_claimed;
+	const char *config_path;       /* member; NULL outside archives */
+	struct manifest *manifest;     /* NULL where the place stores none */
+	bool manifest_trusted; /* docker-archive: the stored manifest agrees with manifest.json */
+	const char *v1_top;    /* v1 ID of the top layer as repositories says; NULL */
 	struct layer *layers;
 	size_t n_layers;
 	struct notes notes;
-	bool broken;		/* documents are missing or damaged: only verify and images go on */
-	struct digest index_digest;	/* the index it came from; unset if none */
+	bool broken; /* documents are missing or damaged: only verify and images go on */
+	struct digest index_digest; /* the index it came from; unset if none */
 };
 void image_free(struct image *im);
 /** 0, or -1 with the first reason why a broken image cannot be used (FORMAT, CORRUPT, NOT_FOUND). */
 int image_require_whole(const struct image *im, dray_error **err) MUST_CHECK;
 
 enum store_kind {
-	STORE_DOCKER_ARCHIVE, STORE_DOCKER_V1, STORE_OCI_LAYOUT, STORE_REGISTRY, STORE_MEMORY,
+	STORE_DOCKER_ARCHIVE,
+	STORE_DOCKER_V1,
+	STORE_OCI_LAYOUT,
+	STORE_REGISTRY,
+	STORE_MEMORY,
 };
 
 struct store;
 
 /** Which of the images of a place is meant. All zero = the only one. */
 struct selector {
-	const char *ref;		/* familiar or full name[:tag], or the OCI ref name (tag) */
-	int64_t at;			/* @N, with has_at */
+	const char *ref; /* familiar or full name[:tag], or the OCI ref name (tag) */
+	int64_t at;	 /* @N, with has_at */
 	bool has_at;
-	struct digest digest;		/* image ID or manifest digest, when set */
-	bool all;	/* every image of the place, artifacts and attestations too; of an index all
-			 * platforms, unless one is given */
-	struct platform platform;	/* for indexes; os NULL = the host's, and the only one if there is one */
-	bool all_platforms;	/* of an index all images; index.json then counts more than manifest.json */
+	struct digest digest; /* image ID or manifest digest, when set */
+	/* Every image of the place, artifacts and attestations too; all platforms unless one is given. */
+	bool all;
+	/* For indexes; os NULL = the host's, and the only one if there is one. */
+	struct platform platform;
+	bool all_platforms; /* of an index all images; index.json then counts more than manifest.json */
 };
 
 struct store_ops {
@@ -106,22 +114,24 @@ struct store_ops {
 	 * All selected images; read once, documents verified against the digests that name them.
 	 * NOT_FOUND names what is there; USAGE when several fit and none was chosen. Not thread-safe.
 	 */
-	int (*images)(struct store *st, const struct selector *sel, struct image ***ret, size_t *ret_n, dray_error **err);
+	int (*images)(struct store *st, const struct selector *sel, struct image ***ret,
+		      size_t *ret_n, dray_error **err);
 	/**
 	 * Stored bytes of layer @p i, unverified (the caller hashes). NOT_FOUND when absent, FORMAT when its
 	 * link leads nowhere, UNSUPPORTED when they have passed already. Thread-safe.
 	 */
-	struct source *(*open_layer)(struct store *st, const struct image *im, size_t i, dray_error **err);
+	struct source *(*open_layer)(struct store *st, const struct image *im, size_t i,
+				     dray_error **err);
 	void (*free)(struct store *st);
 };
 
 struct store {
 	const struct store_ops *ops;
 	enum store_kind kind;
-	char *place;		/* as the user wrote it; for messages */
-	struct notes notes;	/* about the place as a whole */
+	char *place;	    /* as the user wrote it; for messages */
+	struct notes notes; /* about the place as a whole */
 	struct arena arena;
-	bool forward_only;	/* layers have passed already; facts are there, bytes are not */
+	bool forward_only; /* layers have passed already; facts are there, bytes are not */
 };
 
 void store_free(struct store *st);
@@ -130,7 +140,8 @@ DEFINE_CLEANUP(struct store, cleanup_store_fn, store_free)
 int store_images(struct store *st, const struct selector *sel, struct image ***ret, size_t *ret_n,
 		 dray_error **err) MUST_CHECK;
 void images_free(struct image **images, size_t n);
-struct source *store_open_layer(struct store *st, const struct image *im, size_t i, dray_error **err);
+struct source *store_open_layer(struct store *st, const struct image *im, size_t i,
+				dray_error **err);
 
 /**
  * Called for each member of a forward walk that is no document: the layer's
@@ -141,10 +152,10 @@ typedef int member_fn(void *arg, const char *name, struct source *data, int64_t 
 		      struct blob_facts *ret, dray_error **err);
 
 struct place_options {
-	member_fn *on_member;	/* forward walks; NULL = hash with member_hash() */
+	member_fn *on_member; /* forward walks; NULL = hash with member_hash() */
 	void *arg;
 	const char *tmpdir;
-	bool oci;	/* "oci-archive:": index.json decides even where a manifest.json is */
+	bool oci; /* "oci-archive:": index.json decides even where a manifest.json is */
 };
 
 /** The default member_fn: blob digest, DiffID, sizes; @p arg unused. */
@@ -168,7 +179,7 @@ struct store *store_memory_new(dray_error **err);
  */
 struct dest;
 struct blob_put {
-	struct descriptor desc;	/* digest set: expected, checked. Unset: learnt */
+	struct descriptor desc; /* digest set: expected, checked. Unset: learnt */
 	const char *label;	/* for progress and messages: "layer 3/7" */
 	struct tap progress;	/* stored bytes as they go out; see may be NULL */
 };
@@ -179,15 +190,16 @@ struct dest_ops {
 	int (*put_blob)(struct dest *d, const struct blob_put *put, struct source *data,
 			struct digest *ret_digest, int64_t *ret_size, dray_error **err);
 	/** Store a manifest or index whose parts are there. @p tag NULL = by digest only. */
-	int (*put_manifest)(struct dest *d, const struct manifest *m, const char *tag, dray_error **err);
+	int (*put_manifest)(struct dest *d, const struct manifest *m, const char *tag,
+			    dray_error **err);
 	int (*finish)(struct dest *d, dray_error **err);
-	void (*free)(struct dest *d);	/* discards unless finished */
+	void (*free)(struct dest *d); /* discards unless finished */
 };
 struct dest {
 	const struct dest_ops *ops;
 	char *place;
-	bool wants_compressed;	/* a registry: uncompressed docker-archive layers are compressed on the way */
-	bool accepts_docker_types;	/* false: OCI media types only */
+	bool wants_compressed; /* a registry: uncompressed docker-archive layers are compressed on the way */
+	bool accepts_docker_types; /* false: OCI media types only */
 };
 void dest_free(struct dest *d);
 DEFINE_CLEANUP(struct dest, cleanup_dest_fn, dest_free)
@@ -196,8 +208,10 @@ int dest_has_blob(struct dest *d, const struct descriptor *desc, dray_error **er
 int dest_put_blob(struct dest *d, const struct blob_put *put, struct source *data,
 		  struct digest *ret_digest, int64_t *ret_size, dray_error **err) MUST_CHECK;
 /** Small bytes at hand, for example a config. */
-int dest_put_bytes(struct dest *d, const struct descriptor *desc, struct span bytes, dray_error **err) MUST_CHECK;
-int dest_put_manifest(struct dest *d, const struct manifest *m, const char *tag, dray_error **err) MUST_CHECK;
+int dest_put_bytes(struct dest *d, const struct descriptor *desc, struct span bytes,
+		   dray_error **err) MUST_CHECK;
+int dest_put_manifest(struct dest *d, const struct manifest *m, const char *tag,
+		      dray_error **err) MUST_CHECK;
 int dest_finish(struct dest *d, dray_error **err) MUST_CHECK;
 
 /** An OCI layout directory, new or existing (images are added, index.json last, under a lock). */

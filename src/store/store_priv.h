@@ -12,7 +12,8 @@
 struct archive {
 	struct store store;
 	struct members *members;
-	const char *label;	/* the place, safe to print */
+	size_t n_opening_notes; /* of store.notes: from opening; those of images() follow */
+	const char *label; /* the place, safe to print */
 };
 
 /** An archive without members yet: the caller fills a->members, then decides. */
@@ -41,7 +42,7 @@ int archive_bind_layer(struct archive *a, struct image *im, size_t i, dray_error
 /** The file "repositories": "name:tag" to v1 ID. */
 struct repositories {
 	struct arena arena;
-	struct map map;		/* "name:tag" -> v1 ID, both NUL-terminated, in the arena */
+	struct map map; /* "name:tag" -> v1 ID, both NUL-terminated, in the arena */
 };
 /** Empty when there is none; unreadable content is noted. */
 int repositories_load(struct archive *a, struct repositories *ret, dray_error **err) MUST_CHECK;
@@ -51,32 +52,32 @@ void repositories_clear(struct repositories *r);
 /* ---- index.json and what is below it ---- */
 
 struct oci_tag {
-	const char *text;	/* the full name where containerd wrote one, else ref_name */
-	const char *ref_name;	/* NULL when there is none */
+	const char *text;     /* the full name where containerd wrote one, else ref_name */
+	const char *ref_name; /* NULL when there is none */
 	struct oci_tag *next;
 };
 /** One distinct digest of index.json, with all names it has there. */
 struct oci_root {
 	const struct descriptor *desc;
 	struct oci_tag *tags, *last_tag;
-	int64_t at;		/* its first entry */
-	uint64_t id;		/* from 1 */
+	int64_t at;  /* its first entry */
+	uint64_t id; /* from 1 */
 	uint64_t family;
 };
 /** One manifest that index.json leads to. Strings and descriptors live in the tree. */
 struct oci_leaf {
 	const struct descriptor *desc;
 	const struct oci_root *root;
-	const struct digest *index;	/* the innermost index it stands in; NULL = index.json */
+	const struct digest *index; /* the innermost index it stands in; NULL = index.json */
 };
 struct oci_tree {
 	struct arena arena;
-	struct manifest *index;		/* index.json */
+	struct manifest *index; /* index.json */
 	struct oci_root *roots;
 	size_t n_roots;
 	struct oci_leaf *leaves;
 	size_t n_leaves, cap_leaves;
-	struct map nodes;		/* digest text -> struct oci_node */
+	struct map nodes; /* digest text -> struct oci_node */
 	size_t n_visited;
 };
 int oci_tree_load(struct archive *a, struct oci_tree *ret, dray_error **err) MUST_CHECK;

@@ -88,8 +88,8 @@ static struct span text_field(const uint8_t *block, size_t at, size_t len)
 	return span_of(block + at, end ? (size_t)(end - (block + at)) : len);
 }
 
-static int number_field(const uint8_t *block, size_t at, size_t len, const char *what,
-			int64_t *ret, dray_error **err)
+static int number_field(const uint8_t *block, size_t at, size_t len, const char *what, int64_t *ret,
+			dray_error **err)
 {
 	if (!tar_number(block + at, len, ret))
 		return err_set(err, DRAY_ERR_FORMAT, "%s is no number", what);
@@ -97,8 +97,8 @@ static int number_field(const uint8_t *block, size_t at, size_t len, const char 
 }
 
 /* Only times may lie below zero. */
-static int count_field(const uint8_t *block, size_t at, size_t len, const char *what,
-		       int64_t *ret, dray_error **err)
+static int count_field(const uint8_t *block, size_t at, size_t len, const char *what, int64_t *ret,
+		       dray_error **err)
 {
 	if (number_field(block, at, len, what, ret, err) < 0)
 		return -1;
@@ -126,7 +126,7 @@ static enum tar_magic magic_of(const uint8_t *block)
 {
 	const uint8_t *magic = block + TAR_MAGIC_AT;
 
-	if (memcmp(magic, "ustar", TAR_MAGIC_LEN) == 0)	/* with its NUL; any version */
+	if (memcmp(magic, "ustar", TAR_MAGIC_LEN) == 0) /* with its NUL; any version */
 		return TAR_MAGIC_USTAR;
 	if (memcmp(magic, "ustar  ", 8) == 0)
 		return TAR_MAGIC_GNU;
@@ -155,8 +155,9 @@ static int prefix_field(const uint8_t *block, struct tar_header *ret, dray_error
 		for (size_t i = 0; i < TAR_PREFIX_LEN; i++)
 			good = good && block[TAR_PREFIX_AT + i] == 0;
 	if (!good)
-		return err_set(err, DRAY_ERR_FORMAT,
-			       "name prefix in a header that is not ustar: readers disagree on the name");
+		return err_set(
+			err, DRAY_ERR_FORMAT,
+			"name prefix in a header that is not ustar: readers disagree on the name");
 	return 0;
 }
 
@@ -169,10 +170,12 @@ static int owner_fields(const uint8_t *block, struct tar_header *ret, dray_error
 	ret->uname = text_field(block, TAR_UNAME_AT, TAR_OWNER_LEN);
 	ret->gname = text_field(block, TAR_GNAME_AT, TAR_OWNER_LEN);
 	if (ret->type != '3' && ret->type != '4')
-		return 0;	/* some writers leave noise in the device fields of files */
-	if (count_field(block, TAR_MAJOR_AT, TAR_SHORT_LEN, "device major", &ret->dev_major, err) < 0)
+		return 0; /* some writers leave noise in the device fields of files */
+	if (count_field(block, TAR_MAJOR_AT, TAR_SHORT_LEN, "device major", &ret->dev_major, err) <
+	    0)
 		return -1;
-	return count_field(block, TAR_MINOR_AT, TAR_SHORT_LEN, "device minor", &ret->dev_minor, err);
+	return count_field(block, TAR_MINOR_AT, TAR_SHORT_LEN, "device minor", &ret->dev_minor,
+			   err);
 }
 
 static int number_fields(const uint8_t *block, struct tar_header *ret, dray_error **err)
@@ -207,10 +210,10 @@ int tar_sparse_check(struct tar_sparse *s, const uint8_t *pairs, size_t n, dray_
 		    count_field(pairs, TAR_LONG_LEN, TAR_LONG_LEN, "sparse size", &size, err) < 0)
 			return -1;
 		if (off == 0 && size == 0)
-			continue;	/* an unused pair, or GNU's mark of a trailing hole */
+			continue; /* an unused pair, or GNU's mark of a trailing hole */
 		if (off < s->end || __builtin_add_overflow(off, size, &s->end))
 			return err_set(err, DRAY_ERR_FORMAT, "sparse map is not in order");
-		s->stored += size;	/* at most s->end: no overflow */
+		s->stored += size; /* at most s->end: no overflow */
 	}
 	return 0;
 }

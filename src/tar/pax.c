@@ -15,9 +15,9 @@ struct record {
 
 /* What POSIX lets a global header change for every entry behind it, names first. */
 static const char *const key_names[PAX_KEYS] = {
-	[PAX_PATH] = "path", [PAX_LINKPATH] = "linkpath", [PAX_SIZE] = "size",
-	[PAX_UID] = "uid", [PAX_GID] = "gid", [PAX_UNAME] = "uname", [PAX_GNAME] = "gname",
-	[PAX_MTIME] = "mtime", [PAX_SPARSE_NAME] = "GNU.sparse.name",
+	[PAX_PATH] = "path",   [PAX_LINKPATH] = "linkpath", [PAX_SIZE] = "size",
+	[PAX_UID] = "uid",     [PAX_GID] = "gid",	    [PAX_UNAME] = "uname",
+	[PAX_GNAME] = "gname", [PAX_MTIME] = "mtime",	    [PAX_SPARSE_NAME] = "GNU.sparse.name",
 };
 static const char *const ignored_names[] = { "atime", "ctime", "charset", "hdrcharset" };
 #define XATTR_PREFIX "SCHILY.xattr."
@@ -62,7 +62,7 @@ static int next_record(struct span *rest, struct record *ret, dray_error **err)
 
 	if (rest->len == 0)
 		return 0;
-	space = span_find(span_head(*rest, 12), ' ');	/* a block holds 7 digits at most */
+	space = span_find(span_head(*rest, 12), ' '); /* a block holds 7 digits at most */
 	if (space < 0 || !num_parse_u63(span_head(*rest, (size_t)space), &len))
 		return malformed(err, "length is no number");
 	if (len <= space + 1 || (uint64_t)len > rest->len)
@@ -117,8 +117,7 @@ static bool parse_time(struct span text, int64_t *ret_sec, int32_t *ret_nsec)
 	return true;
 }
 
-static int set_known(enum tar_pax_key key, struct span value, struct tar_pax *ret,
-		     dray_error **err)
+static int set_known(enum tar_pax_key key, struct span value, struct tar_pax *ret, dray_error **err)
 {
 	bool good = true;
 
@@ -133,12 +132,14 @@ static int set_known(enum tar_pax_key key, struct span value, struct tar_pax *re
 		break;
 	default:
 		if (span_find(value, 0) >= 0)
-			return err_set(err, DRAY_ERR_FORMAT, "pax record: NUL in %s", key_names[key]);
+			return err_set(err, DRAY_ERR_FORMAT, "pax record: NUL in %s",
+				       key_names[key]);
 		ret->text[key] = value;
 	}
 	if (!good)
 		return err_set(err, DRAY_ERR_FORMAT, "pax record: %s is no number", key_names[key]);
-	if (value.len > LIMIT_PATH && (key == PAX_PATH || key == PAX_LINKPATH || key == PAX_SPARSE_NAME))
+	if (value.len > LIMIT_PATH &&
+	    (key == PAX_PATH || key == PAX_LINKPATH || key == PAX_SPARSE_NAME))
 		return err_set(err, DRAY_ERR_LIMIT, "pax record: %s over LIMIT_PATH (%lld bytes)",
 			       key_names[key], LIMIT_PATH);
 	ret->has[key] = true;
@@ -146,16 +147,16 @@ static int set_known(enum tar_pax_key key, struct span value, struct tar_pax *re
 }
 
 /* The last record of a key counts, for every reader; an empty one takes it back (T-06). */
-static int take_known(enum tar_pax_key key, struct span value, struct tar_pax *ret,
-		      unsigned *seen, const struct tar_report *report, dray_error **err)
+static int take_known(enum tar_pax_key key, struct span value, struct tar_pax *ret, unsigned *seen,
+		      const struct tar_report *report, dray_error **err)
 {
 	if (*seen & 1u << key)
 		tar_report(report, "tar-pax-twin", "pax key %s is given twice", key_names[key]);
 	*seen |= 1u << key;
 	if (value.len > 0)
 		return set_known(key, value, ret, err);
-	tar_report(report, "tar-pax-empty-value", "pax key %s is empty: the header's own value stands",
-		   key_names[key]);
+	tar_report(report, "tar-pax-empty-value",
+		   "pax key %s is empty: the header's own value stands", key_names[key]);
 	ret->has[key] = false;
 	return 0;
 }
@@ -181,7 +182,8 @@ static int take_other(struct record rec, struct tar_pax *ret, const struct tar_r
 		ret->sparse = true;
 	else if (span_is(rec.key, "hdrcharset") && !span_is(rec.value, "BINARY") &&
 		 !span_is(rec.value, "ISO-IR 10646 2000 UTF-8"))
-		tar_report(report, "tar-pax-charset", "unknown hdrcharset: names are kept as bytes");
+		tar_report(report, "tar-pax-charset",
+			   "unknown hdrcharset: names are kept as bytes");
 	return 0;
 }
 
@@ -198,8 +200,9 @@ int tar_pax_parse(struct span block, struct tar_pax *ret, const struct tar_repor
 
 		if (key == PAX_SPARSE_NAME)
 			ret->sparse = true;
-		rc = key >= 0 ? take_known((enum tar_pax_key)key, rec.value, ret, &seen, report, err)
-			      : take_other(rec, ret, report, err);
+		rc = key >= 0
+			     ? take_known((enum tar_pax_key)key, rec.value, ret, &seen, report, err)
+			     : take_other(rec, ret, report, err);
 		if (rc < 0)
 			return -1;
 	}
@@ -224,11 +227,14 @@ int tar_pax_check_global(struct span block, const struct tar_report *report, dra
 		if (changes_entries(rec.key)) {
 			cleanup_free char *key = text_safe(rec.key, 64);
 
-			return err_set(err, DRAY_ERR_FORMAT, "global pax record %s: readers disagree "
-				       "whether it counts", key ? key : "?");
+			return err_set(err, DRAY_ERR_FORMAT,
+				       "global pax record %s: readers disagree "
+				       "whether it counts",
+				       key ? key : "?");
 		}
 		if (span_starts(rec.key, XATTR_PREFIX))
-			tar_report(report, "tar-global-xattr", "global extended attribute is ignored");
+			tar_report(report, "tar-global-xattr",
+				   "global extended attribute is ignored");
 	}
 	return rc;
 }

@@ -101,3 +101,29 @@ int tar_pax_parse(struct span block, struct tar_pax *ret, const struct tar_repor
 /** A global block: nothing of it is applied, what would name or resize entries is refused (T-10). */
 int tar_pax_check_global(struct span block, const struct tar_report *report,
 			 dray_error **err) MUST_CHECK;
+
+/* ---- reader.c gathers headers, entry.c makes the entry ---- */
+
+struct tar_reader {
+	struct source *in;
+	struct tar_report report;
+	int64_t start;		/* where the archive begins in @p in */
+	bool ended, failed;
+	struct tar_entry entry;
+	uint8_t block[TAR_BLOCK];	/* the header last read; head and the entry point into it */
+	struct tar_header head;
+	int64_t head_off;
+
+	/* extensions gathered for the entry that follows */
+	int n_ext;
+	bool has_pax, has_name, has_link;
+	int64_t first_off;	/* of the first of them; -1 = none */
+	struct tar_pax pax;
+	struct buf pax_block, gnu_name, gnu_link;
+	struct buf joined;	/* prefix + "/" + name */
+};
+
+/** FORMAT, with the place of the header in r->head. Returns -1. */
+int tar_refuse(const struct tar_reader *r, const char *why, dray_error **err);
+/** Fill r->entry from r->head and the extensions; the stream is left at the data. */
+int tar_make_entry(struct tar_reader *r, dray_error **err) MUST_CHECK;

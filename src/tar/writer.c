@@ -39,7 +39,7 @@ static struct split split_name(struct span name)
 		return s;
 	at = name.len > TAR_PREFIX_LEN ? TAR_PREFIX_LEN : name.len - 1;
 	if (at == name.len - 1)
-		at--;	/* a slash at the very end parts nothing */
+		at--; /* a slash at the very end parts nothing */
 	while (at > 0 && name.data[at] != '/')
 		at--;
 	if (at == 0 || name.len - at - 1 > TAR_NAME_LEN)
@@ -78,7 +78,9 @@ static int add_block(struct buf *ret, uint8_t type, const struct split *name,
 	put_octal(b + TAR_MTIME_AT, TAR_LONG_LEN, time_fits ? (uint64_t)m->mtime : 0);
 	b[TAR_TYPE_AT] = type;
 	put_text(b + TAR_LINK_AT, TAR_LINK_LEN, m->link);
-	put_text(b + TAR_MAGIC_AT, 8, SPAN_LIT("ustar\0" "00"));
+	put_text(b + TAR_MAGIC_AT, 8,
+		 SPAN_LIT("ustar\0"
+			  "00"));
 	put_text(b + TAR_PREFIX_AT, TAR_PREFIX_LEN, name->prefix);
 	put_octal(b + TAR_SUM_AT, 7, tar_checksum(b));
 	b[TAR_SUM_AT + 7] = ' ';
@@ -115,7 +117,8 @@ static int add_records(struct buf *ret, const struct tar_member *m, bool name_fi
 {
 	if (m->link.len > TAR_LINK_LEN && add_record(ret, "linkpath", m->link, err) < 0)
 		return -1;
-	if ((m->mtime < 0 || m->mtime > TAR_OCTAL_MAX) && add_number(ret, "mtime", m->mtime, err) < 0)
+	if ((m->mtime < 0 || m->mtime > TAR_OCTAL_MAX) &&
+	    add_number(ret, "mtime", m->mtime, err) < 0)
 		return -1;
 	if (!name_fits && add_record(ret, "path", m->name, err) < 0)
 		return -1;
@@ -139,13 +142,16 @@ static int add_pax(struct buf *ret, struct span records, dray_error **err)
 static int check_member(const struct tar_member *m, dray_error **err)
 {
 	if (type_flag(m->type) == 0)
-		return err_set(err, DRAY_ERR_UNSUPPORTED, "tar: entries of this type are not written");
+		return err_set(err, DRAY_ERR_UNSUPPORTED,
+			       "tar: entries of this type are not written");
 	if (m->name.len == 0 || span_find(m->name, 0) >= 0 || span_find(m->link, 0) >= 0)
 		return err_set(err, DRAY_ERR_USAGE, "tar: a name is empty or holds a NUL");
-	if (m->mode < 0 || m->mode > 07777777 || m->size < 0 || (m->type != TAR_FILE && m->size > 0))
+	if (m->mode < 0 || m->mode > 07777777 || m->size < 0 ||
+	    (m->type != TAR_FILE && m->size > 0))
 		return err_set(err, DRAY_ERR_USAGE, "tar: mode or size is out of range");
 	if (m->name.len > LIMIT_PATH || m->link.len > LIMIT_PATH)
-		return err_set(err, DRAY_ERR_LIMIT, "tar: name over LIMIT_PATH (%lld bytes)", LIMIT_PATH);
+		return err_set(err, DRAY_ERR_LIMIT, "tar: name over LIMIT_PATH (%lld bytes)",
+			       LIMIT_PATH);
 	return 0;
 }
 

@@ -183,7 +183,7 @@ static void trailer_is_checked(void **state)
 
 static void truncation_is_found_at_every_byte(void **state)
 {
-	cleanup_buf struct buf bytes = make_bytes(700, 23);
+	cleanup_buf struct buf bytes = make_bytes(150, 23);
 	cleanup_buf struct buf gz = BUF_INIT(MOST);
 	Bytef extra[5] = "Dr", name[] = "a name";
 	gz_header h = { .extra = extra, .extra_len = 5, .name = name, .hcrc = 1 };
@@ -207,13 +207,13 @@ static void failures_of_the_input_pass(void **state)
 	(void)state;
 	add_member(&gz, span_buf(&bytes), 6, NULL);
 	for (size_t at = 0; at <= gz.len; at++) {
-		for (size_t i = 0; i < 2 * ROWS(stream_pieces); i++) {
+		for (size_t twin = 0; twin < 2; twin++) {
 			dray_error *err = NULL;
 			cleanup_buf struct buf b = BUF_INIT(MOST);
-			struct source *s =
-				torn_span(span_buf(&gz), stream_pieces[i / 2], (int64_t)at, &err);
+			size_t piece = stream_pieces[at % ROWS(stream_pieces)];
+			struct source *s = torn_span(span_buf(&gz), piece, (int64_t)at, &err);
 
-			assert_int_equal(slurp(gunzipped(i % 2, s, NULL, &err), &b, &err), -1);
+			assert_int_equal(slurp(gunzipped(twin, s, NULL, &err), &b, &err), -1);
 			assert_err(err, DRAY_ERR_SYSTEM, "injected");
 			assert_true(b.len <= bytes.len);
 			assert_memory_equal(b.data ? b.data : bytes.data, bytes.data, b.len);
@@ -224,7 +224,7 @@ static void failures_of_the_input_pass(void **state)
 /* One flipped bit anywhere: the twins agree whether it matters, and on the bytes. */
 static void twins_agree_on_flips(void **state)
 {
-	cleanup_buf struct buf bytes = make_bytes(900, 25);
+	cleanup_buf struct buf bytes = make_bytes(400, 25);
 	cleanup_buf struct buf gz = BUF_INIT(MOST);
 
 	(void)state;
@@ -263,10 +263,10 @@ static void a_million_empty_members_Z03(void **state)
 		struct decode_notes notes;
 		cleanup_buf struct buf b = BUF_INIT(0);
 
-		assert_ok(slurp(gunzipped(twin, source_from_span(span_buf(&gz), &err), &notes,
-					  &err),
-				&b, &err),
-			  err);
+		assert_ok(
+			slurp(gunzipped(twin, source_from_span(span_buf(&gz), &err), &notes, &err),
+			      &b, &err),
+			err);
 		assert_int_equal(b.len, 0);
 		assert_int_equal(notes.members, 1000000);
 	}
@@ -300,8 +300,8 @@ static void early_close_leaks_nothing_Z04(void **state)
 	add_member(&gz, span_buf(&bytes), 6, NULL);
 	for (int i = 0; i < 20; i++) {
 		dray_error *err = NULL;
-		cleanup_source struct source *s =
-			gunzipped(i % 2, torn_span(span_buf(&gz), 4093, -1, &err), NULL, &err);
+		cleanup_source struct source *s = gunzipped(
+			i % 2, torn_span(span_buf(&gz), 4093, -1, &err), NULL, &err);
 		struct span got;
 
 		assert_int_equal(source_skip(s, i * 10000, &err), i * 10000);

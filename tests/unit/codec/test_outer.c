@@ -36,8 +36,7 @@ static void add_stream(struct buf *to, enum compression c, struct span bytes)
 
 static const enum compression kinds[] = { COMPRESSION_XZ, COMPRESSION_BZIP2 };
 
-static struct source *decoded(enum compression c, struct span bytes, size_t piece,
-			      dray_error **err)
+static struct source *decoded(enum compression c, struct span bytes, size_t piece, dray_error **err)
 {
 	return source_decode(torn_span(bytes, piece, -1, err), c, NULL, err);
 }
@@ -111,8 +110,7 @@ static void early_close_leaks_nothing_Z04(void **state)
 
 		add_stream(&packed, kinds[i], span_buf(&bytes));
 
-		cleanup_source struct source *s =
-			decoded(kinds[i], span_buf(&packed), 513, &err);
+		cleanup_source struct source *s = decoded(kinds[i], span_buf(&packed), 513, &err);
 
 		assert_ok(source_peek(s, 5, &got, &err), err);
 	}

@@ -47,8 +47,8 @@ static void plain_bytes_pass_through(void **state)
 	enum compression c = COMPRESSION_XZ;
 
 	(void)state;
-	assert_ok(slurp(source_decode_auto(torn_span(SPAN_LIT("plain"), 1, -1, &err), &c, &err),
-			&b, &err),
+	assert_ok(slurp(source_decode_auto(torn_span(SPAN_LIT("plain"), 1, -1, &err), &c, &err), &b,
+			&err),
 		  err);
 	assert_int_equal(c, COMPRESSION_NONE);
 	assert_span_is(span_buf(&b), "plain");

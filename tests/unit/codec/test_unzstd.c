@@ -166,8 +166,8 @@ static void high_ratios_stream_Z05(void **state)
 static int decode(void *arg, dray_error **err)
 {
 	struct source *in = source_from_span(*(struct span *)arg, err);
-	cleanup_source struct source *s =
-		in ? source_decode(in, COMPRESSION_ZSTD, NULL, err) : NULL;
+	cleanup_source struct source *s = in ? source_decode(in, COMPRESSION_ZSTD, NULL, err)
+					     : NULL;
 
 	return !s ? -1 : source_drain(s, err);
 }

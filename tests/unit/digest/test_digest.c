@@ -8,15 +8,15 @@
 #include "torture.h"
 
 #define HEX64 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-#define HEX128                                                                                     \
-	"ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"                         \
+#define HEX128                                                             \
+	"ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a" \
 	"2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
 
 static void parses_M05(void **state)
 {
 	static const struct {
 		const char *text;
-		enum digest_algo algo;	/* NONE = refused */
+		enum digest_algo algo; /* NONE = refused */
 	} rows[] = {
 		{ "sha256:" HEX64, DIGEST_SHA256 },
 		{ "sha512:" HEX128, DIGEST_SHA512 },

@@ -11,7 +11,7 @@
 
 struct triple {
 	struct filter base;
-	int written;	/* of the byte at the front of the input */
+	int written; /* of the byte at the front of the input */
 	bool stalls;
 };
 
@@ -77,8 +77,8 @@ static void any_pieces_any_room(void **state)
 	for (size_t i = 0; i < ROWS(stream_pieces) * ROWS(mins); i++) {
 		dray_error *err = NULL;
 		size_t min = mins[i % ROWS(mins)];
-		cleanup_source struct source *s =
-			tripled(span_buf(&bytes), stream_pieces[i / ROWS(mins)], -1, &err);
+		cleanup_source struct source *s = tripled(span_buf(&bytes),
+							  stream_pieces[i / ROWS(mins)], -1, &err);
 		struct span got;
 
 		do {

@@ -79,8 +79,8 @@ static void freeing_waits_for_the_queue(void **state)
 struct indices {
 	struct lock *lock;
 	int ran[100];
-	size_t fails[2];	/* indices that fail; 100 = none */
-	bool silent;		/* fail without an error object */
+	size_t fails[2]; /* indices that fail; 100 = none */
+	bool silent;	 /* fail without an error object */
 };
 
 static int visit(void *arg, size_t index, dray_error **err)

@@ -55,9 +55,8 @@ static void errors_come_in_order(void **state)
 		if (stream_pieces[i / ROWS(places)] == 1 && at > 5000)
 			continue;
 
-		assert_int_equal(slurp(ahead_of(span_buf(&bytes),
-						stream_pieces[i / ROWS(places)], at, 300000,
-						&err),
+		assert_int_equal(slurp(ahead_of(span_buf(&bytes), stream_pieces[i / ROWS(places)],
+						at, 300000, &err),
 				       &b, &err),
 				 -1);
 		assert_int_equal(b.len, at);
@@ -73,8 +72,8 @@ static void may_be_freed_at_any_time_Z04(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++) {
 		dray_error *err = NULL;
-		cleanup_source struct source *s = ahead_of(
-			span_buf(&bytes), 4093, i % 3 ? -1 : 100000, 100000, &err);
+		cleanup_source struct source *s = ahead_of(span_buf(&bytes), 4093,
+							   i % 3 ? -1 : 100000, 100000, &err);
 		struct span got;
 
 		if (i % 2)
@@ -93,8 +92,8 @@ static void a_slow_pipe_is_not_held_back(void **state)
 	(void)state;
 	assert_int_equal(pipe(fds), 0);
 
-	cleanup_source struct source *s =
-		source_readahead(source_from_fd(fds[0], true, &err), 1 << 20, &err);
+	cleanup_source struct source *s = source_readahead(source_from_fd(fds[0], true, &err),
+							   1 << 20, &err);
 
 	/* Each piece arrives although more may follow. */
 	for (int i = 0; i < 3; i++) {

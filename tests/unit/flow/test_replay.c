@@ -56,8 +56,8 @@ static void says_how_far_back_it_can_go(void **state)
 {
 	cleanup_buf struct buf bytes = make_bytes(5000, 9);
 	dray_error *err = NULL;
-	cleanup_source struct source *s =
-		source_replayable(source_from_span(span_buf(&bytes), &err), 1000, &err);
+	cleanup_source struct source *s = source_replayable(
+		source_from_span(span_buf(&bytes), &err), 1000, &err);
 
 	(void)state;
 	expect_bytes(s, &bytes, 3000);
@@ -86,7 +86,7 @@ static void window_of_nothing(void **state)
 
 struct opener {
 	int opened;
-	size_t len;	/* what a later opening offers */
+	size_t len; /* what a later opening offers */
 };
 
 static struct source *open_again(void *arg, dray_error **err)
@@ -146,8 +146,8 @@ static int both_kinds(void *arg, dray_error **err)
 	}
 	/* Never opened: only that the argument is freed. */
 	cleanup_source struct source *b = source_reopenable(open_again, owned, mem_free, err);
-	cleanup_source struct source *c =
-		b ? source_replayable(open_again(&o, err), 10, err) : NULL;
+	cleanup_source struct source *c = b ? source_replayable(open_again(&o, err), 10, err)
+					    : NULL;
 
 	return !c ? -1 : source_drain(c, err);
 }

@@ -18,8 +18,8 @@ static void pumps_into_memory(void **state)
 	for (size_t i = 0; i < ROWS(stream_pieces); i++) {
 		dray_error *err = NULL;
 		cleanup_buf struct buf b = BUF_INIT(300000);
-		cleanup_source struct source *s =
-			torn_span(span_buf(&bytes), stream_pieces[i], -1, &err);
+		cleanup_source struct source *s = torn_span(span_buf(&bytes), stream_pieces[i], -1,
+							    &err);
 		cleanup_sink struct sink *k = sink_to_buf(&b, &err);
 
 		assert_ok(pump(s, k, &err), err);

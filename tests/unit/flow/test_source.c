@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#define SIZE 700001	/* more than two read buffers and not a round number */
+#define SIZE 700001 /* more than two read buffers and not a round number */
 
 /* A file that holds @bytes, already unlinked. */
 static int file_of(struct span bytes)
@@ -54,8 +54,8 @@ static void all_kinds_give_all_bytes(void **state)
 		for (size_t i = 0; i < ROWS(mins); i++) {
 			dray_error *err = NULL;
 			cleanup_fd int fd = -1;
-			cleanup_source struct source *s =
-				source_of(kind, span_buf(&bytes), &fd, &err);
+			cleanup_source struct source *s = source_of(kind, span_buf(&bytes), &fd,
+								    &err);
 			struct span got;
 
 			assert_ok(s ? 0 : -1, err);
@@ -65,8 +65,8 @@ static void all_kinds_give_all_bytes(void **state)
 				if (got.len < mins[i])
 					assert_int_equal(s->pos + (int64_t)got.len, SIZE);
 				/* Leave a tail, so that pieces have to be joined. */
-				source_consume(s, got.len > mins[i] ? got.len - mins[i] / 2 :
-								      got.len);
+				source_consume(s,
+					       got.len > mins[i] ? got.len - mins[i] / 2 : got.len);
 			} while (got.len > 0);
 			assert_int_equal(s->pos, SIZE);
 			assert_true(s->ended);

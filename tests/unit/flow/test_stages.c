@@ -22,8 +22,8 @@ static void limit_stays_behind_its_bytes(void **state)
 	(void)state;
 	for (size_t i = 0; i < ROWS(stream_pieces); i++) {
 		dray_error *err = NULL;
-		cleanup_source struct source *in =
-			torn_span(SPAN_LIT("headbodytail"), stream_pieces[i], -1, &err);
+		cleanup_source struct source *in = torn_span(SPAN_LIT("headbodytail"),
+							     stream_pieces[i], -1, &err);
 		cleanup_buf struct buf b = BUF_INIT(100);
 
 		assert_int_equal(source_skip(in, 4, &err), 4);
@@ -92,8 +92,7 @@ static void verified_passes_what_is_right(void **state)
 	for (size_t i = 0; i < 2 * ROWS(stream_pieces); i++) {
 		dray_error *err = NULL;
 		cleanup_buf struct buf b = BUF_INIT(20000);
-		struct source *s =
-			torn_span(span_buf(&bytes), stream_pieces[i / 2], -1, &err);
+		struct source *s = torn_span(span_buf(&bytes), stream_pieces[i / 2], -1, &err);
 
 		s = source_verified(s, &d, i % 2 ? 20000 : -1, "blob digest", &err);
 		assert_ok(slurp(s, &b, &err), err);
@@ -112,11 +111,11 @@ static void verified_never_ends_wrong_G05(void **state)
 		int64_t size;
 		const char *message;
 	} rows[] = {
-		{ 1400, 0, -1, "blob digest" },	   { 1400, 1399, 1400, "blob digest" },
-		{ 1399, -1, -1, "blob digest" },   { 1401, -1, -1, "blob digest" },
-		{ 1399, -1, 1400, "1399 bytes" },  { 1401, -1, 1400, "at least" },
-		{ 0, -1, -1, "blob digest" },	   { 0, -1, 1400, "0 bytes" },
-		{ 1500, -1, 1400, "at least" },	   { 1400, -1, 1399, "blob digest" },
+		{ 1400, 0, -1, "blob digest" },	  { 1400, 1399, 1400, "blob digest" },
+		{ 1399, -1, -1, "blob digest" },  { 1401, -1, -1, "blob digest" },
+		{ 1399, -1, 1400, "1399 bytes" }, { 1401, -1, 1400, "at least" },
+		{ 0, -1, -1, "blob digest" },	  { 0, -1, 1400, "0 bytes" },
+		{ 1500, -1, 1400, "at least" },	  { 1400, -1, 1399, "blob digest" },
 	};
 
 	(void)state;
@@ -143,10 +142,10 @@ static void verified_proves_short_loans(void **state)
 {
 	struct digest d = digest_for(SPAN_LIT("right"));
 	dray_error *err = NULL;
-	cleanup_source struct source *bad =
-		source_verified(source_from_span(SPAN_LIT("wrong"), &err), &d, -1, "x", &err);
-	cleanup_source struct source *good =
-		source_verified(source_from_span(SPAN_LIT("right"), &err), &d, -1, "x", &err);
+	cleanup_source struct source *bad = source_verified(
+		source_from_span(SPAN_LIT("wrong"), &err), &d, -1, "x", &err);
+	cleanup_source struct source *good = source_verified(
+		source_from_span(SPAN_LIT("right"), &err), &d, -1, "x", &err);
 	struct span got;
 
 	(void)state;
@@ -181,10 +180,10 @@ static void torn_fails_where_told(void **state)
 			dray_error *err = NULL;
 			cleanup_buf struct buf b = BUF_INIT(600);
 
-			assert_int_equal(slurp(torn_span(span_buf(&bytes), stream_pieces[i], at,
-							 &err),
-					       &b, &err),
-					 -1);
+			assert_int_equal(
+				slurp(torn_span(span_buf(&bytes), stream_pieces[i], at, &err), &b,
+				      &err),
+				-1);
 			assert_int_equal(b.len, at);
 			assert_err(err, DRAY_ERR_SYSTEM, "injected");
 		}

@@ -32,22 +32,23 @@ static void config_good(void **state)
 		const char *os, *arch, *created;
 	} rows[] = {
 		{ "{}", false, 0, 0, NULL, NULL, NULL },
-		{ " {\"os\":\"linux\" ,\"architecture\":\"amd64\"}\n", false, 0, 0, "linux", "amd64",
-		  NULL },
+		{ " {\"os\":\"linux\" ,\"architecture\":\"amd64\"}\n", false, 0, 0, "linux",
+		  "amd64", NULL },
 		{ "{\"os\":\"\",\"architecture\":\"\"}", false, 0, 0, NULL, NULL, NULL },
-		{ "{\"config\":null,\"created\":null,\"history\":null,\"rootfs\":null}", false, 0, 0,
-		  NULL, NULL, NULL },
+		{ "{\"config\":null,\"created\":null,\"history\":null,\"rootfs\":null}", false, 0,
+		  0, NULL, NULL, NULL },
 		{ "{\"rootfs\":{}}", false, 0, 0, NULL, NULL, NULL },
-		{ "{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":null}}", true, 0, 0, NULL, NULL, NULL },
+		{ "{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":null}}", true, 0, 0, NULL, NULL,
+		  NULL },
 		{ "{" ROOTFS("") "}", true, 0, 0, NULL, NULL, NULL },
-		{ "{" ROOTFS("\"" D0 "\",\"" D0 "\"") ",\"created\":\"odd\"}", true, 2, 0, NULL, NULL,
-		  "odd" },
-		{ "{\"RootFS\":{\"Diff_IDs\":[\"" D0 "\"]},\"OS\":\"linux\"}", true, 1, 0, "linux", NULL,
-		  NULL },
-		{ "{\"history\":[{},{\"empty_layer\":true,\"created_by\":\"x\"}]}", false, 0, 2, NULL,
+		{ "{" ROOTFS("\"" D0 "\",\"" D0 "\"") ",\"created\":\"odd\"}", true, 2, 0, NULL,
+		  NULL, "odd" },
+		{ "{\"RootFS\":{\"Diff_IDs\":[\"" D0 "\"]},\"OS\":\"linux\"}", true, 1, 0, "linux",
 		  NULL, NULL },
-		{ "{\"moby.buildkit.cache.v0\":\"x\",\"os.features\":[\"y\"]}", false, 0, 0, NULL, NULL,
-		  NULL },
+		{ "{\"history\":[{},{\"empty_layer\":true,\"created_by\":\"x\"}]}", false, 0, 2,
+		  NULL, NULL, NULL },
+		{ "{\"moby.buildkit.cache.v0\":\"x\",\"os.features\":[\"y\"]}", false, 0, 0, NULL,
+		  NULL, NULL },
 	};
 
 	(void)state;
@@ -87,7 +88,10 @@ static void config_bad(void **state)
 		{ "{\"history\":[{},1]}", "history[1]" },
 		{ "{\"history\":[{\"empty_layer\":\"yes\"}]}", "empty_layer" },
 		{ "{\"history\":[{\"created_by\":1}]}", "created_by" },
-		{ "{\"os\":\"a\",\"OS\":\"b\"}", "" },
+		{ "{\"os\":\"a\",\"OS\":\"b\"}", "case" },
+		{ "{\"config\":{\"Tty\":true,\"tty\":true}}", "case" },
+		{ "{\"rootfs\":{\"diff_ids\":[],\"DIFF_IDS\":[]}}", "case" },
+		{ "{\"history\":[{\"comment\":\"\",\"Comment\":\"\"}]}", "case" },
 		{ "{} x", "" },
 	};
 
@@ -109,9 +113,11 @@ static void config_history_pairs(void **state)
 	dray_error *err = NULL;
 
 	(void)state;
-	assert_ok(parse_text("{\"history\":[{\"empty_layer\":true},{\"created_by\":\"a\"},"
-			     "{\"empty_layer\":true},{\"created_by\":\"b\"},{\"empty_layer\":true}]}",
-			     &c, &err), err);
+	assert_ok(
+		parse_text("{\"history\":[{\"empty_layer\":true},{\"created_by\":\"a\"},"
+			   "{\"empty_layer\":true},{\"created_by\":\"b\"},{\"empty_layer\":true}]}",
+			   &c, &err),
+		err);
 	for (size_t i = 0; i < ROWS(want); i++)
 		assert_int_equal(config_history_of_layer(c, i), want[i]);
 }
@@ -192,18 +198,18 @@ static void from_v1(const struct span *jsons, size_t n, const char *want)
 	assert_span_is(span_buf(&out), want);
 }
 
-#define BOTTOM                                                                                     \
-	"{\"id\":\"a\",\"created\":\"2015-01-02T03:04:05.600Z\",\"author\":\"<me>\","              \
+#define BOTTOM                                                                        \
+	"{\"id\":\"a\",\"created\":\"2015-01-02T03:04:05.600Z\",\"author\":\"<me>\"," \
 	"\"container_config\":{\"Cmd\":[\"/bin/sh\",\"-c\",\"#(nop) ADD x\"]}}"
-#define HISTORY                                                                                    \
-	"\"history\":[{\"created\":\"2015-01-02T03:04:05.6Z\",\"author\":\"\\u003cme\\u003e\","    \
-	"\"created_by\":\"/bin/sh -c #(nop) ADD x\"},"                                             \
+#define HISTORY                                                                                 \
+	"\"history\":[{\"created\":\"2015-01-02T03:04:05.6Z\",\"author\":\"\\u003cme\\u003e\"," \
+	"\"created_by\":\"/bin/sh -c #(nop) ADD x\"},"                                          \
 	"{\"created\":\"2015-01-02T03:04:06Z\",\"comment\":\"c\"}]"
 #define ROOTFS2 ROOTFS("\"" D0 "\",\"" D1 "\"")
-#define ZERO                                                                                       \
-	"{\"Hostname\":\"\",\"Domainname\":\"\",\"User\":\"\",\"AttachStdin\":false,"              \
-	"\"AttachStdout\":false,\"AttachStderr\":false,\"Tty\":false,\"OpenStdin\":false,"         \
-	"\"StdinOnce\":false,\"Env\":null,\"Cmd\":null,\"Image\":\"\",\"Volumes\":null,"           \
+#define ZERO                                                                               \
+	"{\"Hostname\":\"\",\"Domainname\":\"\",\"User\":\"\",\"AttachStdin\":false,"      \
+	"\"AttachStdout\":false,\"AttachStderr\":false,\"Tty\":false,\"OpenStdin\":false," \
+	"\"StdinOnce\":false,\"Env\":null,\"Cmd\":null,\"Image\":\"\",\"Volumes\":null,"   \
 	"\"WorkingDir\":\"\",\"Entrypoint\":null,\"OnBuild\":null,\"Labels\":null}"
 
 /* From 1.8.3 on unknown members survive, compacted and escaped, and keys are sorted. */
@@ -218,30 +224,39 @@ static void config_from_v1_raw(void **state)
 
 	(void)state;
 	from_v1(jsons, 2,
-		"{\"comment\":\"c\",\"created\":\"2015-01-02T03:04:06Z\",\"docker_version\":\"1.8.3\","
-		HISTORY ",\"os\":\"linux\"," ROOTFS2 ",\"zz\":[1,\"\\u003c\\u0041\\u003e\"]}");
+		"{\"comment\":\"c\",\"created\":\"2015-01-02T03:04:06Z\",\"docker_version\":\"1.8."
+		"3\"," HISTORY ",\"os\":\"linux\"," ROOTFS2
+		",\"zz\":[1,\"\\u003c\\u0041\\u003e\"]}");
 }
 
 /* Before 1.8.3, or without a version, everything passes through Docker's struct. */
 static void config_from_v1_struct(void **state)
 {
 	static const char *const versions[] = {
-		"",	     ",\"docker_version\":\"1.8.2\"", ",\"docker_version\":\"1.8\"",
-		",\"docker_version\":\"1.8.3-rc1\"", ",\"docker_version\":\"0.11.9\"",
+		"",
+		",\"docker_version\":\"1.8.2\"",
+		",\"docker_version\":\"1.8\"",
+		",\"docker_version\":\"1.8.3-rc1\"",
+		",\"docker_version\":\"0.11.9\"",
 	};
 	static const char *const kept[] = {
-		"",	     "\"docker_version\":\"1.8.2\",", "\"docker_version\":\"1.8\",",
-		"\"docker_version\":\"1.8.3-rc1\",", "\"docker_version\":\"0.11.9\",",
+		"",
+		"\"docker_version\":\"1.8.2\",",
+		"\"docker_version\":\"1.8\",",
+		"\"docker_version\":\"1.8.3-rc1\",",
+		"\"docker_version\":\"0.11.9\",",
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(versions); i++) {
 		cleanup_free char *top = mem_printf(
 			"{\"id\":\"b\",\"Size\":5,\"zz\":1,\"comment\":\"c\","
-			"\"created\":\"2015-01-02T03:04:06.000Z\"%s}", versions[i]);
+			"\"created\":\"2015-01-02T03:04:06.000Z\"%s}",
+			versions[i]);
 		cleanup_free char *want = mem_printf(
 			"{\"comment\":\"c\",\"container_config\":" ZERO
-			",\"created\":\"2015-01-02T03:04:06Z\",%s" HISTORY "," ROOTFS2 "}", kept[i]);
+			",\"created\":\"2015-01-02T03:04:06Z\",%s" HISTORY "," ROOTFS2 "}",
+			kept[i]);
 		const struct span jsons[] = { SPAN_LIT(BOTTOM), span_str(top) };
 
 		from_v1(jsons, 2, want);
@@ -278,7 +293,8 @@ static int parse_and_convert(void *arg, dray_error **err)
 	static const char text[] =
 		"{\"os\":\"linux\",\"created\":\"2015-01-02T03:04:05Z\",\"comment\":\"c\","
 		"\"history\":[{\"created_by\":\"x\"}]," ROOTFS("\"" D0 "\"") "}";
-	const struct span jsons[] = { SPAN_LIT(BOTTOM), SPAN_LIT("{\"config\":{\"Labels\":{\"a\":\"b\"}}}") };
+	const struct span jsons[] = { SPAN_LIT(BOTTOM),
+				      SPAN_LIT("{\"config\":{\"Labels\":{\"a\":\"b\"}}}") };
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_CONFIG), out = BUF_INIT(LIMIT_CONFIG);
 	cleanup_config struct config *c = NULL;
 	struct digest two[2];
@@ -299,16 +315,11 @@ static void config_torture(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(config_good),
-		cmocka_unit_test(config_bad),
-		cmocka_unit_test(config_history_pairs),
-		cmocka_unit_test(config_layer_limit),
-		cmocka_unit_test(config_size_limit),
-		cmocka_unit_test(chain_id_vector),
-		cmocka_unit_test(config_from_v1_raw),
-		cmocka_unit_test(config_from_v1_struct),
-		cmocka_unit_test(config_from_v1_bad),
-		cmocka_unit_test(config_torture),
+		cmocka_unit_test(config_good),		cmocka_unit_test(config_bad),
+		cmocka_unit_test(config_history_pairs), cmocka_unit_test(config_layer_limit),
+		cmocka_unit_test(config_size_limit),	cmocka_unit_test(chain_id_vector),
+		cmocka_unit_test(config_from_v1_raw),	cmocka_unit_test(config_from_v1_struct),
+		cmocka_unit_test(config_from_v1_bad),	cmocka_unit_test(config_torture),
 	};
 
 	return cmocka_run_group_tests_name("image config", tests, NULL, NULL);

@@ -10,15 +10,15 @@
 
 #define EMPTY "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 #define D0 "sha256:b5286b140854cb4653f40218b53726462ec0b672896cb93297143ba4e93c59e2"
-#define SHA512_EMPTY                                                                               \
+#define SHA512_EMPTY                                                                              \
 	"sha512:27c74670adb75075fad058d5ceaf7b20c4e7786c83bae8a32f626f9782af34c9a33c2046ef60fd2a" \
 	"7878d378e29fec851806bbd9a67878f3a9f1cda4830763fd"
-#define DESC(mt, digest, size)                                                                     \
+#define DESC(mt, digest, size) \
 	"{\"mediaType\":\"" mt "\",\"digest\":\"" digest "\",\"size\":" size "}"
 #define OCI_CONFIG_DESC DESC(MT_OCI_CONFIG, EMPTY, "2")
 #define LAYER_DESC DESC(MT_OCI_LAYER_GZIP, D0, "7")
 #define TYPE(mt) "\"mediaType\":\"" mt "\","
-#define IMAGE(more)                                                                                \
+#define IMAGE(more) \
 	"{\"schemaVersion\":2," more "\"config\":" OCI_CONFIG_DESC ",\"layers\":[" LAYER_DESC "]}"
 #define INDEX(more) "{\"schemaVersion\":2," more "\"manifests\":[" LAYER_DESC "]}"
 #define CONFIG_IS(desc) "{\"schemaVersion\":2,\"config\":" desc ",\"layers\":[]}"
@@ -43,7 +43,8 @@ static void manifest_kinds(void **state)
 		size_t entries;
 	} rows[] = {
 		{ IMAGE(TYPE(MT_OCI_MANIFEST)), NULL, MANIFEST_IMAGE, MT_OCI_MANIFEST, 1 },
-		{ IMAGE(TYPE(MT_OCI_MANIFEST)), MT_OCI_MANIFEST, MANIFEST_IMAGE, MT_OCI_MANIFEST, 1 },
+		{ IMAGE(TYPE(MT_OCI_MANIFEST)), MT_OCI_MANIFEST, MANIFEST_IMAGE, MT_OCI_MANIFEST,
+		  1 },
 		{ IMAGE(TYPE(MT_DOCKER_MANIFEST)), NULL, MANIFEST_IMAGE, MT_DOCKER_MANIFEST, 1 },
 		{ IMAGE(""), MT_DOCKER_MANIFEST "; charset=utf-8", MANIFEST_IMAGE,
 		  MT_DOCKER_MANIFEST, 1 },
@@ -60,7 +61,8 @@ static void manifest_kinds(void **state)
 		{ "{\"schemaVersion\":2,\"manifests\":[]}", MT_OCI_INDEX, MANIFEST_INDEX,
 		  MT_OCI_INDEX, 0 },
 		{ SCHEMA1, NULL, MANIFEST_SCHEMA1, MT_DOCKER_SCHEMA1, 0 },
-		{ SCHEMA1, MT_DOCKER_SCHEMA1_SIGNED, MANIFEST_SCHEMA1, MT_DOCKER_SCHEMA1_SIGNED, 0 },
+		{ SCHEMA1, MT_DOCKER_SCHEMA1_SIGNED, MANIFEST_SCHEMA1, MT_DOCKER_SCHEMA1_SIGNED,
+		  0 },
 		{ "{\"schemaVersion\":1,\"fsLayers\":[],\"signatures\":[]}", "application/json",
 		  MANIFEST_SCHEMA1, MT_DOCKER_SCHEMA1_SIGNED, 0 },
 	};
@@ -102,11 +104,15 @@ static const struct bad bad[] = {
 	  "ambiguous" },
 	{ "M-08 fsLayers in an index", INDEX("\"fsLayers\":[],"), NULL, DRAY_ERR_FORMAT,
 	  "ambiguous" },
-	{ "M-08 history in an index", INDEX("\"history\":[],"), NULL, DRAY_ERR_FORMAT, "ambiguous" },
-	{ "M-08 fsLayers in an image", WITH("\"fsLayers\":[]"), NULL, DRAY_ERR_FORMAT, "ambiguous" },
+	{ "M-08 history in an index", INDEX("\"history\":[],"), NULL, DRAY_ERR_FORMAT,
+	  "ambiguous" },
+	{ "M-08 fsLayers in an image", WITH("\"fsLayers\":[]"), NULL, DRAY_ERR_FORMAT,
+	  "ambiguous" },
 	{ "M-08 case variant", INDEX("\"Layers\":[],"), NULL, DRAY_ERR_FORMAT, "case" },
-	{ "M-08 escaped case variant", INDEX("\"\\u004cayers\":[],"), NULL, DRAY_ERR_FORMAT, "case" },
-	{ "M-08 case variant in an image", WITH("\"Manifests\":[]"), NULL, DRAY_ERR_FORMAT, "case" },
+	{ "M-08 escaped case variant", INDEX("\"\\u004cayers\":[],"), NULL, DRAY_ERR_FORMAT,
+	  "case" },
+	{ "M-08 case variant in an image", WITH("\"Manifests\":[]"), NULL, DRAY_ERR_FORMAT,
+	  "case" },
 	{ "M-08 case of mediaType", WITH("\"MediaType\":\"x\""), NULL, DRAY_ERR_FORMAT, "case" },
 	{ "M-08 case in a descriptor",
 	  LAYERED("{\"Digest\":\"" D0 "\",\"size\":1,\"digest\":\"" EMPTY "\"}"), NULL,
@@ -135,23 +141,25 @@ static const struct bad bad[] = {
 	{ "M-07 size over int64", LAYERED(DESC(MT_OCI_LAYER, D0, "9223372036854775808")), NULL,
 	  DRAY_ERR_FORMAT, "size" },
 	{ "size missing", LAYERED("{\"digest\":\"" D0 "\"}"), NULL, DRAY_ERR_FORMAT, "size" },
-	{ "size a string", LAYERED(DESC(MT_OCI_LAYER, D0, "\"7\"")), NULL, DRAY_ERR_FORMAT, "size" },
+	{ "size a string", LAYERED(DESC(MT_OCI_LAYER, D0, "\"7\"")), NULL, DRAY_ERR_FORMAT,
+	  "size" },
 	{ "digest missing", LAYERED("{\"size\":1}"), NULL, DRAY_ERR_FORMAT, "digest" },
 	{ "M-05 digest is a path", LAYERED(DESC(MT_OCI_LAYER, "sha256:../../x", "1")), NULL,
 	  DRAY_ERR_FORMAT, "" },
 	{ "layer no object", LAYERED("7"), NULL, DRAY_ERR_FORMAT, "layers[0]" },
-	{ "layers no array", "{\"config\":" OCI_CONFIG_DESC ",\"layers\":{}}", NULL, DRAY_ERR_FORMAT,
-	  "layers" },
+	{ "layers no array", "{\"config\":" OCI_CONFIG_DESC ",\"layers\":{}}", NULL,
+	  DRAY_ERR_FORMAT, "layers" },
 	{ "urls hold a number", LAYERED("{\"digest\":\"" D0 "\",\"size\":1,\"urls\":[1]}"), NULL,
 	  DRAY_ERR_FORMAT, "urls" },
-	{ "annotations no object", WITH("\"annotations\":[]"), NULL, DRAY_ERR_FORMAT, "annotations" },
+	{ "annotations no object", WITH("\"annotations\":[]"), NULL, DRAY_ERR_FORMAT,
+	  "annotations" },
 	{ "subject broken", WITH("\"subject\":{\"size\":1}"), NULL, DRAY_ERR_FORMAT, "subject" },
 	{ "M-04 data of another size",
-	  LAYERED("{\"digest\":\"" EMPTY "\",\"size\":3,\"data\":\"e30=\"}"), NULL, DRAY_ERR_CORRUPT,
-	  "data" },
+	  LAYERED("{\"digest\":\"" EMPTY "\",\"size\":3,\"data\":\"e30=\"}"), NULL,
+	  DRAY_ERR_CORRUPT, "data" },
 	{ "M-04 data of another digest",
-	  LAYERED("{\"digest\":\"" EMPTY "\",\"size\":2,\"data\":\"W10=\"}"), NULL, DRAY_ERR_CORRUPT,
-	  "data" },
+	  LAYERED("{\"digest\":\"" EMPTY "\",\"size\":2,\"data\":\"W10=\"}"), NULL,
+	  DRAY_ERR_CORRUPT, "data" },
 	{ "M-04 data no base64", LAYERED("{\"digest\":\"" EMPTY "\",\"size\":2,\"data\":\"!\"}"),
 	  NULL, DRAY_ERR_FORMAT, "data" },
 	{ "M-06 data of an unknown algorithm",
@@ -175,14 +183,18 @@ static void manifest_bad(void **state)
 	}
 }
 
-#define FULL                                                                                       \
-	"{\"schemaVersion\":2,\"mediaType\":\"" MT_OCI_MANIFEST "\",\"artifactType\":\"a/b\","     \
-	"\"config\":" DESC(MT_OCI_EMPTY, EMPTY, "2") ",\"layers\":["                               \
-	"{\"digest\":\"" EMPTY "\",\"size\":2,\"data\":\"e30=\",\"urls\":[\"https://x/y\"],"       \
-	"\"annotations\":{\"k\":\"v\"},\"unknown\":[1,2]},"                                        \
-	"{\"digest\":\"" SHA512_EMPTY "\",\"size\":2,\"data\":\"e30=\"},"                          \
-	"{\"digest\":\"blake9:0123456789abcdef0123456789abcdef\",\"size\":4611686018427387904}],"  \
-	"\"subject\":" DESC(MT_OCI_MANIFEST, D0, "9") ",\"annotations\":{\"a\":\"b\"}}"
+#define FULL                                                                                      \
+	"{\"schemaVersion\":2,\"mediaType\":\"" MT_OCI_MANIFEST "\",\"artifactType\":\"a/b\","    \
+	"\"config\":" DESC(MT_OCI_EMPTY, EMPTY,                                                   \
+			   "2") ",\"layers\":["                                                   \
+				"{\"digest\":\"" EMPTY                                            \
+				"\",\"size\":2,\"data\":\"e30=\",\"urls\":[\"https://x/y\"],"     \
+				"\"annotations\":{\"k\":\"v\"},\"unknown\":[1,2]},"               \
+				"{\"digest\":\"" SHA512_EMPTY "\",\"size\":2,\"data\":\"e30=\"}," \
+				"{\"digest\":\"blake9:0123456789abcdef0123456789abcdef\","        \
+				"\"size\":4611686018427387904}],"                                 \
+				"\"subject\":" DESC(MT_OCI_MANIFEST, D0,                          \
+						    "9") ",\"annotations\":{\"a\":\"b\"}}"
 
 static void manifest_members(void **state)
 {
@@ -226,8 +238,9 @@ static void manifest_artifacts(void **state)
 		{ CONFIG_IS(DESC("application/vnd.docker.plugin.v1+json", EMPTY, "2")), true },
 		{ IMAGE("\"artifactType\":\"a/b\","), false },
 		{ INDEX("\"artifactType\":\"a/b\","), false },
-		{ "{\"artifactType\":\"a/b\",\"config\":" DESC("application/json", EMPTY, "2")
-		  ",\"layers\":[]}", true },
+		{ "{\"artifactType\":\"a/b\",\"config\":" DESC("application/json", EMPTY,
+							       "2") ",\"layers\":[]}",
+		  true },
 	};
 
 	(void)state;
@@ -243,12 +256,14 @@ static void manifest_artifacts(void **state)
 
 static void manifest_attestation(void **state)
 {
-	static const char text[] =
-		"{\"manifests\":[{\"digest\":\"" D0 "\",\"size\":1,\"platform\":{\"os\":\"linux\","
-		"\"architecture\":\"arm64\",\"variant\":\"v8\"}},"
-		"{\"digest\":\"" D0 "\",\"size\":1,\"platform\":{\"os\":\"unknown\","
-		"\"architecture\":\"unknown\"},\"annotations\":{"
-		"\"vnd.docker.reference.type\":\"attestation-manifest\"}}]}";
+	static const char text[] = "{\"annotations\":{\"A\":\"\",\"a\":\"\"},"
+				   "\"manifests\":[{\"digest\":\"" D0
+				   "\",\"size\":1,\"platform\":{\"os\":\"linux\","
+				   "\"architecture\":\"arm64\",\"variant\":\"v8\"}},"
+				   "{\"digest\":\"" D0
+				   "\",\"size\":1,\"platform\":{\"os\":\"unknown\","
+				   "\"architecture\":\"unknown\"},\"annotations\":{"
+				   "\"vnd.docker.reference.type\":\"attestation-manifest\"}}]}";
 	cleanup_manifest struct manifest *m = NULL;
 	dray_error *err = NULL;
 
@@ -272,7 +287,8 @@ static void manifest_limits(void **state)
 		dray_error *err = NULL;
 
 		assert_ok(buf_add_str(&raw, "{\"manifests\":[{\"digest\":\"" D0 "\",\"size\":1}",
-				      &err), err);
+				      &err),
+			  err);
 		for (int i = 1; i < LIMIT_INDEX_ENTRIES + over; i++)
 			assert_ok(buf_add_str(&raw, entry, &err), err);
 		assert_ok(buf_add_str(&raw, "]}", &err), err);
@@ -306,17 +322,19 @@ static void manifest_size_limit(void **state)
 	}
 }
 
-#define LAYER_URLS                                                                                 \
-	"{\"mediaType\":\"" MT_DOCKER_LAYER_GZIP "\",\"digest\":\"" D0                             \
+#define LAYER_URLS                                                     \
+	"{\"mediaType\":\"" MT_DOCKER_LAYER_GZIP "\",\"digest\":\"" D0 \
 	"\",\"size\":7,\"urls\": [ \"https://x/a?b=1\" ],\"annotations\":{ \"k\":\"v\" }}"
 
 static void manifest_writing(void **state)
 {
-	static const char docker[] =
-		"{\"schemaVersion\":2,\"mediaType\":\"" MT_DOCKER_MANIFEST "\",\"config\":"
-		"{\"mediaType\":\"" MT_OCI_CONFIG "\",\"size\":2,\"digest\":\"" EMPTY "\"},"
-		"\"layers\":[{\"mediaType\":\"" MT_DOCKER_LAYER_GZIP "\",\"size\":7,\"digest\":\"" D0
-		"\",\"urls\":[\"https://x/a?b=1\"]}]}";
+	static const char docker[] = "{\"schemaVersion\":2,\"mediaType\":\"" MT_DOCKER_MANIFEST
+				     "\",\"config\":"
+				     "{\"mediaType\":\"" MT_OCI_CONFIG
+				     "\",\"size\":2,\"digest\":\"" EMPTY "\"},"
+				     "\"layers\":[{\"mediaType\":\"" MT_DOCKER_LAYER_GZIP
+				     "\",\"size\":7,\"digest\":\"" D0
+				     "\",\"urls\":[\"https://x/a?b=1\"]}]}";
 	static const char oci[] =
 		"{\"schemaVersion\":2,\"mediaType\":\"" MT_OCI_MANIFEST "\",\"config\":"
 		"{\"mediaType\":\"" MT_OCI_CONFIG "\",\"digest\":\"" EMPTY "\",\"size\":2},"

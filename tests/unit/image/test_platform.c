@@ -95,8 +95,16 @@ static void platform_of_host(void **state)
 	assert_non_null(p.arch);
 }
 
-enum family { MANIFEST = 1, INDEX = 2, SCHEMA1 = 4, DOCKER = 8, CONFIG = 16, LAYER = 32,
-	      FOREIGN = 64, GENERIC = 128 };
+enum family {
+	MANIFEST = 1,
+	INDEX = 2,
+	SCHEMA1 = 4,
+	DOCKER = 8,
+	CONFIG = 16,
+	LAYER = 32,
+	FOREIGN = 64,
+	GENERIC = 128
+};
 
 static void mediatype_families(void **state)
 {

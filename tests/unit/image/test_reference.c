@@ -45,6 +45,10 @@ static const struct good good[] = {
 	{ "h:1/" X120 X120 X10 "xxxxx", "h:1/" X120 X120 X10 "xxxxx", "h:1/" X120 X120 X10 "xxxxx",
 	  true },
 	{ "me/" HEX, "docker.io/me/" HEX, "me/" HEX, false },
+	/* without docker.io/ or library/ these would name something else */
+	{ "docker.io/a.b/c", "docker.io/a.b/c", "docker.io/a.b/c", true },
+	{ "docker.io/localhost/c", "docker.io/localhost/c", "docker.io/localhost/c", true },
+	{ "library/" HEX, "docker.io/library/" HEX, "library/" HEX, false },
 };
 
 static void reference_good(void **state)
@@ -92,7 +96,8 @@ static const struct bad bad[] = {
 	{ "x@", "digest" },
 	{ "x@sha256:abc", "digest" },
 	{ "x@sha256:" HEX "0", "digest" },
-	{ "x@sha256:../../../etc/passwd", "digest" },
+	{ "x@sha256:../../../etc/passwd", "HOST" },
+	{ "h.x/x@sha256:../../../etc/passwd", "digest" },
 	{ "-x", "separators" },
 	{ "x-", "separators" },
 	{ "x..y", "separators" },
@@ -193,10 +198,8 @@ static void reference_torture(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reference_good),
-		cmocka_unit_test(reference_bad),
-		cmocka_unit_test(reference_any_byte),
-		cmocka_unit_test(reference_default_tag_rules),
+		cmocka_unit_test(reference_good),     cmocka_unit_test(reference_bad),
+		cmocka_unit_test(reference_any_byte), cmocka_unit_test(reference_default_tag_rules),
 		cmocka_unit_test(reference_torture),
 	};
 

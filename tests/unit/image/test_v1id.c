@@ -11,13 +11,15 @@
 #define D0 "sha256:b5286b140854cb4653f40218b53726462ec0b672896cb93297143ba4e93c59e2"
 #define D1 "sha256:e79c58b07c6968d04001db816dc76b71ef035a9b07b2b37ecf8f917ccadb37dd"
 #define D2 "sha256:951faac18bcf391257965cda3b2a9add27b0dd22904214d734450b3a32c20a1f"
-#define ROOTFS "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"" D0 "\",\"" D1 "\",\"" D2 "\",\"" D1 "\"]}"
+#define ROOTFS                                                                                 \
+	"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"" D0 "\",\"" D1 "\",\"" D2 "\",\"" D1 \
+	"\"]}"
 #define PATH_ENV "[\"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"]"
 #define BASE_IMAGE "\"sha256:9b3f9f252e9dc2bc572ce7e22cf13397afcad6b6d7841608d9d3b06a9ed47826\""
-#define ZERO                                                                                       \
-	"{\"Hostname\":\"\",\"Domainname\":\"\",\"User\":\"\",\"AttachStdin\":false,"              \
-	"\"AttachStdout\":false,\"AttachStderr\":false,\"Tty\":false,\"OpenStdin\":false,"         \
-	"\"StdinOnce\":false,\"Env\":null,\"Cmd\":null,\"Image\":\"\",\"Volumes\":null,"           \
+#define ZERO                                                                               \
+	"{\"Hostname\":\"\",\"Domainname\":\"\",\"User\":\"\",\"AttachStdin\":false,"      \
+	"\"AttachStdout\":false,\"AttachStderr\":false,\"Tty\":false,\"OpenStdin\":false," \
+	"\"StdinOnce\":false,\"Env\":null,\"Cmd\":null,\"Image\":\"\",\"Volumes\":null,"   \
 	"\"WorkingDir\":\"\",\"Entrypoint\":null,\"OnBuild\":null,\"Labels\":null}"
 
 /* The image of formats.md 10; members shuffled, spaced and in odd case on purpose. */
@@ -25,8 +27,8 @@ static const char image[] =
 	"{ " ROOTFS ", \"OS\" : \"linux\",\"history\":[{}],\"unknown\":{\"x\":1},"
 	"\"created\":\"2026-11-20T22:34:47.0270187850+00:00\","
 	"\"container_config\":{\"labels\":{},\"Cmd\":[\"/bin/sh\",\"-c\",\"#(nop) \","
-	"\"CMD [\\\"/bin/sh\\\"]\"],\"Env\":" PATH_ENV ",\"Hostname\":\"1f1c145a1277\",\"Image\":"
-	BASE_IMAGE "},\"container\":"
+	"\"CMD [\\\"/bin/sh\\\"]\"],\"Env\":" PATH_ENV
+	",\"Hostname\":\"1f1c145a1277\",\"Image\":" BASE_IMAGE "},\"container\":"
 	"\"1f1c145a12775fae61167145d448ef13725b9e67b4c456dc369e298d9bbffdd8\","
 	"\"architecture\":\"amd64\",\"docker_version\":\"20.10.24+dfsg1\",\"id\":\"no\","
 	"\"parent\":\"no\",\"CONFIG\":{\"Cmd\":[\"/bin/sh\"],\"Image\":" BASE_IMAGE
@@ -58,7 +60,8 @@ static void v1id_vectors(void **state)
 		  { "c6de7e74c1ad7363", "cb16db740d3eeb96", "3f490437ffa929cb", "" } },
 		/* nothing of this image depends on later engines' changes */
 		{ { .era = V1_ERA_EPOCH, .go122 = true, .created_null = true, .no_variant = true },
-		  { "a6d310f2048ce769", "6516adb9745a96a5", "121d6a07e0d15510", "6a003e777c01cebb" } },
+		  { "a6d310f2048ce769", "6516adb9745a96a5", "121d6a07e0d15510",
+		    "6a003e777c01cebb" } },
 	};
 	cleanup_config struct config *c = parse_text(image);
 
@@ -103,34 +106,48 @@ static void v1id_eras(void **state)
 	}
 }
 
-static const char escapes[] =
-	"{\"architecture\":\"amd64\",\"os\":\"linux\",\"author\":\"A & B <x@y>\","
-	"\"created\":\"2020-01-02T03:04:05.600Z\",\"config\":{\"Env\":[\"P=<>&\\\"\\\\\\/\","
-	"\"U=\\u2028\xe2\x80\xa9\\u00e9\\ud83d\\ude00\",\"C=\\b\\f\\n\\r\\t\\u0001\x7f\"],"
-	"\"Cmd\":[\"sh\",\"-c\",\"a && b > c\"],\"Volumes\":{\"/z\":{\"k\":1},\"/a\":null},"
-	"\"ExposedPorts\":{\"80/tcp\":{},\"443/tcp\":{}},\"WorkingDir\":\"/w\",\"OnBuild\":[],"
-	"\"Labels\":{\"\xc3\xa9\":\"x\",\"b\":\"2\",\"a\":\"1\",\"B\":\"3\"},"
-	"\"StopSignal\":\"SIGTERM\",\"StopTimeout\":0,\"Shell\":\"/bin/sh\"}}";
+#define ESCAPES(label)                                                                          \
+	"{\"architecture\":\"amd64\",\"os\":\"linux\",\"author\":\"A & B <x@y>\","              \
+	"\"created\":\"2020-01-02T03:04:05.600Z\",\"config\":{\"Env\":[\"P=<>&\\\"\\\\\\/\","   \
+	"\"U=\\u2028\xe2\x80\xa9\\u00e9\\ud83d\\ude00\",\"C=\\b\\f\\n\\r\\t\\u0001\x7f\"],"     \
+	"\"Cmd\":[\"sh\",\"-c\",\"a && b > c\"],\"Volumes\":{\"/z\":{\"k\":1},\"/a\":null},"    \
+	"\"ExposedPorts\":{\"80/tcp\":{},\"443/tcp\":{}},\"WorkingDir\":\"/w\",\"OnBuild\":[]," \
+	"\"Labels\":{\"\xc3\xa9\":\"x\",\"b\":\"2\",\"a\":\"1\",\"" label "\":\"3\"},"          \
+	"\"StopSignal\":\"SIGTERM\",\"StopTimeout\":0,\"Shell\":\"/bin/sh\"}}"
+#define ESCAPES_BOTTOM "f7333dba604a5beb7922f3e8a2b61867fa52e305ae5ca9bafbf3993267815536"
+#define ESCAPES_TOP "253e5c83363bd4d9b20b991e7db6af94b5064b07516a7cb1b5012c965ad8b45e"
 
-/* The escaping vector of formats.md 10, which starts from ChainIDs. */
-static void v1id_escaping(void **state)
+static void check_escapes(const struct config *c, const char *want)
 {
 	static const struct v1_params p = { .era = V1_ERA_EPOCH };
-	cleanup_config struct config *c = parse_text(escapes);
 	struct digest chain[2];
 	v1_id ids[2];
 	dray_error *err = NULL;
 
-	(void)state;
-	assert_ok(digest_parse(SPAN_LIT("sha256:f7333dba604a5beb7922f3e8a2b61867fa52e305ae5ca9bafb"
-					"f3993267815536"), &chain[0], &err), err);
-	assert_ok(digest_parse(SPAN_LIT("sha256:253e5c83363bd4d9b20b991e7db6af94b5064b07516a7cb1b5"
-					"012c965ad8b45e"), &chain[1], &err), err);
+	assert_ok(digest_parse(SPAN_LIT("sha256:" ESCAPES_BOTTOM), &chain[0], &err), err);
+	assert_ok(digest_parse(SPAN_LIT("sha256:" ESCAPES_TOP), &chain[1], &err), err);
 	assert_ok(v1_ids_of_chain(c, chain, 2, &p, ids, &err), err);
 	assert_string_equal(ids[0],
 			    "ac518eb288fd0dc1f953aa96d0d411650dd72d6e5b56853205d28faf5f9bee83");
-	assert_string_equal(ids[1],
-			    "308f8a57a7c2b49eede02395ea9c0d3c62b56fff3143b16ddc9a4a4d3bef3109");
+	assert_string_equal(ids[1], want);
+}
+
+/* The escaping vector of formats.md 10, which starts from ChainIDs; its labels are "B" and "b". */
+static void v1id_escaping(void **state)
+{
+	cleanup_config struct config *c = parse_text(ESCAPES("B"));
+
+	(void)state;
+	check_escapes(c, "308f8a57a7c2b49eede02395ea9c0d3c62b56fff3143b16ddc9a4a4d3bef3109");
+}
+
+/* The same preimage with "C" for "B", hashed by another program. */
+static void v1id_escaping_distinct(void **state)
+{
+	cleanup_config struct config *c = parse_text(ESCAPES("C"));
+
+	(void)state;
+	check_escapes(c, "3ae1c3990448c47ce10d6db7edb222faa265277f9ce500d69b10e4fc2ddbbcf6");
 }
 
 /* One rule of Go's structs per row: the config, what stays of it. */
@@ -139,17 +156,25 @@ struct rule {
 	struct v1_params p;
 };
 
-#define EPOCH { .era = V1_ERA_EPOCH }
-#define NOW { .era = V1_ERA_EPOCH, .go122 = true, .created_null = true }
-#define TOP(before, after)                                                                         \
+#define EPOCH                       \
+	{                           \
+		.era = V1_ERA_EPOCH \
+	}
+#define NOW                                                              \
+	{                                                                \
+		.era = V1_ERA_EPOCH, .go122 = true, .created_null = true \
+	}
+#define TOP(before, after) \
 	"{" before "\"container_config\":" ZERO ",\"created\":\"0001-01-01T00:00:00Z\"" after "}"
-#define HEAD                                                                                       \
-	"\"config\":{\"Hostname\":\"\",\"Domainname\":\"\",\"User\":\"\",\"AttachStdin\":false,"   \
+#define HEAD                                                                                     \
+	"\"config\":{\"Hostname\":\"\",\"Domainname\":\"\",\"User\":\"\",\"AttachStdin\":false," \
 	"\"AttachStdout\":false,\"AttachStderr\":false,"
-#define PART(ports, cmd, health, volumes, entry, onbuild, tail)                                    \
-	HEAD ports "\"Tty\":false,\"OpenStdin\":false,\"StdinOnce\":false,\"Env\":null,\"Cmd\":" cmd \
-	"," health "\"Image\":\"\",\"Volumes\":" volumes ",\"WorkingDir\":\"\",\"Entrypoint\":" entry \
-	",\"OnBuild\":" onbuild ",\"Labels\":null" tail "},"
+#define PART(ports, cmd, health, volumes, entry, onbuild, tail)                                   \
+	HEAD ports                                                                                \
+		"\"Tty\":false,\"OpenStdin\":false,\"StdinOnce\":false,\"Env\":null,\"Cmd\":" cmd \
+		"," health "\"Image\":\"\",\"Volumes\":" volumes                                  \
+		",\"WorkingDir\":\"\",\"Entrypoint\":" entry ",\"OnBuild\":" onbuild              \
+		",\"Labels\":null" tail "},"
 #define PLAIN(cmd, health, tail) PART("", cmd, health, "null", "null", "null", tail)
 
 static const struct rule rules[] = {
@@ -160,7 +185,9 @@ static const struct rule rules[] = {
 	{ "sorted", "{\"variant\":\"v8\",\"comment\":\"c\",\"os\":\"o\",\"docker_version\":\"d\"}",
 	  TOP("\"comment\":\"c\",", ",\"docker_version\":\"d\",\"os\":\"o\",\"variant\":\"v8\""),
 	  EPOCH },
-	{ "no variant before 20.10", "{\"variant\":\"v8\"}", TOP("", ""),
+	{ "no variant before 20.10",
+	  "{\"variant\":\"v8\"}",
+	  TOP("", ""),
 	  { .era = V1_ERA_EPOCH, .no_variant = true } },
 	{ "no variant in 1.13", "{\"variant\":\"v8\"}", TOP("", ""), { .era = V1_ERA_IMAGE } },
 	{ "config null", "{\"config\":null}", TOP("", ""), EPOCH },
@@ -173,29 +200,43 @@ static const struct rule rules[] = {
 	{ "lone strings", "{\"config\":{\"Cmd\":\"a b\",\"Entrypoint\":\"e\"}}",
 	  TOP(PART("", "[\"a b\"]", "", "null", "[\"e\"]", "null", ""), ""), EPOCH },
 	{ "omitted when empty",
-	  "{\"config\":{\"ExposedPorts\":{},\"ArgsEscaped\":false,\"MacAddress\":\"\",\"Shell\":[]}}",
+	  "{\"config\":{\"ExposedPorts\":{},\"ArgsEscaped\":false,\"MacAddress\":\"\",\"Shell\":[]}"
+	  "}",
 	  TOP(PLAIN("null", "", ""), ""), EPOCH },
 	{ "ports sorted", "{\"config\":{\"ExposedPorts\":{\"9\":{},\"10\":{\"x\":1}}}}",
-	  TOP(PART("\"ExposedPorts\":{\"10\":{},\"9\":{}},", "null", "", "null", "null", "null", ""),
-	      ""), EPOCH },
+	  TOP(PART("\"ExposedPorts\":{\"10\":{},\"9\":{}},", "null", "", "null", "null", "null",
+		   ""),
+	      ""),
+	  EPOCH },
 	{ "tail", "{\"config\":{\"stopTimeout\":0,\"shell\":[\"s\"],\"StopSignal\":\"K\"}}",
 	  TOP(PLAIN("null", "", ",\"StopSignal\":\"K\",\"StopTimeout\":0,\"Shell\":[\"s\"]"), ""),
 	  EPOCH },
-	{ "no StopTimeout before 1.13", "{\"config\":{\"StopTimeout\":5}}",
-	  TOP(PLAIN("null", "", ""), ""), { .era = V1_ERA_ZERO } },
+	{ "no StopTimeout before 1.13",
+	  "{\"config\":{\"StopTimeout\":5}}",
+	  TOP(PLAIN("null", "", ""), ""),
+	  { .era = V1_ERA_ZERO } },
 	{ "health check",
 	  "{\"config\":{\"Healthcheck\":{\"Retries\":3,\"Interval\":5000000000,\"Timeout\":0,"
 	  "\"StartPeriod\":1,\"StartInterval\":2,\"Test\":[\"CMD\",\"x\"]},\"ArgsEscaped\":true}}",
-	  TOP(PLAIN("null", "\"Healthcheck\":{\"Test\":[\"CMD\",\"x\"],\"Interval\":5000000000,"
-			    "\"StartPeriod\":1,\"Retries\":3},\"ArgsEscaped\":true,", ""), ""), EPOCH },
+	  TOP(PLAIN("null",
+		    "\"Healthcheck\":{\"Test\":[\"CMD\",\"x\"],\"Interval\":5000000000,"
+		    "\"StartPeriod\":1,\"Retries\":3},\"ArgsEscaped\":true,",
+		    ""),
+	      ""),
+	  EPOCH },
 	{ "health check from 25 on", "{\"config\":{\"Healthcheck\":{\"StartInterval\":2}}}",
-	  "{" PLAIN("null", "\"Healthcheck\":{\"StartInterval\":2},", "")
-	  "\"container_config\":" ZERO ",\"created\":null}", NOW },
-	{ "health check before 17.05", "{\"config\":{\"Healthcheck\":{\"StartPeriod\":2}}}",
-	  TOP(PLAIN("null", "\"Healthcheck\":{},", ""), ""), { .era = V1_ERA_IMAGE } },
+	  "{" PLAIN("null", "\"Healthcheck\":{\"StartInterval\":2},",
+		    "") "\"container_config\":" ZERO ",\"created\":null}",
+	  NOW },
+	{ "health check before 17.05",
+	  "{\"config\":{\"Healthcheck\":{\"StartPeriod\":2}}}",
+	  TOP(PLAIN("null", "\"Healthcheck\":{},", ""), ""),
+	  { .era = V1_ERA_IMAGE } },
 	{ "old Go", "{\"os\":\"\\b\\f\\\\u0008\"}", TOP("", ",\"os\":\"\\u0008\\u000c\\\\u0008\""),
 	  EPOCH },
-	{ "new Go", "{\"os\":\"\\u0008\\f\\\\u0008\"}", TOP("", ",\"os\":\"\\b\\f\\\\u0008\""),
+	{ "new Go",
+	  "{\"os\":\"\\u0008\\f\\\\u0008\"}",
+	  TOP("", ",\"os\":\"\\b\\f\\\\u0008\""),
 	  { .era = V1_ERA_EPOCH, .go122 = true } },
 	{ "time zone kept", "{\"created\":\"2020-01-02T03:04:05.120+02:00\"}",
 	  "{\"container_config\":" ZERO ",\"created\":\"2020-01-02T03:04:05.12+02:00\"}", EPOCH },
@@ -242,6 +283,7 @@ static void v1id_refused(void **state)
 		{ "{\"config\":{\"Healthcheck\":[]}," ROOTFS "}", "Healthcheck" },
 		{ "{\"config\":{\"Healthcheck\":{\"Interval\":1.5}}," ROOTFS "}", "Interval" },
 		{ "{\"container_config\":7," ROOTFS "}", "config" },
+		{ "{\"container_config\":{\"Cmd\":[],\"cmd\":[]}," ROOTFS "}", "case" },
 	};
 	static const struct v1_params p = { .era = V1_ERA_EPOCH };
 
@@ -264,8 +306,10 @@ static void v1id_skopeo(void **state)
 		"\"rootfs\":{\"diff_ids\":[\"" D0 "\",\"" D1 "\",\"" D2 "\"]}}");
 	static const char top[] =
 		"{\"architecture\":null,\"config\":{\"b\":\"\\u003c\\u0041\\u003e\",\"a\":1},"
-		"\"container\":null,\"container_config\":null,\"created\":null,\"docker_version\":null,"
-		"\"layer_id\":\"sha256:119d990af4c96054fee218c9235d95e56bc8c47f63789ccaa70ed01a939e7b11"
+		"\"container\":null,\"container_config\":null,\"created\":null,\"docker_version\":"
+		"null,"
+		"\"layer_id\":\"sha256:"
+		"119d990af4c96054fee218c9235d95e56bc8c47f63789ccaa70ed01a939e7b11"
 		"\",\"os\":\"linux\",\"parent\":"
 		"\"6bda59e705973e273b81abd908d69ce7497d3e1e26e025f292f09704f00ab4fd\"}";
 	struct digest want;
@@ -304,10 +348,10 @@ static void v1id_torture(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(v1id_vectors), cmocka_unit_test(v1id_eras),
-		cmocka_unit_test(v1id_escaping), cmocka_unit_test(v1id_rules),
-		cmocka_unit_test(v1id_refused), cmocka_unit_test(v1id_skopeo),
-		cmocka_unit_test(v1id_torture),
+		cmocka_unit_test(v1id_vectors),	 cmocka_unit_test(v1id_eras),
+		cmocka_unit_test(v1id_escaping), cmocka_unit_test(v1id_escaping_distinct),
+		cmocka_unit_test(v1id_rules),	 cmocka_unit_test(v1id_refused),
+		cmocka_unit_test(v1id_skopeo),	 cmocka_unit_test(v1id_torture),
 	};
 
 	return cmocka_run_group_tests_name("image v1id", tests, NULL, NULL);

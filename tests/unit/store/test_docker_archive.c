@@ -9,21 +9,24 @@
 struct row {
 	const char *name;
 	void (*build)(struct buf *b);
-	enum dray_err_kind refused;	/* opening or listing fails with this */
-	const char *message;		/* part of that error, or of image_require_whole()'s */
-	enum dray_err_kind broken;	/* the image is listed, but not whole */
-	const char *note;		/* code on the image or the store */
-	const char *link;		/* link_target of its last layer */
-	const char *v1_id;		/* of its last layer */
-	bool missing;			/* its last layer cannot be opened */
+	enum dray_err_kind refused; /* opening or listing fails with this */
+	const char *message;	    /* part of that error, or of image_require_whole()'s */
+	enum dray_err_kind broken;  /* the image is listed, but not whole */
+	const char *note;	    /* code on the image or the store */
+	const char *link;	    /* link_target of its last layer */
+	const char *v1_id;	    /* of its last layer */
+	bool missing;		    /* its last layer cannot be opened */
 };
 
 static void end(struct buf *b, const char *config, const char *layers)
 {
 	cleanup_buf struct buf m = tb_new();
 
-	assert_int_equal(buf_printf(&m, NULL, "[{\"Config\":\"%s\",\"RepoTags\":[\"a/b:1\"],"
-				    "\"Layers\":[%s]}]\n", config, layers), 0);
+	assert_int_equal(buf_printf(&m, NULL,
+				    "[{\"Config\":\"%s\",\"RepoTags\":[\"a/b:1\"],"
+				    "\"Layers\":[%s]}]\n",
+				    config, layers),
+			 0);
 	tb_file_bytes(b, "manifest.json", m.data, m.len);
 	tb_end(b);
 }
@@ -197,7 +200,8 @@ static void too_few_layers(struct buf *b)
 static void twin_json_names(struct buf *b)
 {
 	config(b, NULL, NULL);
-	tb_file(b, "manifest.json", "[{\"Config\":\"c.json\",\"Config\":\"d.json\",\"Layers\":[]}]");
+	tb_file(b, "manifest.json",
+		"[{\"Config\":\"c.json\",\"Config\":\"d.json\",\"Layers\":[]}]");
 	tb_end(b);
 }
 
@@ -246,7 +250,8 @@ static void dot_slash(struct buf *b)
 	tb_dir(b, "./");
 	tb_file(b, "./" HEX_A "/layer.tar", LAYER_1);
 	tb_file(b, "./c.json", box_config(LAYER_1, NULL));
-	tb_file(b, "./manifest.json", "[{\"Config\":\"c.json\",\"RepoTags\":null,"
+	tb_file(b, "./manifest.json",
+		"[{\"Config\":\"c.json\",\"RepoTags\":null,"
 		"\"Layers\":[\"" HEX_A "/layer.tar\"]}]");
 	tb_end(b);
 }
@@ -285,8 +290,10 @@ static void nix(struct buf *b)
 	box_digest(LAYER_1, &d);
 	snprintf(name, sizeof(name), "%s/layer.tar", digest_hex(&d));
 	snprintf(quoted, sizeof(quoted), "\"%s\"", name);
-	snprintf(text, sizeof(text), "{\n  \"os\": \"linux\",\n  \"rootfs\": {\n    \"type\": "
-		 "\"layers\",\n    \"diff_ids\": [\n      \"%s\"\n    ]\n  }\n}\n", d.text);
+	snprintf(text, sizeof(text),
+		 "{\n  \"os\": \"linux\",\n  \"rootfs\": {\n    \"type\": "
+		 "\"layers\",\n    \"diff_ids\": [\n      \"%s\"\n    ]\n  }\n}\n",
+		 d.text);
 	tb_file(b, name, LAYER_1);
 	tb_file(b, "c.json", text);
 	end(b, "c.json", quoted);
@@ -296,7 +303,8 @@ static void jib(struct buf *b)
 {
 	tb_file(b, "l.tar.gz", LAYER_1);
 	tb_file(b, "config.json", box_config(LAYER_1, NULL));
-	tb_file(b, "manifest.json", "[{\"config\":\"config.json\",\"repoTags\":[\"a/b:1\"],"
+	tb_file(b, "manifest.json",
+		"[{\"config\":\"config.json\",\"repoTags\":[\"a/b:1\"],"
 		"\"layers\":[\"l.tar.gz\"]}]");
 	tb_end(b);
 }
@@ -355,14 +363,15 @@ static const struct row rows[] = {
 	  .message = "ambiguous" },
 	{ "A-02 twin layers", twin_layers, .broken = DRAY_ERR_FORMAT, .note = "member-ambiguous",
 	  .message = "ambiguous", .missing = true, .v1_id = HEX_A },
-	{ "A-02 twin configs", twin_configs, .broken = DRAY_ERR_FORMAT,
-	  .note = "config-unreadable", .message = "ambiguous", .v1_id = HEX_A },
+	{ "A-02 twin configs", twin_configs, .broken = DRAY_ERR_FORMAT, .note = "config-unreadable",
+	  .message = "ambiguous", .v1_id = HEX_A },
 	{ "A-02 equal twins", equal_twin_layers, .note = "member-twice", .v1_id = HEX_A },
 	{ "A-02 twins nobody names", twins_nobody_names, .v1_id = HEX_A },
 	{ "M-13 count", too_few_layers, .broken = DRAY_ERR_FORMAT, .note = "layer-count-differs",
 	  .message = "layers length mismatch" },
-	{ "M-10 twin names", twin_json_names, .refused = DRAY_ERR_FORMAT, .message = "manifest.json" },
-	{ "M-11 depth", json_bomb, .refused = DRAY_ERR_FORMAT, .message = "manifest.json" },
+	{ "M-10 twin names", twin_json_names, .refused = DRAY_ERR_FORMAT,
+	  .message = "manifest.json" },
+	{ "M-11 depth", json_bomb, .refused = DRAY_ERR_LIMIT, .message = "manifest.json" },
 	{ "config no JSON", config_no_json, .broken = DRAY_ERR_FORMAT, .note = "config-bad-json" },
 	{ "manifest.json null", manifest_null, .refused = DRAY_ERR_FORMAT },
 	{ "manifest.json of dir:", manifest_object, .refused = DRAY_ERR_FORMAT, .message = "dir:" },
@@ -407,8 +416,8 @@ static void check_open(const struct row *r, struct store *st, const struct image
 	struct source *s = store_open_layer(st, im, i, &err);
 
 	if (r->missing) {
-		enum dray_err_kind want =
-			im->layers[i].trouble ? DRAY_ERR_FORMAT : DRAY_ERR_NOT_FOUND;
+		enum dray_err_kind want = im->layers[i].trouble ? DRAY_ERR_FORMAT
+								: DRAY_ERR_NOT_FOUND;
 
 		assert_null(s);
 		assert_int_equal(dray_error_kind(err), want);
@@ -483,21 +492,23 @@ static void two_images(struct buf *b)
 	tb_symlink(b, HEX_B "/layer.tar", "../" HEX_A "/layer.tar");
 	tb_file(b, "c.json", box_config(LAYER_1, NULL));
 	tb_file(b, "manifest.json",
-		"[{\"Config\":\"c.json\",\"RepoTags\":[\"one:1\"],\"Layers\":[\"" HEX_A "/layer.tar\"]},"
+		"[{\"Config\":\"c.json\",\"RepoTags\":[\"one:1\"],\"Layers\":[\"" HEX_A
+		"/layer.tar\"]},"
 		"{\"Config\":\"c.json\",\"RepoTags\":[\"two:latest\",\"host:5000/x:y\"],"
 		"\"Layers\":[\"" HEX_B "/layer.tar\"]}]");
-	tb_file(b, "repositories", "{\"one\":{\"1\":\"" HEX_A "\"},\"two\":{\"latest\":\"" HEX_B "\"}}");
+	tb_file(b, "repositories",
+		"{\"one\":{\"1\":\"" HEX_A "\"},\"two\":{\"latest\":\"" HEX_B "\"}}");
 	tb_file(b, HEX_A "/layer.tar", LAYER_1);
 	tb_end(b);
 }
 
 static const struct {
 	const char *ref;
-	int64_t at;	/* -1 = not given */
+	int64_t at; /* -1 = not given */
 	bool all;
 	enum dray_err_kind kind;
 	size_t n;
-	const char *tag;	/* first tag of the first */
+	const char *tag; /* first tag of the first */
 } choices[] = {
 	{ NULL, -1, false, DRAY_ERR_USAGE, 0, "@0 one:1, @1 two:latest" },
 	{ NULL, -1, true, 0, 2, "one:1" },
@@ -521,8 +532,10 @@ static void test_selectors(void **state)
 	struct store *st = box_open(&tar, AS_FILE, NULL);
 	assert_non_null(st);
 	for (size_t i = 0; i < ARRAY_LEN(choices); i++) {
-		struct selector sel = { .ref = choices[i].ref, .at = choices[i].at,
-					.has_at = choices[i].at >= 0, .all = choices[i].all };
+		struct selector sel = { .ref = choices[i].ref,
+					.at = choices[i].at,
+					.has_at = choices[i].at >= 0,
+					.all = choices[i].all };
 		struct image **images = NULL;
 		dray_error *err = NULL;
 		size_t n = 0;

@@ -13,7 +13,7 @@
 #define LEAVES NULL
 
 static const struct clean_case {
-	const char *name, *want;	/* LEAVES: refused */
+	const char *name, *want; /* LEAVES: refused */
 	unsigned quirks;
 } clean_cases[] = {
 	{ "a", "a", 0 },

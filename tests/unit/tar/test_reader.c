@@ -21,6 +21,7 @@ struct op {
 	size_t n;
 };
 
+/* clang-format off */
 #define FILE_(n, text) { .kind = OP_HEAD, .head = { .name = n, .size = sizeof(text) - 1 }, .a = text }
 #define HEAD(...) { .kind = OP_HEAD, .head = { __VA_ARGS__ } }
 #define DATA(text, ...) { .kind = OP_HEAD, .head = { __VA_ARGS__ }, .a = text }
@@ -206,6 +207,7 @@ static const struct row rows[] = {
 		.kind = DRAY_ERR_UNSUPPORTED, .message = "Solaris" },
 };
 
+/* clang-format on */
 static void build(const struct row *row, struct buf *b)
 {
 	for (const struct op *op = row->ops; op < row->ops + ARRAY_LEN(row->ops); op++) {
@@ -235,7 +237,7 @@ static void build(const struct row *row, struct buf *b)
 
 struct listing {
 	struct buf text;
-	dray_error *failure;	/* of the listing itself: memory */
+	dray_error *failure; /* of the listing itself: memory */
 };
 
 static void on_oddity(void *arg, const struct tar_oddity *o)
@@ -249,13 +251,16 @@ static void on_oddity(void *arg, const struct tar_oddity *o)
 
 static int list_entry(struct listing *l, const struct tar_entry *e, dray_error **err)
 {
-	static const char letters[] = { [TAR_FILE] = 'f', [TAR_HARDLINK] = 'h', [TAR_SYMLINK] = 's',
-		[TAR_CHAR] = 'c', [TAR_BLOCK_DEV] = 'b', [TAR_DIR] = 'd', [TAR_FIFO] = 'p',
-		[TAR_SPARSE] = 'S', [TAR_OTHER] = 'o' };
+	static const char letters[] = {
+		[TAR_FILE] = 'f', [TAR_HARDLINK] = 'h',	 [TAR_SYMLINK] = 's',
+		[TAR_CHAR] = 'c', [TAR_BLOCK_DEV] = 'b', [TAR_DIR] = 'd',
+		[TAR_FIFO] = 'p', [TAR_SPARSE] = 'S',	 [TAR_OTHER] = 'o'
+	};
 	bool link = e->type == TAR_HARDLINK || e->type == TAR_SYMLINK;
 
 	if (buf_printf(&l->text, err, "%c ", letters[e->type]) < 0 ||
-	    buf_add(&l->text, e->name, err) < 0 || buf_add_str(&l->text, link ? ">" : "", err) < 0 ||
+	    buf_add(&l->text, e->name, err) < 0 ||
+	    buf_add_str(&l->text, link ? ">" : "", err) < 0 ||
 	    buf_add(&l->text, e->link, err) < 0 ||
 	    buf_printf(&l->text, err, " %lld", (long long)e->size) < 0)
 		return -1;
@@ -324,7 +329,8 @@ static void check(const struct row *row, struct span bytes, size_t piece, bool r
 		      : rc == 0 || dray_error_kind(err) != row->kind ||
 				!strstr(dray_error_message(err), row->message))
 		fail_msg("%s in pieces of %zu: %.*s %s", row->id, piece, (int)l.text.len,
-			 l.text.data ? (char *)l.text.data : "", err ? dray_error_message(err) : "accepted");
+			 l.text.data ? (char *)l.text.data : "",
+			 err ? dray_error_message(err) : "accepted");
 	buf_clear(&l.text);
 }
 
@@ -379,9 +385,12 @@ static void test_numbers(void **state)
 
 		if (times[i].pax)
 			tb_pax(&b, 'x', "mtime", times[i].pax);
-		tb_header(&b, &(struct tb_head){ .name = "a", .mtime_text = times[i].field,
-						 .uid_text = "0000012", .mode_text = "0004755",
-						 .uname = "u", .gname = "g" });
+		tb_header(&b, &(struct tb_head){ .name = "a",
+						 .mtime_text = times[i].field,
+						 .uid_text = "0000012",
+						 .mode_text = "0004755",
+						 .uname = "u",
+						 .gname = "g" });
 		cleanup_source struct source *in = source_from_span(span_buf(&b), NULL);
 		cleanup_tar_reader struct tar_reader *r = tar_reader_new(in, NULL, NULL, NULL);
 		assert_int_equal(next(r, &e), 1);
@@ -404,7 +413,7 @@ static void test_base256_size(void **state)
 	tb_block(block, &(struct tb_head){ .name = "big" });
 	memset(block + 124, 0, 12);
 	block[124] = 0x80;
-	block[131] = 2;	/* 2 << 32 */
+	block[131] = 2; /* 2 << 32 */
 	tb_checksum(block, TB_SUM_GOOD);
 	tb_bytes(&b, block, 512);
 	cleanup_source struct source *in = source_from_span(span_buf(&b), NULL);
@@ -537,8 +546,8 @@ static void build_sparse(struct buf *b, const struct piece pieces6[6], int64_t s
 {
 	uint8_t block[512], more[512] = { 0 };
 
-	tb_block(block, &(struct tb_head){ .name = "s", .type = 'S', .size = stored,
-					   .magic = TB_MAGIC_GNU });
+	tb_block(block, &(struct tb_head){
+				.name = "s", .type = 'S', .size = stored, .magic = TB_MAGIC_GNU });
 	put_pairs(block + 386, pieces6, 4);
 	block[482] = 1;
 	tb_octal(block, 483, 12, NULL, real);
@@ -559,22 +568,45 @@ static void test_sparse(void **state)
 		int64_t stored, real;
 		bool good;
 	} cases[] = {
-		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 0 } }, 5, 50, true },
-		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } }, 6, 51, true },
-		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } }, 6, 50, false },
-		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } }, 5, 51, false },
-		{ { { 0, 1 }, { 20, 1 }, { 10, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } }, 6, 51, false },
-		{ { { 0, 1 }, { 10, 11 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } }, 16, 51, false },
-		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 9 }, { 48, 3 } }, 16, 51, false },
+		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 0 } },
+		  5,
+		  50,
+		  true },
+		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } },
+		  6,
+		  51,
+		  true },
+		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } },
+		  6,
+		  50,
+		  false },
+		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } },
+		  5,
+		  51,
+		  false },
+		{ { { 0, 1 }, { 20, 1 }, { 10, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } },
+		  6,
+		  51,
+		  false },
+		{ { { 0, 1 }, { 10, 11 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } },
+		  16,
+		  51,
+		  false },
+		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 9 }, { 48, 3 } },
+		  16,
+		  51,
+		  false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		cleanup_buf struct buf b = tb_new();
 		const struct row row = { .id = "T-18 old sparse",
-			.want = !cases[i].good ? NULL : cases[i].stored == 5 ? "S s 5\nf after 1\n" :
-				"S s 6\nf after 1\n",
-			.kind = DRAY_ERR_FORMAT, .message = "sparse map" };
+					 .want = !cases[i].good		? NULL
+						 : cases[i].stored == 5 ? "S s 5\nf after 1\n"
+									: "S s 6\nf after 1\n",
+					 .kind = DRAY_ERR_FORMAT,
+					 .message = "sparse map" };
 
 		build_sparse(&b, cases[i].pieces, cases[i].stored, cases[i].real);
 		for (size_t p = 0; p < ARRAY_LEN(pieces); p++)
@@ -621,7 +653,8 @@ static void test_cut_at(void **state)
 	build_small(&b);
 	for (size_t at = 0; at < b.len; at++) {
 		struct listing l = { .text = BUF_INIT(1 << 20) };
-		int rc = list(source_from_span(span_head(span_buf(&b), at), NULL), at % 2, &l, NULL);
+		int rc = list(source_from_span(span_head(span_buf(&b), at), NULL), at % 2, &l,
+			      NULL);
 		bool odd = span_find(span_buf(&l.text), '!') >= 0;
 
 		buf_clear(&l.text);
@@ -655,16 +688,11 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_base256_size),
-		cmocka_unit_test(test_offsets),
-		cmocka_unit_test(test_limit_headers),
-		cmocka_unit_test(test_limit_block),
-		cmocka_unit_test(test_limit_name),
-		cmocka_unit_test(test_sparse),
-		cmocka_unit_test(test_fail_at),
-		cmocka_unit_test(test_cut_at),
+		cmocka_unit_test(test_rows),	      cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_base256_size),  cmocka_unit_test(test_offsets),
+		cmocka_unit_test(test_limit_headers), cmocka_unit_test(test_limit_block),
+		cmocka_unit_test(test_limit_name),    cmocka_unit_test(test_sparse),
+		cmocka_unit_test(test_fail_at),	      cmocka_unit_test(test_cut_at),
 		cmocka_unit_test(test_no_memory),
 	};
 

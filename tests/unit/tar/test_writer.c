@@ -16,6 +16,7 @@
 #define A100 A50 A50
 #define A155 A100 A50 "bbbbb"
 
+/* clang-format off */
 static const struct member_case {
 	struct tar_member m;
 	size_t blocks;	/* 1 = ustar alone, 3 = with pax */
@@ -45,6 +46,7 @@ static const struct member_case {
 	{ { .type = TAR_FILE, .name = SPAN_LIT("\xff\x01\n") }, 1 },
 };
 
+/* clang-format on */
 static void no_oddity(void *arg, const struct tar_oddity *o)
 {
 	(void)arg;
@@ -93,10 +95,14 @@ static void test_bytes(void **state)
 	uint8_t want[512];
 
 	(void)state;
-	assert_int_equal(tar_header_write(&(struct tar_member){ .type = TAR_FILE, .mode = 0644,
-		.name = SPAN_LIT("oci-layout"), .size = 30 }, &got, NULL), 0);
+	assert_int_equal(tar_header_write(&(struct tar_member){ .type = TAR_FILE,
+								.mode = 0644,
+								.name = SPAN_LIT("oci-layout"),
+								.size = 30 },
+					  &got, NULL),
+			 0);
 	tb_block(want, &(struct tb_head){ .name = "oci-layout", .size = 30 });
-	want[155] = ' ';	/* behind the checksum's NUL, as everybody writes it */
+	want[155] = ' '; /* behind the checksum's NUL, as everybody writes it */
 	assert_int_equal(got.len, sizeof(want));
 	assert_memory_equal(got.data, want, sizeof(want));
 }
@@ -162,10 +168,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_bytes),
-		cmocka_unit_test(test_record_lengths),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_record_lengths), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_no_memory),
 	};
 

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: the verbs' tables against the manual, the help and each other; exit statuses.
+ * Relies on: support.h; MAN_DIR holds the sources of the man pages.
+ * Promises: every option is in its man page, and no page tells of one that is gone.
+ */
+#include "../support.h"
+#include "cli/cli.h"
+
+static char *read_page(const char *verb)
+{
+	cleanup_buf struct buf b = BUF_INIT(0);
+	dray_error *err = NULL;
+	char name[64];
+	int dir = open(MAN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	snprintf(name, sizeof(name), verb ? "dray-%s.1.scd" : "dray.1.scd", verb);
+	assert_ok(io_read_file(dir, name, 1 << 20, &b, &err), err);
+	close(dir);
+	return buf_steal_str(&b, NULL);
+}
+
+/* An option's own paragraph, not a mention in another's. */
+static bool told(const char *page, const struct option *o)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "*--%s*", o->name);
+	for (const char *at = strstr(page, text); at; at = strstr(at + 1, text)) {
+		const char *line = at;
+		while (line > page && line[-1] != '\n')
+			line--;
+		if (*line == '*')
+			return !o->letter || line[2] == o->letter;
+	}
+	return false;
+}
+
+static void check_told(const char *page, const char *verb, const struct option *table,
+		       unsigned features, bool shared)
+{
+	const struct option_set set = { table, NULL, features };
+
+	for (const struct option *o = table; o && o->name; o++) {
+		if (option_offered(&set, o) && (o->needs != 0) == shared && !told(page, o))
+			fail_msg("man page of %s: --%s is missing", verb ? verb : "dray", o->name);
+	}
+}
+
+static bool known(const struct option *table, const char *name, size_t len)
+{
+	for (const struct option *o = table; o && o->name; o++) {
+		if (strlen(o->name) == len && memcmp(o->name, name, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void check_stale(const char *page, const struct option *own, const char *verb)
+{
+	for (const char *at = strstr(page, "*--"); at; at = strstr(at + 3, "*--")) {
+		size_t len = strspn(at + 3, "abcdefghijklmnopqrstuvwxyz-");
+		if (!known(own, at + 3, len) && !known(global_options, at + 3, len))
+			fail_msg("man page of %s: --%.*s does not exist", verb, (int)len, at + 3);
+	}
+}
+
+static void test_man_pages(void **state)
+{
+	char *page = read_page(NULL);
+
+	(void)state;
+	check_told(page, NULL, global_options, 0, false);
+	check_stale(page, NULL, "dray");
+	for (size_t i = 0; commands[i]; i++)
+		assert_non_null(strstr(page, commands[i]->name));
+	free(page);
+	for (size_t i = 0; commands[i]; i++) {
+		const struct command *c = commands[i];
+		page = read_page(c->name);
+		check_told(page, c->name, c->options, c->features, false);
+		check_told(page, c->name, global_options, c->features, true);
+		check_stale(page, c->options, c->name);
+		free(page);
+	}
+}
+
+static void test_help_is_whole(void **state)
+{
+	(void)state;
+	for (size_t i = 0; commands[i]; i++) {
+		struct page p = { .text = BUF_INIT(PAGE_MAX) };
+		help_command(&p, commands[i]);
+		char *text = buf_steal_str(&p.text, NULL);
+		for (const struct option *o = commands[i]->options; o && o->name; o++)
+			assert_non_null(strstr(text, o->name));
+		for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
+			assert_true(strcspn(line, "\n") <= 80);
+		free(text);
+	}
+}
+
+/* A verb's own option must not shadow one that all verbs share, nor one letter mean two things. */
+static void test_names_are_unique(void **state)
+{
+	(void)state;
+	for (size_t i = 0; commands[i]; i++) {
+		for (const struct option *o = commands[i]->options; o && o->name; o++) {
+			assert_false(known(global_options, o->name, strlen(o->name)));
+			assert_int_equal(o->letter, 0);
+		}
+		assert_ptr_equal(command_find(commands[i]->name), commands[i]);
+	}
+	assert_null(command_find("nonsense"));
+}
+
+static void test_statuses(void **state)
+{
+	static const struct {
+		enum dray_err_kind kind;
+		int want;
+	} rows[] = {
+		{ DRAY_ERR_USAGE, 2 },	     { DRAY_ERR_NOT_FOUND, 3 }, { DRAY_ERR_DENIED, 4 },
+		{ DRAY_ERR_NETWORK, 5 },     { DRAY_ERR_CORRUPT, 6 },	{ DRAY_ERR_FORMAT, 6 },
+		{ DRAY_ERR_LIMIT, 6 },	     { DRAY_ERR_SIGNATURE, 7 }, { DRAY_ERR_UNSUPPORTED, 8 },
+		{ DRAY_ERR_SYSTEM, 9 },	     { DRAY_ERR_NOMEM, 9 },	{ DRAY_ERR_CANCELLED, 143 },
+	};
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		dray_error *err = NULL;
+		err_set(&err, rows[i].kind, "x");
+		assert_int_equal(status_of(err, 15), rows[i].want);
+		err_clear(&err);
+	}
+}
+
+static void test_stdio_references(void **state)
+{
+	static const struct {
+		const char *ref;
+		bool want;
+	} rows[] = {
+		{ "-", true },			  { "docker-archive:-", true },
+		{ "docker-archive:-:a:1", true }, { "oci-archive:-@sha256:1", true },
+		{ "oci-archive:-:t", true },	  { "oci:-", false },
+		{ "-x", false },		  { "docker-archive:-x", false },
+		{ "", false },			  { "docker-archive:a-", false },
+	};
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++)
+		assert_int_equal(ref_is_stdio(rows[i].ref), rows[i].want);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_man_pages),	 cmocka_unit_test(test_help_is_whole),
+		cmocka_unit_test(test_names_are_unique), cmocka_unit_test(test_statuses),
+		cmocka_unit_test(test_stdio_references),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,820 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Destinations: what appears, when, and what is left when something goes wrong
+ * (reliability G-01, G-02, G-05, G-10, G-19, A-03).
+ */
+#include "support.h"
+#include <errno.h>
+#include <ftw.h>
+#include <sys/wait.h>
+#include "base/limits.h"
+#include "base/mem.h"
+#include "flow/pool.h"
+#include "store/dest_priv.h"
+#include "tar/tar.h"
+#include "torture.h"
+
+/* ---- helpers ---- */
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* A folder for one test; *ret_path is "FOLDER/NAME" to write to. */
+struct place {
+	char *folder, *path;
+	int fd;
+};
+
+static struct place place_make(const char *name)
+{
+	struct place p = { 0 };
+
+	p.folder = temp_dir_make(&p.fd);
+	p.path = mem_printf("%s/%s", p.folder, name);
+	return p;
+}
+
+static void place_clear(struct place *p)
+{
+	close(p->fd);
+	remove_tree(p->folder);
+	free(p->folder);
+	mem_free(p->path);
+}
+#define cleanup_place CLEANUP(place_clear)
+
+/* An image of two layers, the same bytes for the same seed. */
+struct made {
+	char config[64], layer[2][64];
+	struct descriptor descs[3]; /* config, layers */
+	struct manifest *manifest;
+};
+
+static struct descriptor describe(const char *text, const char *media_type)
+{
+	struct descriptor d = { .media_type = media_type, .size = (int64_t)strlen(text) };
+
+	assert_int_equal(digest_of(span_str(text), &d.digest, NULL), 0);
+	return d;
+}
+
+static struct made make_image(int seed)
+{
+	struct made m = { 0 };
+	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
+	dray_error *err = NULL;
+
+	snprintf(m.config, sizeof(m.config), "{\"os\":\"linux\",\"n\":%d}", seed);
+	snprintf(m.layer[0], sizeof(m.layer[0]), "layer one, the same for all");
+	snprintf(m.layer[1], sizeof(m.layer[1]), "layer two of %d", seed);
+	m.descs[0] = describe(m.config, MT_OCI_CONFIG);
+	m.descs[1] = describe(m.layer[0], MT_OCI_LAYER);
+	m.descs[2] = describe(m.layer[1], MT_OCI_LAYER);
+	assert_ok(manifest_write(false, &m.descs[0], &m.descs[1], 2, &raw, &err), err);
+	assert_ok(manifest_parse(&raw, NULL, &m.manifest, &err), err);
+	return m;
+}
+
+static void made_clear(struct made *m)
+{
+	manifest_free(m->manifest);
+}
+#define cleanup_made CLEANUP(made_clear)
+
+static int put(struct dest *d, const char *text, const struct descriptor *desc,
+	       struct digest *ret_digest, dray_error **err)
+{
+	struct blob_put p = { .desc = *desc, .label = "layer 1/2" };
+	int64_t size;
+
+	if (dest_put_blob(d, &p, source_from_span(span_str(text), err), ret_digest, &size, err) < 0)
+		return -1;
+	assert_int_equal(size, strlen(text));
+	return 0;
+}
+
+/* All of an image but the finish: one blob told, one only by size, one not at all. */
+static int put_image(struct dest *d, const struct made *m, const char *tag, dray_error **err)
+{
+	const struct descriptor unknown = { .size = -1 };
+	const struct descriptor sized = { .size = m->descs[1].size };
+	struct digest got;
+
+	if (dest_put_bytes(d, &m->descs[0], span_str(m->config), err) < 0 ||
+	    put(d, m->layer[0], &sized, &got, err) < 0)
+		return -1;
+	assert_true(digest_eq(&got, &m->descs[1].digest));
+	if (put(d, m->layer[1], &unknown, &got, err) < 0)
+		return -1;
+	assert_true(digest_eq(&got, &m->descs[2].digest));
+	return dest_put_manifest(d, m->manifest, tag, err);
+}
+
+static void slurp(int dirfd, const char *path, struct buf *ret)
+{
+	dray_error *err = NULL;
+
+	assert_ok(io_read_file(dirfd, path, LIMIT_CONFIG, ret, &err), err);
+}
+
+static bool exists(int dirfd, const char *path)
+{
+	struct stat st;
+
+	return fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static size_t count(const char *folder, const char *sub)
+{
+	cleanup_free char *path = mem_printf("%s/%s", folder, sub);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t n;
+
+	assert_true(fd >= 0);
+	n = dir_count(fd);
+	close(fd);
+	return n;
+}
+
+static void assert_blob(const char *layout, const struct descriptor *desc, const char *text)
+{
+	cleanup_free char *rel = dest_blob_path(&desc->digest);
+	cleanup_free char *path = mem_printf("%s/%s", layout, rel);
+	cleanup_buf struct buf b = BUF_INIT(0);
+
+	slurp(AT_FDCWD, path, &b);
+	assert_span_is(span_buf(&b), text);
+}
+
+static struct buf index_of(const char *layout)
+{
+	cleanup_free char *path = mem_printf("%s/index.json", layout);
+	struct buf b = BUF_INIT(0);
+
+	slurp(AT_FDCWD, path, &b);
+	return b;
+}
+
+/* ---- index.json ---- */
+
+#define D1 "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+#define D2 "sha256:2222222222222222222222222222222222222222222222222222222222222222"
+#define D3 "sha256:3333333333333333333333333333333333333333333333333333333333333333"
+#define ENTRY(d, tag)                                                             \
+	"{\"mediaType\":\"" MT_OCI_MANIFEST "\",\"digest\":\"" d "\",\"size\":7," \
+	"\"annotations\":{\"org.opencontainers.image.ref.name\":\"" tag "\"}}"
+#define UNTAGGED(d) "{\"mediaType\":\"" MT_OCI_MANIFEST "\",\"digest\":\"" d "\",\"size\":7}"
+#define INDEX(list) "{\"schemaVersion\":2,\"manifests\":[" list "]}"
+
+/* clang-format off */
+static const struct {
+	const char *old, *want;	/* want NULL: FORMAT */
+	struct {
+		const char *digest, *tag, *child;
+	} puts[3];
+} index_cases[] = {
+	{ INDEX(""), INDEX(ENTRY(D1, "a")), { { .digest = D1, .tag = "a" } } },
+	{ INDEX(""), INDEX(ENTRY(D1, "a") "," ENTRY(D1, "b")), { { .digest = D1, .tag = "a" }, { .digest = D1, .tag = "b" } } },
+	{ INDEX(""), INDEX(ENTRY(D2, "a")), { { .digest = D1, .tag = "a" }, { .digest = D2, .tag = "a" } } },
+	{ INDEX(""), INDEX(UNTAGGED(D1)), { { .digest = D1 }, { .digest = D1 } } },
+	{ INDEX(""), INDEX(ENTRY(D1, "a")), { { .digest = D1 }, { .digest = D1, .tag = "a" } } },
+	{ INDEX(""), INDEX(ENTRY(D2, "a")), { { .digest = D1 }, { .digest = D2, .tag = "a", .child = D1 } } },
+	{ INDEX(""), INDEX(ENTRY(D2, "a")), { { .digest = D2, .tag = "a", .child = D1 }, { .digest = D1 } } },
+	{ INDEX(UNTAGGED(D1)), INDEX(UNTAGGED(D1)), { { .digest = D1 } } },
+	{ INDEX(ENTRY(D1, "a")), INDEX(ENTRY(D1, "a")), { { .digest = D1, .tag = "a" } } },
+	{ INDEX(ENTRY(D1, "a")), INDEX(ENTRY(D2, "a")), { { .digest = D2, .tag = "a" } } },
+	{ INDEX(ENTRY(D1, "a") "," ENTRY(D3, "c")), INDEX(ENTRY(D3, "c") "," ENTRY(D2, "a")),
+	  { { .digest = D2, .tag = "a" } } },
+	{ " { \"x\" : [1, 2] , \"manifests\" : [ {\"digest\" : \"" D1 "\" , \"y\":1.0e5} ] ,"
+	  "\"annotations\":{\"k\":\"\\u0041\"} } \n",
+	  " { \"x\" : [1, 2] , \"manifests\" : [{\"digest\" : \"" D1 "\" , \"y\":1.0e5}," ENTRY(D2, "b")
+	  "] ,\"annotations\":{\"k\":\"\\u0041\"} } \n", { { .digest = D2, .tag = "b" } } },
+	{ "{\"manifests\":null}", "{\"manifests\":[" ENTRY(D1, "a") "]}", { { .digest = D1, .tag = "a" } } },
+	{ INDEX(""), INDEX(ENTRY(D1, "\\\"\\n")), { { .digest = D1, .tag = "\"\n" } } },
+	{ "", NULL, { { .digest = D1, .tag = "a" } } },
+	{ "{\"manifests\":[", NULL, { { .digest = D1, .tag = "a" } } },
+	{ "[]", NULL, { { .digest = D1, .tag = "a" } } },
+	{ "{}", NULL, { { .digest = D1, .tag = "a" } } },
+	{ "{\"manifests\":{}}", NULL, { { .digest = D1, .tag = "a" } } },
+	{ "{\"manifests\":[7]}", NULL, { { .digest = D1, .tag = "a" } } },
+	{ "{\"manifests\":[{\"annotations\":7}]}", NULL, { { .digest = D1, .tag = "a" } } },
+};
+
+/* clang-format on */
+static void test_index(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(index_cases); i++) {
+		cleanup_buf struct buf got = BUF_INIT(LIMIT_MANIFEST);
+		struct dest_index x = { 0 };
+		dray_error *err = NULL;
+
+		for (size_t k = 0; k < 3 && index_cases[i].puts[k].digest; k++) {
+			const char *child = index_cases[i].puts[k].child;
+			struct descriptor entry = { 0 };
+			struct manifest m = { .kind = child ? MANIFEST_INDEX : MANIFEST_IMAGE,
+					      .media_type = MT_OCI_MANIFEST,
+					      .raw = { .len = 7 },
+					      .entries = &entry,
+					      .n_entries = 1 };
+			assert_int_equal(digest_parse(span_str(index_cases[i].puts[k].digest),
+						      &m.digest, NULL),
+					 0);
+			if (child)
+				assert_int_equal(digest_parse(span_str(child), &entry.digest, NULL),
+						 0);
+			assert_int_equal(dest_index_add(&x, &m, index_cases[i].puts[k].tag, NULL),
+					 0);
+		}
+		int rc = dest_index_write(&x, span_str(index_cases[i].old), &got, &err);
+		dest_index_clear(&x);
+		if (index_cases[i].want) {
+			assert_ok(rc, err);
+			assert_span_is(span_buf(&got), index_cases[i].want);
+		} else {
+			assert_int_equal(rc, -1);
+			assert_err(err, DRAY_ERR_FORMAT, "index.json");
+		}
+	}
+}
+
+/* ---- a folder ---- */
+
+static void test_dir_new(void **state)
+{
+	cleanup_place struct place p = place_make("layout");
+	cleanup_made struct made m = make_image(1);
+	dray_error *err = NULL;
+
+	(void)state;
+	cleanup_dest struct dest *d = dest_oci_dir(p.path, &err);
+	assert_ok(d ? 0 : -1, err);
+	assert_int_equal(dest_has_blob(d, &m.descs[0], NULL), 0);
+	assert_ok(put_image(d, &m, "v1", &err), err);
+	assert_int_equal(dest_has_blob(d, &m.descs[0], NULL), 1);
+	assert_false(exists(p.fd, "layout/index.json"));
+	assert_ok(dest_finish(d, &err), err);
+	assert_file_is(p.fd, "layout/oci-layout", OCI_LAYOUT_TEXT);
+	assert_int_equal(count(p.path, "blobs/sha256"), 4);
+	assert_int_equal(count(p.path, "."), 3);
+	assert_blob(p.path, &m.descs[0], m.config);
+	assert_blob(p.path, &m.descs[2], m.layer[1]);
+	cleanup_buf struct buf index = index_of(p.path);
+	assert_non_null(memmem(index.data, index.len, m.manifest->digest.text, 71));
+}
+
+/* The second copy of the same image changes no byte of the layout. */
+static void test_dir_twice(void **state)
+{
+	cleanup_place struct place p = place_make("layout");
+	cleanup_made struct made m = make_image(1);
+	struct buf before = BUF_INIT(0);
+	dray_error *err = NULL;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		cleanup_dest struct dest *d = dest_oci_dir(p.path, &err);
+		assert_ok(d ? 0 : -1, err);
+		assert_ok(put_image(d, &m, "v1", &err), err);
+		assert_ok(dest_finish(d, &err), err);
+		struct buf now = index_of(p.path);
+		if (round)
+			assert_span(span_buf(&now), span_buf(&before));
+		buf_clear(&before);
+		before = now;
+	}
+	buf_clear(&before);
+	assert_int_equal(count(p.path, "blobs/sha256"), 4);
+}
+
+static void test_dir_wrong_bytes(void **state)
+{
+	cleanup_place struct place p = place_make("layout");
+	struct descriptor good = describe("good", MT_OCI_LAYER), bad_size = good, short_unset;
+	dray_error *err = NULL;
+	struct digest got;
+
+	(void)state;
+	bad_size.size = 5;
+	short_unset = (struct descriptor){ .size = 3 };
+	{
+		cleanup_dest struct dest *d = dest_oci_dir(p.path, &err);
+		assert_ok(d ? 0 : -1, err);
+		assert_int_equal(put(d, "evil", &good, &got, &err), -1);
+		assert_err(err, DRAY_ERR_CORRUPT, "layer 1/2");
+		assert_int_equal(put(d, "good", &bad_size, &got, &err), -1);
+		assert_err_kind(err, DRAY_ERR_CORRUPT);
+		assert_int_equal(put(d, "good", &short_unset, &got, &err), -1);
+		assert_err_kind(err, DRAY_ERR_CORRUPT);
+		assert_int_equal(count(p.path, "blobs/sha256"), 0);
+	}
+	assert_false(exists(p.fd, "layout"));
+}
+
+/* A blob that a power cut left short is written again; one that is whole is not. */
+static void test_dir_short_blob(void **state)
+{
+	cleanup_place struct place p = place_make("layout");
+	struct descriptor good = describe("good", MT_OCI_LAYER);
+	cleanup_free char *name = dest_blob_path(&good.digest);
+	struct stat before, after;
+	dray_error *err = NULL;
+	struct digest got;
+
+	(void)state;
+	cleanup_dest struct dest *d = dest_oci_dir(p.path, &err);
+	assert_ok(d ? 0 : -1, err);
+	cleanup_free char *path = mem_printf("layout/%s", name);
+	put_file(p.fd, path, SPAN_LIT("goo"));
+	assert_int_equal(dest_has_blob(d, &good, NULL), 0);
+	assert_ok(put(d, "good", &good, &got, &err), err);
+	assert_file_is(p.fd, path, "good");
+	assert_int_equal(fstatat(p.fd, path, &before, 0), 0);
+	assert_ok(put(d, "good", &good, &got, &err), err);
+	assert_int_equal(put(d, "evil", &good, &got, &err), -1);
+	assert_err_kind(err, DRAY_ERR_CORRUPT);
+	assert_int_equal(fstatat(p.fd, path, &after, 0), 0);
+	assert_true(before.st_ino == after.st_ino);
+}
+
+static void test_dir_refused(void **state)
+{
+	static const struct {
+		const char *file, *text; /* text NULL: a fifo */
+		int kind;
+		const char *message;
+	} cases[] = {
+		{ "other", "x", DRAY_ERR_USAGE, "not empty" },
+		{ "oci-layout", "{}", DRAY_ERR_FORMAT, "imageLayoutVersion" },
+		{ "oci-layout", "{\"imageLayoutVersion\":\"2.0.0\"}", DRAY_ERR_FORMAT, "1.0.0" },
+		{ "oci-layout", "", DRAY_ERR_FORMAT, "oci-layout" },
+		{ "oci-layout", NULL, DRAY_ERR_FORMAT, "no regular file" },
+		{ "index.json", "{\"manifests\":7}", DRAY_ERR_FORMAT, "index.json" },
+		{ "index.json", "junk", DRAY_ERR_FORMAT, "index.json" },
+		{ "index.json", NULL, DRAY_ERR_FORMAT, "no regular file" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		cleanup_place struct place p = place_make("layout");
+		cleanup_free char *path = mem_printf("layout/%s", cases[i].file);
+		dray_error *err = NULL;
+
+		assert_int_equal(mkdirat(p.fd, "layout", 0755), 0);
+		if (i > 4)
+			put_file(p.fd, "layout/oci-layout", SPAN_LIT(OCI_LAYOUT_TEXT));
+		if (cases[i].text)
+			put_file(p.fd, path, span_str(cases[i].text));
+		else
+			assert_int_equal(mkfifoat(p.fd, path, 0644), 0);
+		size_t before = count(p.path, ".");
+		assert_null(dest_oci_dir(p.path, &err));
+		assert_err(err, (enum dray_err_kind)cases[i].kind, cases[i].message);
+		assert_int_equal(count(p.path, "."), before);
+		if (cases[i].text)
+			assert_file_is(p.fd, path, cases[i].text);
+	}
+}
+
+static void test_dir_no_parent(void **state)
+{
+	cleanup_place struct place p = place_make("a/b");
+	dray_error *err = NULL;
+
+	(void)state;
+	assert_null(dest_oci_dir(p.path, &err));
+	assert_err_kind(err, DRAY_ERR_NOT_FOUND);
+}
+
+/* Damage that appears while we copy: nothing is changed, and our blobs go again. */
+static void test_dir_damaged_later(void **state)
+{
+	cleanup_place struct place p = place_make("layout");
+	cleanup_made struct made m = make_image(1);
+	dray_error *err = NULL;
+
+	(void)state;
+	cleanup_dest struct dest *d = dest_oci_dir(p.path, &err);
+	assert_ok(put_image(d, &m, "v1", &err), err);
+	put_file(p.fd, "layout/index.json", SPAN_LIT("junk"));
+	assert_int_equal(dest_finish(d, &err), -1);
+	assert_err(err, DRAY_ERR_FORMAT, "index.json");
+	assert_file_is(p.fd, "layout/index.json", "junk");
+}
+
+static void test_dir_abandoned(void **state)
+{
+	cleanup_place struct place p = place_make("layout");
+	cleanup_made struct made one = make_image(1), two = make_image(2);
+	dray_error *err = NULL;
+
+	(void)state;
+	/* A layout that we made goes as a whole. */
+	struct dest *d = dest_oci_dir(p.path, &err);
+	assert_ok(put_image(d, &one, "v1", &err), err);
+	dest_free(d);
+	assert_false(exists(p.fd, "layout"));
+
+	/* In a layout that was there only what we wrote goes. */
+	d = dest_oci_dir(p.path, &err);
+	assert_ok(put_image(d, &one, "v1", &err), err);
+	assert_ok(dest_finish(d, &err), err);
+	dest_free(d);
+	d = dest_oci_dir(p.path, &err);
+	assert_ok(put_image(d, &two, "v2", &err), err);
+	assert_int_equal(count(p.path, "blobs/sha256"), 7);
+	dest_free(d);
+	assert_int_equal(count(p.path, "blobs/sha256"), 4);
+	assert_blob(p.path, &one.descs[1], one.layer[0]);
+}
+
+/* Another writer may count on what we wrote: then it stays. */
+static void test_dir_abandoned_in_company(void **state)
+{
+	cleanup_place struct place p = place_make("layout");
+	cleanup_made struct made one = make_image(1), two = make_image(2);
+	dray_error *err = NULL;
+
+	(void)state;
+	struct dest *a = dest_oci_dir(p.path, &err);
+	assert_ok(put_image(a, &one, "v1", &err), err);
+	struct dest *b = dest_oci_dir(p.path, &err);
+	assert_int_equal(dest_has_blob(b, &one.descs[1], NULL), 1);
+	dest_free(a);
+	assert_blob(p.path, &one.descs[1], one.layer[0]);
+	assert_ok(put_image(b, &two, "v2", &err), err);
+	a = dest_oci_dir(p.path, &err);
+	assert_ok(put(a, "extra", &(struct descriptor){ .size = -1 }, &(struct digest){ 0 }, &err),
+		  err);
+	assert_ok(dest_finish(b, &err), err);
+	dest_free(b);
+	/* b has gone, but index.json is not the one that a knew. */
+	dest_free(a);
+	struct descriptor extra = describe("extra", MT_OCI_LAYER);
+	assert_blob(p.path, &extra, "extra");
+	assert_blob(p.path, &two.descs[1], two.layer[0]);
+}
+
+/* G-10 */
+static void test_dir_processes(void **state)
+{
+	enum { PROCESSES = 16 };
+	cleanup_place struct place p = place_make("layout");
+	pid_t child[PROCESSES];
+	size_t n = 0;
+
+	(void)state;
+	for (int i = 0; i < PROCESSES; i++) {
+		child[i] = fork();
+		if (child[i] == 0) {
+			struct made m = make_image(i % 4);
+			char tag[16];
+			dray_error *err = NULL;
+
+			snprintf(tag, sizeof(tag), "tag%d", i);
+			struct dest *d = dest_oci_dir(p.path, &err);
+			_exit(d && put_image(d, &m, tag, &err) == 0 && dest_finish(d, &err) == 0
+				      ? 0
+				      : 1);
+		}
+	}
+	for (int i = 0; i < PROCESSES; i++) {
+		int status;
+
+		assert_int_equal(waitpid(child[i], &status, 0), child[i]);
+		assert_int_equal(status, 0);
+	}
+	cleanup_buf struct buf index = index_of(p.path);
+	for (struct span s = span_buf(&index); (s.data = memmem(s.data, s.len, "ref.name", 8)); n++)
+		s = span_of(s.data + 1, (size_t)(index.data + index.len - s.data - 1));
+	assert_int_equal(n, PROCESSES);
+	/* Shared layer, then 4 each of config, layer, manifest. */
+	assert_int_equal(count(p.path, "blobs/sha256"), 1 + 3 * 4);
+}
+
+static int put_some(void *arg, size_t i, dray_error **err)
+{
+	char text[32];
+	struct digest got;
+
+	snprintf(text, sizeof(text), "blob %zu", i % 5);
+	return put(arg, text, &(struct descriptor){ .size = -1 }, &got, err);
+}
+
+static void test_threads(void **state)
+{
+	(void)state;
+	for (int tar = 0; tar <= 1; tar++) {
+		cleanup_place struct place p = place_make("out");
+		dray_error *err = NULL;
+		cleanup_dest struct dest *d = tar ? dest_oci_tar(p.path, NULL, false, &err)
+						  : dest_oci_dir(p.path, &err);
+
+		assert_ok(d ? 0 : -1, err);
+		assert_ok(run_parallel(8, 40, put_some, d, &err), err);
+		assert_ok(dest_finish(d, &err), err);
+		if (!tar)
+			assert_int_equal(count(p.path, "blobs/sha256"), 5);
+	}
+}
+
+/* ---- an archive ---- */
+
+static void no_oddity(void *arg, const struct tar_oddity *o)
+{
+	(void)arg;
+	fail_msg("%s: %s", o->code, o->message);
+}
+
+/* Names in order, each with its content's digest checked; returns them joined by spaces, hex cut to 6. */
+static char *list_archive(struct span bytes)
+{
+	cleanup_buf struct buf names = BUF_INIT(LIMIT_CONFIG);
+	dray_error *err = NULL;
+	const struct tar_entry *e;
+	int rc;
+
+	cleanup_source struct source *in = source_from_span(bytes, NULL);
+	cleanup_tar_reader struct tar_reader *r = tar_reader_new(in, no_oddity, NULL, NULL);
+	while ((rc = tar_next(r, &e, &err)) > 0) {
+		struct span content = span_of(bytes.data + e->data_off, (size_t)e->size);
+		bool blob = span_starts(e->name, "blobs/sha256/");
+
+		if (blob) {
+			struct digest d;
+
+			assert_int_equal(digest_of(content, &d, NULL), 0);
+			assert_span(span_from(e->name, 13), span_str(digest_hex(&d)));
+		}
+		assert_int_equal(e->mode, 0644);
+		assert_int_equal(e->mtime + e->uid + e->gid, 0);
+		assert_int_equal(buf_add(&names, blob ? SPAN_LIT("blob") : e->name, NULL), 0);
+		assert_int_equal(buf_add_str(&names, " ", NULL), 0);
+	}
+	assert_ok(rc, err);
+	assert_int_equal(in->pos, bytes.len);
+	return buf_steal_str(&names, NULL);
+}
+
+#define WHOLE "oci-layout blob blob blob blob index.json "
+
+static void test_tar_file(void **state)
+{
+	cleanup_place struct place p = place_make("out.tar");
+	cleanup_made struct made m = make_image(1);
+	struct descriptor wrong = describe("good", MT_OCI_LAYER);
+	cleanup_buf struct buf b = BUF_INIT(0);
+	dray_error *err = NULL;
+	struct digest got;
+
+	(void)state;
+	cleanup_dest struct dest *d = dest_oci_tar(p.path, NULL, false, &err);
+	assert_ok(d ? 0 : -1, err);
+	assert_ok(put_image(d, &m, "v1", &err), err);
+	assert_int_equal(dest_has_blob(d, &m.descs[1], NULL), 1);
+	assert_int_equal(dest_has_blob(d, &wrong, NULL), 0);
+	/* Twins, told and not told, and failures leave no trace. */
+	assert_ok(put(d, m.layer[0], &m.descs[1], &got, &err), err);
+	assert_ok(put(d, m.layer[0], &(struct descriptor){ .size = -1 }, &got, &err), err);
+	assert_int_equal(put(d, "evil, and longer than all the rest", &wrong, &got, &err), -1);
+	assert_err_kind(err, DRAY_ERR_CORRUPT);
+	assert_false(exists(p.fd, "out.tar"));
+	assert_ok(dest_finish(d, &err), err);
+	slurp(p.fd, "out.tar", &b);
+	cleanup_free char *names = list_archive(span_buf(&b));
+	assert_string_equal(names, WHOLE);
+	assert_int_equal(dir_count(p.fd), 1);
+}
+
+/* What failed last must not stand behind the end marker. */
+static void test_tar_tail(void **state)
+{
+	cleanup_place struct place p = place_make("out.tar");
+	struct descriptor wrong = describe("good", MT_OCI_LAYER);
+	cleanup_buf struct buf b = BUF_INIT(0);
+	cleanup_free char *big = mem_zalloc(100001);
+	dray_error *err = NULL;
+	struct digest got;
+
+	(void)state;
+	memset(big, 'x', 100000);
+	wrong.size = -1;
+	cleanup_dest struct dest *d = dest_oci_tar(p.path, NULL, false, &err);
+	assert_int_equal(put(d, big, &wrong, &got, &err), -1);
+	assert_err_kind(err, DRAY_ERR_CORRUPT);
+	assert_ok(dest_finish(d, &err), err);
+	slurp(p.fd, "out.tar", &b);
+	cleanup_free char *names = list_archive(span_buf(&b));
+	assert_string_equal(names, "oci-layout index.json ");
+}
+
+static void test_tar_abandoned(void **state)
+{
+	cleanup_place struct place p = place_make("out.tar");
+	cleanup_made struct made m = make_image(1);
+	dray_error *err = NULL;
+
+	(void)state;
+	put_file(p.fd, "out.tar", SPAN_LIT("old"));
+	assert_null(dest_oci_tar(p.path, NULL, true, &err));
+	assert_err_kind(err, DRAY_ERR_USAGE);
+	struct dest *d = dest_oci_tar(p.path, NULL, false, &err);
+	assert_ok(put_image(d, &m, "v1", &err), err);
+	dest_free(d);
+	assert_file_is(p.fd, "out.tar", "old");
+	assert_int_equal(dir_count(p.fd), 1);
+}
+
+/* A pipe: nothing to go back to, and the same members. */
+static void test_tar_pipe(void **state)
+{
+	cleanup_place struct place p = place_make("x");
+	cleanup_made struct made m = make_image(1);
+	cleanup_buf struct buf b = BUF_INIT(LIMIT_CONFIG);
+	dray_error *err = NULL;
+	struct digest got;
+	int fds[2];
+	char path[32];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	snprintf(path, sizeof(path), "/dev/fd/%d", fds[1]);
+	struct dest *d = dest_oci_tar(path, p.folder, false, &err);
+	assert_ok(d ? 0 : -1, err);
+	assert_ok(put_image(d, &m, "v1", &err), err);
+	assert_ok(put(d, m.layer[0], &(struct descriptor){ .size = -1 }, &got, &err), err);
+	assert_ok(dest_finish(d, &err), err);
+	dest_free(d);
+	close(fds[1]);
+	cleanup_source struct source *in = source_from_fd(fds[0], true, NULL);
+	assert_ok(source_slurp(in, &b, &err), err);
+	cleanup_free char *names = list_archive(span_buf(&b));
+	assert_string_equal(names, WHOLE);
+	assert_int_equal(dir_count(p.fd), 0);
+}
+
+/* Half a member cannot be taken back from a pipe: there the archive ends. */
+static void test_tar_pipe_broken(void **state)
+{
+	cleanup_place struct place p = place_make("x");
+	struct descriptor wrong = describe("good", MT_OCI_LAYER);
+	dray_error *err = NULL;
+	struct digest got;
+	int fds[2];
+	char path[32];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	snprintf(path, sizeof(path), "/dev/fd/%d", fds[1]);
+	cleanup_dest struct dest *d = dest_oci_tar(path, p.folder, false, &err);
+	assert_int_equal(put(d, "evil", &wrong, &got, &err), -1);
+	assert_err_kind(err, DRAY_ERR_CORRUPT);
+	assert_int_equal(dest_finish(d, &err), -1);
+	assert_err(err, DRAY_ERR_USAGE, "broke off");
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* ---- faults ---- */
+
+struct scenario {
+	struct place p;
+	struct made m;
+	bool tar;
+};
+
+static int run_scenario(void *arg, dray_error **err)
+{
+	const struct scenario *s = arg;
+
+	remove_tree(s->p.path);
+	cleanup_dest struct dest *d = s->tar ? dest_oci_tar(s->p.path, NULL, false, err)
+					     : dest_oci_dir(s->p.path, err);
+	if (!d || put_image(d, &s->m, "v1", err) < 0)
+		return -1;
+	return dest_finish(d, err);
+}
+
+/* What is there is whole: an archive, or a layout whose index.json leads to blobs. */
+static void check_whole(void *arg, bool failed)
+{
+	const struct scenario *s = arg;
+	cleanup_buf struct buf b = BUF_INIT(0);
+
+	if (s->tar && exists(s->p.fd, "out")) {
+		slurp(s->p.fd, "out", &b);
+		cleanup_free char *names = list_archive(span_buf(&b));
+		assert_string_equal(names, WHOLE);
+	} else if (!s->tar && exists(s->p.fd, "out/index.json")) {
+		assert_blob(s->p.path, &s->m.descs[0], s->m.config);
+		assert_blob(s->p.path, &s->m.descs[1], s->m.layer[0]);
+		assert_blob(s->p.path, &s->m.descs[2], s->m.layer[1]);
+	} else {
+		assert_true(failed);
+	}
+}
+
+static void test_faults(void **state)
+{
+	(void)state;
+	for (int tar = 0; tar <= 1; tar++) {
+		struct scenario s = { place_make("out"), make_image(1), tar };
+
+		torture_alloc(run_scenario, &s);
+		torture_io(run_scenario, &s, ENOSPC, check_whole);
+		made_clear(&s.m);
+		place_clear(&s.p);
+	}
+}
+
+/* G-02: killed at any system call. */
+static void test_crash(void **state)
+{
+	(void)state;
+	for (int tar = 0; tar <= 1; tar++) {
+		struct scenario s = { place_make("out"), make_image(1), tar };
+		int status = 1;
+
+		for (uint64_t nth = 1; status != 0; nth++) {
+			pid_t child = fork();
+
+			if (child == 0) {
+				fault_arm(FAULT_CRASH, nth, 0);
+				_exit(run_scenario(&s, NULL) < 0);
+			}
+			assert_int_equal(waitpid(child, &status, 0), child);
+			assert_true(status == 0 || WEXITSTATUS(status) == 99);
+			check_whole(&s, status != 0);
+		}
+		made_clear(&s.m);
+		place_clear(&s.p);
+	}
+}
+
+/* ---- memory ---- */
+
+static void test_memory(void **state)
+{
+	cleanup_made struct made m = make_image(1);
+	const struct selector all = { .all = true };
+	cleanup_buf struct buf b = BUF_INIT(LIMIT_CONFIG);
+	dray_error *err = NULL;
+	struct image **images;
+	size_t n;
+
+	(void)state;
+	cleanup_store struct store *st = store_memory_new(&err);
+	cleanup_dest struct dest *d = dest_memory(st, &err);
+	assert_ok(put_image(d, &m, "v1", &err), err);
+	assert_int_equal(dest_has_blob(d, &m.descs[1], NULL), 1);
+	assert_ok(store_images(st, &all, &images, &n, &err), err);
+	assert_int_equal(n, 0);
+	images_free(images, n);
+	assert_ok(dest_finish(d, &err), err);
+	assert_ok(store_images(st, &all, &images, &n, &err), err);
+	assert_int_equal(n, 1);
+	assert_string_equal(images[0]->tags[0], "v1");
+	assert_int_equal(images[0]->n_layers, 2);
+	cleanup_source struct source *s = store_open_layer(st, images[0], 1, &err);
+	assert_ok(source_slurp(s, &b, &err), err);
+	assert_span_is(span_buf(&b), m.layer[1]);
+	images_free(images, n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_index),
+		cmocka_unit_test(test_dir_new),
+		cmocka_unit_test(test_dir_twice),
+		cmocka_unit_test(test_dir_wrong_bytes),
+		cmocka_unit_test(test_dir_short_blob),
+		cmocka_unit_test(test_dir_refused),
+		cmocka_unit_test(test_dir_no_parent),
+		cmocka_unit_test(test_dir_damaged_later),
+		cmocka_unit_test(test_dir_abandoned),
+		cmocka_unit_test(test_dir_abandoned_in_company),
+		cmocka_unit_test(test_dir_processes),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_tar_file),
+		cmocka_unit_test(test_tar_tail),
+		cmocka_unit_test(test_tar_abandoned),
+		cmocka_unit_test(test_tar_pipe),
+		cmocka_unit_test(test_tar_pipe_broken),
+		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_crash),
+		cmocka_unit_test(test_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
