@@ -481,6 +481,8 @@ static int write_manifest(struct plan *p, struct manifest **ret, dray_error **er
 		layers[i] = w->out;
 		if (!foreign)
 			layers[i].media_type = layer_media_type(p->docker, w->compression);
+		if (w->convert)
+			layers[i].annotations = (struct json){ 0 }; /* they spoke of other bytes */
 	}
 	if (manifest_write(p->docker, &config, layers, p->im->n_layers, &raw, err) < 0)
 		return -1;

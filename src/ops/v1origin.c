@@ -23,6 +23,7 @@ struct rule {
 static const struct rule RULES[] = {
 	{ "docker", { .era = V1_ERA_EPOCH } },
 	{ "docker", { .era = V1_ERA_EPOCH, .go122 = true } },
+	{ "docker", { .era = V1_ERA_EPOCH, .no_variant = true } },
 	{ "docker", { .era = V1_ERA_EPOCH, .created_null = true } },
 	{ "docker", { .era = V1_ERA_EPOCH, .go122 = true, .created_null = true } },
 	{ "docker-1.10", { .era = V1_ERA_ZERO } },
@@ -78,6 +79,24 @@ static int try_zones(const struct image *im, struct arena *a, v1_id *room,
 	return 0;
 }
 
+/* Old containers/image named the folder by the ChainID itself. */
+static size_t attribute_chain_ids(struct dray_layer_info *layers, size_t n)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *colon = layers[i].chain_id ? strchr(layers[i].chain_id, ':') : NULL;
+
+		if (!layers[i].v1_id_found || layers[i].v1_id_origin)
+			continue;
+		if (colon && strcmp(colon + 1, layers[i].v1_id) == 0)
+			layers[i].v1_id_origin = "skopeo, older: the ChainID itself";
+		else
+			left++;
+	}
+	return left;
+}
+
 static int attribute_found(const struct image *im, struct arena *a, v1_id *room,
 			   struct dray_layer_info *layers, dray_error **err)
 {
@@ -91,6 +110,8 @@ static int attribute_found(const struct image *im, struct arena *a, v1_id *room,
 			return -1;
 		left = attribute(layers, im->n_layers, room, "skopeo");
 	}
+	if (left > 0)
+		left = attribute_chain_ids(layers, im->n_layers);
 	return left > 0 ? try_zones(im, a, room, layers, &left, err) : 0;
 }
 

@@ -89,5 +89,7 @@ static inline void cleanup_exchange_fn(struct http_exchange **x)
 
 /** A line for people through the options' log; secrets are the caller's duty. */
 void http_log(const struct http *h, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/** A time from the environment, for tests and odd networks: 1 ms to 1 h, else @p fallback. */
+int64_t http_env_ms(const char *name, int64_t fallback);
 /** May @p value stand in a header line? Printable ASCII and spaces. */
 bool http_value_safe(const char *value);

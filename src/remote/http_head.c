@@ -10,6 +10,7 @@
 #include "base/number.h"
 #include "base/text.h"
 
+#define KNOB_MAX_MS 3600000
 #define HEADER_MAX 16384 /* bytes of one value; upload states and signed URLs stay far below */
 
 static const struct {
@@ -97,4 +98,14 @@ bool http_value_safe(const char *value)
 			return false;
 	}
 	return true;
+}
+
+int64_t http_env_ms(const char *name, int64_t fallback)
+{
+	const char *text = getenv(name);
+	int64_t ms = 0;
+
+	if (!text || !num_parse_u63(span_str(text), &ms) || ms < 1 || ms > KNOB_MAX_MS)
+		return fallback;
+	return ms;
 }

@@ -24,16 +24,6 @@ static void free_line(const struct curl_lib *curl, struct http_line *line)
 	mem_free(line);
 }
 
-static int64_t stall_from_env(void)
-{
-	const char *text = getenv("DRAY_STALL_MS");
-	int64_t ms = 0;
-
-	for (; text && *text >= '0' && *text <= '9' && ms < HTTP_STALL_MS * 60; text++)
-		ms = ms * 10 + (*text - '0');
-	return ms > 0 ? ms : HTTP_STALL_MS;
-}
-
 struct http *http_new(const struct remote_options *o, dray_error **err)
 {
 	const struct curl_lib *curl = curl_lib(err);
@@ -46,7 +36,7 @@ struct http *http_new(const struct remote_options *o, dray_error **err)
 	}
 	h->curl = curl;
 	h->o = o;
-	h->stall_ms = stall_from_env();
+	h->stall_ms = http_env_ms("DRAY_STALL_MS", HTTP_STALL_MS);
 	h->agent = o->user_agent ? o->user_agent : "dray";
 	h->lock = lock_new(err);
 	if (!h->lock) {

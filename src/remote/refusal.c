@@ -121,7 +121,8 @@ int retry_pause(int attempt, const struct http_response *res, dray_error **err)
 
 	if (io_random(&random, sizeof(random), NULL) < 0)
 		random = 0;
-	wait = retry_wait_ms(attempt, asked_wait_ms(res), random);
+	wait = retry_wait_ms(attempt, http_env_ms("DRAY_RETRY_MS", RETRY_FIRST_MS),
+			     asked_wait_ms(res), random);
 	return wait < 0 ? -1 : pause_ms(wait, err);
 }
 

@@ -21,9 +21,9 @@ bool retry_status(int status)
 	}
 }
 
-int64_t retry_wait_ms(int attempt, int64_t asked_ms, uint32_t random)
+int64_t retry_wait_ms(int attempt, int64_t first_ms, int64_t asked_ms, uint32_t random)
 {
-	int64_t wait = 500LL << (attempt < 6 ? attempt : 6);
+	int64_t wait = first_ms << (attempt < 6 ? attempt : 6);
 
 	if (asked_ms > RETRY_CAP_MS)
 		return -1;

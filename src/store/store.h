@@ -32,8 +32,8 @@ struct layer {
 	enum compression compression; /* sniffed when has_compression */
 	bool has_compression;
 	bool missing; /* named but not here */
-	const char *
-		trouble; /* missing because of this (a link that leads nowhere); NULL = simply absent */
+	/* Missing because of this (a link that leads nowhere); NULL = simply absent. */
+	const char *trouble;
 	/* When the place had to read it anyway; NULL. On a forward-only place NULL also means
 	 * that the bytes were small and kept: store_open_layer() works. */
 	const struct blob_facts *facts;

@@ -22,7 +22,6 @@ ROOT = HERE.parent.parent
 DRAY = os.environ.get("DRAY", str(ROOT / "build/src/cli/dray"))
 ARCHIVES = pathlib.Path(os.environ.get("DRAY_ARCHIVES", ROOT.parent / "shared/fixtures/archives"))
 DIFFERENCES = json.loads((HERE / "differences.json").read_text())
-PLATFORMS = ["--all-platforms"]
 
 # Problems of the truth that are no fault of the image's bytes: verify reports or accepts them.
 HARMLESS = {
@@ -128,19 +127,19 @@ def check_image(want, have):
 
 
 def check_reading(place, truth):
-    listed = report("images", *place["args"], *PLATFORMS, feed=place["feed"])
+    listed = report("images", *place["args"], *place["platforms"], feed=place["feed"])
     for want, have in pair(truth, listed["images"]):
         check_image(want, have)
     if not listed["images"]:
         return listed
-    explained = report("explain", *place["args"], "--all", *PLATFORMS, feed=place["feed"])
+    explained = report("explain", *place["args"], "--all", *place["platforms"], feed=place["feed"])
     for want, have in pair(truth, explained["images"]):
         check_image(want, have)
     return listed
 
 
 def check_verify(place, truth):
-    result = report("verify", *place["args"], "--all", *PLATFORMS, feed=place["feed"], codes=(0, 1))
+    result = report("verify", *place["args"], "--all", *place["platforms"], feed=place["feed"], codes=(0, 1))
     sound = not set(truth["problems"]) - HARMLESS
     if sound != result["ok"]:
         raise Mismatch(f"verify: truth problems {truth['problems']}, dray {json.dumps(result['problems'])[:400]}")
@@ -168,7 +167,7 @@ def check_copy(place, truth, listed):
         with tempfile.TemporaryDirectory() as folder:
             out = pathlib.Path(folder) / "layout"
             choose = ["--image", image["manifest_digest"] or image["image_id"]] if many else []
-            done = dray("copy", *place["args"], f"oci:{out}:t", *choose, *PLATFORMS, feed=place["feed"])
+            done = dray("copy", *place["args"], f"oci:{out}:t", *choose, *place["platforms"], feed=place["feed"])
             if done.returncode != 0:
                 raise Mismatch(f"copy: exit {done.returncode}: {done.stderr.decode(errors='replace').strip()[-300:]}")
             copied = report("verify", f"oci:{out}:t", codes=(0, 1))
@@ -194,7 +193,11 @@ def check_refused(place):
 
 def check(name, truth, piped):
     path = ARCHIVES / name
-    place = {"args": ["-"] if piped else [str(path)], "feed": path if piped else None}
+    place = {
+        "args": ["-"] if piped else [str(path)],
+        "feed": path if piped else None,
+        "platforms": ["--all-platforms"] if truth["manifest_type"] == "oci" else [],
+    }
     unreadable = truth["manifest_type"] == "none" or "index-bad-json" in truth["problems"]
     if unreadable:
         check_refused(place)

@@ -11,6 +11,7 @@ setup() {
 	D=sha256:$(sha256sum <"$BIG" | cut -d ' ' -f 1)
 	DS=sha256:$(sha256sum <"$SMALL" | cut -d ' ' -f 1)
 	OUT=$BATS_TEST_TMPDIR/out
+	export DRAY_RETRY_MS=30
 }
 
 setup_file() {
@@ -109,7 +110,7 @@ AUTH='.headers.authorization'
 	has_text "(HTTP 400)"
 	[ "$(count '.method == "PUT"')" -eq 1 ]
 	run "$TOOL" -p manifest "$A/a/b:none"
-	has_text "not_found:"
+	has_text "not-found:"
 	faults digest-lie
 	run "$TOOL" -p manifest "$A/a/b:1"
 	has_text "integrity:"
@@ -130,10 +131,10 @@ AUTH='.headers.authorization'
 	for auth in basic bearer; do
 		fake --auth "$auth" --user u --password 'p:w'
 		run "$TOOL" -p put "$A/a/b:1" "$BIG"
-		has_text "denied:"
+		has_text "authentication:"
 		has_text "hint: log in"
 		run "$TOOL" -p -c 'u:wrong' put "$A/a/b:1" "$BIG"
-		has_text "denied:"
+		has_text "authentication:"
 		"$TOOL" -p -c 'u:p:w' put "$A/a/b:1" "$BIG"
 		printf '{"auths":{"%s":{"auth":"%s"}}}' "$A/a" "$(printf 'u:p:w' | base64)" >"$OUT.auth"
 		"$TOOL" -p -a "$OUT.auth" put "$A/a/b:1" "$BIG"
@@ -213,7 +214,7 @@ AUTH='.headers.authorization'
 	fake --auth bearer --user u --password s3cret --also 127.0.0.1:0
 	faults "realm=http://localhost:${B##*:}/token"
 	run "$TOOL" -v -p -c u:s3cret put "$A/a/b:1" "$BIG"
-	has_text "denied:"
+	has_text "authentication:"
 	has_text "anonymous token"
 	[ "$(count '.kind == "token"')" -ge 1 ]
 	[ "$(count ".kind == \"token\" and $AUTH")" -eq 0 ]
@@ -300,7 +301,7 @@ AUTH='.headers.authorization'
 	has_text "control characters"
 	printf '#!/bin/sh\necho credentials not found in native keychain; exit 1\n' >"$bin/docker-credential-long"
 	PATH=$bin:$PATH run "$TOOL" -p -a "$OUT.auth" put "$A/a/b:1" "$BIG"
-	has_text "denied:"
+	has_text "authentication:"
 	printf '{"credsStore":"none-such"}' >"$OUT.auth"
 	run "$TOOL" -p -a "$OUT.auth" put "$A/a/b:1" "$BIG"
 	has_text "docker-credential-none-such"
@@ -336,7 +337,7 @@ AUTH='.headers.authorization'
 @test "N-15 at most two token fetches and five redirects" {
 	fake --auth bearer --user u --password p --access pull
 	run "$TOOL" -p -c u:p put "$A/a/b:1" "$BIG"
-	has_text "denied:"
+	has_text "authentication:"
 	[ "$(count '.kind == "token"')" -le 2 ]
 	fake
 	seed "$BIG"
@@ -542,7 +543,7 @@ AUTH='.headers.authorization'
 		case $form in
 		*htpasswd*)
 			run "$TOOL" "${args[@]}" -c nobody:x put "$REGISTRY_ADDR/a/b:1" "$BIG"
-			has_text "denied:"
+			has_text "authentication:"
 			;;
 		mtls)
 			rm "$REGISTRY_CERT_DIR/client.cert"
@@ -556,6 +557,7 @@ AUTH='.headers.authorization'
 @test "docker-registry: killed and started again in mid-upload, the push goes on" {
 	local pid big=$BATS_TEST_TMPDIR/big
 	require_peer docker-registry
+	unset DRAY_RETRY_MS
 	head -c 100000000 /dev/urandom >"$big"
 	registry_start k plain
 	"$TOOL" -v slow "$REGISTRY_ADDR/a/b:1" "$big" 8 >"$OUT" 2>"$OUT.err" 3>&- &

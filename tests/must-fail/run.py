@@ -114,7 +114,7 @@ class Checker:
         bad = []
         text = (run.out + run.err).decode("utf-8", "replace")
         if run.status != expected:
-            bad.append("exit %d, expected %d: %s" % (run.status, expected, text[-1500:]))
+            bad.append("exit %d, expected %d: %r" % (run.status, expected, (run.err or run.out)[-400:]))
         if not (run.out + run.err).isascii() and text.encode() != run.out + run.err:
             bad.append("output is not UTF-8")
         if CONTROLS.search(text):
@@ -125,7 +125,7 @@ class Checker:
         elif errors:
             bad.append("errors though the status is %d: %s" % (run.status, errors[:3]))
         if run.status == 1 and verb == "verify" and c["say"] and c["say"].lower() not in text.lower():
-            bad.append("does not say %r: %s" % (c["say"], text[-800:]))
+            bad.append("does not say %r: %r" % (c["say"], text[-400:]))
         bad += self.judge_leftovers(run, verb, home)
         if run.seconds > c.get("seconds", SECONDS) * self.slower:
             bad.append("took %.1f s" % run.seconds)
@@ -175,11 +175,12 @@ class Checker:
         except ValueError as e:
             return ["no JSON: %s: %r" % (e, run.out[:200])]
         bad = [] if run.status == expected else ["exit %d, expected %d" % (run.status, expected)]
-        codes = [f["code"] for f in document["problems"] + document["warnings"]]
+        problems = document.get("problems", [])
+        codes = [f["code"] for f in problems + document.get("warnings", [])]
         if verb == "verify" and c["code"] and c["code"] not in codes:
             bad.append("no finding %s among %s" % (c["code"], codes))
-        if verb == "verify" and expected == 0 and document["problems"]:
-            bad.append("problems: %s" % document["problems"])
+        if verb == "verify" and expected == 0 and problems:
+            bad.append("problems: %s" % problems)
         return bad
 
 

@@ -57,4 +57,4 @@ class Table:
                 continue
             assert c["twin"] in by_id, (c["id"], c["twin"])
             assert by_id[c["twin"]]["answers"] == ACCEPT, (c["id"], c["twin"])
-            assert c["say"] or c["code"], c["id"]
+            assert c["say"] is not None or c["code"], c["id"]

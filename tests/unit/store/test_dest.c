@@ -728,7 +728,9 @@ static void test_faults(void **state)
 {
 	(void)state;
 	for (int tar = 0; tar <= 1; tar++) {
-		struct scenario s = { place_make("out"), make_image(1), tar };
+		struct scenario s = { .p = place_make("out"), .tar = tar };
+
+		s.m = make_image(1);
 
 		torture_alloc(run_scenario, &s);
 		torture_io(run_scenario, &s, ENOSPC, check_whole);
@@ -742,7 +744,9 @@ static void test_crash(void **state)
 {
 	(void)state;
 	for (int tar = 0; tar <= 1; tar++) {
-		struct scenario s = { place_make("out"), make_image(1), tar };
+		struct scenario s = { .p = place_make("out"), .tar = tar };
+
+		s.m = make_image(1);
 		int status = 1;
 
 		for (uint64_t nth = 1; status != 0; nth++) {
