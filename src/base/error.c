@@ -89,6 +89,13 @@ int err_sys(dray_error **err, int errnum, const char *fmt, ...)
 	return -1;
 }
 
+static bool says_already(const char *message, const char *context)
+{
+	size_t len = strlen(context);
+
+	return strncmp(message, context, len) == 0 && message[len] == ':';
+}
+
 int err_ctx(dray_error **err, const char *fmt, ...)
 {
 	va_list args;
@@ -99,6 +106,9 @@ int err_ctx(dray_error **err, const char *fmt, ...)
 	cleanup_free char *context = mem_vprintf(fmt, args);
 	va_end(args);
 
+	/* A level below may have known the same noun. */
+	if (context && says_already((*err)->message, context))
+		return -1;
 	/* Without memory for the context the cause is still worth more than "out of memory". */
 	char *whole = context ? mem_printf("%s: %s", context, (*err)->message) : NULL;
 	if (whole) {

@@ -12,7 +12,7 @@
 /** Exit statuses (dray(1) "EXIT STATUS"). */
 enum status {
 	STATUS_OK = 0,
-	STATUS_NEGATIVE = 1,	/* the answer is no: problems found, images differ */
+	STATUS_NEGATIVE = 1, /* the answer is no: problems found, images differ */
 	STATUS_USAGE = 2,
 	STATUS_NOT_FOUND = 3,
 	STATUS_DENIED = 4,
@@ -21,20 +21,20 @@ enum status {
 	STATUS_SIGNATURE = 7,
 	STATUS_UNSUPPORTED = 8,
 	STATUS_SYSTEM = 9,
-	STATUS_SIGNAL = 128,	/* plus the signal's number */
+	STATUS_SIGNAL = 128, /* plus the signal's number */
 };
 
 /** Options that some commands share; a command lists those it takes. */
 enum feature {
 	FEATURE_JSON = 1,
-	FEATURE_IMAGE = 2,	/* --image, --all */
-	FEATURE_OUTPUT = 4,	/* --output */
-	FEATURE_CLOBBER = 8,	/* --no-clobber */
+	FEATURE_IMAGE = 2,   /* --image, --all */
+	FEATURE_OUTPUT = 4,  /* --output */
+	FEATURE_CLOBBER = 8, /* --no-clobber */
 };
 
 struct globals {
-	int jobs;	/* 0 = usable CPUs */
-	int retries;	/* -1 = default */
+	int jobs;    /* 0 = usable CPUs */
+	int retries; /* -1 = default */
 	const char *tmpdir, *platform, *authfile, *creds, *cert_dir;
 	bool all_platforms, tls_verify, plain_http;
 	int verbose;
@@ -53,33 +53,33 @@ enum command_group { GROUP_LOOK, GROUP_UNDERSTAND, GROUP_MOVE, GROUP_SELF, GROUP
 struct command {
 	const char *name;
 	enum command_group group;
-	const char *summary;	/* one line */
-	const char *args;	/* "ARCHIVE [REF]" */
+	const char *summary; /* one line */
+	const char *args;    /* "ARCHIVE [REF]" */
 	size_t min_args, max_args;
-	enum complete complete;	/* of its arguments */
+	enum complete complete; /* of its arguments */
 	const char *notes;	/* paragraphs for --help */
 	unsigned features;
-	const struct option *options;	/* its own; NULL = none */
-	size_t options_size;		/* of the struct they fill; zeroed before */
+	const struct option *options; /* its own; NULL = none */
+	size_t options_size;	      /* of the struct they fill; zeroed before */
 	/** An exit status, or -1 with *err. What it puts on s->page goes to stdout. */
 	int (*run)(struct session *s, dray_error **err);
 };
 
 struct session {
-	const struct command *command;	/* NULL before the verb was read */
+	const struct command *command; /* NULL before the verb was read */
 	struct globals global;
-	void *options;		/* the command's own struct */
-	const char **args;	/* lent from argv */
+	void *options;	   /* the command's own struct */
+	const char **args; /* lent from argv */
 	size_t n_args;
-	bool no_cache;		/* push, copy: --no-cache */
-	dray_context *ctx;	/* made by session_context() */
+	bool no_cache;	   /* push, copy: --no-cache */
+	dray_context *ctx; /* made by session_context() */
 	struct progress progress;
 	struct page page;
-	bool stdout_broken;	/* the answer could not be written there */
+	bool stdout_broken; /* the answer could not be written there */
 };
 
 extern const struct option global_options[];
-extern const struct command *const commands[];	/* NULL at the end */
+extern const struct command *const commands[]; /* NULL at the end */
 /** NULL = no such verb. */
 const struct command *command_find(const char *name);
 int command_unknown(const char *name, dray_error **err);

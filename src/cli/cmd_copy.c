@@ -137,7 +137,8 @@ static int check_output(const char *dst, dray_error **err)
 {
 	if (!ref_is_stdio(dst) || !isatty(STDOUT_FILENO))
 		return 0;
-	err_set(err, DRAY_ERR_USAGE, "'-' writes an archive to standard output, which is a terminal");
+	err_set(err, DRAY_ERR_USAGE,
+		"'-' writes an archive to standard output, which is a terminal");
 	return err_hint(err, "name a file, or pipe it somewhere");
 }
 

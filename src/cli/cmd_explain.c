@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 #include "cli/render.h"
 
-#define LABEL 18	/* columns of a label and what stands before it */
+#define LABEL 18 /* columns of a label and what stands before it */
 
 static void label(struct page *p, const char *text)
 {
@@ -48,10 +48,12 @@ static void v1_row(struct page *p, const struct dray_layer_info *l)
 		return;
 	row(p, "v1 id", l->v1_id);
 	label(p, "");
-	page_put(p, "%s; %s\n", l->v1_id_found ? "found in the archive" : "not stored here", v1_origin(l));
+	page_put(p, "%s; %s\n", l->v1_id_found ? "found in the archive" : "not stored here",
+		 v1_origin(l));
 }
 
-/* The layer whose bytes a link names: an equal one below, else the one at its target. -1 = of another image. */
+/* The layer whose bytes a link names: an equal one below, else the one at its target.
+ * -1: it is another image's. */
 static int64_t linked_layer(const struct dray_image_info *image, const struct dray_layer_info *l)
 {
 	if (l->same_as >= 0)
@@ -79,7 +81,8 @@ static void link_rows(struct page *p, const struct dray_image_info *image,
 	else
 		page_put(p, ": both are the same bytes, same DiffID\n");
 	label(p, "");
-	page_put(p, "(docker save writes equal layer tars once, and a link for each further one)\n");
+	page_put(p,
+		 "(docker save writes equal layer tars once, and a link for each further one)\n");
 }
 
 static void size_row(struct page *p, const struct dray_layer_info *l)
@@ -158,7 +161,8 @@ static void legend(struct page *p)
 		{ "manifest", "the manifest's bytes as a registry serves them: changes with "
 			      "compression, media types and white space, not with the name" },
 		{ "DiffID", "the uncompressed layer tar, to its last byte" },
-		{ "ChainID", "the text \"CHAINID-BELOW DIFFID\"; the bottom layer's is its DiffID" },
+		{ "ChainID",
+		  "the text \"CHAINID-BELOW DIFFID\"; the bottom layer's is its DiffID" },
 		{ "v1 id", "a JSON text of the ChainID, the v1 id below and, on top, the config" },
 		{ "blob digest", "the layer as stored here, compressed or not" },
 	};

@@ -40,8 +40,8 @@ static void add_row(struct table *t, const struct dray_image_info *image)
 
 static void images_text(struct page *p, const dray_report *r)
 {
-	static const char *const heads[] = { "TAGS", "IMAGE ID", "PLATFORM",
-					     "LAYERS", "SIZE", "CREATED" };
+	static const char *const heads[] = { "TAGS",   "IMAGE ID", "PLATFORM",
+					     "LAYERS", "SIZE",	   "CREATED" };
 	cleanup_table struct table t = { .cols = ARRAY_LEN(heads),
 					 .right = { [3] = true, [4] = true } };
 

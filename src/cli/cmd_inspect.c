@@ -30,10 +30,9 @@ static void field(struct page *p, const char *label, const char *value)
 
 static void layers_text(struct page *p, const struct dray_image_info *image)
 {
-	static const char *const heads[] = { "LAYER", "SIZE", "STORED", "COMPRESSION",
-					     "BLOB", "MADE BY" };
-	cleanup_table struct table t = { .cols = ARRAY_LEN(heads),
-					 .right = { true, true, true } };
+	static const char *const heads[] = { "LAYER",	    "SIZE", "STORED",
+					     "COMPRESSION", "BLOB", "MADE BY" };
+	cleanup_table struct table t = { .cols = ARRAY_LEN(heads), .right = { true, true, true } };
 
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
 		table_add(&t, heads[i]);
@@ -80,7 +79,8 @@ static void inspect_image(struct page *p, const struct dray_image_info *image)
 /* A document of the one image of @p r. */
 static int document(struct page *p, const dray_report *r, bool config, dray_error **err)
 {
-	const struct dray_image_info *image = dray_report_images(r) ? dray_report_image(r, 0) : NULL;
+	const struct dray_image_info *image = dray_report_images(r) ? dray_report_image(r, 0)
+								    : NULL;
 
 	if (dray_report_images(r) > 1) {
 		err_set(err, DRAY_ERR_USAGE, "%zu images: one document was asked for",
@@ -198,8 +198,9 @@ static int run_digest(struct session *s, dray_error **err)
 		if (!digest) {
 			err_set(err, DRAY_ERR_NOT_FOUND, "this place stores no %s for the image",
 				o->image_id ? "config" : "manifest");
-			return err_hint(err, "%s", o->image_id ? "an artifact has none"
-							       : "--image-id prints the image ID");
+			return err_hint(err, "%s",
+					o->image_id ? "an artifact has none"
+						    : "--image-id prints the image ID");
 		}
 		page_put(&s->page, "%s\n", digest);
 	}

@@ -22,8 +22,8 @@ const struct option global_options[] = {
 	{ "output", 'o', OPT_STRING, G(output), "PATH",
 	  "write to PATH instead of standard output; an old file is replaced at the end, whole",
 	  .complete = COMPLETE_FILE, .needs = FEATURE_OUTPUT },
-	{ "no-clobber", 0, OPT_FLAG, G(no_clobber),
-	  .help = "fail when the output exists already", .needs = FEATURE_CLOBBER },
+	{ "no-clobber", 0, OPT_FLAG, G(no_clobber), .help = "fail when the output exists already",
+	  .needs = FEATURE_CLOBBER },
 	{ "platform", 0, OPT_STRING, G(platform), "OS/ARCH[/VARIANT]",
 	  .help = "which image of a multi-platform index (default: this machine's)" },
 	{ "all-platforms", 0, OPT_FLAG, G(all_platforms),
@@ -35,13 +35,15 @@ const struct option global_options[] = {
 	  "for temporary files (default: TMPDIR, else /var/tmp)", .complete = COMPLETE_DIR },
 	{ "authfile", 0, OPT_STRING, G(authfile), "PATH",
 	  "credentials, as docker or podman write them", .complete = COMPLETE_FILE },
-	{ "creds", 0, OPT_STRING, G(creds), "USER:PASSWORD", .help = "credentials for the registry" },
+	{ "creds", 0, OPT_STRING, G(creds), "USER:PASSWORD",
+	  .help = "credentials for the registry" },
 	{ "tls-verify", 0, OPT_BOOL, G(tls_verify), "true|false",
 	  .help = "=false accepts any certificate" },
 	{ "plain-http", 0, OPT_FLAG, G(plain_http),
 	  .help = "speak HTTP; without it loopback registries fall back to HTTP when TLS fails" },
 	{ "cert-dir", 0, OPT_STRING, G(cert_dir), "DIR",
-	  "CA (*.crt) and client certificates (*.cert, *.key) for the registry", .complete = COMPLETE_DIR },
+	  "CA (*.crt) and client certificates (*.cert, *.key) for the registry",
+	  .complete = COMPLETE_DIR },
 	{ "retry", 0, OPT_INT, G(retries), "N", "tries after a network failure (default: 5)",
 	  .lo = 0, .hi = 100 },
 	{ "progress", 0, OPT_CHOICE, G(progress), "STYLE",
@@ -55,8 +57,8 @@ const struct option global_options[] = {
 };
 
 const struct command *const commands[] = {
-	&cmd_images, &cmd_inspect, &cmd_digest, &cmd_explain,	 &cmd_why, &cmd_verify,
-	&cmd_push,   &cmd_copy,	   &cmd_version, &cmd_help, &cmd_completion, NULL,
+	&cmd_images, &cmd_inspect, &cmd_digest,	 &cmd_explain, &cmd_why,	&cmd_verify,
+	&cmd_push,   &cmd_copy,	   &cmd_version, &cmd_help,    &cmd_completion, NULL,
 };
 
 const struct command *command_find(const char *name)

@@ -74,15 +74,18 @@ static void bash_pattern(struct page *p, const struct option *o, const struct co
 static void bash_value(struct page *p, const struct option *o, const struct command *c)
 {
 	(void)c;
-	page_put(p, "\t--%s%s%.1s) ", o->name, o->letter ? " | -" : "", o->letter ? &o->letter : "");
+	page_put(p, "\t--%s%s%.1s) ", o->name, o->letter ? " | -" : "",
+		 o->letter ? &o->letter : "");
 	if (o->kind == OPT_CHOICE) {
 		page_put(p, "words='");
 		choices(p, o->choices);
 		page_put(p, "' kind=words ;;\n");
 	} else {
-		page_put(p, "kind=%s ;;\n", o->complete == COMPLETE_FILE ? "file"
-					    : o->complete == COMPLETE_DIR ? "dir"
-					    : o->complete == COMPLETE_PLACE ? "place" : "none");
+		page_put(p, "kind=%s ;;\n",
+			 o->complete == COMPLETE_FILE	 ? "file"
+			 : o->complete == COMPLETE_DIR	 ? "dir"
+			 : o->complete == COMPLETE_PLACE ? "place"
+							 : "none");
 	}
 }
 
@@ -104,8 +107,10 @@ static void bash_verbs(struct page *p)
 		page_put(p, "\t%s) options='", c->name);
 		each_option(p, c->options, c, bash_word);
 		each_option(p, global_options, c, bash_word);
-		page_put(p, "' where=%s", c->complete == COMPLETE_PLACE ? "place" :
-					  c->complete == COMPLETE_NONE ? "none" : "words");
+		page_put(p, "' where=%s",
+			 c->complete == COMPLETE_PLACE	? "place"
+			 : c->complete == COMPLETE_NONE ? "none"
+							: "words");
 		if (c->complete == COMPLETE_SHELL)
 			page_put(p, " words='bash zsh fish'");
 		if (c->complete == COMPLETE_VERB) {
@@ -160,8 +165,10 @@ static void zsh_action(struct page *p, const struct option *o)
 		choices(p, o->choices);
 		page_put(p, ")");
 	} else if (o->complete != COMPLETE_NONE) {
-		page_put(p, "%s", o->complete == COMPLETE_FILE ? "_files"
-				  : o->complete == COMPLETE_DIR ? "_files -/" : "_dray_place");
+		page_put(p, "%s",
+			 o->complete == COMPLETE_FILE  ? "_files"
+			 : o->complete == COMPLETE_DIR ? "_files -/"
+						       : "_dray_place");
 	}
 }
 
@@ -169,7 +176,9 @@ static void zsh_action(struct page *p, const struct option *o)
 static void zsh_spec(struct page *p, const struct option *o, const char *name)
 {
 	page_put(p, " \\\n\t\t'*%s%s%s[", *name == '-' ? "" : "--", name,
-		 o->kind == OPT_BOOL ? "=-" : option_takes_value(o) && name[0] != '-' ? "=" : "");
+		 o->kind == OPT_BOOL			   ? "=-"
+		 : option_takes_value(o) && name[0] != '-' ? "="
+							   : "");
 	quoted(p, o->help, "[]\\", "'\\''");
 	page_put(p, "]");
 	if (option_takes_value(o) || o->kind == OPT_BOOL) {
@@ -199,9 +208,11 @@ static void zsh_verb(struct page *p, const struct command *c)
 	page_put(p, "\t%s) _arguments -s", c->name);
 	each_option(p, c->options, c, zsh_option);
 	each_option(p, global_options, c, zsh_option);
-	page_put(p, "%s ;;\n", c->complete == COMPLETE_PLACE ? " \\\n\t\t'*:place:_dray_place'"
-			       : c->complete == COMPLETE_SHELL ? " \\\n\t\t'1:shell:(bash zsh fish)'"
-			       : c->complete == COMPLETE_VERB ? " \\\n\t\t'1:verb:_dray_verb'" : "");
+	page_put(p, "%s ;;\n",
+		 c->complete == COMPLETE_PLACE	 ? " \\\n\t\t'*:place:_dray_place'"
+		 : c->complete == COMPLETE_SHELL ? " \\\n\t\t'1:shell:(bash zsh fish)'"
+		 : c->complete == COMPLETE_VERB	 ? " \\\n\t\t'1:verb:_dray_verb'"
+						 : "");
 }
 
 static void zsh_script(struct page *p)
@@ -241,9 +252,10 @@ static void fish_option(struct page *p, const struct option *o, const struct com
 		choices(p, o->choices);
 		page_put(p, "'");
 	} else if (option_takes_value(o)) {
-		page_put(p, "%s", o->complete == COMPLETE_FILE || o->complete == COMPLETE_PLACE ? " -r -F"
-				  : o->complete == COMPLETE_DIR
-					  ? " -x -a '(__fish_complete_directories)'" : " -x");
+		page_put(p, "%s",
+			 o->complete == COMPLETE_FILE || o->complete == COMPLETE_PLACE ? " -r -F"
+			 : o->complete == COMPLETE_DIR ? " -x -a '(__fish_complete_directories)'"
+						       : " -x");
 	}
 	page_put(p, " -d '");
 	quoted(p, o->help, "\\", "\\'");
@@ -256,11 +268,15 @@ static void fish_verb(struct page *p, const struct command *c)
 	quoted(p, c->summary, "\\", "\\'");
 	page_put(p, "'\n");
 	if (c->complete == COMPLETE_PLACE) {
-		page_put(p, "complete -c dray -n '__fish_seen_subcommand_from %s' -F -a '" PREFIXES
-			    "'\n", c->name);
+		page_put(p,
+			 "complete -c dray -n '__fish_seen_subcommand_from %s' -F -a '" PREFIXES
+			 "'\n",
+			 c->name);
 	} else if (c->complete == COMPLETE_SHELL) {
-		page_put(p, "complete -c dray -n '__fish_seen_subcommand_from %s' -f -a 'bash zsh "
-			    "fish'\n", c->name);
+		page_put(p,
+			 "complete -c dray -n '__fish_seen_subcommand_from %s' -f -a 'bash zsh "
+			 "fish'\n",
+			 c->name);
 	}
 	each_option(p, c->options, c, fish_option);
 	for (const struct option *o = global_options; o->name; o++) {

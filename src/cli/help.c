@@ -6,7 +6,7 @@
  */
 #include "cli/cli.h"
 
-#define OPTION_COLUMN 26	/* where the sentence about an option begins */
+#define OPTION_COLUMN 26 /* where the sentence about an option begins */
 
 static const char *const group_titles[GROUPS] = {
 	[GROUP_LOOK] = "See what is there",
@@ -83,14 +83,15 @@ void help_overview(struct page *p)
 	verb_list(p);
 	page_put(p, "\n");
 	page_heading(p, "Places");
-	page_put(p, "\n"
-		    "  docker://HOST/NAME[:TAG][@DIGEST]          a registry\n"
-		    "  docker-archive:PATH[:NAME[:TAG]|:@INDEX]   what docker save writes\n"
-		    "  oci:PATH[:TAG|@DIGEST]                     an OCI layout, a folder\n"
-		    "  oci-archive:PATH[:TAG|@DIGEST]             the same in a tar\n"
-		    "  dir:PATH                                   skopeo's flat folder\n"
-		    "  PATH, -, HOST/NAME[:TAG]                   a file or folder by its content, a\n"
-		    "                                             pipe, else a registry\n\n");
+	page_put(p,
+		 "\n"
+		 "  docker://HOST/NAME[:TAG][@DIGEST]          a registry\n"
+		 "  docker-archive:PATH[:NAME[:TAG]|:@INDEX]   what docker save writes\n"
+		 "  oci:PATH[:TAG|@DIGEST]                     an OCI layout, a folder\n"
+		 "  oci-archive:PATH[:TAG|@DIGEST]             the same in a tar\n"
+		 "  dir:PATH                                   skopeo's flat folder\n"
+		 "  PATH, -, HOST/NAME[:TAG]                   a file or folder by its content, a\n"
+		 "                                             pipe, else a registry\n\n");
 	page_heading(p, "Options of every verb");
 	page_put(p, "\n");
 	option_list(p, global_options, 0, false);

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "cli/page.h"
 
-#define CELL_MAX 4096	/* bytes; what is longer is cut */
+#define CELL_MAX 4096 /* bytes; what is longer is cut */
 
 const char *human_size(int64_t size, char out[HUMAN_SIZE])
 {

@@ -46,13 +46,14 @@ static void catch_signals(void)
 	sigaction(SIGPIPE, &ignore, NULL);
 }
 
-/* A file must not become descriptor 0 to 2 and get our answer; reading and writing them has to fail. */
+/* A file must not become descriptor 0 to 2 and get our answer: closed ones have to fail. */
 static void occupy_standard_fds(void)
 {
 	static const int wrong_way[] = { O_WRONLY, O_RDONLY, O_WRONLY };
 
 	for (int fd = 0; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", wrong_way[fd]) < 0)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+		    open("/dev/null", wrong_way[fd]) < 0)
 			_exit(STATUS_SYSTEM);
 	}
 }
@@ -173,7 +174,7 @@ static void complain(struct session *s, const dray_error *e)
 
 	progress_hide(&s->progress);
 	if (line && io_write_all(STDERR_FILENO, span_str(line), &ignored) < 0)
-		return;	/* there is nobody left to tell */
+		return; /* there is nobody left to tell */
 }
 
 static void complain_json(struct session *s, const dray_error *e)
@@ -193,7 +194,7 @@ static void complain_json(struct session *s, const dray_error *e)
 	s->page.failed = false;
 	page_json(&s->page, span_buf(&out));
 	if (page_write(&s->page, STDOUT_FILENO, false, &ignored) < 0)
-		return;	/* the status says it */
+		return; /* the status says it */
 }
 
 /* Status of a failed run, told to whoever listens. */

@@ -10,7 +10,7 @@
 #include "base/number.h"
 #include "base/text.h"
 
-#define SHOWN_MAX 80	/* bytes of a user's word that an error repeats */
+#define SHOWN_MAX 80 /* bytes of a user's word that an error repeats */
 
 bool option_offered(const struct option_set *set, const struct option *o)
 {
@@ -156,8 +156,7 @@ static int long_option(struct option_parser *p, const char *text, dray_error **e
 	if (!f.option)
 		return unknown_name(p, text, len, err);
 	if (value && !option_takes_value(f.option) && f.option->kind != OPT_BOOL)
-		return err_set(err, DRAY_ERR_USAGE, "option '--%s' takes no value",
-			       f.option->name);
+		return err_set(err, DRAY_ERR_USAGE, "option '--%s' takes no value", f.option->name);
 	if (!value && option_takes_value(f.option)) {
 		if (!*p->argv)
 			return missing_value(f.option, err);

@@ -10,12 +10,12 @@
 #include "base/error.h"
 
 enum option_kind {
-	OPT_FLAG,	/* bool: set to true */
-	OPT_BOOL,	/* bool: "--x" is true, "--x=false" is false */
-	OPT_COUNT,	/* int: one more each time */
-	OPT_INT,	/* int: from lo to hi */
-	OPT_STRING,	/* const char *: lent from argv; the last one wins */
-	OPT_CHOICE,	/* const char *: one word of choices */
+	OPT_FLAG,   /* bool: set to true */
+	OPT_BOOL,   /* bool: "--x" is true, "--x=false" is false */
+	OPT_COUNT,  /* int: one more each time */
+	OPT_INT,    /* int: from lo to hi */
+	OPT_STRING, /* const char *: lent from argv; the last one wins */
+	OPT_CHOICE, /* const char *: one word of choices */
 };
 
 /** What a shell offers for a value or an argument. */
@@ -23,38 +23,38 @@ enum complete {
 	COMPLETE_NONE,
 	COMPLETE_FILE,
 	COMPLETE_DIR,
-	COMPLETE_PLACE,	/* files, and the prefixes of references */
+	COMPLETE_PLACE, /* files, and the prefixes of references */
 	COMPLETE_VERB,
 	COMPLETE_SHELL,
 };
 
 struct option {
-	const char *name;	/* without "--"; NULL ends a table */
-	char letter;		/* without "-"; 0 = none */
+	const char *name; /* without "--"; NULL ends a table */
+	char letter;	  /* without "-"; 0 = none */
 	enum option_kind kind;
-	size_t offset;		/* of the variable in the struct that the table fills */
-	const char *arg;	/* what help calls the value */
-	const char *help;	/* one sentence without a full stop */
+	size_t offset;	  /* of the variable in the struct that the table fills */
+	const char *arg;  /* what help calls the value */
+	const char *help; /* one sentence without a full stop */
 	enum complete complete;
-	const char *choices;	/* OPT_CHOICE: "a|b|c" */
-	int lo, hi;		/* OPT_INT */
-	unsigned needs;		/* feature bits; a set that lacks them does not know the option */
+	const char *choices; /* OPT_CHOICE: "a|b|c" */
+	int lo, hi;	     /* OPT_INT */
+	unsigned needs;	     /* feature bits; a set that lacks them does not know the option */
 };
 
 /** A table and what it fills. */
 struct option_set {
-	const struct option *options;	/* NULL = empty */
+	const struct option *options; /* NULL = empty */
 	void *base;
 	unsigned features;
 };
 
 #define OPTION_SETS 2
 struct option_parser {
-	const char *const *argv;	/* without the program's name; NULL at the end */
+	const char *const *argv; /* without the program's name; NULL at the end */
 	struct option_set sets[OPTION_SETS];
-	const char *letters;		/* rest of a bundle "-xyz" */
-	bool only_words;		/* "--" was seen */
-	unsigned used;			/* feature bits of the options met so far */
+	const char *letters; /* rest of a bundle "-xyz" */
+	bool only_words;     /* "--" was seen */
+	unsigned used;	     /* feature bits of the options met so far */
 };
 
 /** Whether @p set knows @p o. */

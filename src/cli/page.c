@@ -14,8 +14,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define WRAP_AT 80	/* columns of help and legends */
-#define WIDTH_MIN 40	/* a narrower terminal wraps by itself */
+#define WRAP_AT 80   /* columns of help and legends */
+#define WIDTH_MIN 40 /* a narrower terminal wraps by itself */
 
 static bool env_set(const char *name)
 {
@@ -167,7 +167,8 @@ void page_wrap(struct page *p, const char *text, size_t at, size_t indent)
 	}
 }
 
-/* One character of a JSON document. Bytes that a terminal would act on stand in strings only: \u says the same. */
+/* One character of a JSON document. What a terminal would act on stands in strings only:
+ * there \u says the same. */
 static void json_char(struct page *p, struct span c)
 {
 	cleanup_buf struct buf shown = BUF_INIT(16);

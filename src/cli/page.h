@@ -8,14 +8,14 @@
 #include "base/jsonw.h"
 #include "base/span.h"
 
-#define PAGE_MAX (1LL << 30)	/* bytes; a report of LIMIT_LAYERS layers is far below it */
+#define PAGE_MAX (1LL << 30) /* bytes; a report of LIMIT_LAYERS layers is far below it */
 
 struct page {
 	struct buf text;
-	size_t width;	/* columns of the terminal; 0 = not a terminal, nothing is cut */
-	bool bold;	/* headings may stand out */
-	bool failed;	/* no memory; later calls do nothing */
-	bool verbatim;	/* bytes of a document: escaped only where a terminal shows them */
+	size_t width;  /* columns of the terminal; 0 = not a terminal, nothing is cut */
+	bool bold;     /* headings may stand out */
+	bool failed;   /* no memory; later calls do nothing */
+	bool verbatim; /* bytes of a document: escaped only where a terminal shows them */
 };
 
 /** For what will be written to @p fd. */
@@ -23,12 +23,12 @@ void page_init(struct page *p, int fd);
 void page_clear(struct page *p);
 /** Text of our own. */
 void page_put(struct page *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void page_heading(struct page *p, const char *text);	/* untrusted is fine */
+void page_heading(struct page *p, const char *text); /* untrusted is fine */
 /** Text from outside, escaped; NULL shows "-". */
 void page_safe(struct page *p, const char *s);
-/** The same in one line: white space folded, cut so that it ends in the width when @p used columns are taken. */
+/** The same in one line: white space folded, cut to the width when @p used columns are taken. */
 void page_line(struct page *p, const char *s, size_t used);
-/** Our own words, wrapped at 80 columns; the first line starts at column @p at, others at @p indent. */
+/** Our own words, wrapped at 80 columns; the first line starts at @p at, others at @p indent. */
 void page_wrap(struct page *p, const char *text, size_t at, size_t indent);
 /** A document as it is. */
 void page_bytes(struct page *p, struct span bytes);
@@ -58,12 +58,12 @@ size_t count_columns(struct span s);
 #define TABLE_COLS 8
 struct table {
 	size_t cols;
-	bool right[TABLE_COLS];	/* numbers */
+	bool right[TABLE_COLS]; /* numbers */
 	char **cells;		/* row by row, owned, escaped */
 	size_t len, cap;
 	bool failed;
 };
 void table_add(struct table *t, const char *cell);
-void table_print(struct table *t, struct page *p, size_t indent);	/* the first row is the heading */
+void table_print(struct table *t, struct page *p, size_t indent); /* the first row is the heading */
 void table_clear(struct table *t);
 #define cleanup_table CLEANUP(table_clear)

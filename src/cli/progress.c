@@ -15,16 +15,16 @@
 #include "base/text.h"
 #include "cli/page.h"
 
-#define DRAW_MS 100		/* between two drawings of the bars */
-#define PLAIN_MS 10000		/* between two summary lines */
-#define JSON_MS 200		/* between two byte counts of one blob */
-#define TEXT_MAX (64 * 1024)	/* bytes of one drawing */
-#define ROWS_MAX 12		/* bars at a time; more cannot be read */
-#define LABEL_COLUMNS 30	/* "layer 3/7 sha256:0123456789ab" */
-#define AMOUNT_COLUMNS 34	/* "999.9 MB/999.9 MB 999.9 MB/s 59:59" */
+#define DRAW_MS 100	     /* between two drawings of the bars */
+#define PLAIN_MS 10000	     /* between two summary lines */
+#define JSON_MS 200	     /* between two byte counts of one blob */
+#define TEXT_MAX (64 * 1024) /* bytes of one drawing */
+#define ROWS_MAX 12	     /* bars at a time; more cannot be read */
+#define LABEL_COLUMNS 30     /* "layer 3/7 sha256:0123456789ab" */
+#define AMOUNT_COLUMNS 34    /* "999.9 MB/999.9 MB 999.9 MB/s 59:59" */
 #define BAR_MIN 6
 #define BAR_MAX 40
-#define RATE_AFTER_MS 500	/* a rate of less time says nothing */
+#define RATE_AFTER_MS 500 /* a rate of less time says nothing */
 
 struct progress_blob {
 	uint64_t id;
@@ -67,7 +67,7 @@ static void write_all(const struct buf *b)
 	cleanup_error dray_error *ignored = NULL;
 
 	if (io_write_all(STDERR_FILENO, span_buf(b), &ignored) < 0)
-		return;	/* a closed stderr must not stop the work */
+		return; /* a closed stderr must not stop the work */
 }
 
 const char *human_eta(int64_t seconds, char out[HUMAN_ETA])
@@ -102,7 +102,7 @@ static int add_amounts(struct buf *out, bool brief, int64_t done, int64_t total,
 {
 	char a[HUMAN_SIZE], b[HUMAN_SIZE], eta[HUMAN_ETA];
 	const char *gap = brief ? " " : ", ";
-	int64_t rate = ms >= RATE_AFTER_MS ? done / ms : -1;	/* bytes per ms */
+	int64_t rate = ms >= RATE_AFTER_MS ? done / ms : -1; /* bytes per ms */
 
 	if (buf_add_str(out, human_size(done, a), NULL) < 0)
 		return -1;
@@ -143,8 +143,9 @@ static int add_label(const struct progress *p, const struct progress_blob *blob,
 	cleanup_free char *all = NULL;
 
 	if (!bars && !blob)
-		return buf_printf(out, NULL, "%zu in flight, %lld done, %lld already there: ",
-				  p->len, (long long)p->finished, (long long)p->skipped);
+		return buf_printf(out, NULL,
+				  "%zu in flight, %lld done, %lld already there: ", p->len,
+				  (long long)p->finished, (long long)p->skipped);
 	if (!bars)
 		return buf_printf(out, NULL, "%s: ", blob->label);
 	if (!blob)
@@ -213,7 +214,7 @@ static void tell_plain(struct progress *p, int64_t now_ms)
 static void tell_json(const struct dray_progress *e)
 {
 	static const char *const names[] = {
-		[DRAY_PROGRESS_BEGIN] = "begin", [DRAY_PROGRESS_BYTES] = "bytes",
+		[DRAY_PROGRESS_BEGIN] = "begin",     [DRAY_PROGRESS_BYTES] = "bytes",
 		[DRAY_PROGRESS_SKIPPED] = "skipped", [DRAY_PROGRESS_DONE] = "done",
 		[DRAY_PROGRESS_FAILED] = "failed",
 	};
@@ -247,7 +248,8 @@ static void tell_end(struct progress *p, const struct dray_progress *e)
 	cleanup_buf struct buf out = BUF_INIT(TEXT_MAX);
 
 	if (label && detail && erase(p, &out) == 0 &&
-	    buf_printf(&out, NULL, "dray: %s: %s\n", label, *detail ? detail : words[e->state]) == 0)
+	    buf_printf(&out, NULL, "dray: %s: %s\n", label, *detail ? detail : words[e->state]) ==
+		    0)
 		write_all(&out);
 }
 
@@ -290,7 +292,7 @@ static bool is_end(const struct dray_progress *e)
 	return e->state >= DRAY_PROGRESS_SKIPPED;
 }
 
-/* Keep the books; the blob as it is after the event, NULL when it has ended or there is no memory. */
+/* Keep the books; the blob after the event, NULL when it has ended or there is no memory. */
 static struct progress_blob *account(struct progress *p, const struct dray_progress *e,
 				     int64_t now_ms)
 {

@@ -13,14 +13,14 @@ enum progress_style { PROGRESS_NONE, PROGRESS_PLAIN, PROGRESS_BARS, PROGRESS_JSO
 struct progress_blob;
 struct progress {
 	enum progress_style style;
-	size_t columns, rows;		/* of the terminal */
-	struct progress_blob *blobs;	/* in flight */
+	size_t columns, rows;	     /* of the terminal */
+	struct progress_blob *blobs; /* in flight */
 	size_t len, cap;
-	int64_t begun_ms, drawn_ms;	/* clock at the first event, at the last drawing */
-	int64_t finished, skipped;	/* blobs */
-	int64_t bytes_finished;		/* read by blobs that are done */
-	size_t lines;			/* that stand drawn above the cursor */
-	bool verbose;			/* a line for each blob that ends */
+	int64_t begun_ms, drawn_ms; /* clock at the first event, at the last drawing */
+	int64_t finished, skipped;  /* blobs */
+	int64_t bytes_finished;	    /* read by blobs that are done */
+	size_t lines;		    /* that stand drawn above the cursor */
+	bool verbose;		    /* a line for each blob that ends */
 };
 
 /** @p choice "auto", "plain", "json", "none"; NULL = auto. */

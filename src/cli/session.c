@@ -6,7 +6,6 @@
  */
 #include "cli/cli.h"
 
-
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -14,7 +13,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define NOTE_MAX (64 * 1024)	/* bytes of one line */
+#define NOTE_MAX (64 * 1024) /* bytes of one line */
 
 static void write_note(struct session *s, const char *before, const char *text)
 {
@@ -23,7 +22,7 @@ static void write_note(struct session *s, const char *before, const char *text)
 
 	progress_hide(&s->progress);
 	if (line && io_write_all(STDERR_FILENO, span_str(line), &ignored) < 0)
-		return;	/* there is nobody left to tell */
+		return; /* there is nobody left to tell */
 }
 
 void session_note(struct session *s, const char *fmt, ...)
@@ -120,7 +119,8 @@ int session_check_input(const struct session *s, const char *ref, dray_error **e
 {
 	if (!ref_is_stdio(ref) || !isatty(STDIN_FILENO))
 		return 0;
-	err_set(err, DRAY_ERR_USAGE, "'-' reads an archive from standard input, which is a terminal");
+	err_set(err, DRAY_ERR_USAGE,
+		"'-' reads an archive from standard input, which is a terminal");
 	return err_hint(err, "docker save IMAGE | dray %s - ...", s->command->name);
 }
 

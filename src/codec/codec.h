@@ -86,7 +86,7 @@ enum compression encoding_compression(enum encoding e);
 /**
  * Encode @p in (consumed). Output depends on the bytes, the params and the
  * library versions only: not on threads, CPU or read sizes. Blocks are
- * compressed on @p pool (lent; NULL = in place), at most pool_threads+2 in flight,
+ * compressed on @p pool (lent; NULL = in place), at most pool_threads+1 in flight,
  * about 2.2 MiB each. Empty input gives one empty member or frame.
  */
 struct source *source_encode(struct source *in, const struct encode_params *p, struct pool *pool,

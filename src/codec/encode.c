@@ -257,7 +257,7 @@ static struct source *encode_blocked(struct source *in, const struct encode_para
 				     struct pool *pool, dray_error **err)
 {
 	/* One is lent; without workers one more is enough. */
-	size_t count = pool ? (size_t)pool_threads(pool) + 2 : 2;
+	size_t count = pool ? (size_t)pool_threads(pool) + 1 : 2;
 	struct encoded *e = mem_zalloc(sizeof(*e) + count * sizeof(e->slots[0]));
 
 	if (!e) {

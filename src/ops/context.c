@@ -14,7 +14,7 @@
 
 #define LOG_LINE 4096	/* bytes; a longer line is cut */
 #define JOBS_MAX 256
-#define BLOBS_DEFAULT 4	/* at least this many blobs at once: registries are far away */
+#define BLOBS_DEFAULT 3	/* at least this many blobs at once: registries are far away */
 
 static void remote_log(void *arg, const char *line)
 {

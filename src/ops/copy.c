@@ -224,9 +224,12 @@ static int run_begin(struct run *r, dray_context *ctx, const char *src,
 
 static void warn_notes(dray_context *ctx, const struct notes *notes)
 {
-	for (size_t i = 0; i < notes->n; i++)
-		context_log(ctx, DRAY_LOG_WARNING, "%s: %s", notes->list[i].where,
-			    notes->list[i].message);
+	for (size_t i = 0; i < notes->n; i++) {
+		const struct note *n = &notes->list[i];
+
+		context_log(ctx, DRAY_LOG_WARNING, "%s%s%s", n->where ? n->where : "",
+			    n->where ? ": " : "", n->message);
+	}
 }
 
 /* Open the source. @p walk sends layers while a pipe passes; else they are only looked at. */
@@ -253,16 +256,16 @@ static int run_open(struct run *r, member_fn *walk, dray_error **err)
 static int copy_one(struct run *r, struct image *im, const char *const *tags, size_t n_tags,
 		    dray_copy_result *result, dray_error **err)
 {
-	struct dray_copied *slot;
+	struct dray_copied *slot = result_add(result, err);
 
-	r->copy.blobs_sent = r->copy.blobs_skipped = r->copy.bytes_sent = 0;
-	slot = result_add(result, err);
 	if (!slot)
 		return -1;
 	if (copy_image(&r->copy, im, tags, n_tags, &result->arena, slot, err) < 0) {
 		result->n--;
 		return err_ctx(err, "%s", im->where);
 	}
+	/* Not before: what passed on a forward walk was counted before its image was known. */
+	r->copy.blobs_sent = r->copy.blobs_skipped = r->copy.bytes_sent = 0;
 	return 0;
 }
 

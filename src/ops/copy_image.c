@@ -38,6 +38,17 @@ struct plan {
 	size_t n_changes;
 };
 
+/*
+ * What the documents of a file name and the file does not hold breaks its format;
+ * NOT_FOUND is for what the user named, and for registries, where it may come yet.
+ */
+static int absent(const struct copy *c, dray_error **err)
+{
+	if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND && c->store->kind != STORE_REGISTRY)
+		err_rekind(err, DRAY_ERR_FORMAT);
+	return -1;
+}
+
 /* ---- planning ---- */
 
 static bool has_vouched_manifest(const struct copy *c, const struct image *im)
@@ -91,15 +102,13 @@ static int found_compression(struct copy *c, struct image *im, size_t i, enum co
 		return 0;
 	}
 	if (l->blob.media_type && has_vouched_manifest(c, im)) {
-		struct span mt = span_str(l->blob.media_type);
-
-		*ret = span_ends(mt, "gzip")   ? COMPRESSION_GZIP
-		       : span_ends(mt, "zstd") ? COMPRESSION_ZSTD
-					       : COMPRESSION_NONE;
+		*ret = compression_declared(l->blob.media_type);
 		return 0;
 	}
 	s = store_open_layer(c->store, im, i, err);
-	if (!s || source_peek(s, COMPRESSION_SNIFF, &head, err) < 0)
+	if (!s)
+		return absent(c, err);
+	if (source_peek(s, COMPRESSION_SNIFF, &head, err) < 0)
 		return -1;
 	*ret = compression_sniff(head);
 	return 0;
@@ -225,8 +234,8 @@ static void plan_manifest(struct plan *p)
 
 /* ---- blobs that are there already ---- */
 
-static int try_known(struct copy *c, const struct digest *d, int64_t size, const char *from,
-		     const char **ret_how, dray_error **err)
+int copy_try_known(struct copy *c, const struct digest *d, int64_t size, const char *from,
+		   const char **ret_how, dray_error **err)
 {
 	const struct descriptor desc = { .digest = *d, .size = size };
 	int there = dest_has_blob(c->target->dest, &desc, err);
@@ -275,7 +284,7 @@ static int try_cache(struct plan *p, struct work *w, const char **ret_how, dray_
 
 		if (!wanted)
 			continue;
-		there = try_known(c, &seen[i].blob_digest, seen[i].blob_size,
+		there = copy_try_known(c, &seen[i].blob_digest, seen[i].blob_size,
 				  mountable(c->target, seen[i].repository), ret_how, err);
 		if (there < 0)
 			return -1;
@@ -297,7 +306,7 @@ static int try_reuse(struct plan *p, struct work *w, const char **ret_how, dray_
 
 	if (!u || !w->convert)
 		return 0;
-	there = try_known(c, &u->blob_digest, u->size, u->from, ret_how, err);
+	there = copy_try_known(c, &u->blob_digest, u->size, u->from, ret_how, err);
 	if (there <= 0)
 		return there;
 	*ret_how = "reused";
@@ -312,7 +321,7 @@ static int already_there(struct plan *p, struct work *w, const char **ret_how, d
 	int there = 0;
 
 	if (!w->convert && digest_set(&l->blob.digest)) {
-		there = try_known(p->c, &l->blob.digest, l->blob.size, NULL, ret_how, err);
+		there = copy_try_known(p->c, &l->blob.digest, l->blob.size, NULL, ret_how, err);
 		if (there > 0)
 			take(w, &l->blob.digest, l->blob.size, w->compression);
 	}
@@ -388,10 +397,12 @@ static int move_one(void *arg, size_t index, dray_error **err)
 		copy_count_skipped(p->c, label, how);
 		return 0;
 	}
-	if (there == 0 && l->missing)
-		return err_set(err, DRAY_ERR_NOT_FOUND, "layer %zu of %zu (%s) is not in %s",
-			       w->layer + 1, p->im->n_layers, l->path ? l->path : d->text,
-			       p->c->store->place);
+	if (there == 0 && l->missing) {
+		err_set(err, DRAY_ERR_NOT_FOUND, "layer %zu of %zu (%s) is not in %s",
+			w->layer + 1, p->im->n_layers, l->path ? l->path : d->text,
+			p->c->store->place);
+		return absent(p->c, err);
+	}
 	if (there < 0 || send(p, w, label, err) < 0)
 		return err_ctx(err, "layer %zu of %zu", w->layer + 1, p->im->n_layers);
 	return 0;
@@ -557,16 +568,25 @@ static int tell(struct plan *p, const struct manifest *m, const char *const *tag
 	return 0;
 }
 
-static int check_image(struct image *im, dray_error **err)
+/* Something has to vouch for the layers: a stored manifest, or the DiffIDs of the config. */
+static int check_vouched(const struct copy *c, const struct image *im, dray_error **err)
+{
+	if (has_vouched_manifest(c, im) || im->config->has_diff_ids || im->n_layers == 0)
+		return 0;
+	return err_set(err, DRAY_ERR_FORMAT, "%s: the config has no rootfs.diff_ids, so nothing "
+		       "says what its layers must be", im->where);
+}
+
+static int check_image(const struct copy *c, struct image *im, dray_error **err)
 {
 	if (image_require_whole(im, err) < 0)
-		return -1;
+		return absent(c, err);
 	if (im->manifest && manifest_is_artifact(im->manifest))
 		return err_set(err, DRAY_ERR_UNSUPPORTED, "%s is an artifact, not an image",
 			       im->where);
 	if (!im->config)
 		return err_set(err, DRAY_ERR_FORMAT, "%s has no readable config", im->where);
-	return 0;
+	return check_vouched(c, im, err);
 }
 
 int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t n_tags,
@@ -576,7 +596,7 @@ int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t
 	cleanup_manifest struct manifest *made = NULL;
 	const struct manifest *m;
 
-	if (check_image(im, err) < 0 || plan_layers(&p, err) < 0)
+	if (check_image(c, im, err) < 0 || plan_layers(&p, err) < 0)
 		return -1;
 	if (move_layers(&p, err) < 0)
 		return -1;

@@ -16,7 +16,7 @@
 /* Does a tar begin here? Its header's checksum says so; blanks count as spaces. */
 static bool tar_begins(struct span head)
 {
-	uint32_t sum = 0, stored = 0;
+	uint32_t sum = 0, stored = 0, high = 0;
 	bool blank = true;
 
 	if (head.len < TAR_HEAD)
@@ -25,12 +25,14 @@ static bool tar_begins(struct span head)
 		bool in_sum = i >= CHECKSUM_OFF && i < CHECKSUM_OFF + CHECKSUM_LEN;
 
 		sum += in_sum ? ' ' : head.data[i];
+		high += !in_sum && head.data[i] > 127;
 		blank = blank && head.data[i] == 0;
 	}
 	for (size_t i = CHECKSUM_OFF; i < CHECKSUM_OFF + CHECKSUM_LEN; i++)
 		if (head.data[i] >= '0' && head.data[i] <= '7')
 			stored = stored * 8 + (uint32_t)(head.data[i] - '0');
-	return blank || sum == stored;
+	/* Old writers summed signed bytes. */
+	return blank || sum == stored || sum - 256 * high == stored;
 }
 
 static int remember(struct copy *c, const struct passed *p, dray_error **err)
@@ -43,8 +45,19 @@ static int remember(struct copy *c, const struct passed *p, dray_error **err)
 	return map_put(&c->passed, span_str(kept->facts.blob_digest.text), kept, err);
 }
 
+/* What the name promises to be at the destination, if it is. The bytes pass once, so this is asked first. */
+static int guess_reused(struct copy *c, const char *name, const struct reused **ret,
+			const char **ret_how, dray_error **err)
+{
+	const struct reused *u = reuse_guess(&c->reuse, name, &c->wishes);
+	int there = u ? copy_try_known(c, &u->blob_digest, u->size, u->from, ret_how, err) : 0;
+
+	*ret = there > 0 ? u : NULL;
+	return there < 0 ? -1 : 0;
+}
+
 /* The destination has it if the name tells the truth: read on only to prove that. */
-static int pass_reused(struct copy *c, const struct reused *u, const char *name,
+static int pass_reused(struct copy *c, const struct reused *u, const char *how, const char *name,
 		       struct source *data, int64_t size, struct passed *p, dray_error **err)
 {
 	if (member_hash(NULL, name, data, size, &p->facts, err) < 0)
@@ -57,8 +70,14 @@ static int pass_reused(struct copy *c, const struct reused *u, const char *name,
 	p->out.digest = u->blob_digest;
 	p->out.size = u->size;
 	p->out.compression = u->compression;
-	copy_count_skipped(c, name, "reused");
+	copy_count_skipped(c, name, how);
 	return 0;
+}
+
+/* A layer by its name, though no tar by its first bytes: it is carried as it is, and its DiffID decides. */
+static bool named_as_layer(const char *name)
+{
+	return span_ends(span_str(name), ".tar");
 }
 
 /* In a layout every blob may be wanted, whatever it is; elsewhere only layers are. */
@@ -97,7 +116,8 @@ int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 {
 	struct copy *c = arg;
 	struct passed p = { 0 };
-	const struct reused *u = reuse_guess(&c->reuse, name, &c->wishes);
+	const struct reused *u;
+	const char *how = "reused";
 	enum compression found;
 	struct span head;
 	bool tar;
@@ -106,9 +126,11 @@ int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 		return -1;
 	found = compression_sniff(head);
 	tar = found != COMPRESSION_NONE || tar_begins(head);
-	if (!tar && !is_blob(name))
+	if (!tar && !is_blob(name) && !named_as_layer(name))
 		return member_hash(NULL, name, data, size, ret, err);
-	if ((u ? pass_reused(c, u, name, data, size, &p, err)
+	if (guess_reused(c, name, &u, &how, err) < 0)
+		return -1;
+	if ((u ? pass_reused(c, u, how, name, data, size, &p, err)
 	       : pass_sent(c, name, data, size, found, tar, &p, err)) < 0 ||
 	    remember(c, &p, err) < 0)
 		return -1;

@@ -92,5 +92,8 @@ int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t n_tags,
 	       struct arena *result, struct dray_copied *ret, dray_error **err) MUST_CHECK;
 
+/** Is the blob at the target, or mountable from repository @p from (may be NULL)? 1 and *ret_how, 0, -1. */
+int copy_try_known(struct copy *c, const struct digest *d, int64_t size, const char *from,
+		   const char **ret_how, dray_error **err) MUST_CHECK;
 void copy_count_sent(struct copy *c, int64_t bytes);
 void copy_count_skipped(struct copy *c, const char *label, const char *detail);

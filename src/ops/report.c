@@ -8,6 +8,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "ops/transfer.h"
 #include "ops/v1origin.h"
 
 /* ---- findings ---- */
@@ -146,6 +147,8 @@ static int fill_bytes(dray_report *r, const struct layer *l, const struct blob_f
 	out->size = -1;
 	if (l->has_compression)
 		out->compression = compression_name(l->compression);
+	else if (mediatype_is_layer(l->blob.media_type))
+		out->compression = compression_name(compression_declared(l->blob.media_type));
 	if (l->has_compression && l->compression == COMPRESSION_NONE) {
 		out->size = l->blob.size;
 		if (!out->blob_digest)
@@ -173,6 +176,21 @@ static int64_t first_with_diff_id(struct map *seen, const struct layer *l, size_
 	if (slot)
 		return (int64_t)(uintptr_t)slot->value;
 	return map_put(seen, span_str(l->diff_id.text), (void *)(uintptr_t)i, err) < 0 ? -2 : -1;
+}
+
+/* A config that v1 IDs cannot be made of, with a "created" that is no time say, has none. */
+static int fill_v1(dray_report *r, const struct image *im, struct dray_layer_info *out,
+		   dray_error **err)
+{
+	cleanup_error dray_error *e = NULL;
+
+	if (v1_origins(im, &r->arena, out, &e) == 0)
+		return 0;
+	if (dray_error_kind(e) == DRAY_ERR_FORMAT)
+		return report_warning(r, "v1-id-underivable", im->where, dray_error_message(e), err);
+	if (err)
+		*err = steal_pointer(&e);
+	return -1;
 }
 
 static int fill_layers(dray_report *r, const struct image *im,
@@ -205,7 +223,7 @@ static int fill_layers(dray_report *r, const struct image *im,
 	}
 	info->layers = out;
 	info->n_layers = im->n_layers;
-	if (fill_chain(r, im, out, err) < 0 || v1_origins(im, &r->arena, out, err) < 0)
+	if (fill_chain(r, im, out, err) < 0 || fill_v1(r, im, out, err) < 0)
 		goto done;
 	failed = 0;
 done:

@@ -14,7 +14,6 @@ static int add(struct reuse *r, const struct digest *diff_id, const struct descr
 	       const char *from, const char *v1, dray_error **err)
 {
 	struct reused *u = arena_alloc(&r->arena, sizeof(*u));
-	const char *mt = blob->media_type ? blob->media_type : "";
 
 	if (!u)
 		return err_nomem(err);
@@ -23,9 +22,7 @@ static int add(struct reuse *r, const struct digest *diff_id, const struct descr
 		.blob_digest = blob->digest,
 		.size = blob->size,
 		.from = from,
-		.compression = span_ends(span_str(mt), "gzip") ? COMPRESSION_GZIP
-			       : span_ends(span_str(mt), "zstd") ? COMPRESSION_ZSTD
-								 : COMPRESSION_NONE,
+		.compression = compression_declared(blob->media_type),
 	};
 	if (map_put(&r->by_diff_id, span_str(u->diff_id.text), u, err) < 0)
 		return -1;

@@ -15,6 +15,15 @@
 					   than kernel socket buffers hold */
 #define TEE_ROOM (256 * 1024)		/* decoded bytes at a time, thrown away after hashing */
 
+enum compression compression_declared(const char *media_type)
+{
+	struct span mt = span_str(media_type ? media_type : "");
+
+	return span_ends(mt, "gzip")   ? COMPRESSION_GZIP
+	       : span_ends(mt, "zstd") ? COMPRESSION_ZSTD
+				       : COMPRESSION_NONE;
+}
+
 /* ---- progress: stored bytes seen, also when a stream starts again ---- */
 
 struct meter {

@@ -24,6 +24,9 @@ struct transfer {
 	struct conversion how;
 };
 
+/** What a layer's media type says about its bytes; a type without a suffix, or NULL, says none. */
+enum compression compression_declared(const char *media_type);
+
 /** What came out at the destination. */
 struct transferred {
 	struct digest digest;

@@ -11,6 +11,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "ops/transfer.h"
 #include "tar/tar.h"
 
 #define ODDITIES_MAX 64	/* told per layer; the rest are counted */
@@ -321,9 +322,7 @@ static int judge_media_type(const struct judge *j, dray_error **err)
 
 	if (!j->im->manifest || !mt || !mediatype_is_layer(mt) || mediatype_is_foreign(mt))
 		return 0;
-	said = span_ends(span_str(mt), "gzip")   ? "gzip"
-	       : span_ends(span_str(mt), "zstd") ? "zstd"
-						 : "none";
+	said = compression_name(compression_declared(mt));
 	if (strcmp(said, is) == 0)
 		return 0;
 	return mismatch(j, "media-type-compression-differs", "compression by media type", said, is,

@@ -39,7 +39,8 @@ struct auth {
 	struct lock *lock; /* all below */
 	enum mode mode;
 	char *realm, *service;
-	struct scopes own; /* what every request of this remote needs; grows with what challenges add */
+	struct scopes
+		own; /* what every request of this remote needs; grows with what challenges add */
 	bool loaded;
 	struct credentials creds;
 	struct cached tokens[TOKENS_MAX];
@@ -69,8 +70,7 @@ void auth_free(struct auth *x)
 	mem_free(x);
 }
 
-static int add_repository(struct scopes *s, const char *path, const char *actions,
-			  dray_error **err)
+static int add_repository(struct scopes *s, const char *path, const char *actions, dray_error **err)
 {
 	cleanup_free char *text = mem_printf("repository:%s:%s", path, actions);
 
@@ -143,8 +143,7 @@ static void remove_token(struct auth *x, size_t i)
 	x->tokens[x->n_tokens] = (struct cached){ 0 };
 }
 
-static int keep_token(struct auth *x, const struct scopes *want, struct token *t,
-		      dray_error **err)
+static int keep_token(struct auth *x, const struct scopes *want, struct token *t, dray_error **err)
 {
 	struct cached c = { 0 };
 
@@ -263,17 +262,22 @@ static int replace(char **slot, const char *text)
 	return 0;
 }
 
-static int renew_bearer(struct auth *x, const struct challenge *c, const char *also_pull,
-			const char *sent, dray_error **err)
+static int adopt_bearer(struct auth *x, const struct challenge *c, dray_error **err)
 {
-	cleanup_scopes struct scopes want = { 0 };
-
 	if (!c->realm)
 		return err_set(err, DRAY_ERR_FORMAT, "the registry's challenge names no realm");
 	if (replace(&x->realm, c->realm) < 0 || replace(&x->service, c->service) < 0)
 		return err_nomem(err);
 	x->mode = MODE_BEARER;
-	if (wanted(x, also_pull, &want, err) < 0 ||
+	return 0;
+}
+
+static int renew_bearer(struct auth *x, const struct challenge *c, const char *also_pull,
+			const char *sent, dray_error **err)
+{
+	cleanup_scopes struct scopes want = { 0 };
+
+	if (adopt_bearer(x, c, err) < 0 || wanted(x, also_pull, &want, err) < 0 ||
 	    (c->scope && scopes_add(&want, span_str(c->scope), err) < 0))
 		return -1;
 	if (forget(x, sent) && find_token(x, &want))
@@ -297,6 +301,19 @@ static int renew(struct auth *x, const char *also_pull, const char *sent,
 		return renew_bearer(x, &c, also_pull, sent, err);
 	if (!x->creds.user || (sent && strncmp(sent, "Basic ", 6) == 0))
 		return 0;
+	x->mode = MODE_BASIC;
+	return 1;
+}
+
+static int learn(struct auth *x, const struct http_response *res, struct arena *a, dray_error **err)
+{
+	struct challenge c = { 0 };
+	int rc = first_challenge(res, a, &c, err);
+
+	if (rc <= 0)
+		return rc;
+	if (c.scheme == CHALLENGE_BEARER)
+		return adopt_bearer(x, &c, err) < 0 ? -1 : 1;
 	x->mode = MODE_BASIC;
 	return 1;
 }
@@ -326,8 +343,20 @@ int auth_renew(struct auth *x, const char *also_pull, const char *sent,
 	return rc;
 }
 
-static int ask_foreign(struct auth *x, const struct url *at, const struct challenge *c,
-		       char **ret, dray_error **err)
+int auth_learn(struct auth *x, const struct http_response *res, dray_error **err)
+{
+	struct arena a = { 0 };
+	int rc;
+
+	lock_take(x->lock);
+	rc = learn(x, res, &a, err);
+	lock_drop(x->lock);
+	arena_clear(&a);
+	return rc;
+}
+
+static int ask_foreign(struct auth *x, const struct url *at, const struct challenge *c, char **ret,
+		       dray_error **err)
 {
 	cleanup_scopes struct scopes want = { 0 };
 	struct token_query q = {
@@ -348,8 +377,8 @@ static int ask_foreign(struct auth *x, const struct url *at, const struct challe
 	return *ret ? 1 : err_nomem(err);
 }
 
-int auth_foreign(struct auth *x, const struct url *at, const struct http_response *res,
-		 char **ret, dray_error **err)
+int auth_foreign(struct auth *x, const struct url *at, const struct http_response *res, char **ret,
+		 dray_error **err)
 {
 	struct arena a = { 0 };
 	struct challenge c = { 0 };

@@ -22,6 +22,9 @@ void auth_set_origin(struct auth *x, const struct url *origin);
  */
 int auth_value(struct auth *x, const char *also_pull, char **ret, dray_error **err) MUST_CHECK;
 
+/** The first 401 of the registry: learn the scheme, fetch nothing yet. 1 = learnt, 0 = no scheme of ours, -1. */
+int auth_learn(struct auth *x, const struct http_response *res, dray_error **err) MUST_CHECK;
+
 /**
  * The registry answered 401 to a request that carried @p sent (NULL = nothing).
  * 1 = auth_value() has something new now, 0 = nothing more can be done, -1.

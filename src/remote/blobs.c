@@ -70,7 +70,8 @@ static void drop_session(struct remote *r, const struct answer *from)
 		};
 
 		if (client_call(&r->client, &call, &a, NULL) < 0)
-			http_log(r->client.http, "a session that a declined mount opened stays behind");
+			http_log(r->client.http,
+				 "a session that a declined mount opened stays behind");
 	}
 	arena_clear(&scratch);
 }

@@ -25,10 +25,10 @@ struct trip {
 	struct client *c;
 	const struct call *call;
 	struct answer *a;
-	bool trusted;	/* our credentials may be shown at a->url */
+	bool trusted; /* our credentials may be shown at a->url */
 	int hops, rounds;
-	char *sent;	/* Authorization of the last request; NULL */
-	char *foreign;	/* token for the redirect's target alone */
+	char *sent;    /* Authorization of the last request; NULL */
+	char *foreign; /* token for the redirect's target alone */
 };
 
 static int64_t pull_bytes(void *arg, void *data, size_t len, dray_error **err)
@@ -66,7 +66,9 @@ static int request(struct trip *t, struct http_exchange **ret, dray_error **err)
 		.content_type = call->content_type,
 		.content_range = call->content_range,
 		.range_from = call->range_from,
-		.body = call->stream ? call->stream : call->bytes.len ? &bytes : NULL,
+		.body = call->stream	  ? call->stream
+			: call->bytes.len ? &bytes
+					  : NULL,
 		.wait_ms = call->wait_ms,
 		.farewell = call->farewell,
 	};
@@ -134,8 +136,9 @@ static int redirected(struct trip *t, dray_error **err)
 		return err_set(err, DRAY_ERR_NETWORK, "%s: redirect (HTTP %d) without a Location",
 			       t->call->what, a->http.status);
 	if (!may_follow(t))
-		return err_set(err, DRAY_ERR_NETWORK, "%s: redirected (HTTP %d), which %s does not allow",
-			       t->call->what, a->http.status, t->call->method);
+		return err_set(err, DRAY_ERR_NETWORK,
+			       "%s: redirected (HTTP %d), which %s does not allow", t->call->what,
+			       a->http.status, t->call->method);
 	if (++t->hops > LIMIT_REDIRECTS)
 		return err_set(err, DRAY_ERR_NETWORK, "%s: more than %d redirects", t->call->what,
 			       LIMIT_REDIRECTS);
@@ -254,6 +257,8 @@ int client_refused(struct client *c, const struct call *call, const struct answe
 	if (a->http.status != 401 && a->http.status != 403)
 		return -1;
 	if (auth_has_credentials(c->auth))
-		return err_hint(err, "the credentials are refused, or do not cover this repository");
-	return err_hint(err, "log in with docker login or podman login, or give --creds USER:PASSWORD");
+		return err_hint(err,
+				"the credentials are refused, or do not cover this repository");
+	return err_hint(err,
+			"log in with docker login or podman login, or give --creds USER:PASSWORD");
 }

@@ -121,7 +121,9 @@ int credentials_find(const struct remote_options *o, const struct reference *ref
 		return credentials_parse(o->creds, ret, err);
 	if (o->authfile || env)
 		return in_file(o->authfile ? o->authfile : env, o->authfile != NULL, ref, ret,
-			       err) < 0 ? -1 : 0;
+			       err) < 0
+			       ? -1
+			       : 0;
 	list_files(&c);
 	if (c.failed)
 		rc = err_nomem(err);

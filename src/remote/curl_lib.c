@@ -23,9 +23,9 @@ static void load(void)
 		missing = CURL_LIB_SONAME;
 		return;
 	}
-#define CURL_LIB_LOAD(name)                                                                        \
-	*(void **)&lib.name = dlsym(so, "curl_" #name);                                            \
-	if (!lib.name)                                                                             \
+#define CURL_LIB_LOAD(name)                             \
+	*(void **)&lib.name = dlsym(so, "curl_" #name); \
+	if (!lib.name)                                  \
 		missing = "curl_" #name;
 	CURL_LIB_FUNCTIONS(CURL_LIB_LOAD)
 #undef CURL_LIB_LOAD

@@ -9,14 +9,14 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-#define ACCEPT_MANIFESTS                                                                           \
-	MT_OCI_MANIFEST ", " MT_DOCKER_MANIFEST ", " MT_OCI_INDEX ", " MT_DOCKER_LIST ", "         \
-	MT_DOCKER_SCHEMA1_SIGNED ";q=0.1"
+#define ACCEPT_MANIFESTS                                                              \
+	MT_OCI_MANIFEST ", " MT_DOCKER_MANIFEST ", " MT_OCI_INDEX ", " MT_DOCKER_LIST \
+			", " MT_DOCKER_SCHEMA1_SIGNED ";q=0.1"
 
 /* A tag or a digest, checked: it becomes part of a request (N-13, M-05). */
 struct name {
 	const char *text;
-	struct digest digest;	/* unset for a tag */
+	struct digest digest; /* unset for a tag */
 	char what[DIGEST_TEXT + 64];
 };
 
@@ -54,25 +54,14 @@ static int check_digest(const struct digest *expect, struct span bytes, const ch
 	return digest_expect(expect, &got, what, err);
 }
 
-/* "type; charset=x" is "type"; the types that say nothing are no type. */
+/* "type; charset=x" is "type". */
 static int given_type(const char *header, struct arena *a, const char **ret, dray_error **err)
 {
-	static const char *const vague[] = { "application/json", "application/octet-stream",
-					     "text/plain" };
-	char *type;
-
 	*ret = NULL;
 	if (!header)
 		return 0;
-	type = arena_strndup(a, header, strcspn(header, "; \t"));
-	if (!type)
-		return err_nomem(err);
-	for (size_t i = 0; i < ARRAY_LEN(vague); i++) {
-		if (strcmp(type, vague[i]) == 0)
-			return 0;
-	}
-	*ret = type;
-	return 0;
+	*ret = arena_strndup(a, header, strcspn(header, "; \t"));
+	return *ret ? 0 : err_nomem(err);
 }
 
 /* The header is a claim about the bytes that we hold. Signed schema1 is digested without its signatures. */

@@ -16,14 +16,15 @@ struct download {
 	struct source source;
 	struct client *client;
 	int retries;
-	struct url url; /* at the registry: signed addresses of redirects end too soon to resume with */
+	struct url
+		url; /* at the registry: signed addresses of redirects end too soon to resume with */
 	char *url_strings[3];
-	int64_t size;	  /* as the descriptor says, -1 */
-	int64_t off;	  /* consumed so far */
-	struct buf kept;  /* bytes behind off that came before the last break */
-	int64_t skip;	  /* bytes of x that we had before */
-	int64_t reached;  /* how far the last try had come: progress since then clears attempts */
-	bool no_range;	  /* its partial answers cannot be used */
+	int64_t size;	 /* as the descriptor says, -1 */
+	int64_t off;	 /* consumed so far */
+	struct buf kept; /* bytes behind off that came before the last break */
+	int64_t skip;	 /* bytes of x that we had before */
+	int64_t reached; /* how far the last try had come: progress since then clears attempts */
+	bool no_range;	 /* its partial answers cannot be used */
 	int attempts;
 	struct answer a;
 	struct http_exchange *x;
@@ -172,7 +173,8 @@ static int drop_known(struct download *d, dray_error **err)
 	}
 	if (d->skip > 0) {
 		d->a.http.fault = HTTP_FAULT_BROKEN;
-		return err_set(err, DRAY_ERR_NETWORK, "the second answer is shorter than the first");
+		return err_set(err, DRAY_ERR_NETWORK,
+			       "the second answer is shorter than the first");
 	}
 	if (d->kept.len && http_unread(d->x, span_buf(&d->kept), err) < 0)
 		return -1;

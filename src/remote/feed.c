@@ -16,7 +16,7 @@
 int feed_init(struct feed *f, const struct blob_put *put, struct source *data, dray_error **err)
 {
 	enum digest_algo algo = digest_set(&put->desc.digest) ? put->desc.digest.algo
-							       : DIGEST_SHA256;
+							      : DIGEST_SHA256;
 
 	if (data && !source_can_rewind(data))
 		data = source_replayable(data, FEED_WINDOW, err);
@@ -51,7 +51,8 @@ static void show(struct feed *f, struct span s)
 static int ended(struct feed *f, dray_error **err)
 {
 	if (f->claimed >= 0 && f->data->pos != f->claimed)
-		return err_set(err, DRAY_ERR_CORRUPT, "the blob has %lld bytes, its descriptor says %lld",
+		return err_set(err, DRAY_ERR_CORRUPT,
+			       "the blob has %lld bytes, its descriptor says %lld",
 			       (long long)f->data->pos, (long long)f->claimed);
 	f->total = f->data->pos;
 	return 0;
@@ -97,8 +98,10 @@ int feed_seek(struct feed *f, int64_t off, dray_error **err)
 	if (source_rewind(f->data, off, NULL) == 0)
 		return 0;
 	err_set(err, DRAY_ERR_NETWORK,
-		"the connection broke; the registry holds %lld of %lld bytes sent, and what it lacks "
-		"cannot be read again", (long long)off, (long long)f->data->pos);
+		"the connection broke; the registry holds %lld of %lld bytes sent, and what it "
+		"lacks "
+		"cannot be read again",
+		(long long)off, (long long)f->data->pos);
 	return err_hint(err, "push from a file instead of a pipe, or try again");
 }
 

@@ -53,6 +53,7 @@ static void watch_moves(struct http_exchange *x)
 	x->http->curl->easy_getinfo(x->line->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
 	if (up + down == x->moved)
 		return;
+	x->window += up + down - x->moved;
 	x->moved = up + down;
 	x->moved_ms = io_now_ms();
 }
@@ -70,22 +71,36 @@ static void collect(struct http_exchange *x)
 	}
 }
 
+/* A peer that keeps itself alive with a byte now and then is as good as silent. */
+static bool trickles(struct http_exchange *x, int64_t waited_ms)
+{
+	x->waited_ms += waited_ms;
+	if (x->waited_ms < x->limit_ms)
+		return false;
+	if (x->window < x->waited_ms) /* 1 byte per ms: 1 KiB/s */
+		return true;
+	x->waited_ms = 0;
+	x->window = 0;
+	return false;
+}
+
 static int stalled(struct http_exchange *x, dray_error **err)
 {
 	x->res->fault = HTTP_FAULT_BROKEN;
 	x->done = true;
 	x->code = CURLE_OPERATION_TIMEDOUT;
-	return err_set(err, DRAY_ERR_NETWORK, "%s:%d was silent for %lld s", x->q.url->host,
-		       x->q.url->port, (long long)((x->limit_ms + 999) / 1000));
+	return err_set(err, DRAY_ERR_NETWORK, "%s:%d was silent, or nearly so, for %lld s",
+		       x->q.url->host, x->q.url->port, (long long)((x->limit_ms + 999) / 1000));
 }
 
 /* One turn: let curl work, then wait until it can work again. */
 static int turn(struct http_exchange *x, dray_error **err)
 {
 	const struct curl_lib *curl = x->http->curl;
-	int64_t left;
+	int64_t left, began_ms = io_now_ms();
 	int running = 0;
 
+	x->own_ms = 0;
 	if (curl->multi_perform(x->line->multi, &running) != CURLM_OK) {
 		x->res->fault = HTTP_FAULT_FINAL;
 		return err_set(err, DRAY_ERR_NETWORK, "libcurl failed");
@@ -102,7 +117,7 @@ static int turn(struct http_exchange *x, dray_error **err)
 	if (left <= 0)
 		return stalled(x, err);
 	curl->multi_poll(x->line->multi, NULL, 0, (int)(left < POLL_MS ? left : POLL_MS), NULL);
-	return 0;
+	return trickles(x, io_now_ms() - began_ms - x->own_ms) ? stalled(x, err) : 0;
 }
 
 static int drive_to_head(struct http_exchange *x, dray_error **err)

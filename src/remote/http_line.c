@@ -139,11 +139,12 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 static size_t on_pull(char *data, size_t size, size_t n, void *arg)
 {
 	struct http_exchange *x = arg;
-	int64_t got = 0;
+	int64_t got = 0, began_ms = io_now_ms();
 
 	if (x->q.body)
 		got = x->q.body->pull(x->q.body->arg, data, size * n, &x->inner);
 	x->moved_ms = io_now_ms();
+	x->own_ms += x->moved_ms - began_ms;
 	if (got >= 0)
 		return (size_t)got;
 	x->inner_failed = true;

@@ -42,6 +42,9 @@ struct http_exchange {
 	CURLcode code;
 	int64_t began_ms, moved_ms, limit_ms;
 	curl_off_t moved;	/* bytes both ways when we last looked */
+	int64_t own_ms;		/* of this turn, spent in the body's source */
+	int64_t waited_ms;	/* on the peer, since window began to count */
+	int64_t window;		/* bytes moved in that time */
 	dray_error *inner;	/* of the body's source */
 	bool inner_failed;
 };

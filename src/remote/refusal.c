@@ -54,7 +54,8 @@ static size_t secret_at(const char *p, const char *scheme)
 		return 0;
 	while (p[skip] == ' ')
 		skip++;
-	len = strspn(p + skip, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=");
+	len = strspn(p + skip,
+		     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=");
 	return len >= SECRET_MIN ? skip + len : 0;
 }
 

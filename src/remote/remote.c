@@ -148,7 +148,7 @@ static int find_scheme(struct remote *r, struct answer *a, dray_error **err)
 	if (make_base(r, r->o.plain_http ? "http" : "https", err) < 0)
 		return -1;
 	rc = url_host_is_loopback(&r->base) && !r->o.plain_http ? ping_once(r, a, &why)
-								 : ping(r, a, &why);
+								: ping(r, a, &why);
 	if (rc < 0 && may_fall_back(r, a)) {
 		dray_error_free(why);
 		if (make_base(r, "http", err) < 0)
@@ -171,9 +171,8 @@ static int settle(struct remote *r, dray_error **err)
 	int rc = find_scheme(r, &a, err);
 
 	if (rc == 0 && a.http.status == 401) {
-		/* No credentials at hand is not yet a failure: reading may be open to all. */
-		rc = auth_renew(r->client.auth, NULL, NULL, &a.http, err);
-		if (rc == 0 && a.http.n_challenges == 0)
+		rc = auth_learn(r->client.auth, &a.http, err);
+		if (rc == 0)
 			rc = client_refused(&r->client, &call, &a, err);
 	} else if (rc == 0 && a.http.status != 200) {
 		rc = client_refused(&r->client, &call, &a, err);

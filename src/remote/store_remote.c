@@ -31,7 +31,7 @@ struct walk {
 		const struct descriptor *desc;
 		const struct digest *in;
 		int depth;
-	} *stack;
+	} * stack;
 	size_t n_stack, cap_stack;
 	struct leaf *leaves;
 	size_t n_leaves, cap_leaves;

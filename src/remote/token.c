@@ -13,7 +13,7 @@
 #include "remote/refusal.h"
 #include "remote/retry.h"
 
-#define TOKEN_LIFE_S 60	    /* when the answer names none, or less */
+#define TOKEN_LIFE_S 60 /* when the answer names none, or less */
 #define TOKEN_LIFE_MAX_S 86400
 #define QUERY_MAX (64 * KIB)
 #define CLIENT_ID "dray"
@@ -225,7 +225,8 @@ static int judge(const struct question *ask, const struct reply *r, struct token
 		return token_parse(span_buf(&r->body), ret, err);
 	if (status >= 300 && status < 400)
 		return err_set(err, DRAY_ERR_NETWORK,
-			       "it answered with a redirect (HTTP %d), which is not followed", status);
+			       "it answered with a redirect (HTTP %d), which is not followed",
+			       status);
 	refusal(&r->http, span_buf(&r->body), "GET token", err);
 	if (status == 401 || status == 403)
 		return err_hint(err, ask->creds ? "the credentials were refused"
@@ -274,8 +275,9 @@ static int prepare(struct http *h, const struct token_query *q, struct arena *a,
 		return -1;
 	ask->creds = q->creds && credentials_set(q->creds) && may ? q->creds : NULL;
 	if (q->creds && credentials_set(q->creds) && !may)
-		http_log(h, "asking %s:%d for an anonymous token: it is another site than %s:%d, "
-			    "so the credentials stay here",
+		http_log(h,
+			 "asking %s:%d for an anonymous token: it is another site than %s:%d, "
+			 "so the credentials stay here",
 			 ask->realm.host, ask->realm.port, q->from->host, q->from->port);
 	return make_basic(ask, err);
 }

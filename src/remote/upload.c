@@ -12,8 +12,9 @@
 #include "remote/feed.h"
 #include "remote/retry.h"
 
-#define COMMIT_BYTES_PER_MS 10000 /* some registries copy and hash the whole blob before they answer the PUT */
-#define DENIALS_MAX 2		  /* dead tokens in a row */
+#define COMMIT_BYTES_PER_MS \
+	10000	      /* some registries copy and hash the whole blob before they answer the PUT */
+#define DENIALS_MAX 2 /* dead tokens in a row */
 
 enum step { STEP_OPEN, STEP_SEND, STEP_ASK, STEP_COMMIT, STEP_DONE, STEP_FAILED };
 
@@ -25,9 +26,9 @@ struct upload {
 	struct arena arena; /* of session */
 	struct url session;
 	bool open, anonymous;
-	bool resumed;	  /* the session was appended to after a break */
+	bool resumed;	   /* the session was appended to after a break */
 	bool started_over; /* because of a digest that did not fit after a resume */
-	int64_t mark;	  /* the furthest that a registry confirmed */
+	int64_t mark;	   /* the furthest that a registry confirmed */
 	int attempts, denials;
 	bool one_put;	  /* a small blob: no PATCH, all of it with the PUT */
 	struct buf small; /* its bytes */
@@ -177,8 +178,9 @@ static enum step go_on_from(struct upload *u, int64_t off, dray_error **err)
 	int end;
 
 	if (off > u->feed.data->pos) {
-		err_set(&why, DRAY_ERR_NETWORK, "the registry claims to hold %lld bytes of %lld sent",
-			(long long)off, (long long)u->feed.data->pos);
+		err_set(&why, DRAY_ERR_NETWORK,
+			"the registry claims to hold %lld bytes of %lld sent", (long long)off,
+			(long long)u->feed.data->pos);
 		return fail(u, why, err);
 	}
 	if (off > u->mark) {
@@ -317,8 +319,8 @@ static int check_answer(const struct answer *a, const struct digest *expect, dra
 	    got.algo == expect->algo)
 		return digest_expect(expect, &got, "digest that the registry stored", err);
 	if (a->http.status != 201)
-		return err_set(err, DRAY_ERR_NETWORK, "HTTP %d does not say that the blob is stored",
-			       a->http.status);
+		return err_set(err, DRAY_ERR_NETWORK,
+			       "HTTP %d does not say that the blob is stored", a->http.status);
 	return 0;
 }
 
@@ -352,7 +354,8 @@ static enum step judge_commit(struct upload *u, const struct call *call, int rc,
 	if (rc < 0 && !transient)
 		return fail(u, why, err);
 	if (rc == 0 && good(&u->a))
-		return check_answer(&u->a, &u->feed.digest, &why) < 0 ? fail(u, why, err) : STEP_DONE;
+		return check_answer(&u->a, &u->feed.digest, &why) < 0 ? fail(u, why, err)
+								      : STEP_DONE;
 	if (rc == 0 && status == 400 && u->resumed && !u->started_over) {
 		/* Bytes of the broken request may have arrived after we were told the offset. */
 		u->started_over = true;
@@ -396,7 +399,9 @@ static enum step step_commit(struct upload *u, dray_error **err)
 
 static void say_goodbye(struct upload *u)
 {
-	struct call call = { .method = "DELETE", .url = &u->session, .what = "DELETE upload", .farewell = true };
+	struct call call = {
+		.method = "DELETE", .url = &u->session, .what = "DELETE upload", .farewell = true
+	};
 
 	if (u->open && call_session(u, &call, NULL) < 0)
 		u->open = false; /* nobody there: the registry's own purge will do */

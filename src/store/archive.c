@@ -36,6 +36,19 @@ static int read_images(struct archive *a, const struct selector *sel, struct ima
 	return index ? hybrid_attach(a, l, err) : 0;
 }
 
+/* No image at all: where an index could not be read, that is why. */
+static int check_damage(struct archive *a, dray_error **err)
+{
+	for (size_t i = 0; i < a->store.notes.n; i++) {
+		const struct note *n = &a->store.notes.list[i];
+
+		if (n->problem && strcmp(n->code, "index-no-manifests") != 0 &&
+		    strncmp(n->code, "oci-layout", 10) != 0)
+			return err_set(err, DRAY_ERR_FORMAT, "%s: %s", a->label, n->message);
+	}
+	return 0;
+}
+
 static int archive_images(struct store *st, const struct selector *sel, struct image ***ret,
 			  size_t *ret_n, dray_error **err)
 {
@@ -43,12 +56,23 @@ static int archive_images(struct store *st, const struct selector *sel, struct i
 	cleanup_image_list struct image_list l = { 0 };
 
 	st->notes.n = a->n_opening_notes; /* listing again tells nothing twice */
-	if (read_images(a, sel, &l, err) < 0 || image_list_select(&l, sel, a->label, err) < 0)
+	if (read_images(a, sel, &l, err) < 0 || (!l.n && !sel->all && check_damage(a, err) < 0) ||
+	    image_list_select(&l, sel, a->label, err) < 0)
 		return -1;
 	*ret = l.list;
 	*ret_n = l.n;
 	l = (struct image_list){ 0 };
 	return 0;
+}
+
+/* *@p room holds the text and is the caller's. */
+static const char *absent_text(char **room, const struct layer *layer)
+{
+	cleanup_free char *path = text_safe(span_str(layer->path ? layer->path : ""),
+					    PLACE_SHOWN_MAX);
+
+	*room = path ? mem_printf("%s is not in the archive", path) : NULL;
+	return *room ? *room : "its bytes are not in the archive";
 }
 
 static struct source *archive_open_layer(struct store *st, const struct image *im, size_t i,
@@ -58,9 +82,10 @@ static struct source *archive_open_layer(struct store *st, const struct image *i
 	const struct layer *layer = &im->layers[i];
 
 	if (layer->missing || !layer->handle) {
+		cleanup_free char *path = NULL;
 		err_set(err, layer->trouble ? DRAY_ERR_FORMAT : DRAY_ERR_NOT_FOUND,
 			"%s: layer %zu: %s", im->where, i + 1,
-			layer->trouble ? layer->trouble : "its bytes are not in the archive");
+			layer->trouble ? layer->trouble : absent_text(&path, layer));
 		return NULL;
 	}
 	const struct member *e = (const struct member *)(uintptr_t)layer->handle;
@@ -192,7 +217,7 @@ int archive_decide(struct archive *a, bool oci, dray_error **err)
 	if (index && (oci || !shape || shape == '{'))
 		a->store.kind = STORE_OCI_LAYOUT;
 	else if (shape == '{')
-		return err_set(err, DRAY_ERR_FORMAT,
+		return err_set(err, DRAY_ERR_UNSUPPORTED,
 			       "%s: manifest.json is a single manifest (a \"dir:\" layout), not a "
 			       "list of images",
 			       a->label);

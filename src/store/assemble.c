@@ -84,7 +84,9 @@ int image_require_whole(const struct image *im, dray_error **err)
 		if (!note->problem || !breaks(note->code))
 			continue;
 		if (kind == DRAY_ERR_CORRUPT && note->expected && note->actual)
-			return err_mismatch(err, note->expected, note->actual, "%s", im->where);
+			return err_mismatch(err, note->expected, note->actual, "%s: %s of %s",
+					    im->where, strstr(note->code, "-size-") ? "size" : "digest",
+					    note->where);
 		return err_set(err, kind, "%s: %s", im->where, note->message);
 	}
 	return err_set(err, DRAY_ERR_FORMAT, "%s: the image is damaged", im->where);
@@ -163,7 +165,10 @@ int image_set_config(struct image *im, struct buf *raw, const struct descriptor 
 		return 0;
 	im->raw_config = bytes;
 	bytes = BUF_INIT(LIMIT_CONFIG);
-	return im->artifact ? 0 : trouble_or_fail(im, "config-bad-json", NULL, e, err);
+	if (im->artifact)
+		return 0;
+	err_ctx(&e, "config");
+	return trouble_or_fail(im, "config-bad-json", NULL, e, err);
 }
 
 int image_set_layers(struct image *im, size_t n, dray_error **err)

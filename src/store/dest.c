@@ -4,6 +4,7 @@
  * Relies on the kinds of destination for struct dest_ops.
  * Promises that a source handed in is freed whatever happens.
  */
+#include <stdio.h>
 #include "base/mem.h"
 #include "store/dest_priv.h"
 

@@ -2,7 +2,7 @@
  *
  * Writing an OCI layout folder: blobs first, index.json last, under a lock.
  * Relies on rename(2) for single files, flock(2) between processes, syncfs(2) against power cuts.
- * Promises that index.json only ever names what is there, and that an abandoned copy leaves nothing.
+ * Promises that index.json only names what is there, and that an abandoned copy leaves nothing.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Writing an OCI archive: oci-layout, blobs as they come, index.json last.
- * Relies on struct outfile for a file that appears whole; a pipe gets members as soon as they are proven.
- * Promises that an archive cut anywhere has no index.json, so that no reader loads half an image (G-19).
+ * Relies on struct outfile for a file that appears whole, on spool files for a pipe.
+ * Promises that an archive cut anywhere has no index.json, so that nobody loads it (G-19).
  */
 #include <assert.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include "base/io.h"
 #include "base/limits.h"

@@ -13,7 +13,7 @@
 #define OCI_INDEX_NAME "index.json"
 /** An index without entries, for dest_index_write(). */
 #define OCI_INDEX_EMPTY \
-	"{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[]}"
+	"{\"schemaVersion\":2,\"mediaType\":\"" MT_OCI_INDEX "\",\"manifests\":[]}"
 
 /**
  * All of @p data (consumed) into @p k (not finished), against digest and size of
@@ -34,7 +34,7 @@ struct dest_index {
 	struct arena arena;
 	struct dest_entry *list;
 	size_t n, cap;
-	struct map children;	/* digests that one of them names: these need no entry of their own */
+	struct map children;	/* digests that one of them names: no entry of their own */
 };
 int dest_index_add(struct dest_index *x, const struct manifest *m, const char *tag,
 		   dray_error **err) MUST_CHECK;

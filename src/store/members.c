@@ -337,10 +337,18 @@ struct source *members_open(const struct members *m, const struct member *e, dra
 	return m->ops->open(m, e, err);
 }
 
+static const char *limit_name(size_t max)
+{
+	return max == LIMIT_MANIFEST	  ? " (LIMIT_MANIFEST)"
+	       : max == LIMIT_CONFIG	  ? " (LIMIT_CONFIG)"
+	       : max == LIMIT_MANIFEST_JSON ? " (LIMIT_MANIFEST_JSON)"
+					  : "";
+}
+
 static int too_long(struct members *m, const struct member *e, size_t max, dray_error **err)
 {
-	return err_set(err, DRAY_ERR_LIMIT, "%s has %lld bytes, a document may have %zu",
-		       safe_text(&m->arena, e->name), (long long)e->size, max);
+	return err_set(err, DRAY_ERR_LIMIT, "%s has %lld bytes, a document may have %zu%s",
+		       safe_text(&m->arena, e->name), (long long)e->size, max, limit_name(max));
 }
 
 int members_read(struct members *m, const struct member *e, size_t max, struct buf *ret,

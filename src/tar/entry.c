@@ -2,7 +2,7 @@
  *
  * From the headers of one entry to the entry: which name, which size, which type.
  * Relies on reader.c to have gathered them; rows T-xx are those of the reliability notes.
- * Promises to refuse what readers would take for different entries, and to report what they would not.
+ * Promises to refuse what readers take for different entries, and to report the harmless rest.
  */
 #include "tar/tar_priv.h"
 

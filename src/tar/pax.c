@@ -4,6 +4,8 @@
  * Relies on POSIX.1-2017 pax "pax Extended Header": "LENGTH KEY=VALUE\n", length in bytes.
  * Promises that a block which any reader could split otherwise is refused.
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/text.h"
@@ -13,7 +15,7 @@ struct record {
 	struct span key, value;
 };
 
-/* What POSIX lets a global header change for every entry behind it, names first. */
+/* Keys that change an entry. */
 static const char *const key_names[PAX_KEYS] = {
 	[PAX_PATH] = "path",   [PAX_LINKPATH] = "linkpath", [PAX_SIZE] = "size",
 	[PAX_UID] = "uid",     [PAX_GID] = "gid",	    [PAX_UNAME] = "uname",

@@ -44,16 +44,24 @@ struct tar_entry {
 
 /** What a strict reader wants to tell about the stream: reported, or made an error. */
 struct tar_oddity {
-	const char *code;	/* stable: "tar-pax-size-differs", "tar-no-end", ... */
+	const char *code;	/* stable, one of the list below */
 	int64_t off;
 	const char *message;	/* lives for the call */
 };
 typedef void tar_oddity_fn(void *arg, const struct tar_oddity *o);
+/*
+ * Codes: tar-after-end, tar-checksum-signed, tar-data-ignored, tar-empty, tar-empty-link,
+ * tar-empty-name, tar-file-slash, tar-global-xattr, tar-gnu-name-tail, tar-no-end,
+ * tar-one-end-block, tar-pax-charset, tar-pax-empty-value, tar-pax-size-differs, tar-pax-twin,
+ * tar-unknown-type.
+ */
 
 struct tar_reader;
 /**
  * Read @p in (lent, positioned at a header). Ambiguities that change which
  * entries a reader sees are errors; harmless ones go to @p on_odd (may be NULL).
+ * All offsets are those of @p in. Memory does not grow with the number of entries,
+ * so LIMIT_MEMBERS is left to those who keep them.
  */
 struct tar_reader *tar_reader_new(struct source *in, tar_oddity_fn *on_odd, void *arg,
 				  dray_error **err);

@@ -66,7 +66,7 @@ int tar_header_parse(const uint8_t block[TAR_BLOCK], struct tar_header *ret,
 /** Sum of the block with its checksum field taken as blanks. */
 unsigned tar_checksum(const uint8_t block[TAR_BLOCK]);
 
-/** Old GNU sparse maps: @p end is where the last piece ended, @p stored how many bytes are there. */
+/** Old GNU sparse maps: where the last piece ended, how many bytes are stored. */
 struct tar_sparse {
 	int64_t end, stored;
 };
@@ -98,7 +98,7 @@ void tar_pax_reset(struct tar_pax *p);
 void tar_pax_clear(struct tar_pax *p);
 int tar_pax_parse(struct span block, struct tar_pax *ret, const struct tar_report *report,
 		  dray_error **err) MUST_CHECK;
-/** A global block: nothing of it is applied, what would name or resize entries is refused (T-10). */
+/** A global block: nothing of it is applied, what would change entries is refused (T-10). */
 int tar_pax_check_global(struct span block, const struct tar_report *report,
 			 dray_error **err) MUST_CHECK;
 
@@ -110,7 +110,7 @@ struct tar_reader {
 	int64_t start;		/* where the archive begins in @p in */
 	bool ended, failed;
 	struct tar_entry entry;
-	uint8_t block[TAR_BLOCK];	/* the header last read; head and the entry point into it */
+	uint8_t block[TAR_BLOCK];	/* the last header; head and the entry point into it */
 	struct tar_header head;
 	int64_t head_off;
 

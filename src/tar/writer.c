@@ -4,6 +4,7 @@
  * Relies on POSIX.1-2017 pax "ustar Header Block"; reads no clock, user or locale.
  * Promises the same blocks for the same member, which all readers understand alike.
  */
+#include <stdio.h>
 #include "tar/tar_priv.h"
 
 /* How a name lies in a header: all in name, or parted at a slash. */

@@ -1,10 +1,13 @@
 # The command line itself: help, mistakes, exit statuses, JSON, completions, terminals, signals. No network, no daemon.
 
+# run --separate-stderr sets these.
+# shellcheck disable=SC2154
+
 load peers
 
 setup() {
 	require_dray
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 }
 
 verbs() { "$DRAY" help | sed -n 's/^  \([a-z]\{3,\}\)  .*/\1/p'; }
@@ -191,7 +194,7 @@ on_terminal() {
 		"$DRAY" $args >&- 2>/dev/null || status=$?
 		[ "$status" -eq 9 ]
 	done
-	{ sleep 0.3; status=0; "$DRAY" help 2>err || status=$?; echo "$status" >rc; } | true
+	{ sleep 0.3; rc=0; "$DRAY" help 2>err || rc=$?; echo "$rc" >rc; } | true
 	for _ in 1 2 3 4 5 6 7 8 9 10; do [ -s rc ] || sleep 0.2; done
 	[ "$(cat rc)" -ne 0 ]
 	[ ! -s err ]
@@ -201,7 +204,10 @@ on_terminal() {
 	make_archive a.tar
 	"$DRAY" images a.tar 2>&- <&- >out
 	grep -q test/cli:1 out
-	run ! "$DRAY" images - <&-
+	# Not by run: its own pipe would become descriptor 0.
+	status=0
+	"$DRAY" images - <&- 2>err || status=$?
+	[ "$status" -eq 9 ]
 }
 
 @test "an archive is not read from a terminal, nor written to one" {
@@ -279,8 +285,8 @@ on_terminal() {
 @test "man pages are valid" {
 	require_peer scdoc
 	for page in "$BATS_TEST_DIRNAME"/../../man/*.scd; do
-		scdoc <"$page" >page
-		[ "$(head -c 3 page)" = '.\"' ]
+		scdoc <"$page" >out
+		[ "$(head -c 3 out)" = '.\"' ]
 	done
 }
 
@@ -332,7 +338,7 @@ complete_bash() {
 @test "zsh loads the completion" {
 	require_peer zsh
 	"$DRAY" completion zsh >_dray
-	run -0 zsh -fc 'fpath=(. $fpath); autoload -Uz compinit; compinit -u -D; print -r -- $_comps[dray]'
+	run -0 zsh -fc 'fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -D; print -r -- $_comps[dray]'
 	[ "$output" = _dray ]
 	run -0 zsh -fc 'autoload -Uz compinit; compinit -u -D; source ./_dray; print -r -- $_comps[dray]'
 	[ "$output" = _dray ]

@@ -6,6 +6,7 @@
  *
  *	remote-tool [-v] [-c CREDS] [-a AUTHFILE] [-d CERT_DIR] [-k] [-p] [-r RETRIES] COMMAND REF ...
  *	  put REF FILE|- [DIGEST [SIZE]]	upload; prints digest and size
+ *	  many REF FILE N			N workers at once, each its own blob: FILE's bytes behind a number
  *	  slow REF FILE MS			put, thinking MS at every piece that goes out
  *	  get REF DIGEST [SIZE]			blob to stdout, verified
  *	  has REF DIGEST			prints size or "no"
@@ -16,15 +17,17 @@
  *	  images REF				image IDs, one a line
  */
 #include <fcntl.h>
-#include <stdio.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/number.h"
+#include "flow/pool.h"
 #include "flow/sink.h"
 #include "remote/remote.h"
 
@@ -87,6 +90,41 @@ static int put(struct tool *t, dray_error **err)
 	return do_put(t, open_input(arg(t, 0), err), (struct tap){ 0 }, err);
 }
 
+struct many {
+	struct remote *remote;
+	struct buf bytes;
+};
+
+static int put_one(void *a, size_t index, dray_error **err)
+{
+	struct many *many = a;
+	struct blob_put put = { .desc.size = -1, .label = "one of many" };
+	struct buf own = BUF_INIT(LIMIT_MANIFEST);
+	struct digest digest;
+	int64_t size;
+
+	if (buf_printf(&own, err, "%zu", index) < 0 ||
+	    buf_add(&own, span_buf(&many->bytes), err) < 0) {
+		buf_clear(&own);
+		return -1;
+	}
+	return remote_put_blob(many->remote, &put, source_from_buf(&own, err), &digest, &size, err);
+}
+
+static int many(struct tool *t, dray_error **err)
+{
+	struct many m = { t->remote, BUF_INIT(LIMIT_MANIFEST) };
+	int64_t n = 0;
+	int rc = -1;
+
+	if (!arg(t, 1) || !num_parse_u63(span_str(arg(t, 1)), &n) || n < 1 || n > 256)
+		return err_set(err, DRAY_ERR_USAGE, "many REF FILE N");
+	if (io_read_file(AT_FDCWD, arg(t, 0), LIMIT_MANIFEST, &m.bytes, err) == 0)
+		rc = run_parallel((int)n, (size_t)n, put_one, &m, err);
+	buf_clear(&m.bytes);
+	return rc;
+}
+
 static void think(void *ms, struct span bytes)
 {
 	(void)bytes;
@@ -145,12 +183,14 @@ static int has(struct tool *t, dray_error **err)
 
 static int mount_blob(struct tool *t, dray_error **err)
 {
-	struct descriptor d;
+	struct digest d;
 	int rc;
 
-	if (!arg(t, 1) || descriptor_of(t, 0, &d, err) < 0)
+	if (!arg(t, 1))
+		return err_set(err, DRAY_ERR_USAGE, "mount REF DIGEST FROM");
+	if (digest_parse(span_str(arg(t, 0)), &d, err) < 0)
 		return -1;
-	rc = remote_mount(t->remote, &d.digest, arg(t, 1), err);
+	rc = remote_mount(t->remote, &d, arg(t, 1), err);
 	if (rc >= 0)
 		printf("%s\n", rc ? "mounted" : "declined");
 	return rc < 0 ? -1 : 0;
@@ -212,9 +252,16 @@ static const struct {
 	bool push;
 	int (*run)(struct tool *t, dray_error **err);
 } commands[] = {
-	{ "put", true, put },	     { "slow", true, slow },	     { "get", false, get },
-	{ "has", false, has },	     { "mount", true, mount_blob },  { "manifest", false, get_manifest },
-	{ "head", false, head },     { "tag", true, tag },	     { "images", false, list_images },
+	{ "put", true, put },
+	{ "many", true, many },
+	{ "slow", true, slow },
+	{ "get", false, get },
+	{ "has", false, has },
+	{ "mount", true, mount_blob },
+	{ "manifest", false, get_manifest },
+	{ "head", false, head },
+	{ "tag", true, tag },
+	{ "images", false, list_images },
 };
 
 static void log_line(void *a, const char *line)
@@ -235,14 +282,29 @@ static int options(struct tool *t, int argc, char **argv)
 
 	while ((c = getopt(argc, argv, "vc:a:d:kpr:")) != -1) {
 		switch (c) {
-		case 'v': t->o.verbose++; break;
-		case 'c': t->o.creds = optarg; break;
-		case 'a': t->o.authfile = optarg; break;
-		case 'd': t->o.cert_dir = optarg; break;
-		case 'k': t->o.tls_skip_verify = true; break;
-		case 'p': t->o.plain_http = true; break;
-		case 'r': retries = (int)strtol(optarg, NULL, 10); break;
-		default: return -1;
+		case 'v':
+			t->o.verbose++;
+			break;
+		case 'c':
+			t->o.creds = optarg;
+			break;
+		case 'a':
+			t->o.authfile = optarg;
+			break;
+		case 'd':
+			t->o.cert_dir = optarg;
+			break;
+		case 'k':
+			t->o.tls_skip_verify = true;
+			break;
+		case 'p':
+			t->o.plain_http = true;
+			break;
+		case 'r':
+			retries = (int)strtol(optarg, NULL, 10);
+			break;
+		default:
+			return -1;
 		}
 	}
 	t->o.retries = retries;
@@ -275,6 +337,7 @@ int main(int argc, char **argv)
 
 	if (at < 0)
 		return 2;
+	fault_arm_from_env();
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
 	rc = dispatch(&t, argv[at], argv[at + 1], &err);

@@ -75,9 +75,11 @@ static void test_accepts(void **state)
 		assert_int_equal(got.count, rows[i].want.count);
 		assert_int_equal(got.number, rows[i].want.number);
 		assert_span_is(span_str(got.text), rows[i].want.text ? rows[i].want.text : "");
-		assert_span_is(span_str(got.choice), rows[i].want.choice ? rows[i].want.choice : "");
+		assert_span_is(span_str(got.choice),
+			       rows[i].want.choice ? rows[i].want.choice : "");
 		for (size_t k = 0; k < 4; k++)
-			assert_span_is(span_str(words[k]), rows[i].words[k] ? rows[i].words[k] : "");
+			assert_span_is(span_str(words[k]),
+				       rows[i].words[k] ? rows[i].words[k] : "");
 	}
 }
 
@@ -127,9 +129,15 @@ static void test_nearest(void **state)
 	static const struct {
 		const char *typed, *want;
 	} rows[] = {
-		{ "imges", "images" }, { "iamges", "images" }, { "img", NULL },
-		{ "verfy", "verify" }, { "pusk", "push" },     { "x", NULL },
-		{ "copyy", "copy" },   { "whz", "why" },       { "", NULL },
+		{ "imges", "images" },
+		{ "iamges", "images" },
+		{ "img", NULL },
+		{ "verfy", "verify" },
+		{ "pusk", "push" },
+		{ "x", NULL },
+		{ "copyy", "copy" },
+		{ "whz", "why" },
+		{ "", NULL },
 		{ "a-very-long-name-that-is-longer-than-what-is-compared", NULL },
 	};
 	static const char *const names[] = { "images", "verify", "push", "copy", "why" };

@@ -13,9 +13,15 @@ static void test_sizes(void **state)
 		int64_t size;
 		const char *want;
 	} rows[] = {
-		{ -1, "?" },		  { 0, "0 B" },		    { 999, "999 B" },
-		{ 1000, "1.0 kB" },	  { 1099, "1.0 kB" },	    { 1100, "1.1 kB" },
-		{ 999999, "999.9 kB" },	  { 1000000, "1.0 MB" },    { 1234567890, "1.2 GB" },
+		{ -1, "?" },
+		{ 0, "0 B" },
+		{ 999, "999 B" },
+		{ 1000, "1.0 kB" },
+		{ 1099, "1.0 kB" },
+		{ 1100, "1.1 kB" },
+		{ 999999, "999.9 kB" },
+		{ 1000000, "1.0 MB" },
+		{ 1234567890, "1.2 GB" },
 		{ INT64_MAX, "9.2 EB" },
 	};
 	char text[HUMAN_SIZE];
@@ -49,7 +55,9 @@ static void test_O01_lines(void **state)
 		{ "plain", 0, 0, "plain" },
 		{ "  a\n\t b  ", 0, 0, "a b" },
 		{ "\033[31mred", 0, 0, "\\x1b[31mred" },
-		{ "\xc2\x9b" "1A", 0, 0, "\\u{9b}1A" },
+		{ "\xc2\x9b"
+		  "1A",
+		  0, 0, "\\u{9b}1A" },
 		{ "0123456789", 40, 30, "0123456789" },
 		{ "0123456789a", 40, 30, "0123456..." },
 		{ "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", 46, 40,
@@ -72,8 +80,10 @@ static void test_wrap(void **state)
 	struct page p = { .text = BUF_INIT(PAGE_MAX) };
 
 	(void)state;
-	page_wrap(&p, "aaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbb cccccccccccccccccccc ddddddddddddddd "
-		      "eeeee\nf", 2, 2);
+	page_wrap(&p,
+		  "aaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbb cccccccccccccccccccc ddddddddddddddd "
+		  "eeeee\nf",
+		  2, 2);
 	assert_span_is(span_buf(&p.text),
 		       "aaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbb cccccccccccccccccccc "
 		       "ddddddddddddddd\n  eeeee\n  f");
@@ -130,8 +140,15 @@ static void test_table(void **state)
 {
 	struct table t = { .cols = 3, .right = { [1] = true } };
 	struct page p = { .text = BUF_INIT(PAGE_MAX) };
-	static const char *const cells[] = { "NAME", "SIZE", "BY", "a", "1.0 MB", "x\ny",
-					     "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", "2 B", NULL };
+	static const char *const cells[] = { "NAME",
+					     "SIZE",
+					     "BY",
+					     "a",
+					     "1.0 MB",
+					     "x\ny",
+					     "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9",
+					     "2 B",
+					     NULL };
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(cells); i++)
@@ -171,10 +188,10 @@ static void test_O01_documents(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),	   cmocka_unit_test(test_times_and_digests),
-		cmocka_unit_test(test_O01_lines),  cmocka_unit_test(test_wrap),
-		cmocka_unit_test(test_O01_json),   cmocka_unit_test(test_pretty_json),
-		cmocka_unit_test(test_table),	   cmocka_unit_test(test_O01_documents),
+		cmocka_unit_test(test_sizes),	  cmocka_unit_test(test_times_and_digests),
+		cmocka_unit_test(test_O01_lines), cmocka_unit_test(test_wrap),
+		cmocka_unit_test(test_O01_json),  cmocka_unit_test(test_pretty_json),
+		cmocka_unit_test(test_table),	  cmocka_unit_test(test_O01_documents),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

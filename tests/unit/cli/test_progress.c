@@ -13,8 +13,8 @@ static void test_eta(void **state)
 		int64_t seconds;
 		const char *want;
 	} rows[] = {
-		{ -1, "-:--" },	     { 0, "0:00" },		{ 59, "0:59" }, { 61, "1:01" },
-		{ 3661, "1:01:01" }, { 359999, "99:59:59" },	{ 360000, "-:--" },
+		{ -1, "-:--" },	     { 0, "0:00" },	     { 59, "0:59" },	 { 61, "1:01" },
+		{ 3661, "1:01:01" }, { 359999, "99:59:59" }, { 360000, "-:--" },
 	};
 	char text[HUMAN_ETA];
 
@@ -26,8 +26,8 @@ static void test_eta(void **state)
 static void event(struct progress *p, enum dray_progress_state state, uint64_t id, int64_t done,
 		  int64_t total, int64_t now)
 {
-	const struct dray_progress e = { state, id, "layer 1/2 sha256:0123456789ab", done, total,
-					 NULL };
+	const struct dray_progress e = { state, id,    "layer 1/2 sha256:0123456789ab",
+					 done,	total, NULL };
 
 	progress_event(p, &e, now);
 }
@@ -49,15 +49,18 @@ static void test_totals(void **state)
 	event(&p, DRAY_PROGRESS_BEGIN, 2, 0, 4000000, 1000);
 	check_line(&p, 1000, "2 in flight, 0 done, 0 already there: 0 B of 8.0 MB");
 	event(&p, DRAY_PROGRESS_BYTES, 1, 2000000, 4000000, 2000);
-	check_line(&p, 2000, "2 in flight, 0 done, 0 already there: "
-			     "2.0 MB of 8.0 MB, 2.0 MB/s, 0:03 left");
+	check_line(&p, 2000,
+		   "2 in flight, 0 done, 0 already there: "
+		   "2.0 MB of 8.0 MB, 2.0 MB/s, 0:03 left");
 	event(&p, DRAY_PROGRESS_DONE, 1, 4000000, 4000000, 3000);
-	check_line(&p, 3000, "1 in flight, 1 done, 0 already there: "
-			     "4.0 MB of 8.0 MB, 2.0 MB/s, 0:02 left");
+	check_line(&p, 3000,
+		   "1 in flight, 1 done, 0 already there: "
+		   "4.0 MB of 8.0 MB, 2.0 MB/s, 0:02 left");
 	event(&p, DRAY_PROGRESS_SKIPPED, 3, 0, 500, 3000);
 	event(&p, DRAY_PROGRESS_FAILED, 2, 7, 4000000, 3000);
-	check_line(&p, 3000, "0 in flight, 1 done, 1 already there: "
-			     "4.0 MB of 4.0 MB, 2.0 MB/s, 0:00 left");
+	check_line(&p, 3000,
+		   "0 in flight, 1 done, 1 already there: "
+		   "4.0 MB of 4.0 MB, 2.0 MB/s, 0:00 left");
 	progress_clear(&p);
 }
 

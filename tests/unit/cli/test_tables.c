@@ -120,10 +120,10 @@ static void test_statuses(void **state)
 		enum dray_err_kind kind;
 		int want;
 	} rows[] = {
-		{ DRAY_ERR_USAGE, 2 },	     { DRAY_ERR_NOT_FOUND, 3 }, { DRAY_ERR_DENIED, 4 },
-		{ DRAY_ERR_NETWORK, 5 },     { DRAY_ERR_CORRUPT, 6 },	{ DRAY_ERR_FORMAT, 6 },
-		{ DRAY_ERR_LIMIT, 6 },	     { DRAY_ERR_SIGNATURE, 7 }, { DRAY_ERR_UNSUPPORTED, 8 },
-		{ DRAY_ERR_SYSTEM, 9 },	     { DRAY_ERR_NOMEM, 9 },	{ DRAY_ERR_CANCELLED, 143 },
+		{ DRAY_ERR_USAGE, 2 },	 { DRAY_ERR_NOT_FOUND, 3 }, { DRAY_ERR_DENIED, 4 },
+		{ DRAY_ERR_NETWORK, 5 }, { DRAY_ERR_CORRUPT, 6 },   { DRAY_ERR_FORMAT, 6 },
+		{ DRAY_ERR_LIMIT, 6 },	 { DRAY_ERR_SIGNATURE, 7 }, { DRAY_ERR_UNSUPPORTED, 8 },
+		{ DRAY_ERR_SYSTEM, 9 },	 { DRAY_ERR_NOMEM, 9 },	    { DRAY_ERR_CANCELLED, 143 },
 	};
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -140,11 +140,16 @@ static void test_stdio_references(void **state)
 		const char *ref;
 		bool want;
 	} rows[] = {
-		{ "-", true },			  { "docker-archive:-", true },
-		{ "docker-archive:-:a:1", true }, { "oci-archive:-@sha256:1", true },
-		{ "oci-archive:-:t", true },	  { "oci:-", false },
-		{ "-x", false },		  { "docker-archive:-x", false },
-		{ "", false },			  { "docker-archive:a-", false },
+		{ "-", true },
+		{ "docker-archive:-", true },
+		{ "docker-archive:-:a:1", true },
+		{ "oci-archive:-@sha256:1", true },
+		{ "oci-archive:-:t", true },
+		{ "oci:-", false },
+		{ "-x", false },
+		{ "docker-archive:-x", false },
+		{ "", false },
+		{ "docker-archive:a-", false },
 	};
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++)

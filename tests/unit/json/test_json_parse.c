@@ -302,7 +302,7 @@ static int parse_twins(void *arg, dray_error **err)
 
 static void test_G17_torture_twins(void **state)
 {
-	static char few[] = "{\"a\":1,\"A\":1}", odd[] = "{\"a\":1,\"\\u0061\":1}";
+	static char few[] = "{\"a\":1,\"A\":2,\"A\":1}", odd[] = "{\"a\":1,\"\\u0061\":1}";
 
 	(void)state;
 	torture_alloc(parse_twins, few);

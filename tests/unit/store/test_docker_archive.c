@@ -374,7 +374,7 @@ static const struct row rows[] = {
 	{ "M-11 depth", json_bomb, .refused = DRAY_ERR_LIMIT, .message = "manifest.json" },
 	{ "config no JSON", config_no_json, .broken = DRAY_ERR_FORMAT, .note = "config-bad-json" },
 	{ "manifest.json null", manifest_null, .refused = DRAY_ERR_FORMAT },
-	{ "manifest.json of dir:", manifest_object, .refused = DRAY_ERR_FORMAT, .message = "dir:" },
+	{ "manifest.json of dir:", manifest_object, .refused = DRAY_ERR_UNSUPPORTED, .message = "dir:" },
 	{ "layer is a number", layer_is_number, .refused = DRAY_ERR_FORMAT, .message = "Layers" },
 	{ "flat root", no_archive, .refused = DRAY_ERR_FORMAT, .message = "flat root file system" },
 	{ "./ names", dot_slash, .v1_id = HEX_A },

@@ -1,0 +1,344 @@
+#!/usr/bin/env bats
+# copy: archives and registries into OCI layouts and OCI archives, read back by skopeo, umoci and podman.
+
+load lib
+
+setup() { verbs_setup; }
+teardown() { peers_teardown; }
+
+out() { echo "$BATS_TEST_TMPDIR/$1"; }
+
+# layer_digests FILE: of a manifest.
+layer_digests() { jq -r '.layers[].digest' "$1"; }
+
+@test "copy: a docker archive to a layout: whole, and read by skopeo and umoci" {
+	require_peer skopeo umoci
+	image_need sym
+	id=$(docker_image_id test/sym:1)
+	dray_run copy "$IMAGE" "oci:$(out l):sym"
+	ok
+	case $output in "$(out l)"@*) ;; "oci:$(out l)"*) ;; *) echo "$output" && false ;; esac
+	layout_check "$(out l)"
+	same tags "$(layout_tags "$(out l)")" sym
+	same "manifest digest" "$(source_manifest_digest "oci:$(out l):sym")" "$DIGEST"
+	same "image ID" "$(source_image_id "oci:$(out l):sym")" "$id"
+	same "layers" "$(skopeo inspect --config --raw "oci:$(out l):sym" | jq -r '.rootfs.diff_ids[]')" "$(docker_diff_ids test/sym:1)"
+	umoci stat --image "$(out l):sym" --json | jq -e '.history | length >= 4'
+	umoci unpack --rootless --image "$(out l):sym" "$(out bundle)" >/dev/null
+	same "/a" "$(cat "$(out bundle)/rootfs/a")" "content a"
+	skopeo copy --quiet "oci:$(out l):sym" "docker-archive:$(out back.tar):back:1"
+	dray_run verify "$(out l)"
+	expect 0
+}
+
+@test "copy: from pipe, compressed file and every kind of archive to one and the same layout" {
+	image_need sym
+	dray_run copy "$IMAGE" "oci:$(out file):1"
+	ok
+	want=$DIGEST
+	dray_piped "$IMAGE" copy - "oci:$(out pipe):1"
+	ok
+	same "pipe" "$DIGEST" "$want"
+	diff -r "$(out file)" "$(out pipe)"
+	zstd -q -c "$IMAGE" >"$(out sym.tar.zst)"
+	dray_run copy --jobs 1 "$(out sym.tar.zst)" "oci:$(out zst):1"
+	ok
+	diff -r "$(out file)" "$(out zst)"
+	image_need untagged
+	dray_run copy --jobs 4 "$IMAGE" "oci:$(out untagged):1"
+	ok
+	diff -r "$(out file)" "$(out untagged)"
+}
+
+@test "copy: to an OCI archive, file and stdout; podman loads it, skopeo and umoci read it" {
+	require_peer skopeo podman
+	image_need sym
+	id=$(docker_image_id test/sym:1)
+	dray_run copy "$IMAGE" "oci-archive:$(out a.tar):example.test/sym:1"
+	expect 0
+	same "result" "$output" "$(out a.tar)@$id"
+	same "image ID" "$(source_image_id "oci-archive:$(out a.tar)")" "$id"
+	# tar itself must be content, index.json last.
+	tar tf "$(out a.tar)" >"$(out names)"
+	same "last member" "$(tail -n 1 "$(out names)")" index.json
+	same "first member" "$(head -n 1 "$(out names)")" oci-layout
+	absent "twins" "$(sort "$(out names)" | uniq -d)"
+	mkdir "$(out x)"
+	tar xf "$(out a.tar)" -C "$(out x)"
+	layout_check "$(out x)"
+	podman load --quiet --input "$(out a.tar)"
+	same "podman" "sha256:$(podman image inspect --format '{{.Id}}' example.test/sym:1)" "$id"
+	same "podman run" "$(podman_run example.test/sym:1)" "$SYM_LINE"
+	podman rmi example.test/sym:1 >/dev/null
+
+	"$DRAY" copy "$IMAGE" oci-archive:-:example.test/sym:1 >"$(out stdout.tar)"
+	mkdir "$(out y)"
+	tar xf "$(out stdout.tar)" -C "$(out y)"
+	diff -r "$(out x)" "$(out y)"
+	"$DRAY" copy - oci-archive:-:example.test/sym:1 <"$IMAGE" >"$(out both.tar)"
+	cmp "$(out stdout.tar)" "$(out both.tar)"
+	dray_run verify "$(out both.tar)"
+	expect 0
+	same "temporary files" "$(find "$TMPDIR" -type f)" ""
+}
+
+@test "copy: the result line of an archive written to stdout is not in the archive" {
+	image_need sym
+	"$DRAY" copy "$IMAGE" oci-archive:- 2>"$(out err)" | python3 -c '
+import sys, tarfile
+t = tarfile.open(fileobj=sys.stdin.buffer, mode="r|")
+print([m.name for m in t][-1])' >"$(out last)"
+	same last "$(cat "$(out last)")" index.json
+}
+
+@test "copy: manifest bytes and digests of OCI sources stay" {
+	require_peer skopeo podman buildah
+	for name in skopeo-oci skopeo-layout podman-oci buildah-oci ctr-oci; do
+		image_need "$name"
+		scheme=oci-archive
+		[ ! -d "$IMAGE" ] || scheme=oci
+		want=$(source_manifest_digest "$scheme:$IMAGE")
+		dray_run copy "$IMAGE" "oci:$(out "$name"):1"
+		ok
+		same "$name to a layout" "$DIGEST" "$want"
+		layout_check "$(out "$name")"
+		dray_run copy "$IMAGE" "oci-archive:$(out "$name.tar"):1"
+		expect 0
+		same "$name to an archive" "$(source_manifest_digest "oci-archive:$(out "$name.tar")")" "$want"
+		if [ -f "$IMAGE" ] && [ "$name" != ctr-oci ]; then
+			dray_piped "$IMAGE" copy - "oci:$(out "$name-pipe"):1"
+			ok
+			same "$name by pipe" "$DIGEST" "$want"
+			diff -r "$(out "$name")" "$(out "$name-pipe")"
+		fi
+	done
+}
+
+@test "copy: registry to layout to registry: not a digest changes" {
+	require_peer skopeo
+	image_need sym
+	registry_start main plain
+	for format in docker oci; do
+		dray_run push --format "$format" "$IMAGE" "$REGISTRY_ADDR/rt/$format:1"
+		ok
+		want=$DIGEST
+		dray_run copy "docker://$REGISTRY_ADDR/rt/$format:1" "oci:$(out "l-$format"):1"
+		ok
+		same "to layout" "$DIGEST" "$want"
+		layout_check "$(out "l-$format")"
+		dray_run copy "$REGISTRY_ADDR/rt/$format@$want" "oci-archive:$(out "$format.tar"):1"
+		expect 0
+		dray_run copy "oci-archive:$(out "$format.tar")" "$REGISTRY_ADDR/rt/back-$format:1"
+		ok
+		same "and back" "$(remote_walk "$REGISTRY_ADDR" "rt/back-$format" 1)" "$want"
+		dray_piped "$(out "$format.tar")" push - "$REGISTRY_ADDR/rt/pipe-$format:1"
+		ok
+		same "and back by pipe" "$(remote_walk "$REGISTRY_ADDR" "rt/pipe-$format" 1)" "$want"
+		dray_run copy "$REGISTRY_ADDR/rt/$format:1" "$REGISTRY_ADDR/rt/direct-$format:1"
+		ok
+		same "registry to registry" "$DIGEST" "$want"
+		docker_agrees "$REGISTRY_ADDR/rt/back-$format:1" "$(docker_image_id test/sym:1)" "$SYM_LINE"
+	done
+}
+
+@test "copy: compressions in a layout, read back by skopeo" {
+	require_peer skopeo
+	image_need sym
+	for how in gzip gzip-single zstd none; do
+		dray_run copy --compression "$how" "$IMAGE" "oci:$(out "$how"):1"
+		ok
+		layout_check "$(out "$how")"
+		dray_piped "$IMAGE" copy --compression "$how" - "oci:$(out "$how-pipe"):1"
+		ok
+		diff -r "$(out "$how")" "$(out "$how-pipe")"
+		# skopeo checks blob digests and DiffIDs on the way.
+		skopeo copy --quiet "oci:$(out "$how"):1" "docker-archive:$(out "$how.tar"):x:1"
+		same "image ID" "$(source_image_id "oci:$(out "$how"):1")" "$(docker_image_id test/sym:1)"
+	done
+}
+
+@test "copy: a second image and a second tag join a layout; the old ones stay" {
+	require_peer skopeo
+	image_need multi
+	dray_run copy --image @0 "$IMAGE" "oci:$(out l):a"
+	ok
+	first=$DIGEST
+	dray_run copy --image @1 "$IMAGE" "oci:$(out l):b"
+	ok
+	same tags "$(layout_tags "$(out l)" | sort | xargs)" "a b"
+	layout_check "$(out l)"
+	same "a" "$(source_manifest_digest "oci:$(out l):a")" "$first"
+	# The same again changes nothing; another image takes a tag over.
+	cp "$(out l)/index.json" "$(out before)"
+	dray_run copy --image @0 "$IMAGE" "oci:$(out l):a"
+	ok
+	cmp "$(out l)/index.json" "$(out before)"
+	dray_run copy --image @1 "$IMAGE" "oci:$(out l):a"
+	ok
+	same tags "$(layout_tags "$(out l)" | sort | xargs)" "a b"
+	same "a" "$(source_image_id "oci:$(out l):a")" "$(docker_image_id test/multi-b:1)"
+	# Into a layout that skopeo made, and skopeo into ours.
+	image_need skopeo-layout
+	cp -a "$IMAGE" "$(out theirs)"
+	image_need sym
+	dray_run copy "$IMAGE" "oci:$(out theirs):ours"
+	ok
+	same tags "$(layout_tags "$(out theirs)" | sort | xargs)" "1 ours"
+	layout_check "$(out theirs)"
+	skopeo copy --quiet "docker-archive:$IMAGE" "oci:$(out l):theirs"
+	dray_run copy "$IMAGE" "oci:$(out l):again"
+	ok
+	same tags "$(layout_tags "$(out l)" | sort | xargs)" "a again b theirs"
+	dray_run verify --all "$(out l)"
+	expect 0
+}
+
+@test "copy: --all carries every image with its tags" {
+	image_need multi
+	dray_run copy --all "$IMAGE" "oci:$(out l)"
+	expect 0
+	same lines "${#lines[@]}" 2
+	same tags "$(layout_tags "$(out l)" | sort | xargs)" "test/multi-a:1 test/multi-b:1"
+	dray_run copy --all "oci:$(out l)" "oci-archive:$(out a.tar)"
+	expect 0
+	dray_run images --json "$(out a.tar)"
+	same "image IDs" "$(jq -r '.images[].image_id' <<<"$output" | sort)" \
+		"$(printf '%s\n' "$(docker_image_id test/multi-a:1)" "$(docker_image_id test/multi-b:1)" | sort)"
+	dray_piped "$IMAGE" copy --all - "oci:$(out p)"
+	expect 0
+	diff -r "$(out l)" "$(out p)"
+	dray_run copy "$IMAGE" "oci:$(out none)"
+	expect 2
+	[ ! -e "$(out none)" ]
+}
+
+@test "copy: outputs are replaced whole or, with --no-clobber, not at all" {
+	image_need sym
+	echo old >"$(out a.tar)"
+	dray_run copy --no-clobber "$IMAGE" "oci-archive:$(out a.tar)"
+	[ "$status" -ne 0 ]
+	same "old content" "$(cat "$(out a.tar)")" old
+	dray_run copy "$IMAGE" "oci-archive:$(out a.tar)"
+	expect 0
+	tar tf "$(out a.tar)" >/dev/null
+	# A copy that fails leaves what was there.
+	echo old >"$(out a.tar)"
+	archive_flip "$IMAGE" "$(out flip.tar)" 100000
+	dray_run copy "$(out flip.tar)" "oci-archive:$(out a.tar)"
+	expect 6 "*DiffID*"
+	same "old content" "$(cat "$(out a.tar)")" old
+	dray_piped "$(out flip.tar)" copy - "oci-archive:$(out a.tar)"
+	expect 6
+	same "old content" "$(cat "$(out a.tar)")" old
+	for form in "$(out flip.tar)" -; do
+		dray_piped "$(out flip.tar)" copy "$form" "oci:$(out l):1"
+		expect 6
+		[ ! -e "$(out l)" ]
+	done
+	rm "$(out flip.tar)"
+	same "leftovers" "$(find "$BATS_TEST_TMPDIR" -maxdepth 1 -name '*a.tar*' | wc -l)" 1
+	"$DRAY" copy -q "$IMAGE" "oci:$(out l):1"
+	dray_run copy --no-clobber "$IMAGE" "oci:$(out l):1"
+	[ "$status" -ne 0 ]
+}
+
+@test "copy: G-10 sixteen processes tag one layout" {
+	image_need multi
+	pids=
+	for i in $(seq 16); do
+		"$DRAY" copy -q --image "@$((i % 2))" "$IMAGE" "oci:$(out l):t$i" >"$(out "o$i")" 2>&1 3>&- &
+		pids="$pids $!"
+	done
+	for pid in $pids; do wait "$pid"; done
+	same "tags" "$(layout_tags "$(out l)" | sort -V | xargs)" "$(seq -f t%g 16 | xargs)"
+	layout_check "$(out l)"
+	dray_run verify --all "$(out l)"
+	expect 0
+}
+
+@test "copy: G-02 killed at any moment the layout has what it had" {
+	image_need sym
+	"$DRAY" copy -q "$IMAGE" "oci:$(out l):one"
+	image_need big
+	for ms in 005 010 020 040 080 120 200 300; do
+		"$DRAY" copy -q --jobs 1 "$IMAGE" "oci:$(out l):two" >/dev/null 2>&1 3>&- &
+		pid=$!
+		sleep "0.$ms"
+		kill9 "$pid"
+		case $(layout_tags "$(out l)" | xargs) in one | "one two") ;; *) false ;; esac
+		dray_run verify "oci:$(out l):one"
+		expect 0
+	done
+	dray_run copy "$IMAGE" "oci:$(out l):two"
+	ok
+	same tags "$(layout_tags "$(out l)" | xargs)" "one two"
+	dray_run verify --all "$(out l)"
+	expect 0
+}
+
+@test "copy: G-19 an OCI archive cut anywhere does not load" {
+	require_peer skopeo
+	image_need sym
+	"$DRAY" copy -q "$IMAGE" oci-archive:-:1 >"$(out whole.tar)"
+	size=$(stat -c %s "$(out whole.tar)")
+	index=$(python3 -c 'import sys, tarfile; print(tarfile.open(sys.argv[1]).getmember("index.json").offset)' "$(out whole.tar)")
+	for cut in 512 1024 $((size / 3 / 512 * 512)) $((size / 2 / 512 * 512)) $((index - 512)) "$index" $((index + 512)); do
+		head -c "$cut" "$(out whole.tar)" >"$(out cut.tar)"
+		dray_run verify "$(out cut.tar)"
+		expect 6
+		run skopeo inspect "oci-archive:$(out cut.tar):1"
+		[ "$status" -ne 0 ]
+	done
+}
+
+@test "copy: exit codes" {
+	image_need sym
+	dray_run copy "$IMAGE"
+	expect 2
+	dray_run copy "$IMAGE" "oci:"
+	expect 2
+	dray_run copy "$IMAGE" "dir:$(out d)"
+	expect 8
+	dray_run copy "$IMAGE" "docker-daemon:x:1"
+	expect 8
+	dray_run copy "$(out none.tar)" "oci:$(out l)"
+	expect 3
+	dray_run copy "oci:$(out none)" "oci:$(out l)"
+	expect 3
+	echo text >"$(out text)"
+	dray_run copy "$(out text)" "oci:$(out l)"
+	expect 6
+	dray_run copy "$IMAGE" "oci-archive:/dev/full"
+	expect 9
+	run bash -c '"$0" copy "$1" oci-archive:- >/dev/full' "$DRAY" "$IMAGE"
+	[ "$status" -eq 9 ]
+	mkdir "$(out folder)"
+	echo precious >"$(out folder)/file"
+	dray_run copy "$IMAGE" "oci:$(out folder):1"
+	[ "$status" -ne 0 ]
+	same "untouched" "$(ls "$(out folder)")" file
+	dray_run copy "$IMAGE" "oci-archive:/proc/no/such.tar"
+	[ "$status" -eq 9 ] || [ "$status" -eq 3 ]
+	[ ! -e "$(out l)" ]
+}
+
+@test "copy: G-04 no space: the layout stays as it was" {
+	require_root
+	image_need sym
+	mkdir "$(out small)"
+	mount -t tmpfs -o size=1500k none "$(out small)" || skip "no tmpfs here"
+	"$DRAY" copy -q "$IMAGE" "oci:$(out small)/l:1"
+	image_need big
+	dray_run copy "$IMAGE" "oci:$(out small)/l:2"
+	status_layout=$status
+	tags=$(layout_tags "$(out small)/l" | xargs)
+	dray_run verify "$(out small)/l"
+	status_verify=$status
+	dray_run copy "$IMAGE" "oci-archive:$(out small)/a.tar"
+	status_archive=$status
+	left=$(find "$(out small)" -maxdepth 1 -type f)
+	umount "$(out small)"
+	same "status" "$status_layout $status_verify $status_archive" "9 0 9"
+	same "tags" "$tags" 1
+	absent "left behind" "$left"
+}
