@@ -20,7 +20,7 @@ struct dray_layer_info {
 	const char *chain_id;
 	const char *v1_id;		/**< found in the archive, else derived as Docker 17.04+ does */
 	bool v1_id_found;		/**< v1_id stands in the archive */
-	const char *v1_id_origin;	/**< how it is derived: "docker", "docker-1.10", "docker-1.13", "skopeo", NULL = by no rule we know */
+	const char *v1_id_origin;	/**< how it is derived: "docker" (17.04 and later), "docker@UTC-05:00" (on a host of that zone), "docker-1.10", "docker-1.13", "skopeo", "chain-id" (older skopeo: the ChainID itself), NULL = by no rule we know */
 	const char *blob_digest;	/**< sha256 of the stored bytes */
 	const char *compression;	/**< "none", "gzip", "zstd", ...; NULL unknown */
 	const char *media_type;

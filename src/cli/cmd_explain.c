@@ -33,13 +33,26 @@ static const char *v1_origin(const struct dray_layer_info *l)
 		{ "docker-1.10", "derived as Docker 1.10 to 1.12 did" },
 		{ "docker-1.13", "derived as Docker 1.13 to 17.03 did" },
 		{ "skopeo", "derived as skopeo and podman do" },
+		{ "chain-id", "the ChainID itself, as older skopeo and podman did" },
 	};
 
-	for (size_t i = 0; l->v1_id_origin && i < ARRAY_LEN(known); i++) {
-		if (strcmp(known[i].origin, l->v1_id_origin) == 0)
+	size_t len = l->v1_id_origin ? strcspn(l->v1_id_origin, "@") : 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		if (len && strlen(known[i].origin) == len &&
+		    strncmp(known[i].origin, l->v1_id_origin, len) == 0)
 			return known[i].words;
 	}
 	return "derived by no rule that is known here";
+}
+
+/* Docker stamps layers with time zero as the daemon's zone writes it: "docker@UTC-05:00". */
+static void zone_words(struct page *p, const struct dray_layer_info *l)
+{
+	const char *at = l->v1_id_origin ? strchr(l->v1_id_origin, '@') : NULL;
+
+	if (at)
+		page_put(p, ", on a host at %s", at + 1);
 }
 
 static void v1_row(struct page *p, const struct dray_layer_info *l)
@@ -48,8 +61,10 @@ static void v1_row(struct page *p, const struct dray_layer_info *l)
 		return;
 	row(p, "v1 id", l->v1_id);
 	label(p, "");
-	page_put(p, "%s; %s\n", l->v1_id_found ? "found in the archive" : "not stored here",
+	page_put(p, "%s; %s", l->v1_id_found ? "found in the archive" : "not stored here",
 		 v1_origin(l));
+	zone_words(p, l);
+	page_put(p, "\n");
 }
 
 /* The layer whose bytes a link names: an equal one below, else the one at its target.

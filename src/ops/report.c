@@ -306,6 +306,7 @@ static int fill_image(dray_report *r, const struct image *im,
 	info->where = im->where;
 	info->kind = im->manifest && manifest_is_artifact(im->manifest) ? "artifact" : "image";
 	info->index_digest = digest_or_null(&im->index_digest);
+	info->config_path = im->config_path;
 	if (im->manifest) {
 		info->manifest_digest = im->manifest->digest.text;
 		info->media_type = im->manifest->media_type;

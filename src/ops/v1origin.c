@@ -14,6 +14,7 @@
 #define ZONE_MIN (-12 * 60)
 #define ZONE_MAX (14 * 60)
 #define ZONE_STEP 15
+#define ZONE_LAYERS_MAX 256	/* engines stop at 125; more are a hostile image's, and each zone hashes them all */
 
 struct rule {
 	const char *name;
@@ -67,7 +68,7 @@ static int try_zones(const struct image *im, struct arena *a, v1_id *room,
 
 		if (off == 0)
 			continue;
-		name = arena_printf(a, "docker, daemon at UTC%c%02d:%02d", off < 0 ? '-' : '+',
+		name = arena_printf(a, "docker@UTC%c%02d:%02d", off < 0 ? '-' : '+',
 				    abs(off) / 60, abs(off) % 60);
 		if (!name)
 			return err_nomem(err);
@@ -90,7 +91,7 @@ static size_t attribute_chain_ids(struct dray_layer_info *layers, size_t n)
 		if (!layers[i].v1_id_found || layers[i].v1_id_origin)
 			continue;
 		if (colon && strcmp(colon + 1, layers[i].v1_id) == 0)
-			layers[i].v1_id_origin = "skopeo, older: the ChainID itself";
+			layers[i].v1_id_origin = "chain-id";
 		else
 			left++;
 	}
@@ -112,7 +113,9 @@ static int attribute_found(const struct image *im, struct arena *a, v1_id *room,
 	}
 	if (left > 0)
 		left = attribute_chain_ids(layers, im->n_layers);
-	return left > 0 ? try_zones(im, a, room, layers, &left, err) : 0;
+	if (left == 0 || im->n_layers > ZONE_LAYERS_MAX)
+		return 0;
+	return try_zones(im, a, room, layers, &left, err);
 }
 
 static int derive_missing(const struct image *im, struct arena *a, v1_id *room,

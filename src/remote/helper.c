@@ -31,14 +31,38 @@ struct helper {
 	int64_t deadline_ms;
 };
 
+/* A program that ignores SIGPIPE hands that down; helpers expect the default. */
+static int default_signals(posix_spawnattr_t *attr)
+{
+	sigset_t pipe;
+	int e = posix_spawnattr_init(attr);
+
+	if (e)
+		return e;
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	e = posix_spawnattr_setsigdefault(attr, &pipe);
+	if (!e)
+		e = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGDEF);
+	if (e)
+		posix_spawnattr_destroy(attr);
+	return e;
+}
+
 static int spawn(const char *program, int in, int out, pid_t *ret)
 {
 	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t attr;
 	char *const argv[] = { (char *)(uintptr_t)program, (char *)(uintptr_t) "get", NULL };
 	int e = posix_spawn_file_actions_init(&fa);
 
 	if (e)
 		return e;
+	e = default_signals(&attr);
+	if (e) {
+		posix_spawn_file_actions_destroy(&fa);
+		return e;
+	}
 	e = posix_spawn_file_actions_adddup2(&fa, in, 0);
 	if (!e)
 		e = posix_spawn_file_actions_adddup2(&fa, out, 1);
@@ -46,7 +70,8 @@ static int spawn(const char *program, int in, int out, pid_t *ret)
 	if (!e)
 		e = posix_spawn_file_actions_addopen(&fa, 2, "/dev/null", O_WRONLY, 0);
 	if (!e)
-		e = posix_spawnp(ret, program, &fa, NULL, argv, environ);
+		e = posix_spawnp(ret, program, &fa, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&fa);
 	return e;
 }

@@ -2,7 +2,9 @@
  *
  * A registry behind the store interfaces: transport, authentication, uploads
  * that resume. The only room with libcurl. Spec: OCI distribution-spec;
- * formats.md section 5.
+ * formats.md section 5. DRAY_STALL_MS (60000: how long a peer may be silent) and
+ * DRAY_RETRY_MS (500: the first wait before trying again) are read from the
+ * environment, for tests and odd networks.
  */
 #pragma once
 
@@ -44,13 +46,15 @@ int remote_put_manifest(struct remote *r, const struct manifest *m, const char *
 int remote_get_blob(struct remote *r, const struct descriptor *d, size_t max, struct buf *ret, dray_error **err) MUST_CHECK;
 /** 1 there, 0 not. */
 int remote_has_blob(struct remote *r, const struct digest *d, int64_t *ret_size, dray_error **err) MUST_CHECK;
-/** A blob as a stream (not verified: the caller hashes); resumes broken connections with Range. */
+/** A blob as a stream (not verified: the caller hashes); resumes broken connections with Range. @p r must outlive it. */
 struct source *remote_open_blob(struct remote *r, const struct descriptor *d, dray_error **err);
 /** 1 mounted, 0 the registry declined (an opened session is used up or cancelled). @p from is a repository path of the same registry. */
 int remote_mount(struct remote *r, const struct digest *d, const char *from, dray_error **err) MUST_CHECK;
 /**
  * Upload @p data (consumed). Digest in @p expect if known, else learnt by hashing. Length known or not.
- * A broken connection resumes at the offset that the registry reports when @p data can rewind.
+ * A broken connection resumes at the offset that the registry reports when @p data can rewind that
+ * far; 4 MiB of a source that cannot are kept here. A registry that forgot the session (distribution
+ * 2.8 does whenever a PATCH breaks in the middle) is sent everything again, if @p data can go back to 0.
  */
 int remote_put_blob(struct remote *r, const struct blob_put *put, struct source *data,
 		    struct digest *ret_digest, int64_t *ret_size, dray_error **err) MUST_CHECK;

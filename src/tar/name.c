@@ -80,6 +80,9 @@ static int walk(struct span name, struct buf *ret, size_t start, dray_error **er
 
 int tar_name_clean(struct span name, struct buf *ret, dray_error **err)
 {
+	if (name.len > LIMIT_PATH)
+		return err_set(err, DRAY_ERR_LIMIT, "a name of %zu bytes is over LIMIT_PATH (%lld)",
+			       name.len, LIMIT_PATH);
 	return walk(name, ret, ret->len, err);
 }
 

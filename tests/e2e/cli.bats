@@ -1,7 +1,8 @@
+#!/usr/bin/env bats
 # The command line itself: help, mistakes, exit statuses, JSON, completions, terminals, signals. No network, no daemon.
 
-# run --separate-stderr sets these.
-# shellcheck disable=SC2154
+# run --separate-stderr sets its variables; other shells expand their own.
+# shellcheck disable=SC2016,SC2154
 
 load peers
 
@@ -315,7 +316,7 @@ complete_bash() {
 	[ "$(complete_bash --jobs 3 ver)" = "$(printf 'verify\nversion')" ]
 	[ "$(complete_bash --jobs = 3 verif)" = verify ]
 	[ "$(complete_bash images --tmpdir fo)" = folder ]
-	[ "$(complete_bash images fi)" = file.tar ]
+	[ "$(complete_bash images "fi")" = file.tar ]
 	[ "$(complete_bash images docker-)" = docker-archive: ]
 	[ "$(complete_bash completion f)" = fish ]
 	[ "$(complete_bash help dig)" = digest ]
