@@ -62,8 +62,9 @@ struct outfile {
 	bool no_clobber;
 	mode_t mode;	/* of the final file */
 	int slot;	/* in the table that outfile_unlink_all() walks; -1 = none */
+	int hold;	/* keeps the temp locked until it has its name, also when fd is closed */
 };
-#define OUTFILE_INIT ((struct outfile){ .dirfd = -1, .fd = -1, .slot = -1 })
+#define OUTFILE_INIT ((struct outfile){ .dirfd = -1, .fd = -1, .slot = -1, .hold = -1 })
 
 /**
  * Begin @p path (relative to @p dirfd or absolute) in *o, which is OUTFILE_INIT.
@@ -74,6 +75,11 @@ struct outfile {
 int outfile_begin(struct outfile *o, int dirfd, const char *path, bool no_clobber, dray_error **err) MUST_CHECK;
 /** fsync, rename over the final name. */
 int outfile_commit(struct outfile *o, dray_error **err) MUST_CHECK;
+/**
+ * Remove the temps that a killed run left in @p folder (G-02): files of our pattern that
+ * no living process holds. Best effort, says nothing.
+ */
+void outfile_sweep(int dirfd, const char *folder);
 /** Discard unless committed; frees. NULL-safe, leaves errno alone. */
 void outfile_clear(struct outfile *o);
 #define cleanup_outfile CLEANUP(outfile_clear)

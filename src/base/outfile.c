@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <sys/file.h>
 #include <unistd.h>
 #include "base/io.h"
 #include "base/mem.h"
@@ -150,6 +151,26 @@ static char *temp_name(const char *name, dray_error **err)
 	return temp;
 }
 
+/*
+ * A lock says that the temp's writer lives: outfile_sweep() removes what nobody
+ * holds. A file system without locks is never swept either. False: it was swept.
+ */
+static bool claim(struct outfile *o)
+{
+	struct stat st;
+
+	(void)!io_flock(o->fd, LOCK_EX | LOCK_NB, NULL);
+	o->hold = fcntl(o->fd, F_DUPFD_CLOEXEC, 0);
+	return io_fstat(o->fd, &st, NULL) < 0 || st.st_nlink > 0;
+}
+
+static void drop_fd(int *fd)
+{
+	cleanup_fd int gone = steal_fd(fd);
+
+	(void)gone;
+}
+
 static int create_temp(struct outfile *o, dray_error **err)
 {
 	for (int i = 0; i < NAME_TRIES; i++) {
@@ -160,9 +181,14 @@ static int create_temp(struct outfile *o, dray_error **err)
 		if (!o->temp)
 			return -1;
 		o->fd = io_openat(o->dirfd, o->temp, O_RDWR | O_CREAT | O_EXCL, 0600, &failure);
-		if (o->fd >= 0) {
+		if (o->fd >= 0 && claim(o)) {
 			o->slot = slot_take(o->dirfd, o->temp);
 			return 0;
+		}
+		if (o->fd >= 0) {
+			drop_fd(&o->hold);
+			drop_fd(&o->fd);
+			continue; /* swept between its creation and our claim */
 		}
 		if (dray_error_errno(failure) != EEXIST || i == NAME_TRIES - 1) {
 			/* What has that name is not ours to remove. */
@@ -246,6 +272,7 @@ void outfile_clear(struct outfile *o)
 		slot_release(&o->slot);
 	}
 	cleanup_fd_fn(&o->fd);
+	cleanup_fd_fn(&o->hold);
 	cleanup_fd_fn(&o->dirfd);
 	mem_free(o->temp);
 	mem_free(o->name);

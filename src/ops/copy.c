@@ -92,6 +92,8 @@ int target_open_layout(dray_context *ctx, const struct place *p, const struct dr
 	case PLACE_OCI_DIR:
 	case PLACE_DIRECTORY:
 		ret->dest = dest_oci_dir(p->path, err);
+		if (ret->dest)
+			ret->dest->no_clobber = o->no_clobber;
 		break;
 	case PLACE_OCI_ARCHIVE:
 		ret->archive = true;

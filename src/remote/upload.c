@@ -26,7 +26,7 @@ struct upload {
 	struct arena arena; /* of session */
 	struct url session;
 	bool open, anonymous;
-	bool resumed;	   /* the session was appended to after a break */
+	bool resumed;	   /* the session was appended to after a break, or counts otherwise than we do */
 	bool started_over; /* because of a digest that did not fit after a resume */
 	int64_t mark;	   /* the furthest that a registry confirmed */
 	int attempts, denials;
@@ -201,7 +201,7 @@ static enum step go_on_from(struct upload *u, int64_t off, dray_error **err)
 static enum step sent(struct upload *u, const struct call *call, dray_error **err)
 {
 	dray_error *why = NULL;
-	int64_t off;
+	int64_t off = -1;
 	int end;
 
 	if (take_location(u, &why) < 0)
@@ -212,6 +212,9 @@ static enum step sent(struct upload *u, const struct call *call, dray_error **er
 			return again(u, call, 0, NULL, STEP_ASK, err);
 		return go_on_from(u, off, err);
 	}
+	/* "0-0" after more than a byte: all of it lost, or a registry that never counts. The digest will tell. */
+	if (u->a.http.range && off < 0 && u->feed.data->pos > 1)
+		u->resumed = true;
 	end = feed_at_end(&u->feed, &why);
 	if (end < 0)
 		return fail(u, why, err);

@@ -140,6 +140,14 @@ static bool gives_way(struct edit *e, const char *digest, const char *tag)
 	return same_tag && !same;
 }
 
+static bool is_ours(const struct edit *e, const char *tag)
+{
+	for (size_t i = 0; i < e->x->n; i++)
+		if (e->x->list[i].tag && strcmp(e->x->list[i].tag, tag) == 0)
+			return true;
+	return false;
+}
+
 static int keep_entry(struct edit *e, struct json v, dray_error **err)
 {
 	const char *digest, *tag;
@@ -150,6 +158,8 @@ static int keep_entry(struct edit *e, struct json v, dray_error **err)
 	    json_string(json_get(v, "digest"), "digest", &e->arena, &digest, err) < 0 ||
 	    json_string(json_get(annotations, REF_NAME), REF_NAME, &e->arena, &tag, err) < 0)
 		return -1;
+	if (e->x->no_clobber && tag && is_ours(e, tag))
+		return err_set(err, DRAY_ERR_USAGE, "an image has this tag already");
 	if (gives_way(e, digest, tag))
 		return 0;
 	if (write_separator(e, err) < 0)

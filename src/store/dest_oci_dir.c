@@ -285,6 +285,7 @@ static int dir_finish(struct dest *base, dray_error **err)
 	cleanup_buf struct buf old = BUF_INIT(LIMIT_MANIFEST), text = BUF_INIT(LIMIT_MANIFEST);
 	struct digest digest;
 
+	d->index.no_clobber = base->no_clobber;
 	cleanup_fd int lock = lock_index(d, err);
 	if (lock < 0 || read_index(d->root, &old, &digest, err) < 0 ||
 	    dest_index_write(&d->index, span_buf(&old), &text, err) < 0)
@@ -316,17 +317,16 @@ static bool alone(const struct oci_dir *d)
 /* Undo what this copy wrote. Failing here only leaves blobs that nothing names. */
 static void discard(struct oci_dir *d)
 {
-	if (d->root < 0 || (d->blobs >= 0 && !alone(d)))
+	if (d->blobs >= 0 && !alone(d))
 		return;
 	for (size_t i = 0; i < d->n_written; i++)
 		(void)!io_unlinkat(d->root, d->written[i], NULL);
-	if (!d->made_layout)
-		return;
 	/* Each step only works on an empty folder, so that nothing of others can go. */
-	if (io_rmdirat(d->root, BLOBS "/sha256", NULL) == 0 &&
+	if (d->made_layout && io_rmdirat(d->root, BLOBS "/sha256", NULL) == 0 &&
 	    io_rmdirat(d->root, BLOBS "/sha512", NULL) == 0 &&
-	    io_rmdirat(d->root, BLOBS, NULL) == 0 &&
-	    io_unlinkat(d->root, OCI_LAYOUT_NAME, NULL) == 0 && d->made_root)
+	    io_rmdirat(d->root, BLOBS, NULL) == 0)
+		(void)!io_unlinkat(d->root, OCI_LAYOUT_NAME, NULL);
+	if (d->made_root)
 		(void)!io_rmdirat(AT_FDCWD, d->base.place, NULL);
 }
 
@@ -370,6 +370,8 @@ static int set_up(struct oci_dir *d, dray_error **err)
 	/* Two first copies into one new folder take turns, or one would take the other's
 	 * half-made layout for a stranger's folder. NFS cannot lock a folder: then they may. */
 	(void)!io_flock(d->root, LOCK_EX, NULL);
+	/* First, or what a killed copy left would make the folder a stranger's. */
+	outfile_sweep(d->root, ".");
 	rc = check_layout_file(d, err);
 	(void)!io_flock(d->root, LOCK_UN, NULL);
 	return rc;
@@ -384,6 +386,7 @@ static int open_layout(struct oci_dir *d, dray_error **err)
 	d->blobs = io_openat(d->root, BLOBS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, err);
 	if (d->blobs < 0)
 		return -1;
+	outfile_sweep(d->root, BLOBS "/sha256");
 	return io_flock(d->blobs, LOCK_SH, err) < 0 ? -1 : 0;
 }
 

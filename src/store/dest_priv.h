@@ -35,6 +35,7 @@ struct dest_index {
 	struct dest_entry *list;
 	size_t n, cap;
 	struct map children;	/* digests that one of them names: no entry of their own */
+	bool no_clobber;	/* no entry may give way: USAGE */
 };
 int dest_index_add(struct dest_index *x, const struct manifest *m, const char *tag,
 		   dray_error **err) MUST_CHECK;

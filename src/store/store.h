@@ -200,6 +200,7 @@ struct dest {
 	char *place;
 	bool wants_compressed; /* a registry: uncompressed docker-archive layers are compressed on the way */
 	bool accepts_docker_types; /* false: OCI media types only */
+	bool no_clobber;	/* a layout's: a tag that is there already is USAGE; set before dest_finish() */
 };
 void dest_free(struct dest *d);
 DEFINE_CLEANUP(struct dest, cleanup_dest_fn, dest_free)

@@ -4,6 +4,7 @@
  * Relies on nothing but the bytes: '/' parts names, no file system is asked.
  * Promises that what it returns has no empty, "." or ".." part and no slash at either end.
  */
+#include "base/limits.h"
 #include "base/text.h"
 #include "tar/tar.h"
 

@@ -66,14 +66,15 @@ differ() {
 }
 
 @test "why: other layers: which, how many, in which order" {
+	image_need sym
 	image_need big
 	image_need big2
 	why "$(image_path big)" "$(image_path big2)"
-	differ layers false false
+	differ layers false null
 	[[ $(jq -r '.causes[0].message' <<<"$output") == *"layer 5"*/etc/small* ]]
 	image_need multi
 	why "docker-archive:$IMAGE:@0" "docker-archive:$IMAGE:test/multi-b:1"
-	differ layer-order false false
+	differ layer-order false null
 	dray_run why "$IMAGE" "$(image_path big)"
 	expect 2 "*test/multi-a:1*"
 	image_context
@@ -86,10 +87,10 @@ differ() {
 	docker rmi test/more:1 >/dev/null
 	image_need sym
 	why "$IMAGE" "$BATS_TEST_TMPDIR/more.tar"
-	differ layer-count false false
+	differ layer-count false null
 	[[ $(jq -r '.causes[0].message' <<<"$output") == *"B has 1 layer"* ]]
 	why "$BATS_TEST_TMPDIR/more.tar" "$IMAGE"
-	differ layer-count false false
+	differ layer-count false null
 }
 
 @test "why: the same image with other compression, other manifest type, both, or only another tag" {

@@ -294,6 +294,25 @@ static void test_G18_unlink_all(void **state)
 
 #define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, remove_place)
 
+/* G-02: what a killed run left goes; what a living one writes stays, and so does what we did not name. */
+static void test_G02_sweep(void **state)
+{
+	struct place *p = *state;
+	struct outfile alive = OUTFILE_INIT;
+
+	put_file(p->fd, ".x.dray-0123abcd", SPAN_LIT("left by a killed run"));
+	put_file(p->fd, ".x.dray-0123abcX", SPAN_LIT("not ours"));
+	put_file(p->fd, "x.dray-0123abcd", SPAN_LIT("not ours either"));
+	assert_int_equal(outfile_begin(&alive, p->fd, "x", false, NULL), 0);
+	outfile_sweep(p->fd, ".");
+	assert_int_not_equal(faccessat(p->fd, ".x.dray-0123abcd", F_OK, 0), 0);
+	assert_int_equal(faccessat(p->fd, ".x.dray-0123abcX", F_OK, 0), 0);
+	assert_int_equal(faccessat(p->fd, "x.dray-0123abcd", F_OK, 0), 0);
+	assert_int_equal(faccessat(p->fd, alive.temp, F_OK, 0), 0);
+	assert_int_equal(outfile_commit(&alive, NULL), 0);
+	outfile_clear(&alive);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +321,7 @@ int main(void)
 		WITH_PLACE(test_G01_nothing_before_commit),
 		WITH_PLACE(test_G01_torture),
 		WITH_PLACE(test_G02_crash_sweep),
+		WITH_PLACE(test_G02_sweep),
 		WITH_PLACE(test_no_clobber),
 		WITH_PLACE(test_special_targets),
 		WITH_PLACE(test_symlinks),

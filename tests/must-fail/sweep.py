@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Make the n-th call of a run of dray-faulty fail, for every n, and look at what is left.
+
+    sweep.py alloc|io|crash SOURCE SCENARIO [STEP]
+
+SCENARIO: images, explain, verify, or where a copy goes: new (an OCI layout that is not there yet), into (one that holds
+another image), file (an OCI archive over an old one). STEP: only every so many calls. DRAY is the faulty program.
+
+alloc: exit 9 and one line, or success where the memory was not needed. io: the same with EIO. crash: the process ends at
+once; whoever comes next finds the old state or the new one, and a second run succeeds and tidies up.
+"""
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+DRAY = os.environ["DRAY"]
+PATIENCE = 40   # successes in a row: the call that should fail was not reached any more
+LIMIT = 100000
+
+
+def run(args, fault, home):
+    env = dict(os.environ, TMPDIR=os.path.join(home, "tmp"), XDG_CACHE_HOME=os.path.join(home, "cache"),
+               ASAN_OPTIONS="detect_leaks=1:exitcode=77:allocator_may_return_null=1",
+               UBSAN_OPTIONS="halt_on_error=1:exitcode=77")
+    env.pop("DRAY_FAULT", None)
+    if fault:
+        env["DRAY_FAULT"] = fault
+    return subprocess.run([DRAY, args[0], "--jobs", "1", *args[1:]],
+                          env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=60, check=False)
+
+
+def tree(path):
+    """name -> digest of content, of everything below; None when there is nothing."""
+    if not os.path.lexists(path):
+        return None
+    if os.path.isfile(path):
+        return {"": digest(path)}
+    return {os.path.relpath(os.path.join(d, f), path): digest(os.path.join(d, f))
+            for d, _, files in os.walk(path) for f in files}
+
+
+def digest(path):
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+class Scenario:
+    def __init__(self, name, source, other):
+        self.name, self.source, self.other = name, source, other
+        self.is_copy = name in ("new", "into", "file")
+        self.home = tempfile.mkdtemp(prefix="dray-sweep.")
+        self.old = os.path.join(self.home, "old")
+        self.out = os.path.join(self.home, "work", "out")
+        os.mkdir(os.path.join(self.home, "tmp"))
+        if name == "into":
+            assert self.copy("oci:" + self.old, source=other).returncode == 0
+        if name == "file":
+            assert self.copy("oci-archive:" + self.old, source=other).returncode == 0
+        self.before = tree(self.old)
+        self.reset()
+        if self.is_copy:
+            done = self.act(None)
+            assert done.returncode == 0, done.stderr
+            self.after = tree(self.out)
+            self.reset()
+
+    def copy(self, to, fault=None, source=None):
+        return run(["copy", source or self.source, to], fault, self.home)
+
+    def place(self):
+        return ("oci-archive:" if self.name == "file" else "oci:") + self.out
+
+    def act(self, fault):
+        if self.is_copy:
+            return self.copy(self.place(), fault)
+        return run([self.name, self.source], fault, self.home)
+
+    def reset(self):
+        shutil.rmtree(os.path.dirname(self.out), ignore_errors=True)
+        shutil.rmtree(os.path.join(self.home, "tmp"))
+        shutil.rmtree(os.path.join(self.home, "cache"), ignore_errors=True)
+        os.mkdir(os.path.join(self.home, "tmp"))
+        os.makedirs(os.path.dirname(self.out))
+        if self.name == "into":
+            shutil.copytree(self.old, self.out)
+        if self.name == "file":
+            shutil.copyfile(self.old, self.out)
+
+    def close(self):
+        shutil.rmtree(self.home)
+
+    def leftovers(self):
+        """Everything that is neither the output nor what was there before."""
+        known = set(os.listdir(os.path.join(self.home, "tmp")))
+        known |= {n for n in os.listdir(os.path.dirname(self.out)) if n != "out"}
+        now = tree(self.out) if self.is_copy else None
+        if now and self.name != "file":
+            known |= {n for n in now if n not in self.after and n not in (self.before or {})}
+        return known
+
+    def state(self):
+        """'old', 'new', or what is wrong with the output."""
+        now = tree(self.out)
+        if now == self.before:
+            return "old"
+        if now == self.after:
+            return "new"
+        if self.name == "file":
+            return "torn: %s" % now
+        index = now.get("index.json")
+        if index is None and self.before is None:
+            return "old"    # a folder without an index is no layout yet
+        if index not in ((self.before or {}).get("index.json"), self.after["index.json"]):
+            return "another index.json"
+        whole = self.before if self.before and index == self.before["index.json"] else self.after
+        missing = [n for n in whole if now.get(n) != whole[n]]
+        if missing:
+            return "index.json names what is not there: %s" % missing
+        return "old" if whole is self.before else "new"
+
+
+def judge_failure(s, done, kind):
+    bad = []
+    lines = done.stderr.decode("utf-8", "replace").splitlines()
+    errors = [l for l in lines if not l.startswith(("dray: warning:", "hint: ")) and " blobs sent (" not in l]
+    if done.returncode not in (0, 9):
+        bad.append("exit %d: %s" % (done.returncode, lines[-3:]))
+    if done.returncode == 9 and (len(errors) != 1 or not errors[0].startswith("dray: ")):
+        bad.append("not one error line: %s" % lines[-4:])
+    if done.returncode == 9 and done.stdout and kind != "io":
+        bad.append("wrote to standard output: %r" % done.stdout[:100])
+    if s.is_copy:
+        state = s.state()
+        if done.returncode == 0 and state != "new":
+            bad.append("success, but the output is %s" % state)
+        if state not in ("old", "new"):
+            bad.append(state)
+        if done.returncode != 0 and s.name == "new" and state == "old" and tree(s.out) is not None:
+            bad.append("a folder is left: %s" % tree(s.out))
+    left = s.leftovers()
+    # The call that failed may have been the removal itself: then it is for the next run.
+    if left and kind == "io" and (done.returncode != 0 or len(left) > 1 or s.act(None).returncode != 0 or
+                                  s.leftovers()):
+        bad.append("left: %s" % left)
+    if left and kind != "io":
+        bad.append("left: %s" % left)
+    return bad
+
+
+def judge_crash(s, done):
+    if done.returncode == 0:
+        return [] if s.state() == "new" else ["success, but the output is %s" % s.state()]
+    bad = [] if done.returncode == 99 else ["exit %d" % done.returncode]
+    state = s.state()
+    if state not in ("old", "new"):
+        bad.append(state)
+    again = s.act(None)
+    if again.returncode != 0 or s.state() != "new":
+        bad.append("the second run: exit %d, %s: %s" % (again.returncode, s.state(), again.stderr[-300:]))
+    left = s.leftovers()
+    if left:
+        bad.append("still left after a second run: %s" % left)
+    return bad
+
+
+def sweep(kind, s, step):
+    """Complaints, one a call."""
+    failed = calls = calm = 0
+    for n in range(1, LIMIT, step):
+        done = s.act("%s:%d" % (kind, n))
+        bad = judge_crash(s, done) if kind == "crash" else judge_failure(s, done, kind)
+        for line in bad:
+            print("%s:%d %s: %s" % (kind, n, s.name, line))
+        failed += bool(bad)
+        calm = calm + 1 if done.returncode == 0 else 0
+        calls = n
+        if s.is_copy:
+            s.reset()
+        if calm == PATIENCE or failed == 20:
+            break
+    print("%s %s: %d calls, %d failed" % (kind, s.name, calls - calm * step, failed))
+    return failed
+
+
+def main():
+    kind, source, name = sys.argv[1:4]
+    step = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+    other = os.environ.get("OTHER", source)
+    s = Scenario(name, source, other)
+    try:
+        return 1 if sweep(kind, s, step) else 0
+    finally:
+        s.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
