@@ -158,9 +158,12 @@ static char *temp_name(const char *name, dray_error **err)
 static bool claim(struct outfile *o)
 {
 	struct stat st;
+	int got = io_flock(o->fd, LOCK_EX | LOCK_NB, NULL);
 
-	(void)!io_flock(o->fd, LOCK_EX | LOCK_NB, NULL);
-	o->hold = fcntl(o->fd, F_DUPFD_CLOEXEC, 0);
+	if (got == 0)
+		return false; /* a sweeper has it in hand */
+	if (got > 0)
+		o->hold = fcntl(o->fd, F_DUPFD_CLOEXEC, 0);
 	return io_fstat(o->fd, &st, NULL) < 0 || st.st_nlink > 0;
 }
 

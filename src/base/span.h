@@ -50,7 +50,8 @@ static inline struct span span_buf(const struct buf *b)
 
 static inline struct span span_from(struct span s, size_t off)
 {
-	return (struct span){ s.data + off, s.len - off };
+	/* An empty span may have no address, and nothing may be added to that. */
+	return (struct span){ off ? s.data + off : s.data, s.len - off };
 }
 
 static inline struct span span_head(struct span s, size_t len)

@@ -182,27 +182,36 @@ static int digest_json(struct page *p, const dray_report *r, dray_error **err)
 	return STATUS_OK;
 }
 
+/* Each image must have the digest that was asked for, in text and JSON alike. */
+static int require_digests(const dray_report *r, bool image_id, dray_error **err)
+{
+	for (size_t i = 0; i < dray_report_images(r); i++) {
+		const struct dray_image_info *image = dray_report_image(r, i);
+
+		if (image_id ? image->image_id : image->manifest_digest)
+			continue;
+		err_set(err, DRAY_ERR_NOT_FOUND, "this place stores no %s for the image",
+			image_id ? "config" : "manifest");
+		return err_hint(err, "%s",
+				image_id ? "an artifact has none"
+					 : "--image-id prints the image ID");
+	}
+	return 0;
+}
+
 static int run_digest(struct session *s, dray_error **err)
 {
 	const struct digest_options *o = s->options;
 	cleanup_report dray_report *r = NULL;
 
-	if (read_report(s, &r, err) < 0)
+	if (read_report(s, &r, err) < 0 || require_digests(r, o->image_id, err) < 0)
 		return -1;
 	if (s->global.json)
 		return digest_json(&s->page, r, err);
 	for (size_t i = 0; i < dray_report_images(r); i++) {
 		const struct dray_image_info *image = dray_report_image(r, i);
-		const char *digest = o->image_id ? image->image_id : image->manifest_digest;
 
-		if (!digest) {
-			err_set(err, DRAY_ERR_NOT_FOUND, "this place stores no %s for the image",
-				o->image_id ? "config" : "manifest");
-			return err_hint(err, "%s",
-					o->image_id ? "an artifact has none"
-						    : "--image-id prints the image ID");
-		}
-		page_put(&s->page, "%s\n", digest);
+		page_put(&s->page, "%s\n", o->image_id ? image->image_id : image->manifest_digest);
 	}
 	return STATUS_OK;
 }

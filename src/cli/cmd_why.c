@@ -12,7 +12,7 @@ DEFINE_CLEANUP(dray_why_result, cleanup_why_fn, dray_why_free)
 static void why_text(struct page *p, const dray_why_result *w)
 {
 	if (dray_why_same(w))
-		page_put(p, "the same image, the same manifest\n");
+		page_put(p, "the same image\n");
 	else if (dray_why_same_image_id(w))
 		page_put(p, "different, but the same image ID: an engine sees one image\n");
 	else if (dray_why_same_rootfs(w) == 1)

@@ -44,6 +44,8 @@ static void catch_signals(void)
 		sigaction(SIGHUP, &action, NULL);
 	/* A reader that left shows as EPIPE, also when it is a registry. */
 	sigaction(SIGPIPE, &ignore, NULL);
+	/* A file size limit shows as EFBIG, and then what was begun is removed. */
+	sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 /* A file must not become descriptor 0 to 2 and get our answer: closed ones have to fail. */

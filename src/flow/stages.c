@@ -188,7 +188,7 @@ static int size_mismatch(const struct verified *v, bool more, dray_error **err)
 	snprintf(expected, sizeof(expected), "%" PRId64 " bytes", v->size);
 	snprintf(actual, sizeof(actual), "%s%" PRId64 " bytes", more ? "at least " : "",
 		 v->hash.size);
-	return err_mismatch(err, expected, actual, "%s (size)", v->what);
+	return err_mismatch(err, expected, actual, "%s %s (size)", v->what, v->expect.text);
 }
 
 /* All bytes were seen: compare. */

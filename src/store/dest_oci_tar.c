@@ -344,7 +344,8 @@ static int open_output(struct oci_tar *t, const char *path, bool no_clobber, dra
 	if (strcmp(path, "-") != 0) {
 		if (outfile_begin(&t->out, AT_FDCWD, path, no_clobber, err) < 0)
 			return -1;
-		if (t->out.temp)
+		/* Without a lock of our own the sweep would take our temp for a dead one. */
+		if (t->out.temp && t->out.hold >= 0)
 			outfile_sweep(t->out.dirfd, ".");
 		t->fd = t->out.fd;
 	}

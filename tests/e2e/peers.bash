@@ -18,7 +18,7 @@
 
 PEERS_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PEERS_TOP=$(cd "$PEERS_SRC/../.." && pwd)
-export DRAY=${DRAY:-$PEERS_TOP/build/dray}
+export DRAY=${DRAY:-$PEERS_TOP/build/src/cli/dray}
 
 REGISTRY_USER=drayuser
 REGISTRY_PASS=dray:pass-1 # a colon in the password is legal and trips naive splitting
@@ -355,7 +355,7 @@ dockerd_sweep() {
 dockerd_children() {
 	local p
 	for p in /proc/[0-9]*; do
-		case $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null) in
+		case $({ tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null) in
 		*containerd*" $PEERS_DIR/exec/"*) echo "${p#/proc/}" ;;
 		esac
 	done

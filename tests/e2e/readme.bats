@@ -1,0 +1,40 @@
+#!/usr/bin/env bats
+# What the README says about the program is so: its verbs, its exit statuses, its example in C, the files it names.
+
+load peers
+
+setup() {
+	require_dray
+	README=$PEERS_TOP/README.md
+}
+
+@test "readme: the verbs are those of help" {
+	diff <(sed -n '/^## Verbs/,/^## /s/^| `\([a-z]*\).*/\1/p' "$README" | sed '/^docker\|^oci/d') \
+		<("$DRAY" help | sed -n 's/^  \([a-z]\{3,\}\)  .*/\1/p')
+}
+
+@test "readme: the prefixes of places it calls missing are refused with 8" {
+	local prefix
+	for prefix in dir: docker-daemon: docker-root: containers-storage:; do
+		grep -qF "\`$prefix\`" "$README"
+		run -8 "$DRAY" images "${prefix}x"
+	done
+}
+
+@test "readme: the example in C compiles without a warning" {
+	require_peer gcc
+	cd "$BATS_TEST_TMPDIR"
+	sed -n '/^```c$/,/^```$/p' "$README" | sed '1d;$d' >layers.c
+	[ "$(wc -l <layers.c)" -ge 15 ]
+	gcc -std=c99 -pedantic -Wall -Wextra -Werror -fsyntax-only -I"$PEERS_TOP/include" layers.c
+}
+
+@test "readme: files and scripts it names are there" {
+	local file
+	for file in $(grep -o '](\([a-zA-Z][^):#]*\))' "$README" | tr -d '()]') $(grep -o 'script/[a-z-]*' "$README" | sort -u); do
+		[ -e "$PEERS_TOP/$file" ] || {
+			echo "$file is not there"
+			return 1
+		}
+	done
+}
