@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#undef alloca /* a macro under _GNU_SOURCE */
+/* Macros under _GNU_SOURCE, or with clang under _FORTIFY_SOURCE. */
+#undef alloca
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison strcpy strcat strncat strncpy stpcpy sprintf vsprintf gets
 #pragma GCC poison strtok strtok_r atoi atol atoll strerror alloca system popen tmpnam tempnam mktemp

@@ -462,6 +462,21 @@ int dray_copy(dray_context *ctx, const char *src, const char *dst,
 	return 0;
 }
 
+/* "oci:x" is a name that a registry could have, but nobody who types it means that. */
+static int push_reference(const char *text, struct reference *ret, dray_error **err)
+{
+	cleanup_place struct place to = { 0 };
+
+	if (!place_prefixed(text))
+		return reference_parse(span_str(text), ret, err);
+	if (place_parse(text, true, &to, err) < 0)
+		return -1;
+	if (to.kind == PLACE_REGISTRY)
+		return reference_copy(&to.ref, ret, err);
+	err_set(err, DRAY_ERR_USAGE, "%s: push sends to a registry", to.text);
+	return err_hint(err, "dray copy SRC %s", to.text);
+}
+
 int dray_push(dray_context *ctx, const char *src, const char *ref,
 	      const struct dray_copy_options *o, dray_copy_result **ret, dray_error **err)
 {
@@ -471,9 +486,7 @@ int dray_push(dray_context *ctx, const char *src, const char *ref,
 
 	if (!result)
 		return err_nomem(err);
-	if (ref && span_starts(span_str(ref), "docker://"))
-		ref += strlen("docker://");
-	if (ref && reference_parse(span_str(ref), &to, err) < 0)
+	if (ref && push_reference(ref, &to, err) < 0)
 		return -1;
 	if (run_begin(&r, ctx, src, o ? o : &DEFAULTS, err) < 0)
 		return -1;

@@ -52,6 +52,8 @@ struct place {
 };
 /** @p writing: a bare word that is no file is a registry reference either way. USAGE, UNSUPPORTED. */
 int place_parse(const char *text, bool writing, struct place *ret, dray_error **err) MUST_CHECK;
+/** Does it begin as places are spelled, "oci:" and so on, rather than as a bare word? */
+bool place_prefixed(const char *text);
 void place_clear(struct place *p);
 #define cleanup_place CLEANUP(place_clear)
 

@@ -38,6 +38,14 @@ static const struct prefix PREFIXES[] = {
 	{ "containers-storage:", PLACE_OTHER, REST_NONE },
 };
 
+bool place_prefixed(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_LEN(PREFIXES); i++)
+		if (span_starts(span_str(text), PREFIXES[i].text))
+			return true;
+	return false;
+}
+
 static bool exists(const char *path)
 {
 	return strcmp(path, "-") == 0 || access(path, F_OK) == 0;

@@ -659,6 +659,10 @@ requests_but() { fakereg_requests "$FAKEREG_ADDR" "select((.method | IN(\"GET\",
 	expect 2
 	dray_run push "$IMAGE" "$REGISTRY_ADDR/UPPER/x:1"
 	expect 2
+	dray_run push "$IMAGE" "oci:$BATS_TEST_TMPDIR/layout"
+	expect 2 "*hint:*dray copy*"
+	dray_run push "$IMAGE" dir:x
+	expect 8
 	dray_run push "$BATS_TEST_TMPDIR/none.tar" "$REGISTRY_ADDR/e/x:1"
 	expect 3
 	dray_run push "docker-archive:$IMAGE:no/such:1" "$REGISTRY_ADDR/e/x:1"
