@@ -39,7 +39,7 @@ static const char SCHEMA[] =
 static const char ADD[] = "INSERT OR REPLACE INTO blob VALUES(?1,?2,?3,?4,?5,?6,?7)";
 static const char FIND[] =
 	"SELECT blob_digest, size, compression, encoder, repository FROM blob WHERE diff_id=?1"
-	" ORDER BY substr(repository, 1, length(?2))=?2 DESC, seen DESC LIMIT ?3";
+	" ORDER BY substr(repository, 1, length(?2) + 1)=?2||'/' DESC, seen DESC LIMIT ?3";
 static const char FORGET[] = "DELETE FROM blob WHERE blob_digest=?1 AND repository=?2";
 static const char TRIM[] =
 	"DELETE FROM blob WHERE seen < (SELECT seen FROM blob ORDER BY seen DESC"

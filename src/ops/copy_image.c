@@ -21,7 +21,8 @@ struct work {
 	bool convert;
 	bool done;			/* out is known, nothing to move */
 	struct descriptor out;
-	enum compression compression;
+	enum compression found;		/* as stored at the source */
+	enum compression compression;	/* as it is at the destination */
 };
 
 struct plan {
@@ -147,8 +148,9 @@ static int plan_work(struct plan *p, size_t layer, struct work *w, dray_error **
 		w->done = true;
 		return 0;
 	}
-	if (found_compression(p->c, p->im, layer, &w->compression, err) < 0)
+	if (found_compression(p->c, p->im, layer, &w->found, err) < 0)
 		return -1;
+	w->compression = w->found;
 	w->convert = must_convert(p->c, w->compression, vouched,
 				  p->c->store->kind == STORE_DOCKER_ARCHIVE);
 	w->out = l->blob;
@@ -158,10 +160,11 @@ static int plan_work(struct plan *p, size_t layer, struct work *w, dray_error **
 static int bigger_first(const void *a, const void *b, void *arg)
 {
 	const struct plan *p = arg;
-	int64_t x = p->im->layers[p->work[*(const size_t *)a].layer].blob.size;
-	int64_t y = p->im->layers[p->work[*(const size_t *)b].layer].blob.size;
+	size_t i = *(const size_t *)a, k = *(const size_t *)b;
+	int64_t x = p->im->layers[p->work[i].layer].blob.size;
+	int64_t y = p->im->layers[p->work[k].layer].blob.size;
 
-	return x < y ? 1 : x > y ? -1 : 0;
+	return x != y ? (x < y ? 1 : -1) : (i > k) - (i < k);
 }
 
 static int plan_layers(struct plan *p, dray_error **err)
@@ -199,6 +202,29 @@ out:
 	return failed;
 }
 
+/* Why a stored manifest could not be kept, in the words of the first cause. */
+static const char *why_converted(const struct plan *p)
+{
+	enum compression found = COMPRESSION_NONE;
+
+	if (p->c->wishes.compression_asked)
+		return "layers are recompressed as asked: another manifest digest, the same image ID";
+	for (size_t w = 0; w < p->n_work && found == COMPRESSION_NONE; w++)
+		if (p->work[w].convert)
+			found = p->work[w].found;
+	switch (found) {
+	case COMPRESSION_NONE:
+		return "layers are uncompressed in the archive and are compressed for the registry: "
+		       "another manifest digest, the same image ID";
+	case COMPRESSION_ZSTD:
+		return "layers in zstd become gzip, since Docker's manifests know no zstd: another "
+		       "manifest digest, the same image ID";
+	default:
+		return "layers in a compression that engines do not read become gzip: another "
+		       "manifest digest, the same image ID";
+	}
+}
+
 /* Keep the stored manifest, or write one; and in which family. */
 static void plan_manifest(struct plan *p)
 {
@@ -221,15 +247,9 @@ static void plan_manifest(struct plan *p)
 	p->keep_manifest = m && !converted && mediatype_is_docker(m->media_type) == p->docker;
 	if (!m || p->keep_manifest)
 		return;
-	if (converted)
-		change(p, c->wishes.compression_asked
-				  ? "layers are recompressed as asked: another manifest digest, "
-				    "the same image ID"
-				  : "layers are uncompressed in the archive and are compressed for "
-				    "the registry: another manifest digest, the same image ID");
-	else
-		change(p, "the manifest is converted as asked: another manifest digest, the same "
-			  "image ID");
+	change(p, converted ? why_converted(p)
+			    : "the manifest is converted as asked: another manifest digest, the "
+			      "same image ID");
 }
 
 /* ---- blobs that are there already ---- */
@@ -453,7 +473,10 @@ static int settle(void *arg, size_t index, dray_error **err)
 
 static int move_layers(struct plan *p, dray_error **err)
 {
-	return run_parallel(p->c->forward ? 1 : p->c->ctx->jobs, p->n_work,
+	/* An archive takes one blob after the other: which came first must not be chance (G-15). */
+	bool in_turn = p->c->forward || p->c->target->archive;
+
+	return run_parallel(in_turn ? 1 : p->c->ctx->jobs, p->n_work,
 			    p->c->forward ? settle : move_one, p, err);
 }
 

@@ -55,21 +55,25 @@ static bool exists(const char *path)
  * Where the path of PATH[:REST] ends. A path may hold colons itself: the longest
  * prefix that exists wins, else the first colon ends it.
  */
-static size_t path_length(const char *text)
+static int path_length(const char *text, size_t *ret, dray_error **err)
 {
 	size_t len = strlen(text);
-	size_t first = strcspn(text, ":");
 
+	*ret = strcspn(text, ":");
 	for (size_t end = len; end > 0; end--) {
 		cleanup_free char *head = NULL;
 
 		if (end != len && text[end] != ':')
 			continue;
 		head = mem_strndup(text, end);
-		if (head && exists(head))
-			return end;
+		if (!head)
+			return err_nomem(err);
+		if (exists(head)) {
+			*ret = end;
+			return 0;
+		}
 	}
-	return first;
+	return 0;
 }
 
 static int split_index(const char *rest, struct place *ret, dray_error **err)
@@ -112,7 +116,8 @@ static int parse_path(const char *text, enum prefix_rest rest, struct place *ret
 	head = mem_strndup(text, len);
 	if (!head)
 		return err_nomem(err);
-	len = rest == REST_NONE ? len : path_length(head);
+	if (rest != REST_NONE && path_length(head, &len, err) < 0)
+		return -1;
 	if (len == 0)
 		return err_set(err, DRAY_ERR_USAGE, "%s: a path is missing", ret->text);
 	ret->path = mem_strndup(head, len);
@@ -161,9 +166,9 @@ static int parse_bare(const char *text, bool writing, struct place *ret, dray_er
 	if (!looks_like_path(text))
 		return parse_registry(text, ret, err);
 	if (!writing)
-		return err_set(err, DRAY_ERR_NOT_FOUND, "%s: no such file or folder", text);
-	err_set(err, DRAY_ERR_USAGE, "%s: which kind of place is this?", text);
-	return err_hint(err, "say oci:%s or oci-archive:%s", text, text);
+		return err_set(err, DRAY_ERR_NOT_FOUND, "%s: no such file or folder", ret->text);
+	err_set(err, DRAY_ERR_USAGE, "%s: which kind of place is this?", ret->text);
+	return err_hint(err, "say oci:%s or oci-archive:%s", ret->text, ret->text);
 }
 
 static int parse(const char *text, bool writing, struct place *ret, dray_error **err)
@@ -177,7 +182,7 @@ static int parse(const char *text, bool writing, struct place *ret, dray_error *
 		if (p->kind == PLACE_OTHER)
 			return err_set(err, DRAY_ERR_UNSUPPORTED,
 				       "%s: places of the kind '%s' are not supported by this version",
-				       text, p->text);
+				       ret->text, p->text);
 		if (p->kind == PLACE_REGISTRY)
 			return parse_registry(text + strlen(p->text), ret, err);
 		return parse_path(text + strlen(p->text), p->rest, ret, err);
@@ -261,12 +266,16 @@ static int select_image(const char *image, struct arena *a, struct selector *ret
 {
 	if (image[0] == '@') {
 		if (!num_parse_u63(span_str(image + 1), &ret->at))
-			return err_set(err, DRAY_ERR_USAGE, "--image %s: expected @NUMBER", image);
+			return err_set(err, DRAY_ERR_USAGE, "--image: expected @NUMBER");
 		ret->has_at = true;
 		return 0;
 	}
-	if (span_starts(span_str(image), "sha256:"))
-		return digest_parse(span_str(image), &ret->digest, err);
+	if (span_starts(span_str(image), "sha256:")) {
+		if (digest_parse(span_str(image), &ret->digest, NULL) < 0)
+			return err_set(err, DRAY_ERR_USAGE,
+				       "--image: expected sha256: and 64 hex digits");
+		return 0;
+	}
 	ret->ref = arena_strdup(a, image);
 	return ret->ref ? 0 : err_nomem(err);
 }

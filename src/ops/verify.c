@@ -220,7 +220,11 @@ static int plan(struct verify *v, dray_error **err)
 		const struct image *im = v->r->images[i];
 
 		v->of[i] = arena_array(&v->arena, im->n_layers + 1, sizeof(**v->of));
-		for (size_t k = 0; v->of[i] && k < im->n_layers; k++) {
+		if (!v->of[i]) {
+			err_nomem(err);
+			goto out;
+		}
+		for (size_t k = 0; k < im->n_layers; k++) {
 			char *key = arena_printf(&v->arena, "%llu",
 						 (unsigned long long)im->layers[k].handle);
 			struct map_slot *slot;

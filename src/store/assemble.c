@@ -84,9 +84,9 @@ int image_require_whole(const struct image *im, dray_error **err)
 		if (!note->problem || !breaks(note->code))
 			continue;
 		if (kind == DRAY_ERR_CORRUPT && note->expected && note->actual)
-			return err_mismatch(err, note->expected, note->actual, "%s: %s of %s",
-					    im->where, strstr(note->code, "-size-") ? "size" : "digest",
-					    note->where);
+			return err_mismatch(
+				err, note->expected, note->actual, "%s: %s of %s", im->where,
+				strstr(note->code, "-size-") ? "size" : "digest", note->where);
 		return err_set(err, kind, "%s: %s", im->where, note->message);
 	}
 	return err_set(err, DRAY_ERR_FORMAT, "%s: the image is damaged", im->where);

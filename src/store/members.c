@@ -339,10 +339,10 @@ struct source *members_open(const struct members *m, const struct member *e, dra
 
 static const char *limit_name(size_t max)
 {
-	return max == LIMIT_MANIFEST	  ? " (LIMIT_MANIFEST)"
-	       : max == LIMIT_CONFIG	  ? " (LIMIT_CONFIG)"
+	return max == LIMIT_MANIFEST	    ? " (LIMIT_MANIFEST)"
+	       : max == LIMIT_CONFIG	    ? " (LIMIT_CONFIG)"
 	       : max == LIMIT_MANIFEST_JSON ? " (LIMIT_MANIFEST_JSON)"
-					  : "";
+					    : "";
 }
 
 static int too_long(struct members *m, const struct member *e, size_t max, dray_error **err)

@@ -36,7 +36,7 @@ dray_piped() {
 
 # expect STATUS [PATTERN]: and stderr matches the glob PATTERN.
 expect() {
-	# shellcheck disable=SC2154
+	# shellcheck disable=SC2053,SC2154
 	if [ "$status" -ne "$1" ] || { [ $# -gt 1 ] && [[ $stderr != $2 ]]; }; then
 		printf 'expected status %s%s, got %s\n--- stdout\n%s\n--- stderr\n%s\n' "$1" "${2:+ and stderr $2}" \
 			"$status" "$output" "$stderr"

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # verify: whole images pass, one wrong bit anywhere does not.
 
+# `run` sets stderr.
+# shellcheck disable=SC2154
 load lib
 
 setup() { verbs_setup; }

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the verbs of dray over the table that make.py wrote: run.py FOLDER PREFIX...
 
-Every case whose id begins with a PREFIX is given to images, explain, verify and copy, as a file (or folder) and, where
-it can pass through a pipe, as standard input. Checked are: the exit status; one error line, which says what the table
+Every case whose id begins with a PREFIX is given to images, explain, verify and copy as a file (or folder), and to
+verify and copy through a pipe where it can pass one. Checked are: the exit status; one error line, which says what the table
 asks for; nothing on standard output after a refusal; no output and no temporary file left; no control byte of a
 stranger on the terminal; sound JSON; the time; the memory (not for sanitized programs, whose shadow counts too).
 DRAY names the program. Failures are printed one a line; the exit status is 1 when there was one.

@@ -53,7 +53,9 @@ class Scenario:
     def __init__(self, name, source, other):
         self.name, self.source, self.other = name, source, other
         self.is_copy = name in ("new", "into", "file")
-        self.home = tempfile.mkdtemp(prefix="dray-sweep.")
+        # In memory where there is such a place: thousands of runs sync their file system.
+        shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.home = tempfile.mkdtemp(prefix="dray-sweep.", dir=shm)
         self.old = os.path.join(self.home, "old")
         self.out = os.path.join(self.home, "work", "out")
         os.mkdir(os.path.join(self.home, "tmp"))

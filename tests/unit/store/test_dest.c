@@ -248,6 +248,41 @@ static void test_index(void **state)
 	}
 }
 
+/* With no_clobber a tag that is there stays, and is told; others join it. */
+static void test_index_no_clobber(void **state)
+{
+	static const struct {
+		const char *old, *tag;
+		bool refused;
+	} rows[] = {
+		{ INDEX(ENTRY(D1, "a")), "a", true },
+		{ INDEX(ENTRY(D2, "a")), "a", true },
+		{ INDEX(ENTRY(D2, "a")), "b", false },
+		{ INDEX(ENTRY(D2, "a")), NULL, false },
+		{ INDEX(""), "a", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_buf struct buf got = BUF_INIT(LIMIT_MANIFEST);
+		struct dest_index x = { .no_clobber = true };
+		struct manifest m = { .media_type = MT_OCI_MANIFEST, .raw = { .len = 7 } };
+		dray_error *err = NULL;
+		int rc;
+
+		assert_int_equal(digest_parse(span_str(D1), &m.digest, NULL), 0);
+		assert_int_equal(dest_index_add(&x, &m, rows[i].tag, NULL), 0);
+		rc = dest_index_write(&x, span_str(rows[i].old), &got, &err);
+		dest_index_clear(&x);
+		if (rows[i].refused) {
+			assert_int_equal(rc, -1);
+			assert_err(err, DRAY_ERR_USAGE, "tag");
+		} else {
+			assert_ok(rc, err);
+		}
+	}
+}
+
 /* ---- a folder ---- */
 
 static void test_dir_new(void **state)
@@ -799,6 +834,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_index),
+		cmocka_unit_test(test_index_no_clobber),
 		cmocka_unit_test(test_dir_new),
 		cmocka_unit_test(test_dir_twice),
 		cmocka_unit_test(test_dir_wrong_bytes),

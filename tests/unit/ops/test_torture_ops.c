@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The verbs when memory runs out, at every single allocation, and when the disk fails.
+ */
+#include "ops_box.h"
+#include "torture.h"
+
+struct job {
+	struct box *b;
+	const char *src, *dst;
+	struct dray_copy_options o;
+};
+
+/* A fresh context each time: what it makes on first use fails as well. */
+static int new_context(dray_context **ret, dray_error **err)
+{
+	const struct dray_context_options o = {
+		.size = sizeof(o), .jobs = 1, .no_cache = true, .platform = "linux/amd64"
+	};
+
+	return dray_context_new(&o, ret, err);
+}
+
+typedef int reading_verb(dray_context *ctx, const char *place, const struct dray_select *sel,
+			 dray_report **ret, dray_error **err);
+
+static int read_with(reading_verb *verb, const struct job *j, dray_error **err)
+{
+	dray_context *ctx = NULL;
+	dray_report *r = NULL;
+	int rc = new_context(&ctx, err);
+
+	if (rc == 0)
+		rc = verb(ctx, j->src, NULL, &r, err);
+	dray_report_free(r);
+	dray_context_free(ctx);
+	return rc;
+}
+
+static int run_images(void *arg, dray_error **err)
+{
+	return read_with(dray_images, arg, err);
+}
+
+static int run_explain(void *arg, dray_error **err)
+{
+	return read_with(dray_explain, arg, err);
+}
+
+static int run_verify(void *arg, dray_error **err)
+{
+	return read_with(dray_verify, arg, err);
+}
+
+static int run_hash(void *arg, dray_error **err)
+{
+	const struct job *j = arg;
+	dray_context *ctx = NULL;
+	dray_matches *m = NULL;
+	int rc = new_context(&ctx, err);
+
+	if (rc == 0)
+		rc = dray_explain_hash(ctx, "0123abcd", j->src, NULL, &m, err);
+	dray_matches_free(m);
+	dray_context_free(ctx);
+	return rc;
+}
+
+static int run_why(void *arg, dray_error **err)
+{
+	const struct job *j = arg;
+	dray_context *ctx = NULL;
+	dray_why_result *w = NULL;
+	int rc = new_context(&ctx, err);
+
+	if (rc == 0)
+		rc = dray_why(ctx, j->src, j->dst, &w, err);
+	dray_why_free(w);
+	dray_context_free(ctx);
+	return rc;
+}
+
+static int run_copy(void *arg, dray_error **err)
+{
+	const struct job *j = arg;
+	dray_context *ctx = NULL;
+	dray_copy_result *r = NULL;
+	int rc = new_context(&ctx, err);
+
+	if (rc == 0)
+		rc = dray_copy(ctx, j->src, j->dst, &j->o, &r, err);
+	dray_copy_free(r);
+	dray_context_free(ctx);
+	return rc;
+}
+
+/* With oddities to tell: a link, equal layers, a config of another name, a short history. */
+static const char *engine_archive(struct box *b, const char *name)
+{
+	struct piece *gz = box_piece(b, "one", ENCODING_GZIP);
+	struct piece *zst = box_piece(b, "two", ENCODING_ZSTD);
+	struct piece *stack[] = { gz, zst, gz };
+	const struct member m[] = { { "a/layer.tar", gz, NULL },
+				    { "b/layer.tar", zst, NULL },
+				    { "c/layer.tar", NULL, "../a/layer.tar" } };
+	const char *config = box_config(
+		b, "\"created\":\"2020-01-02T03:04:05Z\",\"history\":[{\"created_by\":\"x\"}],",
+		stack, ROWS(stack));
+
+	return box_docker(b, name, config, "\"test/app:1\"", m, ROWS(m));
+}
+
+static struct job job_of(void **state, bool oci)
+{
+	struct box *b = *state;
+	struct piece *p;
+	struct job j = { .b = b, .o = DRAY_COPY_OPTIONS_INIT };
+
+	if (oci) {
+		p = box_piece(b, "one", ENCODING_GZIP);
+		j.src = box_oci_plain(b, "in.tar", false, &p, 1);
+	} else {
+		j.src = engine_archive(b, "in.tar");
+	}
+	j.dst = box_place(b, "oci-archive:", "out.tar");
+	return j;
+}
+
+static void torture_reading(void **state)
+{
+	static torture_fn *const verbs[] = { run_images, run_explain, run_verify, run_hash };
+
+	for (int oci = 0; oci < 2; oci++) {
+		struct job j = job_of(state, oci);
+
+		for (size_t i = 0; i < ROWS(verbs); i++) {
+			print_message("%s %zu\n", oci ? "oci" : "docker", i);
+			torture_alloc(verbs[i], &j);
+		}
+	}
+}
+
+static void torture_why(void **state)
+{
+	struct job j = job_of(state, true);
+	struct piece *p = box_piece(j.b, "other", ENCODING_ZSTD);
+
+	j.dst = j.src;
+	j.src = box_oci_plain(j.b, "other.tar", true, &p, 1);
+	torture_alloc(run_why, &j);
+}
+
+static void torture_copy(void **state)
+{
+	for (int oci = 0; oci < 2; oci++) {
+		struct job j = job_of(state, oci);
+
+		torture_alloc(run_copy, &j);
+	}
+}
+
+/* With layers to convert: decoders, encoders and the pool. */
+static void torture_convert(void **state)
+{
+	static const char *const to[] = { "gzip", "zstd" };
+
+	for (size_t i = 0; i < ROWS(to); i++) {
+		struct job j = job_of(state, false);
+
+		j.o.compression = to[i];
+		torture_alloc(run_copy, &j);
+	}
+}
+
+/* From a pipe: everything passes once. */
+static int run_piped(void *arg, dray_error **err)
+{
+	struct job *j = arg;
+	cleanup_buf struct buf bytes = BUF_INIT(1 << 20);
+	int fd = openat(j->b->fd, "in.tar", O_RDONLY | O_CLOEXEC), before, rc;
+	uint8_t room[60000];
+	ssize_t n = read(fd, room, sizeof(room));
+
+	close(fd);
+	assert_true(n > 0 && n < (ssize_t)sizeof(room));
+	before = box_stdin(span_of(room, (size_t)n));
+	rc = run_copy(j, err);
+	box_stdin_back(before);
+	return rc;
+}
+
+static void torture_pipe(void **state)
+{
+	struct job j = job_of(state, false);
+
+	j.src = "-";
+	torture_alloc(run_piped, &j);
+}
+
+/* A failing call leaves no output and no temps; a run that works leaves a sound archive. */
+static void check_output(void *arg, bool failed)
+{
+	struct job *j = arg;
+
+	if (failed) {
+		if (faccessat(j->b->fd, "out.tar", F_OK, 0) == 0)
+			fail_msg("an output of a run that failed");
+	} else {
+		dray_report_free(box_sound(j->b, j->dst));
+	}
+	unlinkat(j->b->fd, "out.tar", 0);
+	assert_int_equal(dir_count(j->b->fd), 1);
+}
+
+static void torture_disk(void **state)
+{
+	struct job j = job_of(state, false);
+
+	torture_io(run_copy, &j, ENOSPC, check_output);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		box_test(torture_reading), box_test(torture_why),  box_test(torture_copy),
+		box_test(torture_convert), box_test(torture_pipe), box_test(torture_disk),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
