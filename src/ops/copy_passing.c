@@ -56,6 +56,23 @@ static int guess_reused(struct copy *c, const char *name, const struct reused **
 	return there < 0 ? -1 : 0;
 }
 
+/* In a layout every blob may be wanted, whatever it is; elsewhere only layers are. */
+static bool is_blob(const char *name)
+{
+	return span_starts(span_str(name), "blobs/");
+}
+
+/*
+ * An uncompressed blob that a manifest may name, and that goes out compressed: right
+ * for what an engine saved, wrong for a layout. Which of them it is comes later.
+ */
+static bool converts_unasked(const struct copy *c, const char *name, enum compression found,
+			     const struct passed *p)
+{
+	return is_blob(name) && found == COMPRESSION_NONE &&
+	       p->out.compression != COMPRESSION_NONE && !c->wishes.compression_asked;
+}
+
 /* The destination has it if the name tells the truth: read on only to prove that. */
 static int pass_reused(struct copy *c, const struct reused *u, const char *how, const char *name,
 		       struct source *data, int64_t size, struct passed *p, dray_error **err)
@@ -70,6 +87,7 @@ static int pass_reused(struct copy *c, const struct reused *u, const char *how, 
 	p->out.digest = u->blob_digest;
 	p->out.size = u->size;
 	p->out.compression = u->compression;
+	p->converted_unasked = converts_unasked(c, name, p->facts.compression, p);
 	copy_count_skipped(c, name, how);
 	return 0;
 }
@@ -78,12 +96,6 @@ static int pass_reused(struct copy *c, const struct reused *u, const char *how, 
 static bool named_as_layer(const char *name)
 {
 	return span_ends(span_str(name), ".tar");
-}
-
-/* In a layout every blob may be wanted, whatever it is; elsewhere only layers are. */
-static bool is_blob(const char *name)
-{
-	return span_starts(span_str(name), "blobs/");
 }
 
 static int pass_sent(struct copy *c, const char *name, struct source *data, int64_t size,
@@ -105,8 +117,7 @@ static int pass_sent(struct copy *c, const char *name, struct source *data, int6
 	if (transfer_passing(&t, data, found, &p->out, err) < 0)
 		return err_ctx(err, "%s", name);
 	p->facts = p->out.facts;
-	p->converted_unasked = t.how.convert && named_by_digest && !c->wishes.compression_asked &&
-			       found == COMPRESSION_NONE;
+	p->converted_unasked = converts_unasked(c, name, found, p);
 	copy_count_sent(c, p->out.size);
 	return 0;
 }

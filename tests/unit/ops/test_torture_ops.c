@@ -5,7 +5,9 @@
 #include "ops_box.h"
 #include "torture.h"
 
-struct job {
+#include <errno.h>
+
+struct order {
 	struct box *b;
 	const char *src, *dst;
 	struct dray_copy_options o;
@@ -24,7 +26,7 @@ static int new_context(dray_context **ret, dray_error **err)
 typedef int reading_verb(dray_context *ctx, const char *place, const struct dray_select *sel,
 			 dray_report **ret, dray_error **err);
 
-static int read_with(reading_verb *verb, const struct job *j, dray_error **err)
+static int read_with(reading_verb *verb, const struct order *j, dray_error **err)
 {
 	dray_context *ctx = NULL;
 	dray_report *r = NULL;
@@ -54,7 +56,7 @@ static int run_verify(void *arg, dray_error **err)
 
 static int run_hash(void *arg, dray_error **err)
 {
-	const struct job *j = arg;
+	const struct order *j = arg;
 	dray_context *ctx = NULL;
 	dray_matches *m = NULL;
 	int rc = new_context(&ctx, err);
@@ -68,7 +70,7 @@ static int run_hash(void *arg, dray_error **err)
 
 static int run_why(void *arg, dray_error **err)
 {
-	const struct job *j = arg;
+	const struct order *j = arg;
 	dray_context *ctx = NULL;
 	dray_why_result *w = NULL;
 	int rc = new_context(&ctx, err);
@@ -82,7 +84,7 @@ static int run_why(void *arg, dray_error **err)
 
 static int run_copy(void *arg, dray_error **err)
 {
-	const struct job *j = arg;
+	const struct order *j = arg;
 	dray_context *ctx = NULL;
 	dray_copy_result *r = NULL;
 	int rc = new_context(&ctx, err);
@@ -110,11 +112,11 @@ static const char *engine_archive(struct box *b, const char *name)
 	return box_docker(b, name, config, "\"test/app:1\"", m, ROWS(m));
 }
 
-static struct job job_of(void **state, bool oci)
+static struct order job_of(void **state, bool oci)
 {
 	struct box *b = *state;
 	struct piece *p;
-	struct job j = { .b = b, .o = DRAY_COPY_OPTIONS_INIT };
+	struct order j = { .b = b, .o = DRAY_COPY_OPTIONS_INIT };
 
 	if (oci) {
 		p = box_piece(b, "one", ENCODING_GZIP);
@@ -131,7 +133,7 @@ static void torture_reading(void **state)
 	static torture_fn *const verbs[] = { run_images, run_explain, run_verify, run_hash };
 
 	for (int oci = 0; oci < 2; oci++) {
-		struct job j = job_of(state, oci);
+		struct order j = job_of(state, oci);
 
 		for (size_t i = 0; i < ROWS(verbs); i++) {
 			print_message("%s %zu\n", oci ? "oci" : "docker", i);
@@ -142,7 +144,7 @@ static void torture_reading(void **state)
 
 static void torture_why(void **state)
 {
-	struct job j = job_of(state, true);
+	struct order j = job_of(state, true);
 	struct piece *p = box_piece(j.b, "other", ENCODING_ZSTD);
 
 	j.dst = j.src;
@@ -153,7 +155,7 @@ static void torture_why(void **state)
 static void torture_copy(void **state)
 {
 	for (int oci = 0; oci < 2; oci++) {
-		struct job j = job_of(state, oci);
+		struct order j = job_of(state, oci);
 
 		torture_alloc(run_copy, &j);
 	}
@@ -165,7 +167,7 @@ static void torture_convert(void **state)
 	static const char *const to[] = { "gzip", "zstd" };
 
 	for (size_t i = 0; i < ROWS(to); i++) {
-		struct job j = job_of(state, false);
+		struct order j = job_of(state, false);
 
 		j.o.compression = to[i];
 		torture_alloc(run_copy, &j);
@@ -175,8 +177,7 @@ static void torture_convert(void **state)
 /* From a pipe: everything passes once. */
 static int run_piped(void *arg, dray_error **err)
 {
-	struct job *j = arg;
-	cleanup_buf struct buf bytes = BUF_INIT(1 << 20);
+	struct order *j = arg;
 	int fd = openat(j->b->fd, "in.tar", O_RDONLY | O_CLOEXEC), before, rc;
 	uint8_t room[60000];
 	ssize_t n = read(fd, room, sizeof(room));
@@ -191,7 +192,7 @@ static int run_piped(void *arg, dray_error **err)
 
 static void torture_pipe(void **state)
 {
-	struct job j = job_of(state, false);
+	struct order j = job_of(state, false);
 
 	j.src = "-";
 	torture_alloc(run_piped, &j);
@@ -200,7 +201,7 @@ static void torture_pipe(void **state)
 /* A failing call leaves no output and no temps; a run that works leaves a sound archive. */
 static void check_output(void *arg, bool failed)
 {
-	struct job *j = arg;
+	struct order *j = arg;
 
 	if (failed) {
 		if (faccessat(j->b->fd, "out.tar", F_OK, 0) == 0)
@@ -214,7 +215,7 @@ static void check_output(void *arg, bool failed)
 
 static void torture_disk(void **state)
 {
-	struct job j = job_of(state, false);
+	struct order j = job_of(state, false);
 
 	torture_io(run_copy, &j, ENOSPC, check_output);
 }

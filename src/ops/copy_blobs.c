@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Moves the layers of a plan: what the destination has, or can mount, is not
+ * sent; the rest goes side by side. Relies on ops/transfer for bytes, ops/reuse and
+ * the blob cache for what is known. Promises that a known blob is asked for
+ * before it counts.
+ */
+#include "ops/copy_plan.h"
+
+#define CACHE_TRIES 8	/* cache entries looked at per layer */
+
+/*
+ * What the documents of a file name and the file does not hold breaks its format;
+ * NOT_FOUND is for what the user named, and for registries, where it may come yet.
+ */
+int copy_absent(const struct copy *c, dray_error **err)
+{
+	if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND && c->store->kind != STORE_REGISTRY)
+		err_rekind(err, DRAY_ERR_FORMAT);
+	return -1;
+}
+
+/* ---- blobs that are there already ---- */
+
+int copy_try_known(struct copy *c, const struct digest *d, int64_t size, const char *from,
+		   const char **ret_how, dray_error **err)
+{
+	const struct descriptor desc = { .digest = *d, .size = size };
+	int there = dest_has_blob(c->target->dest, &desc, err);
+
+	*ret_how = "exists";
+	if (there != 0 || !from)
+		return there;
+	*ret_how = "mounted";
+	return remote_mount(c->target->remote, d, from, err);
+}
+
+/* "host/path" seen in the cache: the path, when it is another repository of our registry. */
+static const char *mountable(const struct target *t, const char *repository)
+{
+	size_t host = strlen(t->host);
+
+	if (strcmp(repository, t->repository) == 0 || strncmp(repository, t->host, host) != 0 ||
+	    repository[host] != '/')
+		return NULL;
+	return repository + host + 1;
+}
+
+static void take(struct work *w, const struct digest *d, int64_t size, enum compression c)
+{
+	w->out.digest = *d;
+	w->out.size = size;
+	w->compression = c;
+	w->done = true;
+}
+
+/* Any cached blob that this encoder would make from the layer? 1 found, 0, -1. */
+static int try_cache(struct plan *p, struct work *w, const char **ret_how, dray_error **err)
+{
+	struct copy *c = p->c;
+	const struct layer *l = &p->im->layers[w->layer];
+	struct blobcache_entry seen[CACHE_TRIES];
+	size_t n;
+
+	if (!c->target->remote || !digest_set(&l->diff_id))
+		return 0;
+	n = blobcache_find(c->cache, &l->diff_id, c->target->host, seen, CACHE_TRIES);
+	for (size_t i = 0; i < n; i++) {
+		bool wanted = w->convert ? strcmp(seen[i].encoder, c->wishes.encoder) == 0
+					 : digest_eq(&seen[i].blob_digest, &l->blob.digest);
+		int there;
+
+		if (!wanted)
+			continue;
+		there = copy_try_known(c, &seen[i].blob_digest, seen[i].blob_size,
+				  mountable(c->target, seen[i].repository), ret_how, err);
+		if (there < 0)
+			return -1;
+		if (there) {
+			take(w, &seen[i].blob_digest, seen[i].blob_size, seen[i].compression);
+			return 1;
+		}
+		blobcache_forget(c->cache, &seen[i].blob_digest, seen[i].repository);
+	}
+	return 0;
+}
+
+static int try_reuse(struct plan *p, struct work *w, const char **ret_how, dray_error **err)
+{
+	struct copy *c = p->c;
+	const struct reused *u =
+		reuse_find(&c->reuse, &p->im->layers[w->layer].diff_id, &c->wishes);
+	int there;
+
+	if (!u || !w->convert)
+		return 0;
+	there = copy_try_known(c, &u->blob_digest, u->size, u->from, ret_how, err);
+	if (there <= 0)
+		return there;
+	*ret_how = "reused";
+	take(w, &u->blob_digest, u->size, u->compression);
+	return 1;
+}
+
+/* 1 = nothing to send, *ret_how says why. */
+static int already_there(struct plan *p, struct work *w, const char **ret_how, dray_error **err)
+{
+	const struct layer *l = &p->im->layers[w->layer];
+	int there = 0;
+
+	if (!w->convert && digest_set(&l->blob.digest)) {
+		there = copy_try_known(p->c, &l->blob.digest, l->blob.size, NULL, ret_how, err);
+		if (there > 0)
+			take(w, &l->blob.digest, l->blob.size, w->compression);
+	}
+	if (there == 0)
+		there = try_reuse(p, w, ret_how, err);
+	if (there == 0)
+		there = try_cache(p, w, ret_how, err);
+	return there;
+}
+
+/* ---- moving ---- */
+
+static void remember_in_cache(struct plan *p, const struct work *w)
+{
+	struct copy *c = p->c;
+	const struct layer *l = &p->im->layers[w->layer];
+	struct blobcache_entry e = {
+		.blob_digest = w->out.digest,
+		.blob_size = w->out.size,
+		.compression = w->compression,
+	};
+
+	/* Only what we have proven: a converted layer's DiffID was checked on the way. */
+	if (!c->target->remote || !w->convert || !digest_set(&l->diff_id))
+		return;
+	snprintf(e.encoder, sizeof(e.encoder), "%s", c->wishes.encoder);
+	if ((size_t)snprintf(e.repository, sizeof(e.repository), "%s", c->target->repository) <
+	    sizeof(e.repository))
+		blobcache_add(c->cache, &l->diff_id, &e);
+}
+
+static int send(struct plan *p, struct work *w, const char *label, dray_error **err)
+{
+	struct copy *c = p->c;
+	const struct layer *l = &p->im->layers[w->layer];
+	const struct layer_opener from = { c->store, p->im, w->layer };
+	struct transferred out;
+	struct transfer t = {
+		.ctx = c->ctx,
+		.dest = c->target->dest,
+		.label = label,
+		.total = l->blob.size,
+		.blob_digest = l->blob.digest,
+		.blob_size = digest_set(&l->blob.digest) ? l->blob.size : -1,
+		.diff_id = l->diff_id,
+		.how = { w->convert, c->wishes.encode },
+	};
+
+	if (transfer_layer(&t, &from, &out, err) < 0)
+		return -1;
+	take(w, &out.digest, out.size, out.compression);
+	copy_count_sent(c, out.size);
+	remember_in_cache(p, w);
+	return 0;
+}
+
+static int move_one(void *arg, size_t index, dray_error **err)
+{
+	struct plan *p = arg;
+	struct work *w = &p->work[p->order[index]];
+	const struct layer *l = &p->im->layers[w->layer];
+	const struct digest *d = digest_set(&l->diff_id) ? &l->diff_id : &l->blob.digest;
+	const char *how = NULL;
+	char label[80];
+	int there;
+
+	if (w->done)
+		return 0;
+	snprintf(label, sizeof(label), "layer %zu/%zu %.19s", w->layer + 1, p->im->n_layers,
+		 d->text);
+	there = already_there(p, w, &how, err);
+	if (there > 0) {
+		copy_count_skipped(p->c, label, how);
+		return 0;
+	}
+	if (there == 0 && l->missing) {
+		err_set(err, DRAY_ERR_NOT_FOUND, "layer %zu of %zu (%s) is not in %s",
+			w->layer + 1, p->im->n_layers, l->path ? l->path : d->text,
+			p->c->store->place);
+		return copy_absent(p->c, err);
+	}
+	if (there < 0 || send(p, w, label, err) < 0)
+		return err_ctx(err, "layer %zu of %zu", w->layer + 1, p->im->n_layers);
+	return 0;
+}
+
+static const struct passed *find_passed(const struct copy *c, const struct layer *l)
+{
+	return l->facts ? map_get(&c->passed, span_str(l->facts->blob_digest.text)) : NULL;
+}
+
+/* What passed by on the walk, held against what the documents say it is. */
+static int settle_passed(struct plan *p, struct work *w, const struct passed *seen,
+			 dray_error **err)
+{
+	const struct layer *l = &p->im->layers[w->layer];
+
+	if (has_vouched_manifest(p->c, p->im) && digest_set(&l->blob.digest) &&
+	    digest_expect(&l->blob.digest, &seen->facts.blob_digest, "blob digest", err) < 0)
+		return -1;
+	if (digest_set(&l->diff_id) &&
+	    digest_expect(&l->diff_id, &seen->facts.diff_id, "DiffID", err) < 0)
+		return -1;
+	if (seen->converted_unasked && p->c->store->kind != STORE_DOCKER_ARCHIVE) {
+		err_set(err, DRAY_ERR_UNSUPPORTED,
+			"it is uncompressed, and a pipe names its manifest too late to keep it so");
+		return err_hint(err, "give the archive as a file, or choose --compression");
+	}
+	w->convert = !digest_eq(&seen->out.digest, &seen->facts.blob_digest);
+	take(w, &seen->out.digest, seen->out.size, seen->out.compression);
+	if (w->convert)
+		remember_in_cache(p, w);
+	return 0;
+}
+
+/* After a walk: most layers are there already; what the walk kept in memory is moved now. */
+static int settle(void *arg, size_t index, dray_error **err)
+{
+	struct plan *p = arg;
+	struct work *w = &p->work[p->order[index]];
+	const struct passed *seen = find_passed(p->c, &p->im->layers[w->layer]);
+
+	if (!seen || w->done)
+		return move_one(arg, index, err);
+	if (settle_passed(p, w, seen, err) < 0)
+		return err_ctx(err, "layer %zu of %zu", w->layer + 1, p->im->n_layers);
+	return 0;
+}
+
+int move_layers(struct plan *p, dray_error **err)
+{
+	/* An archive takes one blob after the other: which came first must not be chance (G-15). */
+	bool in_turn = p->c->forward || p->c->target->archive;
+
+	return run_parallel(in_turn ? 1 : p->c->ctx->jobs, p->n_work,
+			    p->c->forward ? settle : move_one, p, err);
+}
+

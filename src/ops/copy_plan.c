@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Plans the copy of one image: which layers are the same work, which of them go
+ * untouched and which are converted, and which manifest names the result.
+ * Relies on what the store declares, and on a look at the first bytes where it
+ * does not. Promises that a stored manifest is given up only for a reason that is said.
+ */
+#include "ops/copy_plan.h"
+
+#include <stdlib.h>
+
+bool has_vouched_manifest(const struct copy *c, const struct image *im)
+{
+	return im->manifest &&
+	       (c->store->kind != STORE_DOCKER_ARCHIVE || im->manifest_trusted);
+}
+
+bool must_convert(const struct copy *c, enum compression found, bool manifest_vouches,
+		  bool engine_archive)
+{
+	if (c->wishes.compression_asked)
+		return found != encoding_compression(c->wishes.encode.encoding);
+	switch (found) {
+	case COMPRESSION_GZIP:
+		return false;
+	case COMPRESSION_ZSTD:
+		return c->wishes.format_asked && c->wishes.docker;
+	case COMPRESSION_NONE:
+		/* What an engine saved is uncompressed by accident of storage, not by
+		 * anybody's choice: a registry gets it compressed. */
+		return !manifest_vouches || (engine_archive && c->target->dest->wants_compressed);
+	default:
+		return true;
+	}
+}
+
+static void change(struct plan *p, const char *sentence)
+{
+	for (size_t i = 0; i < p->n_changes; i++)
+		if (strcmp(p->changes[i], sentence) == 0)
+			return;
+	if (p->n_changes < ARRAY_LEN(p->changes))
+		p->changes[p->n_changes++] = sentence;
+}
+
+/* The compression of stored bytes: looked up, sniffed, or what a manifest's media type says. */
+static int found_compression(struct copy *c, struct image *im, size_t i, enum compression *ret,
+			     dray_error **err)
+{
+	const struct layer *l = &im->layers[i];
+	cleanup_source struct source *s = NULL;
+	struct span head;
+
+	if (l->has_compression) {
+		*ret = l->compression;
+		return 0;
+	}
+	if (l->facts) {
+		*ret = l->facts->compression;
+		return 0;
+	}
+	if (l->blob.media_type && has_vouched_manifest(c, im)) {
+		*ret = compression_declared(l->blob.media_type);
+		return 0;
+	}
+	s = store_open_layer(c->store, im, i, err);
+	if (!s)
+		return copy_absent(c, err);
+	if (source_peek(s, COMPRESSION_SNIFF, &head, err) < 0)
+		return -1;
+	*ret = compression_sniff(head);
+	return 0;
+}
+
+/*
+ * What makes two layers the same work: the blob where a manifest vouches for it,
+ * else the DiffID, else the place of the bytes.
+ */
+static int twin_key(const struct plan *p, const struct layer *l, struct span *ret,
+		    dray_error **err)
+{
+	bool vouched = has_vouched_manifest(p->c, p->im) && digest_set(&l->blob.digest);
+	char *key;
+
+	if (vouched || !digest_set(&l->diff_id))
+		key = arena_printf(p->arena, "%s %s %llu", l->diff_id.text,
+				   vouched ? l->blob.digest.text : "",
+				   vouched ? 0ULL : (unsigned long long)l->handle);
+	else
+		key = arena_printf(p->arena, "%s", l->diff_id.text);
+	if (!key)
+		return err_nomem(err);
+	*ret = span_str(key);
+	return 0;
+}
+
+static int plan_work(struct plan *p, size_t layer, struct work *w, dray_error **err)
+{
+	struct layer *l = &p->im->layers[layer];
+	bool vouched = has_vouched_manifest(p->c, p->im);
+
+	*w = (struct work){ .layer = layer };
+	if (l->missing && mediatype_is_foreign(l->blob.media_type) && vouched) {
+		w->out = l->blob; /* fetched from its urls by whoever runs the image */
+		w->done = true;
+		return 0;
+	}
+	if (found_compression(p->c, p->im, layer, &w->found, err) < 0)
+		return -1;
+	w->compression = w->found;
+	w->convert = must_convert(p->c, w->compression, vouched,
+				  p->c->store->kind == STORE_DOCKER_ARCHIVE);
+	w->out = l->blob;
+	return 0;
+}
+
+static int bigger_first(const void *a, const void *b, void *arg)
+{
+	const struct plan *p = arg;
+	size_t i = *(const size_t *)a, k = *(const size_t *)b;
+	int64_t x = p->im->layers[p->work[i].layer].blob.size;
+	int64_t y = p->im->layers[p->work[k].layer].blob.size;
+
+	return x != y ? (x < y ? 1 : -1) : (i > k) - (i < k);
+}
+
+int plan_layers(struct plan *p, dray_error **err)
+{
+	size_t n = p->im->n_layers;
+	struct map seen = { 0 };
+	int failed = -1;
+
+	p->work = arena_array(p->arena, n + 1, sizeof(*p->work));
+	p->of_layer = arena_array(p->arena, n + 1, sizeof(*p->of_layer));
+	p->order = arena_array(p->arena, n + 1, sizeof(*p->order));
+	if (!p->work || !p->of_layer || !p->order)
+		return err_nomem(err);
+	for (size_t i = 0; i < n; i++) {
+		struct span key;
+		struct map_slot *twin;
+
+		if (twin_key(p, &p->im->layers[i], &key, err) < 0)
+			goto out;
+		twin = map_find(&seen, key);
+		if (twin) {
+			p->of_layer[i] = (size_t)(uintptr_t)twin->value;
+			continue;
+		}
+		p->of_layer[i] = p->n_work;
+		p->order[p->n_work] = p->n_work;
+		if (map_put(&seen, key, (void *)(uintptr_t)p->n_work, err) < 0 ||
+		    plan_work(p, i, &p->work[p->n_work++], err) < 0)
+			goto out;
+	}
+	qsort_r(p->order, p->n_work, sizeof(*p->order), bigger_first, p);
+	failed = 0;
+out:
+	map_clear(&seen);
+	return failed;
+}
+
+/* Why a stored manifest could not be kept, in the words of the first cause. */
+static const char *why_converted(const struct plan *p)
+{
+	enum compression found = COMPRESSION_NONE;
+
+	if (p->c->wishes.compression_asked)
+		return "layers are recompressed as asked: another manifest digest, the same image ID";
+	for (size_t w = 0; w < p->n_work && found == COMPRESSION_NONE; w++)
+		if (p->work[w].convert)
+			found = p->work[w].found;
+	switch (found) {
+	case COMPRESSION_NONE:
+		return "layers are uncompressed in the archive and are compressed for the registry: "
+		       "another manifest digest, the same image ID";
+	case COMPRESSION_ZSTD:
+		return "layers in zstd become gzip, since Docker's manifests know no zstd: another "
+		       "manifest digest, the same image ID";
+	default:
+		return "layers in a compression that engines do not read become gzip: another "
+		       "manifest digest, the same image ID";
+	}
+}
+
+/* Keep the stored manifest, or write one; and in which family. */
+void plan_manifest(struct plan *p)
+{
+	const struct copy *c = p->c;
+	const struct manifest *m = has_vouched_manifest(c, p->im) ? p->im->manifest : NULL;
+	bool zstd = false, converted = false;
+
+	for (size_t w = 0; w < p->n_work; w++) {
+		converted = converted || p->work[w].convert;
+		zstd = zstd || p->work[w].compression == COMPRESSION_ZSTD;
+	}
+	if (c->wishes.compression_asked && c->wishes.encode.encoding == ENCODING_ZSTD)
+		zstd = true;
+	if (c->wishes.format_asked)
+		p->docker = c->wishes.docker;
+	else if (m)
+		p->docker = mediatype_is_docker(m->media_type);
+	else
+		p->docker = c->target->remote && !zstd;
+	p->keep_manifest = m && !converted && mediatype_is_docker(m->media_type) == p->docker;
+	if (!m || p->keep_manifest)
+		return;
+	change(p, converted ? why_converted(p)
+			    : "the manifest is converted as asked: another manifest digest, the "
+			      "same image ID");
+}
+

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The plan of one image's copy: its distinct layers and what becomes of each.
+ * copy_plan.c decides, copy_blobs.c moves, copy_image.c writes the documents.
+ */
+#pragma once
+
+#include "ops/copy_priv.h"
+
+/* One distinct layer. */
+struct work {
+	size_t layer;			/* first layer of the image that needs it */
+	bool convert;
+	bool done;			/* out is known, nothing to move */
+	struct descriptor out;
+	enum compression found;		/* as stored at the source */
+	enum compression compression;	/* as it is at the destination */
+};
+
+struct plan {
+	struct copy *c;
+	struct image *im;
+	struct arena *arena;		/* the result's */
+	struct work *work;
+	size_t n_work;
+	size_t *of_layer;		/* layer -> index into work */
+	size_t *order;			/* big ones first */
+	bool keep_manifest;
+	bool docker;			/* format of a manifest we write */
+	const char *changes[4];
+	size_t n_changes;
+};
+
+/** A manifest that says which blobs the layers are: any store's own, an archive's if it agrees with manifest.json. */
+bool has_vouched_manifest(const struct copy *c, const struct image *im);
+/** Distinct layers into p->work, and for each whether it is converted. */
+int plan_layers(struct plan *p, dray_error **err) MUST_CHECK;
+/** After the layers have moved: keep the stored manifest, or write one, and in which family. */
+void plan_manifest(struct plan *p);
+/** Move what is not there; afterwards each work's out is what the destination holds. */
+int move_layers(struct plan *p, dray_error **err) MUST_CHECK;
+/** NOT_FOUND of something that a file's own documents name is the file's fault: FORMAT. Returns -1. */
+int copy_absent(const struct copy *c, dray_error **err);
