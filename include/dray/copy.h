@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-/** Begin with DRAY_COPY_OPTIONS_INIT. */
+/** Begin with DRAY_COPY_OPTIONS_INIT; strings are lent for the call. */
 struct dray_copy_options {
 	size_t size;
 	const char *image;	/**< choose one image of the source, as --image */
@@ -19,31 +19,71 @@ struct dray_copy_options {
 	const char *format;	/**< "docker" or "oci"; NULL = the source's */
 	const char *compression;/**< "gzip", "gzip-single", "zstd", "none"; NULL = keep */
 	int level;		/**< 0 = default */
-	const char *reuse;	/**< reference whose layers may be kept; NULL = the tag being overwritten */
+	/** Image on the same registry whose layers may be kept; NULL = the tag being overwritten. */
+	const char *reuse;
 	bool no_reuse;
-	bool no_clobber;
+	bool no_clobber;	/**< a file or tag in the way is USAGE; registries do not look */
 };
 #define DRAY_COPY_OPTIONS_INIT { .size = sizeof(struct dray_copy_options) }
 
 typedef struct dray_copy_result dray_copy_result;
+/** One image at one destination. Read only, lives as long as its result. */
 struct dray_copied {
-	const char *reference;		/**< "HOST/NAME@sha256:..." or "PATH@sha256:..." */
-	const char *tagged;		/**< "HOST/NAME:TAG", NULL */
+	/** "HOST/NAME@sha256:MANIFEST", "DIR@sha256:MANIFEST" or "FILE@sha256:IMAGE-ID". */
+	const char *reference;
+	const char *tagged;		/**< "HOST/NAME:TAG" or "PATH:TAG", the first tag; NULL */
 	const char *manifest_digest;
 	const char *image_id;
 	const char *const *changes;	/**< one sentence per conversion; none = digests preserved */
 	size_t n_changes;
-	int64_t blobs_sent, blobs_skipped, bytes_sent;
+	int64_t blobs_sent, blobs_skipped, bytes_sent;	/**< of layers */
 };
 
-/** Any readable place to any writable one. */
+/**
+ * Copy images from any readable place to a registry, an OCI layout or an OCI archive.
+ *
+ * Blobs go first, then config and manifest, then tags: a tag never names something
+ * incomplete. Every byte is checked against the digest that vouches for it. What a
+ * forward-only source ("-", a compressed archive) holds is read once.
+ *
+ * @param src  a reference as dray(1) spells them
+ * @param dst  likewise; the tags of the source are kept unless it names one
+ * @param o    NULL = defaults
+ * @return  0; -1, and then what was sent already may stay, without a tag that names it
+ *
+ * Units:   bytes_sent counts bytes as stored at the destination
+ * Owns:    *ret is the caller's: dray_copy_free()
+ * Errors:  USAGE reference, option, or choice of images; NOT_FOUND place, image or blob;
+ *          CORRUPT bytes against their digest; FORMAT damaged documents or layers;
+ *          UNSUPPORTED artifacts, kinds of place; LIMIT; DENIED, NETWORK from registries;
+ *          SYSTEM; NOMEM; CANCELLED
+ * Threads: see dray_context_new(). Without threads for an archive or a pipe.
+ * Spec:    OCI image-spec, distribution-spec; Docker image manifest v2 schema 2
+ * Since:   0.1
+ */
 DRAY_API int dray_copy(dray_context *ctx, const char *src, const char *dst,
 		       const struct dray_copy_options *o, dray_copy_result **ret, dray_error **err);
-/** To a registry; @p ref NULL = each image's own tags that name a registry host. */
+/**
+ * dray_copy() to a registry.
+ *
+ * @param ref  the destination; NULL = each image's own tags that name a registry host
+ * @param o    NULL = defaults
+ * @return  0; -1, as dray_copy(); images pushed before the failure keep their tags
+ *
+ * Owns:    *ret is the caller's: dray_copy_free()
+ * Errors:  as dray_copy(); USAGE also when no image has such a tag, or @p ref is NULL
+ *          for a source that is read forward only
+ * Threads: see dray_context_new()
+ * Spec:    OCI distribution-spec "Push".
+ * Since:   0.1
+ */
 DRAY_API int dray_push(dray_context *ctx, const char *src, const char *ref,
 		       const struct dray_copy_options *o, dray_copy_result **ret, dray_error **err);
+/** Images copied, in the order of the source; once for each repository. Since: 0.1 */
 DRAY_API size_t dray_copy_count(const dray_copy_result *r);
+/** The @p i-th, borrowed from @p r; NULL past the end. Since: 0.1 */
 DRAY_API const struct dray_copied *dray_copy_get(const dray_copy_result *r, size_t i);
+/** Free @p r; NULL is fine. Since: 0.1 */
 DRAY_API void dray_copy_free(dray_copy_result *r);
 
 #ifdef __cplusplus

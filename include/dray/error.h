@@ -30,32 +30,38 @@ enum dray_err_kind {
 	DRAY_ERR_SIGNATURE,	/**< a signature is missing, bad or not trusted */
 };
 
-/** The kind of @p err. */
+/*
+ * Every getter wants an error, not NULL. Strings live as long as it does. Messages
+ * are safe for a terminal. An error belongs to one thread at a time.
+ */
+
+/** What the caller can do. Since: 0.1 */
 DRAY_API enum dray_err_kind dray_error_kind(const dray_error *err);
 
-/** The whole text, outside-in ("push x: layer 3 of 7: ..."); borrowed, never NULL. */
+/** The whole text, outside-in ("push x: layer 3 of 7: ..."); borrowed, never NULL. Since: 0.1 */
 DRAY_API const char *dray_error_message(const dray_error *err);
 
-/** What was expected and what was found; borrowed, NULL where it does not apply. */
+/** What was expected; borrowed, NULL where it does not apply. Since: 0.1 */
 DRAY_API const char *dray_error_expected(const dray_error *err);
+/** What was found instead; borrowed, NULL where it does not apply. Since: 0.1 */
 DRAY_API const char *dray_error_actual(const dray_error *err);
 
-/** A known fix in one sentence; borrowed, NULL when none is known. */
+/** A known fix in one sentence; borrowed, NULL when none is known. Since: 0.1 */
 DRAY_API const char *dray_error_hint(const dray_error *err);
 
-/** A stable word for the kind ("integrity", "network", ...); borrowed, static. */
+/** A stable word for the kind ("integrity", "network", ...); static. Since: 0.1 */
 DRAY_API const char *dray_error_code(const dray_error *err);
 
-/** errno of a SYSTEM error, else 0. */
+/** errno of a SYSTEM error, else 0. Since: 0.1 */
 DRAY_API int dray_error_errno(const dray_error *err);
 
-/** HTTP status of the answer that caused this, else 0. */
+/** HTTP status of the answer that caused this, else 0. Since: 0.1 */
 DRAY_API int dray_error_http_status(const dray_error *err);
 
-/** Registry error code ("MANIFEST_UNKNOWN"); borrowed, NULL when there is none. */
+/** Registry error code ("MANIFEST_UNKNOWN"); borrowed, NULL when there is none. Since: 0.1 */
 DRAY_API const char *dray_error_registry_code(const dray_error *err);
 
-/** Free @p err; NULL is fine. */
+/** Free @p err; NULL is fine. Since: 0.1 */
 DRAY_API void dray_error_free(dray_error *err);
 
 #ifdef __cplusplus

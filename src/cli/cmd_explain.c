@@ -96,8 +96,8 @@ static void link_rows(struct page *p, const struct dray_image_info *image,
 	else
 		page_put(p, ": both are the same bytes, same DiffID\n");
 	label(p, "");
-	page_put(p,
-		 "(docker save of 1.12 to 24 writes equal layers once, and a link for each further one)\n");
+	page_put(p, "(docker save of 1.12 to 24 writes equal layers once, and a link for each "
+		    "further one)\n");
 }
 
 static void size_row(struct page *p, const struct dray_layer_info *l)

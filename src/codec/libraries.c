@@ -21,9 +21,8 @@ const char *codec_library(size_t index, const char **ret_version)
 		const char *name, *version;
 	} libraries[] = {
 		{ "libdeflate", LIBDEFLATE_VERSION_STRING },
-		{ "isa-l",
-		  NUMBER(ISAL_MAJOR_VERSION) "." NUMBER(ISAL_MINOR_VERSION) "." NUMBER(
-			  ISAL_PATCH_VERSION) },
+		{ "isa-l", NUMBER(ISAL_MAJOR_VERSION) "." NUMBER(ISAL_MINOR_VERSION) "." NUMBER(
+				   ISAL_PATCH_VERSION) },
 		{ "zlib", zlibVersion() },
 		{ "libzstd", ZSTD_versionString() },
 		{ "liblzma", lzma_version_string() },

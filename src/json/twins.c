@@ -38,9 +38,9 @@ static int refuse_twins(const struct json_doc *d, const struct json_node *first,
 /* What one look at an object is for, and what it found. */
 struct look {
 	const struct json_doc *d;
-	bool fold;	/* names that differ only in case are twins too */
-	bool refuse;	/* such twins are an error; else only noted */
-	bool found;	/* noted */
+	bool fold;   /* names that differ only in case are twins too */
+	bool refuse; /* such twins are an error; else only noted */
+	bool found;  /* noted */
 };
 
 static int judge(struct look *l, const struct json_node *first, const struct json_node *second,

@@ -16,14 +16,14 @@
 #include "base/mem.h"
 #include "flow/pool.h"
 
-#define CACHE_FILE "blobs-1.sqlite"	/* the number is the schema's version */
-#define CACHE_ROWS_MAX 200000		/* oldest rows leave first */
+#define CACHE_FILE "blobs-1.sqlite" /* the number is the schema's version */
+#define CACHE_ROWS_MAX 200000	    /* oldest rows leave first */
 #define BUSY_MS 2000
 
 struct blobcache {
 	sqlite3 *db;
 	sqlite3_stmt *add, *find, *forget;
-	struct lock *lock;	/* statements are used from several threads */
+	struct lock *lock; /* statements are used from several threads */
 };
 
 static const char SCHEMA[] =
@@ -41,9 +41,8 @@ static const char FIND[] =
 	"SELECT blob_digest, size, compression, encoder, repository FROM blob WHERE diff_id=?1"
 	" ORDER BY substr(repository, 1, length(?2) + 1)=?2||'/' DESC, seen DESC LIMIT ?3";
 static const char FORGET[] = "DELETE FROM blob WHERE blob_digest=?1 AND repository=?2";
-static const char TRIM[] =
-	"DELETE FROM blob WHERE seen < (SELECT seen FROM blob ORDER BY seen DESC"
-	" LIMIT 1 OFFSET ?1)";
+static const char TRIM[] = "DELETE FROM blob WHERE seen < (SELECT seen FROM blob ORDER BY seen DESC"
+			   " LIMIT 1 OFFSET ?1)";
 
 /* $XDG_CACHE_HOME/dray or ~/.cache/dray, made when absent; NULL when there is no home. */
 static char *cache_dir(void)
@@ -215,8 +214,7 @@ size_t blobcache_find(struct blobcache *c, const struct digest *diff_id, const c
 	return n;
 }
 
-void blobcache_forget(struct blobcache *c, const struct digest *blob_digest,
-		      const char *repository)
+void blobcache_forget(struct blobcache *c, const struct digest *blob_digest, const char *repository)
 {
 	if (!c)
 		return;

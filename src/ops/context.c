@@ -12,9 +12,9 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define LOG_LINE 4096	/* bytes; a longer line is cut */
+#define LOG_LINE 4096 /* bytes; a longer line is cut */
 #define JOBS_MAX 256
-#define BLOBS_DEFAULT 3	/* at least this many blobs at once: registries are far away */
+#define BLOBS_DEFAULT 3 /* at least this many blobs at once: registries are far away */
 
 static void remote_log(void *arg, const char *line)
 {
@@ -71,7 +71,8 @@ int dray_context_new(const struct dray_context_options *o, dray_context **ret, d
 	if (!ctx)
 		return err_nomem(err);
 	ctx->threads = o->jobs ? o->jobs : cpu_count();
-	ctx->jobs = o->jobs ? o->jobs : (ctx->threads > BLOBS_DEFAULT ? ctx->threads : BLOBS_DEFAULT);
+	ctx->jobs = o->jobs ? o->jobs
+			    : (ctx->threads > BLOBS_DEFAULT ? ctx->threads : BLOBS_DEFAULT);
 	ctx->all_platforms = o->all_platforms;
 	ctx->no_cache = o->no_cache;
 	ctx->log = o->log;
@@ -79,8 +80,7 @@ int dray_context_new(const struct dray_context_options *o, dray_context **ret, d
 	ctx->arg = o->arg;
 	ctx->lock = lock_new(err);
 	if (!ctx->lock || copy_strings(ctx, o, err) < 0 ||
-	    (o->platform &&
-	     platform_parse(o->platform, &ctx->arena, &ctx->platform, err) < 0)) {
+	    (o->platform && platform_parse(o->platform, &ctx->arena, &ctx->platform, err) < 0)) {
 		dray_context_free(ctx);
 		return -1;
 	}

@@ -317,8 +317,9 @@ static int to_reference(struct run *r, const struct reference *given, dray_copy_
 	const char *tag;
 
 	if (r->copy.wishes.o->all)
-		return err_set(err, DRAY_ERR_USAGE,
-			       "--all pushes every image under its own tags; leave the reference out");
+		return err_set(
+			err, DRAY_ERR_USAGE,
+			"--all pushes every image under its own tags; leave the reference out");
 	if (reference_copy(given, &ref, err) < 0 || reference_default_tag(&ref, err) < 0 ||
 	    with_target(r, &ref, &t, err) < 0 || run_open(r, copy_passing, err) < 0)
 		return -1;
@@ -334,8 +335,7 @@ static int to_reference(struct run *r, const struct reference *given, dray_copy_
 /* A tag of the archive, and whether it names a registry host. */
 static int parse_own(const char *text, struct reference *ret, bool *ret_usable, dray_error **err)
 {
-	if (reference_parse(span_str(text), ret, err) < 0 ||
-	    reference_default_tag(ret, err) < 0)
+	if (reference_parse(span_str(text), ret, err) < 0 || reference_default_tag(ret, err) < 0)
 		return -1;
 	*ret_usable = ret->domain_given && ret->tag;
 	return 0;
@@ -374,8 +374,8 @@ static int to_own_repository(struct run *r, struct image *im, const struct refer
 }
 
 /* Was the repository of tag @p i served by an earlier tag already? */
-static int served_before(const struct image *im, size_t i, const struct reference *ref,
-			 bool *ret, dray_error **err)
+static int served_before(const struct image *im, size_t i, const struct reference *ref, bool *ret,
+			 dray_error **err)
 {
 	*ret = false;
 	for (size_t k = 0; k < i && !*ret; k++) {

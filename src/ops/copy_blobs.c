@@ -7,18 +7,7 @@
  */
 #include "ops/copy_plan.h"
 
-#define CACHE_TRIES 8	/* cache entries looked at per layer */
-
-/*
- * What the documents of a file name and the file does not hold breaks its format;
- * NOT_FOUND is for what the user named, and for registries, where it may come yet.
- */
-int copy_absent(const struct copy *c, dray_error **err)
-{
-	if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND && c->store->kind != STORE_REGISTRY)
-		err_rekind(err, DRAY_ERR_FORMAT);
-	return -1;
-}
+#define CACHE_TRIES 8 /* cache entries looked at per layer */
 
 /* ---- blobs that are there already ---- */
 
@@ -73,7 +62,7 @@ static int try_cache(struct plan *p, struct work *w, const char **ret_how, dray_
 		if (!wanted)
 			continue;
 		there = copy_try_known(c, &seen[i].blob_digest, seen[i].blob_size,
-				  mountable(c->target, seen[i].repository), ret_how, err);
+				       mountable(c->target, seen[i].repository), ret_how, err);
 		if (there < 0)
 			return -1;
 		if (there) {
@@ -88,8 +77,8 @@ static int try_cache(struct plan *p, struct work *w, const char **ret_how, dray_
 static int try_reuse(struct plan *p, struct work *w, const char **ret_how, dray_error **err)
 {
 	struct copy *c = p->c;
-	const struct reused *u =
-		reuse_find(&c->reuse, &p->im->layers[w->layer].diff_id, &c->wishes);
+	const struct reused *u = reuse_find(&c->reuse, &p->im->layers[w->layer].diff_id,
+					    &c->wishes);
 	int there;
 
 	if (!u || !w->convert)
@@ -186,10 +175,9 @@ static int move_one(void *arg, size_t index, dray_error **err)
 		return 0;
 	}
 	if (there == 0 && l->missing) {
-		err_set(err, DRAY_ERR_NOT_FOUND, "layer %zu of %zu (%s) is not in %s",
-			w->layer + 1, p->im->n_layers, l->path ? l->path : d->text,
-			p->c->store->place);
-		return copy_absent(p->c, err);
+		err_set(err, DRAY_ERR_NOT_FOUND, "layer %zu of %zu (%s) is not in %s", w->layer + 1,
+			p->im->n_layers, l->path ? l->path : d->text, p->c->store->place);
+		return place_absent(p->c->store, err);
 	}
 	if (there < 0 || send(p, w, label, err) < 0)
 		return err_ctx(err, "layer %zu of %zu", w->layer + 1, p->im->n_layers);
@@ -247,4 +235,3 @@ int move_layers(struct plan *p, dray_error **err)
 	return run_parallel(in_turn ? 1 : p->c->ctx->jobs, p->n_work,
 			    p->c->forward ? settle : move_one, p, err);
 }
-

@@ -32,8 +32,7 @@ static int write_manifest(struct plan *p, struct manifest **ret, dray_error **er
 		.size = (int64_t)cfg->raw.len,
 	};
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
-	struct descriptor *layers =
-		arena_array(p->arena, p->im->n_layers + 1, sizeof(*layers));
+	struct descriptor *layers = arena_array(p->arena, p->im->n_layers + 1, sizeof(*layers));
 
 	if (!layers)
 		return err_nomem(err);
@@ -111,8 +110,7 @@ static int tell(struct plan *p, const struct manifest *m, const char *const *tag
 				      t->archive ? p->im->config->digest.text : m->digest.text);
 	if (n_tags > 0) {
 		ret->tagged = arena_printf(p->arena, "%s:%s",
-					   t->repository ? t->repository : t->dest->place,
-					   tags[0]);
+					   t->repository ? t->repository : t->dest->place, tags[0]);
 		failed = failed || !ret->tagged;
 	}
 	if (failed || !ret->manifest_digest || !ret->image_id || !ret->reference)
@@ -125,14 +123,16 @@ static int check_vouched(const struct copy *c, const struct image *im, dray_erro
 {
 	if (has_vouched_manifest(c, im) || im->config->has_diff_ids || im->n_layers == 0)
 		return 0;
-	return err_set(err, DRAY_ERR_FORMAT, "%s: the config has no rootfs.diff_ids, so nothing "
-		       "says what its layers must be", im->where);
+	return err_set(err, DRAY_ERR_FORMAT,
+		       "%s: the config has no rootfs.diff_ids, so nothing "
+		       "says what its layers must be",
+		       im->where);
 }
 
 static int check_image(const struct copy *c, struct image *im, dray_error **err)
 {
-	if (image_require_whole(im, err) < 0)
-		return copy_absent(c, err);
+	if (place_require_whole(c->store, im, err) < 0)
+		return -1;
 	if (im->manifest && manifest_is_artifact(im->manifest))
 		return err_set(err, DRAY_ERR_UNSUPPORTED, "%s is an artifact, not an image",
 			       im->where);

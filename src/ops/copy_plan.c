@@ -11,8 +11,7 @@
 
 bool has_vouched_manifest(const struct copy *c, const struct image *im)
 {
-	return im->manifest &&
-	       (c->store->kind != STORE_DOCKER_ARCHIVE || im->manifest_trusted);
+	return im->manifest && (c->store->kind != STORE_DOCKER_ARCHIVE || im->manifest_trusted);
 }
 
 bool must_convert(const struct copy *c, enum compression found, bool manifest_vouches,
@@ -65,7 +64,7 @@ static int found_compression(struct copy *c, struct image *im, size_t i, enum co
 	}
 	s = store_open_layer(c->store, im, i, err);
 	if (!s)
-		return copy_absent(c, err);
+		return place_absent(c->store, err);
 	if (source_peek(s, COMPRESSION_SNIFF, &head, err) < 0)
 		return -1;
 	*ret = compression_sniff(head);
@@ -76,8 +75,7 @@ static int found_compression(struct copy *c, struct image *im, size_t i, enum co
  * What makes two layers the same work: the blob where a manifest vouches for it,
  * else the DiffID, else the place of the bytes.
  */
-static int twin_key(const struct plan *p, const struct layer *l, struct span *ret,
-		    dray_error **err)
+static int twin_key(const struct plan *p, const struct layer *l, struct span *ret, dray_error **err)
 {
 	bool vouched = has_vouched_manifest(p->c, p->im) && digest_set(&l->blob.digest);
 	char *key;
@@ -165,13 +163,15 @@ static const char *why_converted(const struct plan *p)
 	enum compression found = COMPRESSION_NONE;
 
 	if (p->c->wishes.compression_asked)
-		return "layers are recompressed as asked: another manifest digest, the same image ID";
+		return "layers are recompressed as asked: another manifest digest, the same image "
+		       "ID";
 	for (size_t w = 0; w < p->n_work && found == COMPRESSION_NONE; w++)
 		if (p->work[w].convert)
 			found = p->work[w].found;
 	switch (found) {
 	case COMPRESSION_NONE:
-		return "layers are uncompressed in the archive and are compressed for the registry: "
+		return "layers are uncompressed in the archive and are compressed for the "
+		       "registry: "
 		       "another manifest digest, the same image ID";
 	case COMPRESSION_ZSTD:
 		return "layers in zstd become gzip, since Docker's manifests know no zstd: another "
@@ -208,4 +208,3 @@ void plan_manifest(struct plan *p)
 			    : "the manifest is converted as asked: another manifest digest, the "
 			      "same image ID");
 }
-

@@ -39,5 +39,3 @@ int plan_layers(struct plan *p, dray_error **err) MUST_CHECK;
 void plan_manifest(struct plan *p);
 /** Move what is not there; afterwards each work's out is what the destination holds. */
 int move_layers(struct plan *p, dray_error **err) MUST_CHECK;
-/** NOT_FOUND of something that a file's own documents name is the file's fault: FORMAT. Returns -1. */
-int copy_absent(const struct copy *c, dray_error **err);

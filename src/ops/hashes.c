@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 
-#define PREFIX_MIN 4	/* hex digits; fewer would match by chance */
+#define PREFIX_MIN 4 /* hex digits; fewer would match by chance */
 
 struct dray_matches {
 	struct arena arena;
@@ -19,8 +19,8 @@ struct dray_matches {
 
 struct search {
 	struct dray_matches *found;
-	const char *hex;	/* what is looked for, without the algorithm */
-	const char *image;	/* image ID of the image being searched */
+	const char *hex;   /* what is looked for, without the algorithm */
+	const char *image; /* image ID of the image being searched */
 };
 
 static int add(struct search *s, const char *kind, const char *value, int64_t layer,
@@ -62,20 +62,22 @@ static int search_layer(struct search *s, const struct dray_layer_info *l, dray_
 	if (consider(s, "diff_id", l->diff_id, l->index,
 		     "sha256 of the layer's uncompressed tar, every byte of it", err) < 0 ||
 	    consider(s, "chain_id", l->chain_id, l->index,
-		     l->index == 0
-			     ? "the bottom layer's ChainID is its DiffID"
-			     : "sha256 of \"<ChainID of the layer below> <DiffID>\", as text", err) < 0)
+		     l->index == 0 ? "the bottom layer's ChainID is its DiffID"
+				   : "sha256 of \"<ChainID of the layer below> <DiffID>\", as text",
+		     err) < 0)
 		return -1;
 	if (!(l->compression && strcmp(l->compression, "none") == 0) &&
 	    consider(s, "blob_digest", l->blob_digest, l->index,
 		     "sha256 of the layer as stored and sent, compressed", err) < 0)
 		return -1;
-	return consider(s, "v1_id", l->v1_id, l->index,
-			l->v1_id_found
-				? "legacy v1 ID, the layer's folder in the archive: sha256 of a JSON "
-				  "text with the ChainID and the parent's v1 ID"
-				: "legacy v1 ID that docker save (17.04 and later, UTC) derives: sha256 "
-				  "of a JSON text with the ChainID and the parent's v1 ID", err);
+	return consider(
+		s, "v1_id", l->v1_id, l->index,
+		l->v1_id_found
+			? "legacy v1 ID, the layer's folder in the archive: sha256 of a JSON "
+			  "text with the ChainID and the parent's v1 ID"
+			: "legacy v1 ID that docker save (17.04 and later, UTC) derives: sha256 "
+			  "of a JSON text with the ChainID and the parent's v1 ID",
+		err);
 }
 
 /* v1 IDs that no archive here holds, but other writers would make. */
@@ -86,13 +88,21 @@ static int search_derived(struct search *s, const struct image *im, dray_error *
 		struct v1_params params;
 		bool skopeo;
 	} rules[] = {
-		{ "v1_id", "legacy v1 ID as docker save of 1.10 to 1.12 derives it",
-		  { .era = V1_ERA_ZERO }, false },
-		{ "v1_id", "legacy v1 ID as docker save of 1.13 to 17.03 derives it",
-		  { .era = V1_ERA_IMAGE }, false },
-		{ "v1_id", "legacy v1 ID as docker save of 17.04 and later derives it on a UTC host",
-		  { .era = V1_ERA_EPOCH }, false },
-		{ "skopeo_id", "layer folder that skopeo and podman write in a docker-archive", { 0 },
+		{ "v1_id",
+		  "legacy v1 ID as docker save of 1.10 to 1.12 derives it",
+		  { .era = V1_ERA_ZERO },
+		  false },
+		{ "v1_id",
+		  "legacy v1 ID as docker save of 1.13 to 17.03 derives it",
+		  { .era = V1_ERA_IMAGE },
+		  false },
+		{ "v1_id",
+		  "legacy v1 ID as docker save of 17.04 and later derives it on a UTC host",
+		  { .era = V1_ERA_EPOCH },
+		  false },
+		{ "skopeo_id",
+		  "layer folder that skopeo and podman write in a docker-archive",
+		  { 0 },
 		  true },
 	};
 	cleanup_free v1_id *ids = NULL;
@@ -119,8 +129,8 @@ static int search_image(struct search *s, const struct dray_image_info *info,
 	size_t before = s->found->n;
 
 	s->image = info->image_id;
-	if (consider(s, "image_id", info->image_id, -1,
-		     "sha256 of the config document's bytes", err) < 0 ||
+	if (consider(s, "image_id", info->image_id, -1, "sha256 of the config document's bytes",
+		     err) < 0 ||
 	    consider(s, "manifest_digest", info->manifest_digest, -1,
 		     "sha256 of the manifest's bytes, as a registry serves them", err) < 0 ||
 	    consider(s, "index_digest", info->index_digest, -1,

@@ -63,3 +63,11 @@ int place_open(dray_context *ctx, const struct place *p, const struct place_opti
 /** The selector that @p p, --image text @p image (may be NULL) and @p all make together. USAGE. Strings in ctx or lent. */
 int place_selector(dray_context *ctx, const struct place *p, const char *image, bool all,
 		   struct arena *a, struct selector *ret, dray_error **err) MUST_CHECK;
+/**
+ * What the documents of a file name and the file does not hold breaks its format;
+ * NOT_FOUND is for what the user named, and for registries, where it may come yet.
+ * Changes the kind of *err accordingly. Returns -1.
+ */
+int place_absent(const struct store *st, dray_error **err);
+/** An image whose documents are all there and sound; else what is wrong with it. */
+int place_require_whole(const struct store *st, const struct image *im, dray_error **err) MUST_CHECK;

@@ -16,9 +16,9 @@
 /* ---- parsing ---- */
 
 enum prefix_rest {
-	REST_NONE,	/* a path and nothing else */
-	REST_ARCHIVE,	/* :NAME[:TAG] or :@INDEX */
-	REST_OCI,	/* :TAG or @DIGEST */
+	REST_NONE,    /* a path and nothing else */
+	REST_ARCHIVE, /* :NAME[:TAG] or :@INDEX */
+	REST_OCI,     /* :TAG or @DIGEST */
 };
 
 struct prefix {
@@ -104,8 +104,7 @@ static void split_digest(const char *text, size_t *len, struct place *ret)
 	*len = (size_t)(at - text);
 }
 
-static int parse_path(const char *text, enum prefix_rest rest, struct place *ret,
-		      dray_error **err)
+static int parse_path(const char *text, enum prefix_rest rest, struct place *ret, dray_error **err)
 {
 	size_t len = strlen(text);
 	cleanup_free char *head = NULL;
@@ -139,8 +138,8 @@ static int parse_registry(const char *text, struct place *ret, dray_error **err)
 
 static bool looks_like_path(const char *text)
 {
-	static const char *const ends[] = { ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.zst",
-					    ".tar.bz2", ".oci", ".docker" };
+	static const char *const ends[] = { ".tar",	".tgz",	    ".tar.gz", ".tar.xz",
+					    ".tar.zst", ".tar.bz2", ".oci",    ".docker" };
 	struct span s = span_str(text);
 
 	if (text[0] == '/' || span_starts(s, "./") || span_starts(s, "../"))
@@ -159,7 +158,7 @@ static int parse_bare(const char *text, bool writing, struct place *ret, dray_er
 		return err_set(err, DRAY_ERR_USAGE, "an empty reference");
 	if (strcmp(text, "-") == 0 || stat(text, &st) == 0) {
 		ret->kind = strcmp(text, "-") != 0 && S_ISDIR(st.st_mode) ? PLACE_DIRECTORY
-									   : PLACE_ARCHIVE;
+									  : PLACE_ARCHIVE;
 		ret->path = mem_strdup(text);
 		return ret->path ? 0 : err_nomem(err);
 	}
@@ -180,9 +179,10 @@ static int parse(const char *text, bool writing, struct place *ret, dray_error *
 			continue;
 		ret->kind = p->kind;
 		if (p->kind == PLACE_OTHER)
-			return err_set(err, DRAY_ERR_UNSUPPORTED,
-				       "%s: places of the kind '%s' are not supported by this version",
-				       ret->text, p->text);
+			return err_set(
+				err, DRAY_ERR_UNSUPPORTED,
+				"%s: places of the kind '%s' are not supported by this version",
+				ret->text, p->text);
 		if (p->kind == PLACE_REGISTRY)
 			return parse_registry(text + strlen(p->text), ret, err);
 		return parse_path(text + strlen(p->text), p->rest, ret, err);
@@ -258,11 +258,22 @@ int place_open(dray_context *ctx, const struct place *p, const struct place_opti
 	return 0;
 }
 
+int place_absent(const struct store *st, dray_error **err)
+{
+	if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND && st->kind != STORE_REGISTRY)
+		err_rekind(err, DRAY_ERR_FORMAT);
+	return -1;
+}
+
+int place_require_whole(const struct store *st, const struct image *im, dray_error **err)
+{
+	return image_require_whole(im, err) < 0 ? place_absent(st, err) : 0;
+}
+
 /* ---- choosing ---- */
 
 /* --image REF | @N | sha256:ID */
-static int select_image(const char *image, struct arena *a, struct selector *ret,
-			dray_error **err)
+static int select_image(const char *image, struct arena *a, struct selector *ret, dray_error **err)
 {
 	if (image[0] == '@') {
 		if (!num_parse_u63(span_str(image + 1), &ret->at))

@@ -94,7 +94,8 @@ int report_open(dray_context *ctx, const char *place, const struct dray_select *
 	    place_open(ctx, &r->place, po, &r->store, err) < 0)
 		return -1;
 	all = (all && !r->place.tag && !r->place.has_at && !digest_set(&r->place.digest) &&
-	       !image) || (sel && sel->all);
+	       !image) ||
+	      (sel && sel->all);
 	if (place_selector(ctx, &r->place, image, all, &r->arena, &choice, err) < 0 ||
 	    store_images(r->store, &choice, &r->images, &r->n_images, err) < 0)
 		return -1;
@@ -187,7 +188,8 @@ static int fill_v1(dray_report *r, const struct image *im, struct dray_layer_inf
 	if (v1_origins(im, &r->arena, out, &e) == 0)
 		return 0;
 	if (dray_error_kind(e) == DRAY_ERR_FORMAT)
-		return report_warning(r, "v1-id-underivable", im->where, dray_error_message(e), err);
+		return report_warning(r, "v1-id-underivable", im->where, dray_error_message(e),
+				      err);
 	if (err)
 		*err = steal_pointer(&e);
 	return -1;
@@ -297,9 +299,8 @@ static int fill_config(dray_report *r, const struct image *im, struct dray_image
 	return info->platform ? fill_history(r, c, info, err) : err_nomem(err);
 }
 
-static int fill_image(dray_report *r, const struct image *im,
-		      const struct blob_facts *const *facts, struct dray_image_info *info,
-		      dray_error **err)
+static int fill_image(dray_report *r, const struct image *im, const struct blob_facts *const *facts,
+		      struct dray_image_info *info, dray_error **err)
 {
 	info->tags = im->tags;
 	info->n_tags = im->n_tags;
@@ -339,8 +340,8 @@ static int look(dray_context *ctx, const char *place, const struct dray_select *
 {
 	cleanup_report dray_report *r = NULL;
 
-	if (report_open(ctx, place, sel, all, NULL, &r, err) < 0 ||
-	    report_fill(r, NULL, err) < 0 || report_notes(r, false, err) < 0)
+	if (report_open(ctx, place, sel, all, NULL, &r, err) < 0 || report_fill(r, NULL, err) < 0 ||
+	    report_notes(r, false, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
 	return 0;
@@ -352,10 +353,19 @@ int dray_images(dray_context *ctx, const char *place, const struct dray_select *
 	return look(ctx, place, sel, true, ret, err);
 }
 
+/* An image that was asked for must be whole; among all of a place the sound ones still count. */
 int dray_explain(dray_context *ctx, const char *image, const struct dray_select *sel,
 		 dray_report **ret, dray_error **err)
 {
-	return look(ctx, image, sel, false, ret, err);
+	cleanup_report dray_report *r = NULL;
+
+	if (look(ctx, image, sel, false, &r, err) < 0)
+		return -1;
+	for (size_t i = 0; !(sel && sel->all) && i < r->n_images; i++)
+		if (place_require_whole(r->store, r->images[i], err) < 0)
+			return -1;
+	*ret = steal_pointer(&r);
+	return 0;
 }
 
 size_t dray_report_images(const dray_report *r)

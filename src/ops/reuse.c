@@ -33,8 +33,8 @@ static int add(struct reuse *r, const struct digest *diff_id, const struct descr
 }
 
 /* Pair layers and DiffIDs of the image that is there. */
-static int pair(struct reuse *r, const struct manifest *m, const struct config *c,
-		const char *from, dray_error **err)
+static int pair(struct reuse *r, const struct manifest *m, const struct config *c, const char *from,
+		dray_error **err)
 {
 	const struct v1_params today = { .era = V1_ERA_EPOCH };
 	cleanup_free v1_id *ids = NULL;
@@ -71,8 +71,8 @@ static int learn(struct remote *remote, const char *tag, const char *from, struc
 }
 
 /* --reuse REF: any repository of the same registry. */
-static int learn_named(dray_context *ctx, const struct target *t, const char *text,
-		       struct reuse *r, dray_error **err)
+static int learn_named(dray_context *ctx, const struct target *t, const char *text, struct reuse *r,
+		       dray_error **err)
 {
 	cleanup_reference struct reference ref = { 0 };
 	cleanup_remote struct remote *remote = NULL;
@@ -107,8 +107,7 @@ int reuse_load(dray_context *ctx, const struct target *t, const struct wishes *w
 	if (!t->remote || w->o->no_reuse)
 		return 0;
 	if (w->o->reuse)
-		return learn_named(ctx, t, w->o->reuse, ret, err) < 0 ? err_ctx(err, "--reuse")
-								       : 0;
+		return learn_named(ctx, t, w->o->reuse, ret, err) < 0 ? err_ctx(err, "--reuse") : 0;
 	if (!tag || learn(t->remote, tag, NULL, ret, &ignored) == 0)
 		return 0;
 	switch (dray_error_kind(ignored)) {
@@ -127,8 +126,7 @@ int reuse_load(dray_context *ctx, const struct target *t, const struct wishes *w
 
 static const struct reused *suits(const struct reused *u, const struct wishes *w)
 {
-	if (u && w->compression_asked &&
-	    u->compression != encoding_compression(w->encode.encoding))
+	if (u && w->compression_asked && u->compression != encoding_compression(w->encode.encoding))
 		return NULL;
 	return u;
 }

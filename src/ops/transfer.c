@@ -11,9 +11,10 @@
 #include "base/mem.h"
 #include "flow/filter.h"
 
-#define REPLAY_WINDOW (16 * MIB)	/* what a broken upload from a pipe can still send again: more
+#define REPLAY_WINDOW \
+	(16 * MIB)	      /* what a broken upload from a pipe can still send again: more
 					   than kernel socket buffers hold */
-#define TEE_ROOM (256 * 1024)		/* decoded bytes at a time, thrown away after hashing */
+#define TEE_ROOM (256 * 1024) /* decoded bytes at a time, thrown away after hashing */
 
 enum compression compression_declared(const char *media_type)
 {
@@ -29,8 +30,8 @@ enum compression compression_declared(const char *media_type)
 struct meter {
 	const struct transfer *t;
 	uint64_t id;
-	int64_t pos;	/* of the current run through the source */
-	int64_t high;	/* furthest */
+	int64_t pos;  /* of the current run through the source */
+	int64_t high; /* furthest */
 };
 
 static void meter_tell(const struct meter *m, enum dray_progress_state state, const char *detail)
@@ -207,8 +208,8 @@ static int move_converted(const struct transfer *t, struct chain *c, struct tran
 /* A tap that starts again with its source would hash bytes twice: only what is new counts. */
 struct once {
 	struct tap to;
-	int64_t pos;	/* of the current run through the source */
-	int64_t seen;	/* furthest */
+	int64_t pos;  /* of the current run through the source */
+	int64_t seen; /* furthest */
 };
 
 static void once_see(void *arg, struct span bytes)
@@ -244,8 +245,8 @@ static struct source *open_untouched(void *arg, dray_error **err)
 /* What the first bytes say. The peeked source is thrown away: eight bytes are cheap. */
 static int sniff(const struct layer_opener *from, enum compression *ret, dray_error **err)
 {
-	cleanup_source struct source *s =
-		store_open_layer(from->store, from->image, from->index, err);
+	cleanup_source struct source *s = store_open_layer(from->store, from->image, from->index,
+							   err);
 	struct span head;
 
 	if (!s || source_peek(s, COMPRESSION_SNIFF, &head, err) < 0)

@@ -14,7 +14,8 @@
 #define ZONE_MIN (-12 * 60)
 #define ZONE_MAX (14 * 60)
 #define ZONE_STEP 15
-#define ZONE_LAYERS_MAX 256	/* engines stop at 125; more are a hostile image's, and each zone hashes them all */
+#define ZONE_LAYERS_MAX \
+	256 /* engines stop at 125; more are a hostile image's, and each zone hashes them all */
 
 struct rule {
 	const char *name;
@@ -68,8 +69,8 @@ static int try_zones(const struct image *im, struct arena *a, v1_id *room,
 
 		if (off == 0)
 			continue;
-		name = arena_printf(a, "docker@UTC%c%02d:%02d", off < 0 ? '-' : '+',
-				    abs(off) / 60, abs(off) % 60);
+		name = arena_printf(a, "docker@UTC%c%02d:%02d", off < 0 ? '-' : '+', abs(off) / 60,
+				    abs(off) % 60);
 		if (!name)
 			return err_nomem(err);
 		if (try_rule(im, &p, name, room, layers, left, err) < 0)

@@ -14,7 +14,7 @@
 #include "ops/transfer.h"
 #include "tar/tar.h"
 
-#define ODDITIES_MAX 64	/* told per layer; the rest are counted */
+#define ODDITIES_MAX 64 /* told per layer; the rest are counted */
 
 /* What reading one layer brought to light, apart from its facts. */
 struct oddity {
@@ -23,8 +23,8 @@ struct oddity {
 };
 struct probe {
 	struct blob_facts facts;
-	dray_error *unreadable;		/* the stored bytes do not decode */
-	dray_error *malformed;		/* the tar cannot be read to its end */
+	dray_error *unreadable; /* the stored bytes do not decode */
+	dray_error *malformed;	/* the tar cannot be read to its end */
 	struct oddity odd[ODDITIES_MAX];
 	size_t n_odd, n_more;
 	bool read;
@@ -151,13 +151,13 @@ static int probe_bytes(struct probe *p, struct source *data, dray_error **err)
 struct verify {
 	dray_context *ctx;
 	dray_report *r;
-	struct probe *probes;	/* random access, and what a walk kept in memory */
+	struct probe *probes; /* random access, and what a walk kept in memory */
 	size_t n;
 	struct at {
 		size_t image, layer;
-	} *at;				/* probe -> where its bytes come from first */
-	size_t **of;			/* image, layer -> probe */
-	struct map passing;		/* forward walks: blob digest -> probe */
+	} * at;		    /* probe -> where its bytes come from first */
+	size_t **of;	    /* image, layer -> probe */
+	struct map passing; /* forward walks: blob digest -> probe */
 	struct arena arena;
 };
 
@@ -265,8 +265,8 @@ struct judge {
 	const char *where;
 };
 
-static int mismatch(const struct judge *j, const char *code, const char *what,
-		    const char *expected, const char *actual, dray_error **err)
+static int mismatch(const struct judge *j, const char *code, const char *what, const char *expected,
+		    const char *actual, dray_error **err)
 {
 	char *text = arena_printf(&j->v->arena, "%s: expected %s, got %s", what, expected, actual);
 
@@ -419,8 +419,8 @@ static int judge_all(struct verify *v, dray_error **err)
 
 static int publish(struct verify *v, dray_error **err)
 {
-	const struct blob_facts ***facts =
-		arena_array(&v->arena, v->r->n_images + 1, sizeof(*facts));
+	const struct blob_facts ***facts = arena_array(&v->arena, v->r->n_images + 1,
+						       sizeof(*facts));
 
 	if (!facts)
 		return err_nomem(err);

@@ -9,8 +9,12 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/text.h"
 
-#define NAMES_MAX 12	/* config keys or layers told by name */
+#define NAMES_MAX 12	 /* config keys or layers told by name */
+#define NAME_MAX_TOLD 80 /* bytes of one of them */
+#define MESSAGE_MAX 4096 /* bytes */
+#define SHORT_DIGEST 19	 /* "sha256:" and 12 digits */
 
 struct dray_why_result {
 	struct arena arena;
@@ -26,11 +30,15 @@ struct pair {
 	const struct dray_image_info *ia, *ib;
 };
 
+/* A message holds names and commands of images, so it is made safe to show. */
 static int add(struct dray_why_result *w, const char *code, const char *message, dray_error **err)
 {
-	if (!message || mem_grow(&w->causes, w->n, &w->cap, sizeof(*w->causes)) < 0)
+	cleanup_free char *safe = message ? text_safe(span_str(message), MESSAGE_MAX) : NULL;
+	const char *kept = safe ? arena_strdup(&w->arena, safe) : NULL;
+
+	if (!kept || mem_grow(&w->causes, w->n, &w->cap, sizeof(*w->causes)) < 0)
 		return err_nomem(err);
-	w->causes[w->n++] = (struct dray_cause){ code, message };
+	w->causes[w->n++] = (struct dray_cause){ code, kept };
 	return 0;
 }
 
@@ -40,11 +48,6 @@ static bool same_text(const char *a, const char *b)
 }
 
 /* ---- layers ---- */
-
-static const char *short_digest(struct arena *a, const struct digest *d)
-{
-	return arena_printf(a, "%.19s", d->text); /* "sha256:" and 12 digits */
-}
 
 static size_t first_difference(const struct config *a, const struct config *b)
 {
@@ -94,20 +97,26 @@ static int compare_layers(struct pair *p, dray_error **err)
 	}
 	if (a_ends || b_ends)
 		return add(p->w, "layer-count",
-			   arena_printf(m, "%s has %zu layers on top of the %zu that both share; "
-					   "the first is made by: %.200s",
+			   arena_printf(m,
+					"%s has %zu layers on top of the %zu that both share; "
+					"the first is made by: %.200s",
 					a_ends ? "B" : "A",
 					(a_ends ? b->n_diff_ids : a->n_diff_ids) - i, i,
-					made_by(a_ends ? b : a, i)), err);
+					made_by(a_ends ? b : a, i)),
+			   err);
 	if (only_order(a, b))
-		return add(p->w, "layer-order",
-			   arena_printf(m, "both have the same layers in another order, from layer %zu",
-					i), err);
+		return add(
+			p->w, "layer-order",
+			arena_printf(
+				m, "both have the same layers in another order, from layer %zu", i),
+			err);
 	return add(p->w, "layers",
-		   arena_printf(m, "layer %zu is the first that differs: %s in A, %s in B; made by "
-				   "%.160s in A, %.160s in B",
-				i, short_digest(m, &a->diff_ids[i]), short_digest(m, &b->diff_ids[i]),
-				made_by(a, i), made_by(b, i)), err);
+		   arena_printf(m,
+				"layer %zu is the first that differs: %.*s in A, %.*s in B; made "
+				"by %.160s in A, %.160s in B",
+				i, SHORT_DIGEST, a->diff_ids[i].text, SHORT_DIGEST,
+				b->diff_ids[i].text, made_by(a, i), made_by(b, i)),
+		   err);
 }
 
 /* ---- config ---- */
@@ -123,6 +132,7 @@ static int name_difference(struct names *out, const char *prefix, struct span na
 {
 	if (out->n++ >= NAMES_MAX)
 		return 0;
+	name = span_head(name, name.len < NAME_MAX_TOLD ? name.len : NAME_MAX_TOLD);
 	return buf_printf(&out->text, err, "%s%s%.*s%s", out->text.len ? ", " : "", prefix,
 			  (int)name.len, (const char *)name.data, kind);
 }
@@ -194,15 +204,19 @@ static int tell_config(struct pair *p, const struct names *d, dray_error **err)
 	if (d->n == 0 && p->w->n > 0)
 		return 0; /* the layers explain it */
 	if (d->n == 0)
-		return add(p->w, "config",
-			   "the config documents say the same in other bytes (white space, order of "
-			   "keys or escapes): another image ID", err);
+		return add(
+			p->w, "config",
+			"the config documents say the same in other bytes (white space, order of "
+			"keys or escapes): another image ID",
+			err);
 	if (!d->changed && (d->only_in_a != d->only_in_b))
-		advice = "; skopeo and podman drop Docker's own keys when they convert a config to OCI";
+		advice = "; skopeo and podman drop Docker's own keys when they convert a config to "
+			 "OCI";
 	return add(p->w, "config",
 		   arena_printf(m, "the config differs in %zu %s: %.*s%s%s", d->n,
 				d->n == 1 ? "key" : "keys", (int)d->text.len,
-				(const char *)d->text.data, d->n > NAMES_MAX ? ", ..." : "", advice),
+				(const char *)d->text.data, d->n > NAMES_MAX ? ", ..." : "",
+				advice),
 		   err);
 }
 
@@ -212,7 +226,8 @@ static int compare_configs(struct pair *p, dray_error **err)
 	struct json a = json_root(p->a->config->doc), b = json_root(p->b->config->doc);
 	int failed = -1;
 
-	if (compare_members(&d, json_get(a, "config"), json_get(b, "config"), "config.", err) == 0 &&
+	if (compare_members(&d, json_get(a, "config"), json_get(b, "config"), "config.", err) ==
+		    0 &&
 	    compare_members(&d, a, b, "", err) == 0)
 		failed = tell_config(p, &d, err);
 	buf_clear(&d.text);
@@ -225,7 +240,8 @@ static int compare_platforms(struct pair *p, dray_error **err)
 		return 0;
 	return add(p->w, "platform",
 		   arena_printf(&p->w->arena, "A is for %s, B for %s", p->ia->platform,
-				p->ib->platform), err);
+				p->ib->platform),
+		   err);
 }
 
 /* ---- what carries the same image ---- */
@@ -247,12 +263,14 @@ static int compare_blobs(struct pair *p, dray_error **err)
 	if (differ == 0)
 		return 0;
 	return add(p->w, "compression",
-		   arena_printf(&p->w->arena,
-				"the same image, but %zu of %zu layers are compressed otherwise: layer "
-				"%zu is %.19s (%s) in A and %.19s (%s) in B",
-				differ, p->ia->n_layers, first, p->ia->layers[first].blob_digest,
-				stored_as(&p->ia->layers[first]), p->ib->layers[first].blob_digest,
-				stored_as(&p->ib->layers[first])), err);
+		   arena_printf(
+			   &p->w->arena,
+			   "the same image, but %zu of %zu layers are compressed otherwise: layer "
+			   "%zu is %.19s (%s) in A and %.19s (%s) in B",
+			   differ, p->ia->n_layers, first, p->ia->layers[first].blob_digest,
+			   stored_as(&p->ia->layers[first]), p->ib->layers[first].blob_digest,
+			   stored_as(&p->ib->layers[first])),
+		   err);
 }
 
 static int compare_manifests(struct pair *p, dray_error **err)
@@ -263,12 +281,14 @@ static int compare_manifests(struct pair *p, dray_error **err)
 	if (!same_text(a->media_type, b->media_type))
 		return add(p->w, "manifest-type",
 			   arena_printf(m, "the manifest is of type %s in A and %s in B",
-					a->media_type, b->media_type), err);
+					a->media_type, b->media_type),
+			   err);
 	if (p->w->n > 0)
 		return 0;
 	return add(p->w, "manifest-bytes",
 		   "the manifests name the same blobs in other bytes (white space, annotations or "
-		   "order of keys)", err);
+		   "order of keys)",
+		   err);
 }
 
 static const char *join_tags(struct arena *a, const struct dray_image_info *info)
@@ -290,8 +310,9 @@ static int compare_tags(struct pair *p, dray_error **err)
 	if (strcmp(a, b) == 0 || p->ia->n_tags == 0 || p->ib->n_tags == 0)
 		return 0;
 	return add(p->w, "tag",
-		   arena_printf(&p->w->arena, "the same image under other tags: %s in A, %s in B", a,
-				b), err);
+		   arena_printf(&p->w->arena, "the same image under other tags: %s in A, %s in B",
+				a, b),
+		   err);
 }
 
 /* One image ID: is it the same manifest too, where both sides have one? */
@@ -301,8 +322,7 @@ static int compare_carriers(struct pair *p, dray_error **err)
 
 	p->w->same_rootfs = 1;
 	p->w->same = !a || !b || digest_eq(&a->digest, &b->digest);
-	if (!p->w->same &&
-	    (compare_blobs(p, err) < 0 || compare_manifests(p, err) < 0))
+	if (!p->w->same && (compare_blobs(p, err) < 0 || compare_manifests(p, err) < 0))
 		return -1;
 	return p->w->same ? compare_tags(p, err) : 0;
 }
@@ -327,7 +347,7 @@ static int open_side(dray_context *ctx, const char *place, dray_report **ret, dr
 		return -1;
 	if ((*ret)->n_images != 1)
 		return err_set(err, DRAY_ERR_USAGE, "%s: choose one image", (*ret)->place.text);
-	if (image_require_whole((*ret)->images[0], err) < 0)
+	if (place_require_whole((*ret)->store, (*ret)->images[0], err) < 0)
 		return -1;
 	if (!(*ret)->images[0]->config)
 		return err_set(err, DRAY_ERR_UNSUPPORTED, "%s is an artifact, not an image",

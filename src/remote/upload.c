@@ -26,7 +26,7 @@ struct upload {
 	struct arena arena; /* of session */
 	struct url session;
 	bool open, anonymous;
-	bool resumed;	   /* the session was appended to after a break, or counts otherwise than we do */
+	bool resumed; /* the session was appended to after a break, or counts otherwise than we do */
 	bool started_over; /* because of a digest that did not fit after a resume */
 	int64_t mark;	   /* the furthest that a registry confirmed */
 	int attempts, denials;

@@ -130,7 +130,7 @@ class Checker:
             bad.append("(null) in %r" % text[:300])
         if run.status == 1 and verb == "verify" and c["say"] and c["say"].lower() not in text.lower():
             bad.append("does not say %r: %r" % (c["say"], text[-400:]))
-        if c["warned"] and verb == "explain" and "dray: warning: " not in text:
+        if c["warned"] and verb == "images" and "dray: warning: " not in text:
             bad.append("no warning")
         bad += self.judge_leftovers(run, verb, home)
         if run.seconds > c.get("seconds", SECONDS) * self.slower:

@@ -6,7 +6,7 @@ import os
 # What the verbs answer: exit statuses of images, explain, verify, copy.
 ACCEPT = {"images": 0, "explain": 0, "verify": 0, "copy": 0}
 REFUSE = {"images": 6, "explain": 6, "verify": 6, "copy": 6}     # cannot be read as an image at all
-DAMAGED = {"images": 0, "explain": 0, "verify": 1, "copy": 6}    # documents are missing or broken: explain warns
+DAMAGED = {"images": 0, "explain": 6, "verify": 1, "copy": 6}    # documents are missing or broken: images warns
 WRONG = {"images": 0, "explain": 0, "verify": 1, "copy": 6}      # the documents are sound, the bytes are not
 TOLD = {"images": 0, "explain": 0, "verify": 1, "copy": 0}       # verify alone reads what is wrong
 

@@ -327,13 +327,12 @@ static void test_M10_every_prefix(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_M10_grammar),	  cmocka_unit_test(test_M10_numbers),
-		cmocka_unit_test(test_M10_strings),	  cmocka_unit_test(test_M10_raw_nul),
-		cmocka_unit_test(test_M10_twins),
-		cmocka_unit_test(test_M10_case_twins),	  cmocka_unit_test(test_M10_every_prefix),
-		cmocka_unit_test(test_M11_depth),	  cmocka_unit_test(test_M11_nodes),
-		cmocka_unit_test(test_M11_names),	  cmocka_unit_test(test_G17_torture),
-		cmocka_unit_test(test_G17_torture_twins),
+		cmocka_unit_test(test_M10_grammar),	 cmocka_unit_test(test_M10_numbers),
+		cmocka_unit_test(test_M10_strings),	 cmocka_unit_test(test_M10_raw_nul),
+		cmocka_unit_test(test_M10_twins),	 cmocka_unit_test(test_M10_case_twins),
+		cmocka_unit_test(test_M10_every_prefix), cmocka_unit_test(test_M11_depth),
+		cmocka_unit_test(test_M11_nodes),	 cmocka_unit_test(test_M11_names),
+		cmocka_unit_test(test_G17_torture),	 cmocka_unit_test(test_G17_torture_twins),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,8 @@
 static void cancel_verbs(void **state)
 {
 	struct box *b = *state;
-	struct piece *p[] = { box_piece(b, "one", ENCODING_NONE), box_piece(b, "two", ENCODING_GZIP) };
+	struct piece *p[] = { box_piece(b, "one", ENCODING_NONE),
+			      box_piece(b, "two", ENCODING_GZIP) };
 	const char *src = box_docker_plain(b, "in.tar", p, 2);
 	cleanup_buf struct buf bytes = box_read(b, "in.tar");
 	const char *dst = box_place(b, "oci-archive:", "out.tar");

@@ -72,10 +72,14 @@ static void copy_table(void **state)
 static void copy_wishes_refused(void **state)
 {
 	static const struct dray_copy_options rows[] = {
-		{ .compression = "xz" },	      { .compression = "" },
-		{ .compression = "GZIP" },	      { .format = "v1" },
-		{ .format = "" },		      { .compression = "gzip", .level = 99 },
-		{ .compression = "zstd", .level = 99 }, { .level = -1 },
+		{ .compression = "xz" },
+		{ .compression = "" },
+		{ .compression = "GZIP" },
+		{ .format = "v1" },
+		{ .format = "" },
+		{ .compression = "gzip", .level = 99 },
+		{ .compression = "zstd", .level = 99 },
+		{ .level = -1 },
 	};
 
 	(void)state;
@@ -97,10 +101,10 @@ struct row {
 	enum source_kind source;
 	enum compression stored;
 	const char *compression, *format;
-	const char *want;	/* compression of what arrives */
+	const char *want; /* compression of what arrives */
 	bool same_blob;
-	bool docker;		/* type of the manifest that arrives */
-	const char *change;	/* NULL = none is told */
+	bool docker;	    /* type of the manifest that arrives */
+	const char *change; /* NULL = none is told */
 };
 
 static const struct row table[] = {
@@ -188,9 +192,11 @@ static void check_told(const struct row *row, const struct dray_copied *got, str
 		       size_t n)
 {
 	if ((row->change != NULL) != (got->n_changes > 0))
-		fail_msg("row %zu: told: %s", (size_t)(row - table), got->n_changes ? got->changes[0] : "nothing");
+		fail_msg("row %zu: told: %s", (size_t)(row - table),
+			 got->n_changes ? got->changes[0] : "nothing");
 	if (row->change && !strstr(got->changes[0], row->change))
-		fail_msg("row %zu: told: %s, not: %s", (size_t)(row - table), got->changes[0], row->change);
+		fail_msg("row %zu: told: %s, not: %s", (size_t)(row - table), got->changes[0],
+			 row->change);
 	assert_int_equal(got->blobs_sent, n);
 	if (row->same_blob)
 		assert_int_equal(got->bytes_sent, p[0]->stored.len + p[1]->stored.len);
@@ -230,10 +236,10 @@ static void copy_rows(struct box *b, bool piped, const char *dst_prefix)
 		const struct row *row = &table[i];
 		struct piece *p[] = { stored_piece(b, "one", row->stored),
 				      stored_piece(b, "two", row->stored) };
-		size_t n = row->stored == COMPRESSION_XZ || row->stored == COMPRESSION_BZIP2 ? 1 : 2;
+		size_t n = row->stored == COMPRESSION_XZ || row->stored == COMPRESSION_BZIP2 ? 1
+											     : 2;
 		const char *src = build(b, row, p, n);
-		const char *dst = box_place(b, dst_prefix,
-					    arena_printf(&b->arena, "out-%zu", i));
+		const char *dst = box_place(b, dst_prefix, arena_printf(&b->arena, "out-%zu", i));
 		struct dray_copy_options o = options(row);
 		dray_copy_result *r;
 
@@ -529,8 +535,8 @@ static void copy_tags(void **state)
 	o.image = "test/app:2";
 	r = copied(b, src, arena_printf(&b->arena, "%s:v9", dst), &o);
 	dray_copy_free(r);
-	r = copied(b, arena_printf(&b->arena, "%s:v9", dst),
-		   arena_printf(&b->arena, "%s:v10", dst), NULL);
+	r = copied(b, arena_printf(&b->arena, "%s:v9", dst), arena_printf(&b->arena, "%s:v10", dst),
+		   NULL);
 	assert_int_equal(dray_copy_get(r, 0)->blobs_sent, 0);
 	assert_int_equal(dray_copy_get(r, 0)->blobs_skipped, 1);
 	dray_copy_free(r);
@@ -556,7 +562,8 @@ static void copy_all(void **state)
 		tb_file_bytes(&tar, i ? "1.tar" : "0.tar", p[i]->stored.data, p[i]->stored.len);
 	tb_file(&tar, "manifest.json",
 		"[{\"Config\":\"one.json\",\"RepoTags\":[\"a:1\"],\"Layers\":[\"0.tar\"]},"
-		"{\"Config\":\"two.json\",\"RepoTags\":[\"a:2\"],\"Layers\":[\"0.tar\",\"1.tar\"]}]");
+		"{\"Config\":\"two.json\",\"RepoTags\":[\"a:2\"],\"Layers\":[\"0.tar\",\"1.tar\"]}"
+		"]");
 	box_write(b, "in.tar", &tar);
 
 	refused(b, box_place(b, "", "in.tar"), dst, NULL, DRAY_ERR_USAGE, "a:2");
@@ -588,7 +595,8 @@ static void copy_no_layers(void **state)
 static void copy_same_bytes(void **state)
 {
 	struct box *b = *state;
-	struct piece *p[] = { box_piece(b, "one", ENCODING_NONE), box_piece(b, "two", ENCODING_NONE),
+	struct piece *p[] = { box_piece(b, "one", ENCODING_NONE),
+			      box_piece(b, "two", ENCODING_NONE),
 			      box_piece(b, "three", ENCODING_NONE) };
 	const char *src = box_docker_plain(b, "in.tar", p, 3);
 	cleanup_buf struct buf in = box_read(b, "in.tar");
@@ -640,9 +648,11 @@ static void copy_progress(void **state)
 	struct piece *p = box_piece(b, "one", ENCODING_NONE);
 	const char *src = box_docker_plain(b, "in.tar", &p, 1);
 	struct seen seen = { 0 };
-	const struct dray_context_options o = {
-		.size = sizeof(o), .jobs = 1, .progress = on_progress, .arg = &seen, .no_cache = true
-	};
+	const struct dray_context_options o = { .size = sizeof(o),
+						.jobs = 1,
+						.progress = on_progress,
+						.arg = &seen,
+						.no_cache = true };
 	dray_error *err = NULL;
 
 	dray_context_free(b->ctx);

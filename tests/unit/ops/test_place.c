@@ -55,8 +55,10 @@ static void place_paths(void **state)
 		  false },
 		{ "docker-archive:a.tar:@0", PLACE_ARCHIVE, "a.tar", NULL, 0, false },
 		{ "docker-archive:a.tar:@12", PLACE_ARCHIVE, "a.tar", NULL, 12, false },
-		{ "docker-archive:with:colon.tar", PLACE_ARCHIVE, "with:colon.tar", NULL, -1, false },
-		{ "docker-archive:with:colon.tar:t", PLACE_ARCHIVE, "with:colon.tar", "t", -1, false },
+		{ "docker-archive:with:colon.tar", PLACE_ARCHIVE, "with:colon.tar", NULL, -1,
+		  false },
+		{ "docker-archive:with:colon.tar:t", PLACE_ARCHIVE, "with:colon.tar", "t", -1,
+		  false },
 		{ "docker-archive:x:1", PLACE_ARCHIVE, "x:1", NULL, -1, false },
 		{ "docker-archive:x:1:2", PLACE_ARCHIVE, "x:1", "2", -1, false },
 		{ "docker-archive:none:1:2", PLACE_ARCHIVE, "none", "1:2", -1, false },
@@ -103,7 +105,8 @@ static void place_registries(void **state)
 		const char *typed, *domain, *path, *tag;
 	} rows[] = {
 		{ "docker://busybox", "docker.io", "library/busybox", NULL },
-		{ "docker://app", "docker.io", "library/app", NULL }, /* though a file has the name */
+		{ "docker://app", "docker.io", "library/app",
+		  NULL }, /* though a file has the name */
 		{ "docker://h:5000/a/b:1", "h:5000", "a/b", "1" },
 		{ "busybox:1.36", "docker.io", "library/busybox", "1.36" },
 		{ "localhost/app", "localhost", "app", NULL },
@@ -188,10 +191,17 @@ static void place_hint_when_writing(void **state)
 /* Whatever is typed, a terminal only shows it. */
 static void place_hostile_text(void **state)
 {
-	static const char *const heads[] = { "", "./", "docker-archive:", "oci:", "oci-archive:",
-					     "docker://", "dir:" };
-	static const char *const tails[] = { "\x1b]0;x\x07", "\x80\xff", "a:\x1b[2J", "%s%n",
-					     "\xe2\x80\xae" "rat", "a.tar:@\x1b", "a.tar:\x1b",
+	static const char *const heads[] = {
+		"", "./", "docker-archive:", "oci:", "oci-archive:", "docker://", "dir:"
+	};
+	static const char *const tails[] = { "\x1b]0;x\x07",
+					     "\x80\xff",
+					     "a:\x1b[2J",
+					     "%s%n",
+					     "\xe2\x80\xae"
+					     "rat",
+					     "a.tar:@\x1b",
+					     "a.tar:\x1b",
 					     "@sha256:\x1b" };
 
 	(void)state;
@@ -210,7 +220,8 @@ static void place_hostile_text(void **state)
 				fail_msg("byte 0x%02x shown for row %zu", (unsigned char)*c, i);
 		for (const char *c = hint ? hint : ""; *c; c++)
 			if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
-				fail_msg("byte 0x%02x in the hint of row %zu", (unsigned char)*c, i);
+				fail_msg("byte 0x%02x in the hint of row %zu", (unsigned char)*c,
+					 i);
 	}
 }
 
@@ -363,16 +374,11 @@ static void context_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(place_paths),
-		cmocka_unit_test(place_registries),
-		cmocka_unit_test(place_refusals),
-		cmocka_unit_test(place_hint_when_writing),
-		cmocka_unit_test(place_hostile_text),
-		cmocka_unit_test(place_allocations),
-		cmocka_unit_test(selector_from_both),
-		cmocka_unit_test(selector_refusals),
-		cmocka_unit_test(selector_platform),
-		cmocka_unit_test(context_refusals),
+		cmocka_unit_test(place_paths),	      cmocka_unit_test(place_registries),
+		cmocka_unit_test(place_refusals),     cmocka_unit_test(place_hint_when_writing),
+		cmocka_unit_test(place_hostile_text), cmocka_unit_test(place_allocations),
+		cmocka_unit_test(selector_from_both), cmocka_unit_test(selector_refusals),
+		cmocka_unit_test(selector_platform),  cmocka_unit_test(context_refusals),
 	};
 
 	return cmocka_run_group_tests_name("place", tests, enter, leave);

@@ -10,9 +10,9 @@
 
 #define N 3 /* layers of every image here */
 #define LAYER(c) "\"sha256:" c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c "\""
-#define ROOTFS                                                                          \
-	"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[" LAYER("0a") "," LAYER("0b") "," \
-	LAYER("0c") "]}}"
+#define ROOTFS                                                                                  \
+	"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[" LAYER("0a") "," LAYER("0b") "," LAYER( \
+		"0c") "]}}"
 #define HEAD "{\"architecture\":\"amd64\",\"os\":\"linux\",\"created\":\"2020-01-02T03:04:05Z\","
 #define PLAIN HEAD "\"config\":{\"Cmd\":[\"sh\"]}," ROOTFS
 
@@ -87,18 +87,23 @@ static void origin_docker(void **state)
 		{ PLAIN, { .era = V1_ERA_EPOCH, .off_min = -44 }, NULL }, /* no such zone */
 		/* Go 1.22 writes backspace and form feed otherwise */
 		{ HEAD "\"config\":{\"Labels\":{\"a\":\"\\b\\f\"}}," ROOTFS,
-		  { .era = V1_ERA_EPOCH, .go122 = true }, "docker" },
+		  { .era = V1_ERA_EPOCH, .go122 = true },
+		  "docker" },
 		/* an engine that did not know "variant" */
 		{ "{\"variant\":\"v7\",\"architecture\":\"arm\",\"os\":\"linux\"," ROOTFS,
-		  { .era = V1_ERA_EPOCH, .no_variant = true }, "docker" },
+		  { .era = V1_ERA_EPOCH, .no_variant = true },
+		  "docker" },
 		{ "{\"variant\":\"v7\",\"architecture\":\"arm\",\"os\":\"linux\"," ROOTFS,
-		  { .era = V1_ERA_EPOCH }, "docker" },
+		  { .era = V1_ERA_EPOCH },
+		  "docker" },
 		/* engines of today when "created" is absent */
 		{ "{\"architecture\":\"amd64\",\"os\":\"linux\"," ROOTFS,
-		  { .era = V1_ERA_EPOCH, .created_null = true }, "docker" },
+		  { .era = V1_ERA_EPOCH, .created_null = true },
+		  "docker" },
 		{ "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Labels\":{\"a\":"
 		  "\"\\b\"}}," ROOTFS,
-		  { .era = V1_ERA_EPOCH, .go122 = true, .created_null = true }, "docker" },
+		  { .era = V1_ERA_EPOCH, .go122 = true, .created_null = true },
+		  "docker" },
 	};
 
 	(void)state;
@@ -194,9 +199,9 @@ static void origin_derived(void **state)
 /* Without a ChainID for each layer there is nothing to derive from. */
 static void origin_underivable(void **state)
 {
-	static const char other[] =
-		"{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[" LAYER("0a") "," LAYER("0b") ","
-		"\"md5:d41d8cd98f00b204e9800998ecf8427e\"]}}";
+	static const char other[] = "{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[" LAYER(
+		"0a") "," LAYER("0b") ","
+				      "\"md5:d41d8cd98f00b204e9800998ecf8427e\"]}}";
 	struct stage s = { 0 };
 	dray_error *err = NULL;
 

@@ -114,7 +114,8 @@ static void test_read(void **state)
 	for (size_t i = 0; i < ROWS(formats); i++) {
 		cleanup_free char *format = mem_printf("--format=%s", formats[i]);
 		cleanup_free char *archive = mem_printf("%s.%s.tar", dir, formats[i]);
-		const char *const create[] = { "tar", format, i < 3 ? "-Scf" : "-cf", archive, ".", NULL };
+		const char *const create[] = { "tar",	format, i < 3 ? "-Scf" : "-cf",
+					       archive, ".",	NULL };
 		const char *const list[] = { "tar", "--quoting-style=literal", "-tf", archive,
 					     NULL };
 		cleanup_buf struct buf ours = BUF_INIT(LIMIT_CONFIG),
