@@ -16,10 +16,11 @@ struct dray_copy_options {
 	size_t size;
 	const char *image;	/**< choose one image of the source, as --image */
 	bool all;		/**< every image of the source */
-	const char *format;	/**< "docker" or "oci"; NULL = the source's */
+	/** "docker" or "oci"; NULL = the source's, else as the destination is used to. */
+	const char *format;
 	const char *compression;/**< "gzip", "gzip-single", "zstd", "none"; NULL = keep */
 	int level;		/**< 0 = default */
-	/** Image on the same registry whose layers may be kept; NULL = the tag being overwritten. */
+	/** Image of the same registry whose layers may stay; NULL = the tag being overwritten. */
 	const char *reuse;
 	bool no_reuse;
 	bool no_clobber;	/**< a file or tag in the way is USAGE; registries do not look */
@@ -34,7 +35,7 @@ struct dray_copied {
 	const char *tagged;		/**< "HOST/NAME:TAG" or "PATH:TAG", the first tag; NULL */
 	const char *manifest_digest;
 	const char *image_id;
-	const char *const *changes;	/**< one sentence per conversion; none = digests preserved */
+	const char *const *changes;	/**< sentences on conversions; none = digests preserved */
 	size_t n_changes;
 	int64_t blobs_sent, blobs_skipped, bytes_sent;	/**< of layers */
 };
@@ -47,9 +48,9 @@ struct dray_copied {
  * forward-only source ("-", a compressed archive) holds is read once.
  *
  * @param src  a reference as dray(1) spells them
- * @param dst  likewise; the tags of the source are kept unless it names one
+ * @param dst  likewise. Its tag, else "latest" in a registry, the source's tags elsewhere
  * @param o    NULL = defaults
- * @return  0; -1, and then what was sent already may stay, without a tag that names it
+ * @return  0; -1: a layout or archive is as before, a registry may keep blobs and tags so far
  *
  * Units:   bytes_sent counts bytes as stored at the destination
  * Owns:    *ret is the caller's: dray_copy_free()
@@ -57,7 +58,7 @@ struct dray_copied {
  *          CORRUPT bytes against their digest; FORMAT damaged documents or layers;
  *          UNSUPPORTED artifacts, kinds of place; LIMIT; DENIED, NETWORK from registries;
  *          SYSTEM; NOMEM; CANCELLED
- * Threads: see dray_context_new(). Without threads for an archive or a pipe.
+ * Threads: see dray_context_new()
  * Spec:    OCI image-spec, distribution-spec; Docker image manifest v2 schema 2
  * Since:   0.1
  */
@@ -68,8 +69,9 @@ DRAY_API int dray_copy(dray_context *ctx, const char *src, const char *dst,
  *
  * @param ref  the destination; NULL = each image's own tags that name a registry host
  * @param o    NULL = defaults
- * @return  0; -1, as dray_copy(); images pushed before the failure keep their tags
+ * @return  0; -1, as dray_copy()
  *
+ * Units:   as dray_copy()
  * Owns:    *ret is the caller's: dray_copy_free()
  * Errors:  as dray_copy(); USAGE also when no image has such a tag, or @p ref is NULL
  *          for a source that is read forward only

@@ -31,8 +31,8 @@ enum dray_err_kind {
 };
 
 /*
- * Every getter wants an error, not NULL. Strings live as long as it does. Messages
- * are safe for a terminal. An error belongs to one thread at a time.
+ * Getters want an error, not NULL. Strings live as long as it does; show them to a
+ * terminal escaped. An error belongs to one thread at a time.
  */
 
 /** What the caller can do. Since: 0.1 */

@@ -14,4 +14,5 @@
 #undef sprintf
 #undef vsprintf
 #pragma GCC poison strcpy strcat strncat strncpy stpcpy sprintf vsprintf gets
-#pragma GCC poison strtok strtok_r atoi atol atoll strerror alloca system popen tmpnam tempnam mktemp
+#pragma GCC poison strtok strtok_r atoi atol atoll strerror alloca system popen
+#pragma GCC poison tmpnam tempnam mktemp

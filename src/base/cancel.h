@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include "base/error.h"
 
-/** Ask everything that runs in this process to stop soon; async-signal-safe. */
+/** Ask everything that runs in this process to stop soon, for good; async-signal-safe. */
 void cancel_request(void);
 bool cancel_requested(void);
 /** 0, or -1 with CANCELLED. Called by every source and sink about once per block. */

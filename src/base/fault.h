@@ -30,5 +30,5 @@ uint64_t fault_count(enum fault_kind kind);
 bool fault_hit(enum fault_kind kind);
 int fault_errno(void);
 
-/** Arm from DRAY_FAULT="alloc:N", "io:N[:ERRNO]", "short:1", "crash:N"; for test builds of the program. */
+/** Arm from DRAY_FAULT="alloc:N", "io:N[:ERRNO]", "short:1", "crash:N"; for test builds. */
 void fault_arm_from_env(void);

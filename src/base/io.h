@@ -9,7 +9,7 @@
 #include <sys/types.h>
 #include "base/span.h"
 
-/** As openat(2) with O_CLOEXEC; -1 sets SYSTEM, or NOT_FOUND for ENOENT/ENOTDIR. @p what names the file in the error. */
+/** As openat(2) with O_CLOEXEC; -1 sets SYSTEM, or NOT_FOUND for ENOENT and ENOTDIR. */
 int io_openat(int dirfd, const char *path, int flags, mode_t mode, dray_error **err) MUST_CHECK;
 /** Up to @p len bytes; 0 = end. */
 int64_t io_read(int fd, void *data, size_t len, dray_error **err) MUST_CHECK;
@@ -17,7 +17,10 @@ int64_t io_pread(int fd, void *data, size_t len, int64_t off, dray_error **err) 
 /** All of it. */
 int io_write_all(int fd, struct span bytes, dray_error **err) MUST_CHECK;
 int io_pwrite_all(int fd, struct span bytes, int64_t off, dray_error **err) MUST_CHECK;
-/** Copy an extent into @p out at its file position with copy_file_range, else read and write. Too short an input is CORRUPT. */
+/**
+ * Copy an extent to @p out at its file position, with copy_file_range(2) or by reading
+ * and writing. Too short an input is CORRUPT.
+ */
 int io_copy_range(int in, int64_t off, int64_t len, int out, dray_error **err) MUST_CHECK;
 /** What has nothing to sync (a pipe, /dev/null) is success; any other failure counts (G-03). */
 int io_fsync(int fd, dray_error **err) MUST_CHECK;
@@ -25,26 +28,34 @@ int io_fsync(int fd, dray_error **err) MUST_CHECK;
 int io_close(int fd, dray_error **err) MUST_CHECK;
 int io_fstat(int fd, struct stat *ret, dray_error **err) MUST_CHECK;
 /** As fstatat(2); nothing there is NOT_FOUND. */
-int io_fstatat(int dirfd, const char *path, int flags, struct stat *ret, dray_error **err) MUST_CHECK;
-/** The text of a symbolic link, appended to @p ret; with @p path "" of @p dirfd itself (opened O_PATH). */
+int io_fstatat(int dirfd, const char *path, int flags, struct stat *ret,
+	       dray_error **err) MUST_CHECK;
+/** The text of a symbolic link, appended to @p ret; @p path "" is @p dirfd itself (O_PATH). */
 int io_readlinkat(int dirfd, const char *path, struct buf *ret, dray_error **err) MUST_CHECK;
 /** Whether the file position of @p fd is 0; false for what has none. */
 bool io_at_start(int fd);
 int io_fchmod(int fd, mode_t mode, dray_error **err) MUST_CHECK;
-int io_mkdirat(int dirfd, const char *path, mode_t mode, bool exist_ok, dray_error **err) MUST_CHECK;
+int io_mkdirat(int dirfd, const char *path, mode_t mode, bool exist_ok,
+	       dray_error **err) MUST_CHECK;
 /** With @p no_replace an existing @p to is SYSTEM with EEXIST. */
-int io_renameat(int dirfd, const char *from, const char *to, bool no_replace, dray_error **err) MUST_CHECK;
-int io_unlinkat(int dirfd, const char *path, dray_error **err) MUST_CHECK;	/* ENOENT is success */
+int io_renameat(int dirfd, const char *from, const char *to, bool no_replace,
+		dray_error **err) MUST_CHECK;
+/** ENOENT is success. */
+int io_unlinkat(int dirfd, const char *path, dray_error **err) MUST_CHECK;
 int io_ftruncate(int fd, int64_t size, dray_error **err) MUST_CHECK;
 /** rmdir(2); ENOENT is success. */
 int io_rmdirat(int dirfd, const char *path, dray_error **err) MUST_CHECK;
 int io_dir_empty(int dirfd, bool *ret, dray_error **err) MUST_CHECK;
-/** flock(2) with LOCK_SH or LOCK_EX. 1 = held, 0 = someone else holds it (only with LOCK_NB), -1. */
+/** flock(2). 1 = held, 0 = someone else holds it (only with LOCK_NB), -1. */
 int io_flock(int fd, int operation, dray_error **err) MUST_CHECK;
 /** Everything written to the file system of @p fd is on the disk; its errors are final (G-03). */
 int io_syncfs(int fd, dray_error **err) MUST_CHECK;
-/** Whole small file into *ret, whose bytes and max are replaced; over @p max is LIMIT. Never waits for a fifo's writer. */
-int io_read_file(int dirfd, const char *path, size_t max, struct buf *ret, dray_error **err) MUST_CHECK;
+/**
+ * Whole small file into *ret, whose bytes and max are replaced; over @p max is LIMIT.
+ * Never waits for a fifo's writer.
+ */
+int io_read_file(int dirfd, const char *path, size_t max, struct buf *ret,
+		 dray_error **err) MUST_CHECK;
 /** Monotonic clock in milliseconds. */
 int64_t io_now_ms(void);
 int io_random(void *data, size_t len, dray_error **err) MUST_CHECK;
@@ -57,12 +68,12 @@ int io_random(void *data, size_t len, dray_error **err) MUST_CHECK;
 struct outfile {
 	int dirfd;	/* the folder, owned; -1 when written directly */
 	int fd;		/* write here; owned */
-	char *temp;	/* name of the temp in dirfd; NULL once committed or when written directly */
+	char *temp;	/* its name in dirfd; NULL once committed or when written directly */
 	char *name;	/* final name in dirfd */
 	bool no_clobber;
 	mode_t mode;	/* of the final file */
 	int slot;	/* in the table that outfile_unlink_all() walks; -1 = none */
-	int hold;	/* keeps the temp locked until it has its name, also when fd is closed */
+	int hold;	/* keeps the temp locked until outfile_clear(), also when fd is closed */
 };
 #define OUTFILE_INIT ((struct outfile){ .dirfd = -1, .fd = -1, .slot = -1, .hold = -1 })
 
@@ -72,8 +83,9 @@ struct outfile {
  * @p no_clobber an existing file is USAGE, now or at commit. A symbolic link is
  * replaced, not followed, unless it leads to something that is no regular file.
  */
-int outfile_begin(struct outfile *o, int dirfd, const char *path, bool no_clobber, dray_error **err) MUST_CHECK;
-/** fsync, rename over the final name. */
+int outfile_begin(struct outfile *o, int dirfd, const char *path, bool no_clobber,
+		  dray_error **err) MUST_CHECK;
+/** fsync, rename over the final name, fsync of the folder. */
 int outfile_commit(struct outfile *o, dray_error **err) MUST_CHECK;
 /**
  * Remove the temps that a killed run left in @p folder (G-02): files of our pattern that
@@ -84,5 +96,5 @@ void outfile_sweep(int dirfd, const char *folder);
 void outfile_clear(struct outfile *o);
 #define cleanup_outfile CLEANUP(outfile_clear)
 
-/** Remove the temps of every outfile still open: for signal handlers' last step (async-signal-safe). */
+/** Remove the temps of every open outfile: a signal handler's last step; async-signal-safe. */
 void outfile_unlink_all(void);

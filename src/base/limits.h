@@ -8,12 +8,12 @@
 #define KIB 1024LL
 #define MIB (1024 * KIB)
 
-#define LIMIT_MANIFEST (4 * MIB)	/* what registries accept (distribution, zot, containers/image) */
-#define LIMIT_CONFIG (16 * MIB)		/* history of thousands of layers plus inline build caches */
+#define LIMIT_MANIFEST (4 * MIB)	/* what registries accept: distribution, zot, ... */
+#define LIMIT_CONFIG (16 * MIB)		/* thousands of layers and an inline build cache */
 #define LIMIT_MANIFEST_JSON (32 * MIB)	/* manifest.json of an archive that holds many images */
 #define LIMIT_DOCS_TOTAL (48 * MIB)	/* all documents that one forward walk keeps in memory */
 #define LIMIT_JSON_DEPTH 64		/* levels; real documents use fewer than 10 */
-#define LIMIT_JSON_NODES 400000		/* values of one document: bounds the tree to about 16 MiB */
+#define LIMIT_JSON_NODES 400000		/* values of one document: a tree of some 16 MiB */
 #define LIMIT_JSON_NAMES 100000		/* members of one object */
 #define LIMIT_LAYERS 10000		/* layers of one image; engines stop at 125 */
 #define LIMIT_MEMBERS 1000000		/* members of one archive */

@@ -18,7 +18,8 @@ bool num_parse_duration_ms(const char *text, int64_t *ret);
  * and offset. *ret_sec Unix seconds (UTC), *ret_nsec 0..999999999, *ret_off minutes.
  * No leap seconds: Go, which reads what we write, has none.
  */
-bool time_parse_rfc3339(struct span text, int64_t *ret_sec, int32_t *ret_nsec, int32_t *ret_off_min);
+bool time_parse_rfc3339(struct span text, int64_t *ret_sec, int32_t *ret_nsec,
+			int32_t *ret_off_min);
 /** Unix seconds as "2026-11-20T22:34:47Z", with the fraction unless it is 0. Any int64 works. */
 #define TIME_TEXT 48
 const char *time_format_utc(int64_t sec, int32_t nsec, char out[TIME_TEXT]);

@@ -12,8 +12,8 @@ enum compression {
 	COMPRESSION_NONE,
 	COMPRESSION_GZIP,
 	COMPRESSION_ZSTD,
-	COMPRESSION_XZ,		/* outer archives only */
-	COMPRESSION_BZIP2,	/* outer archives only */
+	COMPRESSION_XZ,		/* read, never written: outer archives, odd layers */
+	COMPRESSION_BZIP2,	/* the same */
 };
 
 #define COMPRESSION_SNIFF 8	/* bytes needed to tell */
@@ -79,7 +79,7 @@ struct encode_params {
 
 /** Check level range; USAGE. */
 int encode_params_check(const struct encode_params *p, dray_error **err) MUST_CHECK;
-/** What identifies the encoder's bytes: "gzip-blocked/1;level=2;libdeflate=1.14". Static per params; for the blob cache. */
+/** What identifies the encoder's bytes, for the blob cache: "gzip-blocked/1;level=2;...". */
 int encode_params_text(const struct encode_params *p, struct buf *ret, dray_error **err) MUST_CHECK;
 enum compression encoding_compression(enum encoding e);
 

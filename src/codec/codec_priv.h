@@ -47,8 +47,10 @@ struct filter *encode_gzip_single(int level, dray_error **err);
 
 /** Compresses whole blocks; one per slot, used by one thread at a time. */
 struct block_encoder;
-struct block_encoder *block_encoder_new(enum encoding encoding, int level);	/* NULL = no memory */
-size_t block_encoder_bound(struct block_encoder *b);	/* output bytes for ENCODE_BLOCK */
+/** NULL = no memory. */
+struct block_encoder *block_encoder_new(enum encoding encoding, int level);
+/** Output bytes that ENCODE_BLOCK may need. */
+size_t block_encoder_bound(struct block_encoder *b);
 /** One member or frame; returns its size, 0 = failed. */
 size_t block_encoder_run(struct block_encoder *b, struct span in, struct room out);
 void block_encoder_free(struct block_encoder *b);

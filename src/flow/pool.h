@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Workers. One pool compresses blocks, run_parallel() moves whole blobs. No
- * other file starts a thread or takes a lock (but flow/readahead.c).
+ * Workers. One pool compresses blocks, run_parallel() moves whole blobs. Besides
+ * this only flow/readahead.c starts threads; other rooms lock with struct lock.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 
 struct pool;
 
-/** @p threads >= 1 (limit 256). */
+/** @p threads >= 1; over 256, or where the system has none left, there are fewer. */
 struct pool *pool_new(int threads, dray_error **err);
 int pool_threads(const struct pool *p);
 void pool_free(struct pool *p);	/* waits for what is queued */
@@ -23,6 +23,7 @@ struct job {
 };
 /** Queue; never blocks, never fails. The job must live until job_wait() returned. */
 void pool_submit(struct pool *p, struct job *job);
+/** Until @p job is done, working on others meanwhile. */
 void job_wait(struct pool *p, struct job *job);
 
 /**

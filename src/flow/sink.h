@@ -9,7 +9,7 @@
 struct sink;
 struct sink_ops {
 	int (*write)(struct sink *k, struct span bytes, dray_error **err);
-	/** Flush, check, commit. Called at most once. */
+	/** Optional: flush, check, commit. Called at most once. */
 	int (*finish)(struct sink *k, dray_error **err);
 	/** Optional: take an extent of a file without it passing through memory. */
 	int (*splice)(struct sink *k, int fd, int64_t off, int64_t len, dray_error **err);
@@ -33,10 +33,12 @@ static inline void cleanup_sink_fn(struct sink **k)
 }
 #define cleanup_sink CLEANUP(cleanup_sink_fn)
 
-struct sink *sink_to_buf(struct buf *b, dray_error **err);		/* lent */
-struct sink *sink_to_fd(int fd, bool own, dray_error **err);		/* a pipe or stdout: not atomic */
-/** temp + fsync + rename on finish. @p path is relative to @p dirfd or absolute. */
+/** @p b is lent. */
+struct sink *sink_to_buf(struct buf *b, dray_error **err);
+/** Not atomic: a pipe, stdout, somebody's temp. Closed when @p own. */
+struct sink *sink_to_fd(int fd, bool own, dray_error **err);
+/** As struct outfile: committed by sink_finish(). */
 struct sink *sink_to_file(int dirfd, const char *path, bool no_clobber, dray_error **err);
 struct sink *sink_null(dray_error **err);
-/** Everything from @p s into @p k, until the end of @p s. Neither is consumed nor finished. Returns bytes moved, -1. */
+/** All that @p s still has into @p k, which is not finished; both are lent. Bytes moved, -1. */
 int64_t pump(struct source *s, struct sink *k, dray_error **err) MUST_CHECK;

@@ -23,9 +23,9 @@ struct source_ops {
 	int (*peek)(struct source *s, size_t min, struct span *ret, dray_error **err);
 	/** Advance by @p n, at most what the last peek lent. */
 	void (*consume)(struct source *s, size_t n);
-	/** Optional: advance by @p n without reading; returns how far (less only at the end), -1 on error. */
+	/** Optional: advance by @p n without reading; how far (less only at the end), -1. */
 	int64_t (*skip)(struct source *s, int64_t n, dray_error **err);
-	/** Optional: start again at byte @p off of the same stream (uploads that resume). */
+	/** Optional: start again at byte @p off of the same stream. A refusal changes nothing. */
 	int (*rewind)(struct source *s, int64_t off, dray_error **err);
 	/** Free the private part; the struct itself too. */
 	void (*free)(struct source *s);
@@ -43,18 +43,18 @@ struct source {
 /** See source_ops.peek. A loan lasts until the next call on @p s. */
 int source_peek(struct source *s, size_t min, struct span *ret, dray_error **err) MUST_CHECK;
 void source_consume(struct source *s, size_t n);
-/** Copy out up to @p len; returns the count, 0 = end, -1. */
+/** Copy out what is at hand, up to @p len; returns the count, 0 = end, -1. */
 int64_t source_read(struct source *s, void *data, size_t len, dray_error **err) MUST_CHECK;
 /** Exactly @p len bytes or FORMAT "truncated at byte N". */
 int source_read_exact(struct source *s, void *data, size_t len, dray_error **err) MUST_CHECK;
-/** Skip up to @p n; returns how far. Uses ops.skip when nothing observes the bytes. */
+/** Skip up to @p n; how far, -1. By ops.skip where there is one: watching stages have none. */
 int64_t source_skip(struct source *s, int64_t n, dray_error **err) MUST_CHECK;
 /** Read to the end, throwing the bytes away. */
 int source_drain(struct source *s, dray_error **err) MUST_CHECK;
 /** All bytes into @p ret (its max applies). */
 int source_slurp(struct source *s, struct buf *ret, dray_error **err) MUST_CHECK;
 bool source_can_rewind(const struct source *s);
-/** Start again at @p off; UNSUPPORTED when the source cannot. Not after a failure. */
+/** Start again at @p off; UNSUPPORTED, and nothing changed, when it cannot. Not after a failure. */
 int source_rewind(struct source *s, int64_t off, dray_error **err) MUST_CHECK;
 void source_free(struct source *s);
 
@@ -72,12 +72,16 @@ struct source *source_from_span(struct span bytes, dray_error **err);
 struct source *source_from_buf(struct buf *b, dray_error **err);
 /** A descriptor read forward with read(2); closed on free when @p own. Not seekable. */
 struct source *source_from_fd(int fd, bool own, dray_error **err);
-/** @p len bytes at @p off of a regular file, with pread(2): many may share one fd. Skips and rewinds; a skip does not look whether the bytes are there. Ending early is CORRUPT "file changed or truncated". The fd is lent. */
+/**
+ * @p len bytes at @p off of a regular file, with pread(2): many may share one fd, which
+ * is lent. Skips and rewinds; a skip does not look whether the bytes are there. Ending
+ * early is CORRUPT "file changed or truncated".
+ */
 struct source *source_from_extent(int fd, int64_t off, int64_t len, dray_error **err);
 
 /* ---- stages: each consumes @p in ---- */
 
-/** The next @p len bytes of @p in; @p in is *lent* here and stays behind them. Ending early is FORMAT. */
+/** The next @p len bytes of @p in, *lent*, which stays behind them. Ending early is FORMAT. */
 struct source *source_limit(struct source *in, int64_t len, dray_error **err);
 
 /** All of @p in, which is *lent*: freeing the stage leaves @p in where reading stopped. */
@@ -107,7 +111,11 @@ struct source *source_verified(struct source *in, const struct digest *expect, i
  * on a stream that cannot be opened again (pipes).
  */
 struct source *source_replayable(struct source *in, size_t window, dray_error **err);
-/** A source that can be opened again: @p open makes a fresh one, rewind = open and skip. @p arg is freed with @p free_arg (may be NULL). The first open happens at the first read. */
+/**
+ * A source that can be opened again: @p open makes a fresh one at the first read and
+ * after each rewind, and what was read before is skipped. @p arg is freed with
+ * @p free_arg (may be NULL), also on failure.
+ */
 struct source *source_reopenable(struct source *(*open)(void *arg, dray_error **err), void *arg,
 				 void (*free_arg)(void *arg), dray_error **err);
 /**

@@ -28,7 +28,7 @@ struct config {
 	size_t n_history;
 };
 
-/** Parse @p raw (taken over). FORMAT when it is no JSON object or a known member has the wrong type. */
+/** Parse @p raw (taken over). FORMAT unless a JSON object with known members of their types. */
 int config_parse(struct buf *raw, struct config **ret, dray_error **err) MUST_CHECK;
 void config_free(struct config *c);
 DEFINE_CLEANUP(struct config, cleanup_config_fn, config_free)
@@ -64,6 +64,9 @@ int v1_ids_docker(const struct config *c, const struct v1_params *p, v1_id *ret,
 		  dray_error **err) MUST_CHECK;
 /** The IDs of containers/image (skopeo, podman), formats.md 1.6. */
 int v1_ids_skopeo(const struct config *c, v1_id *ret, dray_error **err) MUST_CHECK;
-/** A v1-only image ("HEX/json" bottom first) into a modern config, as Docker <= 28 does (formats.md 1.9). @p diff_ids one per json. */
+/**
+ * A v1-only image ("HEX/json" bottom first) into a modern config, as Docker <= 28 does
+ * (formats.md 1.9). @p diff_ids one per json.
+ */
 int config_from_v1(const struct span *jsons, const struct digest *diff_ids, size_t n,
 		   struct buf *ret, dray_error **err) MUST_CHECK;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reading JSON with every byte's place kept. One strict, non-recursive scanner:
- * refuses twin names, invalid UTF-8, lone surrogates, NUL in names, depth over LIMIT_JSON_DEPTH, trailing data
- * (reliability M-10, M-11). Writing is base/jsonw.h.
+ * refuses twin names, invalid UTF-8, lone surrogates, NUL in names, depth over
+ * LIMIT_JSON_DEPTH, trailing data (reliability M-10, M-11). Writing is base/jsonw.h.
  */
 #pragma once
 
@@ -51,10 +51,10 @@ size_t json_len(struct json v);
 
 /** Member by exact name; MISSING when absent or @p v is no object. */
 struct json json_get(struct json v, const char *name);
-/** Member by name, exact first, else ASCII case-insensitive (camelCase keys as jib writes them). */
+/** The same, exact first, else without ASCII case (camelCase keys as jib writes them). */
 struct json json_get_fold(struct json v, const char *name);
 
-/** Walk elements or members in order: struct json it = json_first(v); while (json_node(it)) it = json_next(it). */
+/** Elements or members in order: for (it = json_first(v); json_node(it); it = json_next(it)). */
 struct json json_first(struct json v);
 struct json json_next(struct json v);
 static inline bool json_node(struct json v)
@@ -65,18 +65,19 @@ static inline bool json_node(struct json v)
 struct span json_name_raw(struct json v);
 int json_name(struct json v, struct arena *a, const char **ret, dray_error **err) MUST_CHECK;
 
-/* Typed getters. @p what names the field in the error: "config: created". FORMAT on another type. */
+/* Typed getters: FORMAT on another type. @p what names the field in the error: "created". */
 
-/** Decoded, NUL-terminated in @p a; a NUL inside is refused. MISSING or null gives NULL and success. */
+/** Decoded, NUL-terminated in @p a; a NUL inside is refused. MISSING or null gives NULL, 0. */
 int json_string(struct json v, const char *what, struct arena *a, const char **ret,
 		dray_error **err) MUST_CHECK;
 /** Decoded bytes (may hold NUL). */
 int json_string_bytes(struct json v, const char *what, struct arena *a, struct span *ret,
 		      dray_error **err) MUST_CHECK;
-/** An integer in int64 range, written without fraction and exponent; MISSING and null are FORMAT too. */
+/** An integer of 64 bits, without fraction and exponent; MISSING and null are FORMAT too. */
 int json_int(struct json v, const char *what, int64_t *ret, dray_error **err) MUST_CHECK;
 /** MISSING and null give @p fallback. */
-int json_bool(struct json v, const char *what, bool fallback, bool *ret, dray_error **err) MUST_CHECK;
+int json_bool(struct json v, const char *what, bool fallback, bool *ret,
+	      dray_error **err) MUST_CHECK;
 /**
  * FORMAT unless @p v is of type @p t; with @p optional MISSING and null pass too.
  * An object is taken for a struct: names that only case tells apart, as Go folds

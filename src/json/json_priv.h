@@ -48,7 +48,7 @@ int json_scan_string(struct span text, size_t pos, bool is_name, size_t *ret_end
 /** As json_scan_string() for a number. */
 int json_scan_number(struct span text, size_t pos, size_t *ret_end, dray_error **err);
 
-/** Refuse members of @p object with one name (M-10); *ret_case tells of names that only case tells apart. */
+/** Refuse twin names in @p object (M-10); *ret_case: some differ in case only. */
 int json_check_twins(const struct json_doc *d, uint32_t object, bool *ret_case, dray_error **err);
 /** Name the case twins of an object that has some; -1. */
 int json_refuse_case_twins(const struct json_doc *d, uint32_t object, dray_error **err);

@@ -2,7 +2,8 @@
  *
  * What we learnt about blobs: which compressed blob a DiffID became, and where
  * it was seen. SQLite below XDG_CACHE_HOME; a hint only, harmless to delete,
- * safe under concurrent use; any failure of it is silence. Only room file with sqlite3.
+ * safe under concurrent use; any failure of it is silence. Its file alone uses sqlite3
+ * (version.c asks which one).
  */
 #pragma once
 
@@ -20,10 +21,15 @@ struct blobcache_entry {
 /** NULL when the cache cannot be had; every call takes NULL. */
 struct blobcache *blobcache_open(void);
 void blobcache_close(struct blobcache *c);
-/** We have proven that @p e->blob_digest decodes to @p diff_id, and it is at e->repository ("" = nowhere in particular). Thread-safe. */
-void blobcache_add(struct blobcache *c, const struct digest *diff_id, const struct blobcache_entry *e);
-/** Entries for @p diff_id, those seen at @p host first, then newest; up to @p max. Returns the count. */
+/**
+ * We have proven that @p e->blob_digest decodes to @p diff_id, and it is at e->repository
+ * ("" = nowhere in particular). As the two below thread-safe.
+ */
+void blobcache_add(struct blobcache *c, const struct digest *diff_id,
+		   const struct blobcache_entry *e);
+/** Entries for @p diff_id, those seen at @p host first, then newest; up to @p max. The count. */
 size_t blobcache_find(struct blobcache *c, const struct digest *diff_id, const char *host,
 		      struct blobcache_entry *ret, size_t max);
 /** It was not there after all. */
-void blobcache_forget(struct blobcache *c, const struct digest *blob_digest, const char *repository);
+void blobcache_forget(struct blobcache *c, const struct digest *blob_digest,
+		      const char *repository);

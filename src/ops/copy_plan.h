@@ -31,7 +31,7 @@ struct plan {
 	size_t n_changes;
 };
 
-/** A manifest that says which blobs the layers are: any store's own, an archive's if it agrees with manifest.json. */
+/** Is there a manifest that says which blobs the layers are? A docker-archive's must agree. */
 bool has_vouched_manifest(const struct copy *c, const struct image *im);
 /** Distinct layers into p->work, and for each whether it is converted. */
 int plan_layers(struct plan *p, dray_error **err) MUST_CHECK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The parts of copy: what was asked, where it goes, what is there already.
- * Plan first, then stream: design in docs/architecture.md "Copy".
+ * Plan first, then stream: docs/architecture.md "Copy".
  */
 #pragma once
 
@@ -18,7 +18,8 @@ struct wishes {
 	bool format_asked;
 	bool docker;			/* when asked */
 };
-int wishes_parse(const struct dray_copy_options *o, struct wishes *ret, dray_error **err) MUST_CHECK;
+int wishes_parse(const struct dray_copy_options *o, struct wishes *ret,
+		 dray_error **err) MUST_CHECK;
 
 /** One destination: a repository of a registry, or a layout. */
 struct target {
@@ -36,11 +37,11 @@ int target_open_layout(dray_context *ctx, const struct place *p, const struct dr
 void target_clear(struct target *t);
 #define cleanup_target CLEANUP(target_clear)
 
-/** Blobs that the destination is known to have, by DiffID: design.md 4 "--reuse". */
+/** Blobs that the destination is known to have, by DiffID: "--reuse" of dray-push(1). */
 struct reuse {
 	struct arena arena;
 	struct map by_diff_id;	/* text -> struct reused */
-	struct map by_v1_id;	/* names that old archives give to the same layers -> struct reused */
+	struct map by_v1_id;	/* names that old archives give the same layers -> the same */
 };
 struct reused {
 	struct digest diff_id;
@@ -49,7 +50,10 @@ struct reused {
 	enum compression compression;
 	const char *from;	/* repository path to mount from; NULL = it is in the target */
 };
-/** Learn from the manifest at @p tag of the target, or at --reuse REF. What is not there is no error unless asked for by name. */
+/**
+ * Learn from the manifest at @p tag of the target, or at --reuse REF. What is not there is no
+ * error unless asked for by name. Layouts have nothing to learn from.
+ */
 int reuse_load(dray_context *ctx, const struct target *t, const struct wishes *w, const char *tag,
 	       struct reuse *ret, dray_error **err) MUST_CHECK;
 const struct reused *reuse_find(const struct reuse *r, const struct digest *diff_id,
@@ -92,7 +96,7 @@ int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t n_tags,
 	       struct arena *result, struct dray_copied *ret, dray_error **err) MUST_CHECK;
 
-/** Is the blob at the target, or mountable from repository @p from (may be NULL)? 1 and *ret_how, 0, -1. */
+/** Is the blob at the target, or mounted now from repository @p from? 1 and *ret_how, 0, -1. */
 int copy_try_known(struct copy *c, const struct digest *d, int64_t size, const char *from,
 		   const char **ret_how, dray_error **err) MUST_CHECK;
 void copy_count_sent(struct copy *c, int64_t bytes);

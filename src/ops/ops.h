@@ -14,7 +14,7 @@ struct dray_context {
 	int threads;	/* that compress */
 	struct pool *pool;	/* compression; made on first use by context_pool() */
 	char *tmpdir;
-	struct platform platform;	/* os NULL = host's, by default rules */
+	struct platform platform;	/* os NULL = the host's where an index leaves a choice */
 	bool all_platforms;
 	struct remote_options remote;	/* its strings are owned here */
 	char *creds, *authfile, *cert_dir;
@@ -27,13 +27,15 @@ struct dray_context {
 	struct arena arena;
 };
 
+/** Lent; NULL on failure. */
 struct pool *context_pool(dray_context *ctx, dray_error **err);
-void context_log(dray_context *ctx, enum dray_log_level level, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void context_log(dray_context *ctx, enum dray_log_level level, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
 void context_progress(dray_context *ctx, const struct dray_progress *p);
 /** A number for the next blob's progress lines. */
 uint64_t context_progress_id(dray_context *ctx);
 
-/** A reference as typed (cli.md "References"), taken apart. */
+/** A reference as typed (dray(1) "PLACES AND IMAGES"), taken apart. */
 enum place_kind {
 	PLACE_ARCHIVE,		/* docker-archive:, a tar by content, "-" */
 	PLACE_OCI_DIR, PLACE_OCI_ARCHIVE, PLACE_DIRECTORY,
@@ -50,7 +52,10 @@ struct place {
 	struct reference ref;	/* PLACE_REGISTRY */
 	char *text;		/* as typed */
 };
-/** @p writing: a bare word that is no file is a registry reference either way. USAGE, UNSUPPORTED. */
+/**
+ * @p writing: a bare word that looks like a path but is none is USAGE, else NOT_FOUND; other
+ * words that are no file name a registry either way. USAGE, UNSUPPORTED.
+ */
 int place_parse(const char *text, bool writing, struct place *ret, dray_error **err) MUST_CHECK;
 /** Does it begin as places are spelled, "oci:" and so on, rather than as a bare word? */
 bool place_prefixed(const char *text);
@@ -60,7 +65,7 @@ void place_clear(struct place *p);
 /** Open for reading. @p o steers forward walks (may be NULL). */
 int place_open(dray_context *ctx, const struct place *p, const struct place_options *o,
 	       struct store **ret, dray_error **err) MUST_CHECK;
-/** The selector that @p p, --image text @p image (may be NULL) and @p all make together. USAGE. Strings in ctx or lent. */
+/** What @p p, --image text @p image (may be NULL) and @p all choose. USAGE. Strings in @p a, ctx. */
 int place_selector(dray_context *ctx, const struct place *p, const char *image, bool all,
 		   struct arena *a, struct selector *ret, dray_error **err) MUST_CHECK;
 /**
@@ -70,4 +75,5 @@ int place_selector(dray_context *ctx, const struct place *p, const char *image, 
  */
 int place_absent(const struct store *st, dray_error **err);
 /** An image whose documents are all there and sound; else what is wrong with it. */
-int place_require_whole(const struct store *st, const struct image *im, dray_error **err) MUST_CHECK;
+int place_require_whole(const struct store *st, const struct image *im,
+			dray_error **err) MUST_CHECK;

@@ -17,7 +17,10 @@ struct dray_report {
 	size_t n_problems, cap_problems, n_warnings, cap_warnings;
 };
 
-/** Open @p place and select; what a verb does before it looks closer. */
+/**
+ * Open @p place and select; what a verb does before it looks closer. @p all: every image
+ * where neither the reference nor @p sel (may be NULL) chooses.
+ */
 int report_open(dray_context *ctx, const char *place, const struct dray_select *sel, bool all,
 		const struct place_options *po, dray_report **ret, dray_error **err) MUST_CHECK;
 
@@ -30,7 +33,7 @@ int report_problem(dray_report *r, const char *code, const char *where, const ch
 		   const char *actual, const char *message, dray_error **err) MUST_CHECK;
 int report_warning(dray_report *r, const char *code, const char *where, const char *message,
 		   dray_error **err) MUST_CHECK;
-/** Notes of the place and its images: problems stay problems only if @p strict. */
+/** Notes of the place and its images as findings; all are warnings unless @p strict. */
 int report_notes(dray_report *r, bool strict, dray_error **err) MUST_CHECK;
 
 DEFINE_CLEANUP(dray_report, cleanup_report_fn, dray_report_free)

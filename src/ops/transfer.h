@@ -24,7 +24,7 @@ struct transfer {
 	struct conversion how;
 };
 
-/** What a layer's media type says about its bytes; a type without a suffix, or NULL, says none. */
+/** What a layer's media type says about its bytes; NULL or no suffix says none. */
 enum compression compression_declared(const char *media_type);
 
 /** What came out at the destination. */
@@ -49,7 +49,7 @@ int transfer_layer(const struct transfer *t, const struct layer_opener *from,
 /**
  * A layer that passes by on a forward walk (@p data lent): nothing is known of
  * it yet, so t->blob_digest and t->diff_id are unset and ret->facts is what the
- * archive's documents are held against later. @p decide sees the sniffed compression.
+ * archive's documents are held against later. @p found is the sniffed compression.
  */
 int transfer_passing(const struct transfer *t, struct source *data, enum compression found,
 		     struct transferred *ret, dray_error **err) MUST_CHECK;

@@ -202,6 +202,16 @@ static int probe_passing(void *arg, const char *name, struct source *data, int64
 	return 0;
 }
 
+/* What tells two places of bytes apart: a member of a file, or a blob of a registry. */
+static char *place_of_bytes(struct verify *v, const struct layer *l)
+{
+	enum store_kind kind = v->r->store->kind;
+
+	if (kind == STORE_REGISTRY || kind == STORE_MEMORY)
+		return arena_strdup(&v->arena, l->blob.digest.text);
+	return arena_printf(&v->arena, "%llu", (unsigned long long)l->handle);
+}
+
 /* One probe per distinct place of bytes. */
 static int plan(struct verify *v, dray_error **err)
 {
@@ -225,8 +235,7 @@ static int plan(struct verify *v, dray_error **err)
 			goto out;
 		}
 		for (size_t k = 0; k < im->n_layers; k++) {
-			char *key = arena_printf(&v->arena, "%llu",
-						 (unsigned long long)im->layers[k].handle);
+			char *key = place_of_bytes(v, &im->layers[k]);
 			struct map_slot *slot;
 
 			if (!key) {

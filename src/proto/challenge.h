@@ -12,6 +12,6 @@ struct challenge {
 	enum challenge_scheme scheme;
 	const char *realm, *service, *scope, *error; /* NULL when absent */
 };
-/** The first Bearer or Basic challenge of a header value; others are skipped. 1 = found, 0 = none, -1 malformed (FORMAT). */
+/** The first Bearer or Basic challenge of a header value. 1 = found, 0 = none, -1 (FORMAT). */
 int challenge_parse(struct span header, struct arena *a, struct challenge *ret,
 		    dray_error **err) MUST_CHECK;

@@ -29,7 +29,7 @@ int url_parse(const char *text, struct arena *a, struct url *ret, dray_error **e
  */
 int url_resolve(const struct url *base, const char *ref, struct arena *a, struct url *ret,
 		dray_error **err) MUST_CHECK;
-/** "https://host[:port]/path?query"; the port only where it is not the scheme's. NULL = no memory. */
+/** "https://host[:port]/path?query", without the scheme's own port. NULL = no memory. */
 char *url_text(const struct url *u, struct arena *a);
 /** Scheme, host and effective port are equal. */
 bool url_same_origin(const struct url *a, const struct url *b);

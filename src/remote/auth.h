@@ -22,7 +22,7 @@ void auth_set_origin(struct auth *x, const struct url *origin);
  */
 int auth_value(struct auth *x, const char *also_pull, char **ret, dray_error **err) MUST_CHECK;
 
-/** The first 401 of the registry: learn the scheme, fetch nothing yet. 1 = learnt, 0 = no scheme of ours, -1. */
+/** The registry's first 401: learn the scheme, fetch nothing. 1 = learnt, 0 = none of ours, -1. */
 int auth_learn(struct auth *x, const struct http_response *res, dray_error **err) MUST_CHECK;
 
 /**

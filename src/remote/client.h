@@ -31,7 +31,7 @@ struct answer {
 	struct url url;		/* that answered */
 	struct buf body;
 	struct span left;	/* of call->bytes, not sent yet */
-	bool renewed;		/* 401 to a stream: there is a new token, the stream has to go on by itself */
+	bool renewed;		/* 401 to a stream: there is a new token, send the stream again */
 };
 void answer_clear(struct answer *a);
 #define cleanup_answer CLEANUP(answer_clear)
@@ -46,10 +46,13 @@ struct client {
 int client_begin(struct client *c, const struct call *call, struct answer *a,
 		 struct http_exchange **ret, dray_error **err) MUST_CHECK;
 /** With the body in a->body. Any status is success; -1 = no answer, a->http.fault says why. */
-int client_call(struct client *c, const struct call *call, struct answer *a, dray_error **err) MUST_CHECK;
-/** client_call() again and again while a retry may help (G-12). For calls that may be sent twice. */
-int client_retry(struct client *c, const struct call *call, struct answer *a, dray_error **err) MUST_CHECK;
+int client_call(struct client *c, const struct call *call, struct answer *a,
+		dray_error **err) MUST_CHECK;
+/** client_call() while a retry may help (G-12). For calls that may be sent twice. */
+int client_retry(struct client *c, const struct call *call, struct answer *a,
+		 dray_error **err) MUST_CHECK;
 /** Turn a->http.status into an error; says how to log in where that is the matter. Returns -1. */
-int client_refused(struct client *c, const struct call *call, const struct answer *a, dray_error **err);
+int client_refused(struct client *c, const struct call *call, const struct answer *a,
+		   dray_error **err);
 /** Would trying again help? @p rc as client_call() returned it. */
 bool client_transient(int rc, const struct answer *a);

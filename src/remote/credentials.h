@@ -37,7 +37,10 @@ void credentials_entry_clear(struct credentials_entry *e);
 int credentials_in_text(struct span text, const char *domain, const char *path,
 			struct credentials_entry *ret, dray_error **err) MUST_CHECK;
 
-/** The whole search: --creds, --authfile or REGISTRY_AUTH_FILE, podman's files, docker's. Nothing found is success. */
+/**
+ * The whole search: --creds alone; else --authfile or REGISTRY_AUTH_FILE alone; else podman's
+ * files, docker's. Nothing found is success.
+ */
 int credentials_find(const struct remote_options *o, const struct reference *ref,
 		     struct credentials *ret, dray_error **err) MUST_CHECK;
 

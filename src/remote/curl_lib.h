@@ -38,5 +38,5 @@ struct curl_lib {
 #undef CURL_LIB_MEMBER
 };
 
-/** The table; loads the library on the first call. Thread-safe. UNSUPPORTED when it cannot be had. */
+/** The table; the first call loads the library. Thread-safe. UNSUPPORTED when it is not there. */
 const struct curl_lib *curl_lib(dray_error **err);

@@ -8,5 +8,6 @@
 #include "flow/source.h"
 #include "remote/client.h"
 
-/** Opens at once, so that "not found" is known early. @p size -1 = unknown. @p c must outlive the source. */
-struct source *download_open(struct client *c, const struct url *url, int64_t size, dray_error **err);
+/** Opens at once: "not found" is known early. @p size -1 = unknown. @p c outlives the source. */
+struct source *download_open(struct client *c, const struct url *url, int64_t size,
+			     dray_error **err);

@@ -20,7 +20,7 @@
 struct http;
 struct http *http_new(const struct remote_options *o, dray_error **err);
 void http_free(struct http *h);
-/** From here on @p origin (strings lent) gets @p files (lent) and the options' tls_skip_verify; nobody else does. */
+/** From here on @p origin and nobody else gets @p files and tls_skip_verify. All lent. */
 void http_set_origin(struct http *h, const struct url *origin, const struct tls_files *files);
 
 /** A request body that is pulled. */
@@ -36,7 +36,7 @@ struct http_request {
 	const char *authorization;	/* the header's value; NULL */
 	const char *accept, *content_type, *content_range;	/* NULL = not sent */
 	int64_t range_from;		/* over 0: "Range: bytes=N-" */
-	const struct http_body *body;	/* NULL: none, but POST, PUT and PATCH say so with length 0 */
+	const struct http_body *body;	/* NULL: none; POST, PUT and PATCH say length 0 */
 	int64_t wait_ms;		/* more patience than the stall rule's; 0 = the rule */
 	bool farewell;			/* goes out though we were cancelled, and soon gives up */
 };
@@ -56,15 +56,16 @@ struct http_response {
 	enum http_fault fault;
 	int status;
 	int64_t length;	/* Content-Length, -1 */
-	const char *location, *content_type, *content_range, *range, *digest, *retry_after, *warning;
+	const char *location, *content_type, *content_range, *range, *digest, *retry_after,
+		*warning;
 	const char *challenge[HTTP_CHALLENGES];
 	size_t n_challenges;
 };
 
 struct http_exchange;
 /**
- * Send and wait for the head of the final answer. @p res->arena is set by the caller. @p q and its body
- * are copied; url, pull's arg and @p res are lent until http_end().
+ * Send and wait for the head of the final answer. @p res->arena is set by the caller. @p q
+ * and its body are copied; url, pull's arg and @p res are lent until http_end().
  */
 int http_begin(struct http *h, const struct http_request *q, struct http_response *res,
 	       struct http_exchange **ret, dray_error **err) MUST_CHECK;

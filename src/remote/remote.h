@@ -12,15 +12,15 @@
 #include "image/reference.h"
 #include "store/store.h"
 
-/** Where credentials come from and how connections are made. Strings lent for the life of the remote. */
+/** Whence credentials, how to connect. Strings lent for the life of the remote. */
 struct remote_options {
 	const char *creds;	/* "user:password", else files and helpers */
 	const char *authfile;
 	const char *cert_dir;	/* ca.crt, *.cert + *.key, as docker's certs.d */
 	bool tls_skip_verify;
-	bool plain_http;	/* loopback hosts fall back to http by themselves when TLS fails */
+	bool plain_http;	/* not asked: loopback hosts that speak no TLS get http */
 	int retries;		/* -1 = 5 */
-	int verbose;
+	int verbose;		/* from 1 each request is logged */
 	void (*log)(void *arg, const char *line);	/* secrets redacted; may be NULL */
 	void *log_arg;
 	const char *user_agent;
@@ -28,6 +28,7 @@ struct remote_options {
 
 /** One repository of one registry. Thread-safe. */
 struct remote;
+/** Asks nothing yet: the registry is met with the first question. @p o is copied. */
 int remote_open(const struct reference *ref, bool for_push, const struct remote_options *o,
 		struct remote **ret, dray_error **err) MUST_CHECK;
 void remote_free(struct remote *r);
@@ -36,30 +37,46 @@ DEFINE_CLEANUP(struct remote, cleanup_remote_fn, remote_free)
 /** "HOST/NAME", borrowed. */
 const char *remote_name(const struct remote *r);
 
-/** Manifest by tag or digest text; verified when asked by digest. NOT_FOUND when absent. */
-int remote_get_manifest(struct remote *r, const char *tag_or_digest, struct manifest **ret, dray_error **err) MUST_CHECK;
-/** 1 there, 0 not; *ret as the registry says it (unset when it does not): a hint, never proof. */
-int remote_head_manifest(struct remote *r, const char *tag_or_digest, struct digest *ret, dray_error **err) MUST_CHECK;
-/** Put exact bytes under @p tag_or_digest with its media type. */
-int remote_put_manifest(struct remote *r, const struct manifest *m, const char *tag_or_digest, dray_error **err) MUST_CHECK;
-/** Small blob into memory (a config), digest and size verified. */
-int remote_get_blob(struct remote *r, const struct descriptor *d, size_t max, struct buf *ret, dray_error **err) MUST_CHECK;
-/** 1 there, 0 not. */
-int remote_has_blob(struct remote *r, const struct digest *d, int64_t *ret_size, dray_error **err) MUST_CHECK;
-/** A blob as a stream (not verified: the caller hashes); resumes broken connections with Range. @p r must outlive it. */
-struct source *remote_open_blob(struct remote *r, const struct descriptor *d, dray_error **err);
-/** 1 mounted, 0 the registry declined (an opened session is used up or cancelled). @p from is a repository path of the same registry. */
-int remote_mount(struct remote *r, const struct digest *d, const char *from, dray_error **err) MUST_CHECK;
 /**
- * Upload @p data (consumed). Digest in @p expect if known, else learnt by hashing. Length known or not.
- * A broken connection resumes at the offset that the registry reports when @p data can rewind that
- * far; 4 MiB of a source that cannot are kept here. A registry that forgot the session (distribution
- * 2.8 does whenever a PATCH breaks in the middle) is sent everything again, if @p data can go back to 0.
+ * Manifest by tag or digest text. By digest it is verified, and by tag too against the
+ * digest that the answer's header claims. NOT_FOUND when absent.
+ */
+int remote_get_manifest(struct remote *r, const char *tag_or_digest, struct manifest **ret,
+			dray_error **err) MUST_CHECK;
+/** 1 there, 0 not; *ret as the registry says it (unset when it does not): a hint, never proof. */
+int remote_head_manifest(struct remote *r, const char *tag_or_digest, struct digest *ret,
+			 dray_error **err) MUST_CHECK;
+/** Put exact bytes under @p tag_or_digest with their media type. */
+int remote_put_manifest(struct remote *r, const struct manifest *m, const char *tag_or_digest,
+			dray_error **err) MUST_CHECK;
+/** Small blob into memory (a config), digest and size verified; LIMIT over @p max. */
+int remote_get_blob(struct remote *r, const struct descriptor *d, size_t max, struct buf *ret,
+		    dray_error **err) MUST_CHECK;
+/** 1 there, 0 not. *ret_size (may be NULL) as the registry says it, -1 when it does not. */
+int remote_has_blob(struct remote *r, const struct digest *d, int64_t *ret_size,
+		    dray_error **err) MUST_CHECK;
+/**
+ * A blob as a stream, not verified (the caller hashes); goes on with Range after a broken
+ * connection. @p r must outlive it.
+ */
+struct source *remote_open_blob(struct remote *r, const struct descriptor *d, dray_error **err);
+/**
+ * 1 mounted, 0 the registry declined; a session that it opened instead is cancelled.
+ * @p from is a repository path of the same registry.
+ */
+int remote_mount(struct remote *r, const struct digest *d, const char *from,
+		 dray_error **err) MUST_CHECK;
+/**
+ * Upload @p data (consumed), checked against put->desc as far as that is set; the digest is
+ * learnt if not. A broken connection resumes at the offset that the registry reports when
+ * @p data can rewind that far; of a source that cannot, 4 MiB are kept here. A registry that
+ * forgot the session (distribution 2.8 does whenever a PATCH breaks in the middle) is sent
+ * everything again, if @p data can go back to 0.
  */
 int remote_put_blob(struct remote *r, const struct blob_put *put, struct source *data,
 		    struct digest *ret_digest, int64_t *ret_size, dray_error **err) MUST_CHECK;
 
-/** The registry as a readable store: images of ref (an index gives one image per selected platform). Takes @p r over. */
+/** As a readable store of what @p ref leads to; an index has many images. Takes @p r over. */
 struct store *remote_store(struct remote *r, const struct reference *ref, dray_error **err);
 /** The registry as a destination. @p r lent. */
 struct dest *remote_dest(struct remote *r, dray_error **err);

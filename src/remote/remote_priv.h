@@ -20,7 +20,7 @@ struct remote {
 	struct url base;		/* scheme, host and port of the API; rest "/" */
 };
 
-/** Everything before the first request: find the scheme, learn how to authenticate. Thread-safe, done once. */
+/** Before the first request: find the scheme, learn how to log in. Thread-safe, done once. */
 int remote_ready(struct remote *r, dray_error **err) MUST_CHECK;
 /** URL of /v2/NAME/ and @p fmt, in @p a. */
 int remote_url(const struct remote *r, struct arena *a, struct url *ret, dray_error **err,

@@ -18,7 +18,7 @@ struct scopes {
 	size_t n, cap;
 };
 
-/** Unite with @p text: "TYPE:NAME:ACTION,ACTION", several parted by spaces. Malformed ones are FORMAT. */
+/** Unite with @p text: "TYPE:NAME:ACTION,ACTION", several parted by spaces. FORMAT, LIMIT. */
 int scopes_add(struct scopes *s, struct span text, dray_error **err) MUST_CHECK;
 int scopes_add_all(struct scopes *s, const struct scopes *more, dray_error **err) MUST_CHECK;
 /** Does @p have allow everything that @p want names? */

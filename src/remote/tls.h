@@ -14,9 +14,10 @@ struct tls_files {
 };
 
 /**
- * Read *.crt, *.cert and *.key from @p cert_dir; when NULL from the first certs.d/HOST[:PORT]
- * there is (~/.config/containers, /etc/containers, /etc/docker). No such folder is success.
- * @p host is a validated registry name.
+ * Read *.crt, *.cert and *.key from @p cert_dir, NOT_FOUND when that is not there; when NULL
+ * from the first certs.d/HOST[:PORT] there is (~/.config/containers, /etc/containers,
+ * /etc/docker), and none is success. @p host is a validated registry name.
  */
-int tls_load(const char *cert_dir, const char *host, struct tls_files *ret, dray_error **err) MUST_CHECK;
+int tls_load(const char *cert_dir, const char *host, struct tls_files *ret,
+	     dray_error **err) MUST_CHECK;
 void tls_clear(struct tls_files *t);

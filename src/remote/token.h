@@ -25,9 +25,10 @@ void token_clear(struct token *t);
 
 /**
  * Ask the realm, if url_allowed() lets us. Credentials go along only where that function
- * says so (N-05), else the question is anonymous and the log says why. Redirects are not followed (N-07).
- * DENIED when the realm refuses, NETWORK.
+ * says so (N-05), else the question is anonymous and the log says why. Redirects are not
+ * followed (N-07). DENIED when the realm refuses, NETWORK.
  */
-int token_fetch(struct http *h, const struct token_query *q, struct token *ret, dray_error **err) MUST_CHECK;
+int token_fetch(struct http *h, const struct token_query *q, struct token *ret,
+		dray_error **err) MUST_CHECK;
 /** Token, life and refresh token out of an answer. */
 int token_parse(struct span body, struct token *ret, dray_error **err) MUST_CHECK;

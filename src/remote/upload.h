@@ -22,7 +22,8 @@ struct upload_io {
 	/** As retry_pause(). */
 	int (*pause)(void *arg, int attempt, const struct http_response *res, dray_error **err);
 	/** As client_refused(). */
-	int (*refused)(void *arg, const struct call *call, const struct answer *a, dray_error **err);
+	int (*refused)(void *arg, const struct call *call, const struct answer *a,
+		       dray_error **err);
 	void *arg;
 };
 

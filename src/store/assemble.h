@@ -13,15 +13,15 @@ DEFINE_CLEANUP(struct image, cleanup_image_fn, image_free)
 #define cleanup_image CLEANUP(cleanup_image_fn)
 
 /**
- * Keep config bytes (taken over, left empty). Bytes that are no image config are
- * noted "config-bad-json" and break the image. @p expect is NULL or what the
+ * Keep config bytes (taken over, left empty). Bytes that are no image config are kept raw,
+ * and but for an artifact noted "config-bad-json", which breaks the image. @p expect is NULL or what the
  * manifest says: a difference is noted and breaks it too.
  */
 int image_set_config(struct image *im, struct buf *raw, const struct descriptor *expect,
 		     dray_error **err) MUST_CHECK;
 /** Make room for @p n layers, all unset. LIMIT over LIMIT_LAYERS. */
 int image_set_layers(struct image *im, size_t n, dray_error **err) MUST_CHECK;
-/** Give each layer the DiffID that the config declares; notes "layer-count-differs", "config-no-diff-ids". */
+/** Give layers the DiffIDs of the config; notes "layer-count-differs", "config-no-diff-ids". */
 int image_set_diff_ids(struct image *im, dray_error **err) MUST_CHECK;
 int image_add_tag(struct image *im, const char *tag, const char *ref_name,
 		  dray_error **err) MUST_CHECK;
@@ -43,8 +43,9 @@ bool error_about_bytes(const dray_error *e);
 int image_trouble(struct image *im, const char *code, const char *where,
 		  dray_error **err) MUST_CHECK;
 
-/** CORRUPT unless @p bytes have this digest; UNSUPPORTED for an algorithm that we cannot compute (M-06). */
-int bytes_check_digest(const struct digest *want, struct span bytes, dray_error **err) MUST_CHECK;
+/** CORRUPT unless @p bytes have this digest; UNSUPPORTED if we cannot compute it (M-06). */
+int bytes_check_digest(const struct digest *want, struct span bytes,
+		       dray_error **err) MUST_CHECK;
 
 /** A growing list that owns its images. */
 struct image_list {

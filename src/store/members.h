@@ -28,7 +28,7 @@ struct member {
 
 struct members;
 struct members_ops {
-	/** Look up a name that the map does not hold (folders); *ret NULL when absent. NULL: the map is complete. */
+	/** Look up what the map lacks (folders); *ret NULL when absent. NULL: the map is whole. */
 	int (*find)(struct members *m, struct span name, struct member **ret, dray_error **err);
 	/** The bytes of a regular file; thread-safe. */
 	struct source *(*open)(const struct members *m, const struct member *e, dray_error **err);
@@ -65,8 +65,8 @@ void members_init(struct members *m, const struct members_ops *ops, struct notes
 /** Free what members_init() and members_add() made. */
 void members_clear(struct members *m);
 /**
- * Enter a member under its cleaned name, all fields unset but name and link. *ret NULL when it is kept
- * out: the root itself, or a name that leaves it.
+ * Enter a member under its cleaned name, all fields unset but name, link and twin.
+ * *ret NULL when it is kept out: the root itself, or a name that leaves it.
  */
 int members_add(struct members *m, struct span name, struct span link, struct member **ret,
 		dray_error **err) MUST_CHECK;

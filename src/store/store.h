@@ -37,10 +37,11 @@ struct layer {
 	/* When the place had to read it anyway; NULL. On a forward-only place NULL also means
 	 * that the bytes were small and kept: store_open_layer() works. */
 	const struct blob_facts *facts;
-	uint64_t handle; /* the store's own; equal for layers that are the same member */
+	/* The store's own: in archives equal for layers that are one member; else the index. */
+	uint64_t handle;
 };
 
-/** Something to tell, with a stable code ("config-name-differs"). Strings in the image's or store's arena. */
+/** Something to tell, with a stable code ("config-name-differs"). Strings in notes.arena. */
 struct note {
 	const char *code, *where, *message;
 	const char *expected, *actual; /* NULL where it does not apply */
@@ -83,7 +84,7 @@ struct image {
 	struct digest index_digest; /* the index it came from; unset if none */
 };
 void image_free(struct image *im);
-/** 0, or -1 with the first reason why a broken image cannot be used (FORMAT, CORRUPT, NOT_FOUND). */
+/** 0; -1 with why a broken image is of no use: FORMAT, CORRUPT, NOT_FOUND, UNSUPPORTED. */
 int image_require_whole(const struct image *im, dray_error **err) MUST_CHECK;
 
 enum store_kind {
@@ -102,23 +103,25 @@ struct selector {
 	int64_t at;	 /* @N, with has_at */
 	bool has_at;
 	struct digest digest; /* image ID or manifest digest, when set */
-	/* Every image of the place, artifacts and attestations too; all platforms unless one is given. */
+	/* Every image, artifacts and attestations too; of all platforms unless one is given. */
 	bool all;
 	/* For indexes; os NULL = the host's, and the only one if there is one. */
 	struct platform platform;
-	bool all_platforms; /* of an index all images; index.json then counts more than manifest.json */
+	bool all_platforms; /* of an index all images; index.json then outranks manifest.json */
 };
 
 struct store_ops {
 	/**
-	 * All selected images; read once, documents verified against the digests that name them.
-	 * NOT_FOUND names what is there; USAGE when several fit and none was chosen. Not thread-safe.
+	 * All selected images, documents verified against the digests that name them.
+	 * NOT_FOUND names what is there; USAGE when several fit and none was chosen.
+	 * Not thread-safe.
 	 */
 	int (*images)(struct store *st, const struct selector *sel, struct image ***ret,
 		      size_t *ret_n, dray_error **err);
 	/**
-	 * Stored bytes of layer @p i, unverified (the caller hashes). NOT_FOUND when absent, FORMAT when its
-	 * link leads nowhere, UNSUPPORTED when they have passed already. Thread-safe.
+	 * Stored bytes of layer @p i, unverified (the caller hashes). NOT_FOUND when absent,
+	 * FORMAT when its link leads nowhere, UNSUPPORTED when they have passed already.
+	 * Thread-safe.
 	 */
 	struct source *(*open_layer)(struct store *st, const struct image *im, size_t i,
 				     dray_error **err);
@@ -162,20 +165,23 @@ struct place_options {
 int member_hash(void *arg, const char *name, struct source *data, int64_t size,
 		struct blob_facts *ret, dray_error **err);
 
-/** A tar file or stream: docker-archive of any era, OCI archive, by content. @p path "-" is stdin. An outer compression makes it forward-only. */
+/**
+ * A tar file or stream: docker-archive of any era, OCI archive, by content. @p path "-" is
+ * stdin. A pipe and an outer compression make it forward-only. @p o may be NULL.
+ */
 struct store *store_open_tar(const char *path, const struct place_options *o, dray_error **err);
 /** A directory: OCI layout, or an unpacked docker-archive. */
 struct store *store_open_dir(const char *path, dray_error **err);
 /** What "-", an existing file or folder is. */
 struct store *store_open_path(const char *path, const struct place_options *o, dray_error **err);
-/** In memory, filled by store_memory_writer(); for tests. */
+/** In memory, filled through dest_memory(); for tests. */
 struct store *store_memory_new(dray_error **err);
 
 /* ---- writing ---- */
 
 /**
  * Where images go. Blobs in any order and from several threads, then manifests,
- * then finish: everything appears, or nothing does.
+ * then finish: everything appears, or nothing does. A registry shows each as it comes.
  */
 struct dest;
 struct blob_put {
@@ -184,23 +190,24 @@ struct blob_put {
 	struct tap progress;	/* stored bytes as they go out; see may be NULL */
 };
 struct dest_ops {
-	/** 1 = this blob is already there (desc.digest set), 0 = no, -1. */
+	/** 1 = this blob is already there (desc.digest set, size as far as known), 0 = no, -1. */
 	int (*has_blob)(struct dest *d, const struct descriptor *desc, dray_error **err);
-	/** Store @p data (consumed). On success *ret_digest and *ret_size tell what was stored. Thread-safe. */
+	/** Store @p data (consumed); *ret_digest and *ret_size say what. Thread-safe. */
 	int (*put_blob)(struct dest *d, const struct blob_put *put, struct source *data,
 			struct digest *ret_digest, int64_t *ret_size, dray_error **err);
 	/** Store a manifest or index whose parts are there. @p tag NULL = by digest only. */
 	int (*put_manifest)(struct dest *d, const struct manifest *m, const char *tag,
 			    dray_error **err);
+	/** Make it all visible. Called at most once; a registry has nothing left to do. */
 	int (*finish)(struct dest *d, dray_error **err);
 	void (*free)(struct dest *d); /* discards unless finished */
 };
 struct dest {
 	const struct dest_ops *ops;
 	char *place;
-	bool wants_compressed; /* a registry: uncompressed docker-archive layers are compressed on the way */
+	bool wants_compressed; /* a registry: what engines saved uncompressed is compressed */
 	bool accepts_docker_types; /* false: OCI media types only */
-	bool no_clobber;	/* a layout's: a tag that is there already is USAGE; set before dest_finish() */
+	bool no_clobber; /* dest_oci_dir(): a tag that is there is USAGE; set before the finish */
 };
 void dest_free(struct dest *d);
 DEFINE_CLEANUP(struct dest, cleanup_dest_fn, dest_free)
@@ -215,8 +222,12 @@ int dest_put_manifest(struct dest *d, const struct manifest *m, const char *tag,
 		      dray_error **err) MUST_CHECK;
 int dest_finish(struct dest *d, dray_error **err) MUST_CHECK;
 
-/** An OCI layout directory, new or existing (images are added, index.json last, under a lock). */
+/** An OCI layout folder, new or existing: images are added, index.json last, under a lock. */
 struct dest *dest_oci_dir(const char *path, dray_error **err);
-/** An OCI archive, "-" = stdout (blobs spool in @p tmpdir, NULL = TMPDIR or /var/tmp). Appears whole on finish. */
+/**
+ * An OCI archive that appears whole on finish; "-" is stdout. Blobs for what cannot go back
+ * spool in @p tmpdir, NULL = TMPDIR, else /var/tmp.
+ */
 struct dest *dest_oci_tar(const char *path, const char *tmpdir, bool no_clobber, dray_error **err);
+/** Into a store_memory_new(), which is lent; for tests. */
 struct dest *dest_memory(struct store *memory, dray_error **err);

@@ -36,7 +36,7 @@ int oci_layout_images(struct archive *a, struct image_list *ret, dray_error **er
 /** Attach the manifests that index.json stores to images that came from manifest.json. */
 int hybrid_attach(struct archive *a, struct image_list *images, dray_error **err) MUST_CHECK;
 
-/** Point layer @p i of @p im at the member that its path leads to; what stands in the way is noted. */
+/** Point layer @p i of @p im at the member that its path leads to; notes what is in the way. */
 int archive_bind_layer(struct archive *a, struct image *im, size_t i, dray_error **err) MUST_CHECK;
 
 /** The file "repositories": "name:tag" to v1 ID. */
@@ -86,7 +86,7 @@ void oci_tree_clear(struct oci_tree *t);
 
 /** "blobs/sha256/HEX" of a parsed digest, in @p a; NULL = no memory. */
 char *blob_path(struct arena *a, const struct digest *d);
-/** The bytes of blob @p d as they are, unproven. *ret_code on failure: "blob-missing" or "blob-unreadable". */
+/** Blob @p d as it is, unproven. *ret_code on failure: "blob-missing" or "blob-unreadable". */
 int blob_fetch(struct archive *a, const struct descriptor *d, size_t max, struct buf *ret,
 	       const char **ret_code, dray_error **err) MUST_CHECK;
 /** CORRUPT unless the size is the descriptor's. */

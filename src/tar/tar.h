@@ -65,9 +65,9 @@ struct tar_reader;
  */
 struct tar_reader *tar_reader_new(struct source *in, tar_oddity_fn *on_odd, void *arg,
 				  dray_error **err);
-/** 1 = *ret is the next entry, 0 = end of archive, -1. Skips what was left of the last entry's data. */
+/** 1 = *ret is the next entry, 0 = end of archive, -1. Skips the rest of the last one's data. */
 int tar_next(struct tar_reader *r, const struct tar_entry **ret, dray_error **err) MUST_CHECK;
-/** The data of the current entry: a source of exactly entry->size bytes, valid until tar_next(). Freed by the caller. */
+/** Data of the current entry, entry->size bytes; the caller's, to be freed before tar_next(). */
 struct source *tar_data(struct tar_reader *r, dray_error **err);
 /** After tar_next() returned 0: read and judge what follows the end marker, to the end of @p in. */
 int tar_tail(struct tar_reader *r, dray_error **err) MUST_CHECK;
@@ -77,10 +77,10 @@ DEFINE_CLEANUP(struct tar_reader, cleanup_tar_reader_fn, tar_reader_free)
 
 /**
  * One canonical form of a member name: "./a", "a/", "/a", "a//b" become "a", "a", "a", "a/b".
- * FORMAT when ".." leaves the root. Result in @p ret (appended; empty = the root itself).
+ * FORMAT when ".." leaves the root. Appended to @p ret; nothing = the root itself.
  */
 int tar_name_clean(struct span name, struct buf *ret, dray_error **err) MUST_CHECK;
-/** What of a name is not in its canonical form; 0 = it is, and tar_name_clean() would change nothing (T-21). */
+/** What of a name is not canonical; 0 = tar_name_clean() would change nothing (T-21). */
 enum tar_name_quirk {
 	TAR_NAME_ABSOLUTE = 1,		/* "/a" */
 	TAR_NAME_TRAILING_SLASH = 2,	/* "a/" */
@@ -89,14 +89,18 @@ enum tar_name_quirk {
 	TAR_NAME_DOTDOT = 16,		/* "a/../b" */
 };
 unsigned tar_name_quirks(struct span name);
-/** Where a symlink at member @p from with text @p target points inside the archive; absolute targets start at the root. FORMAT when it leaves. */
-int tar_link_resolve(struct span from, struct span target, struct buf *ret, dray_error **err) MUST_CHECK;
+/**
+ * Where a symlink at member @p from with text @p target points inside the archive;
+ * absolute targets start at the root. FORMAT when it leaves. Appended to @p ret.
+ */
+int tar_link_resolve(struct span from, struct span target, struct buf *ret,
+		     dray_error **err) MUST_CHECK;
 
 /* ---- writing: plain deterministic members (design.md 5) ---- */
 
 /**
- * A ustar header for a regular file, directory or symlink: uid/gid 0, no owner names, mtime as given, dev fields NUL.
- * A pax record precedes it only where ustar cannot say it (size, long name). Appends whole blocks to @p ret.
+ * A regular file, directory, symlink or hard link to be written as ustar: uid and gid 0,
+ * no owner names, mtime as given, device fields NUL.
  */
 struct tar_member {
 	enum tar_type type;
@@ -105,8 +109,13 @@ struct tar_member {
 	int64_t size;
 	int64_t mode;
 	int64_t mtime;
-	bool always_size;	/* a pax size record even if the field would do: the header's length is known before the size */
+	/* A pax size record even if the field would do: so the header's length is known before. */
+	bool always_size;
 };
+/**
+ * Append its header, whole blocks; a pax record precedes it only where ustar cannot say
+ * it (size, mtime, long names). USAGE, UNSUPPORTED or LIMIT for what is never written.
+ */
 int tar_header_write(const struct tar_member *m, struct buf *ret, dray_error **err) MUST_CHECK;
 /** Bytes of padding behind @p size data bytes. */
 static inline size_t tar_padding(int64_t size)

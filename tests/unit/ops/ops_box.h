@@ -148,13 +148,13 @@ static const uint8_t box_xz[] = {
 	0x30, 0x0d, 0x8b, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x59, 0x5a,
 };
 static const uint8_t box_bzip2[] = {
-	0x42, 0x5a, 0x68, 0x39, 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, 0xcc, 0x28, 0xb6, 0x47, 0x00,
-	0x00, 0x2c, 0x5b, 0x80, 0xc9, 0x80, 0x40, 0x00, 0x65, 0x80, 0x00, 0x00, 0xe1, 0x00, 0x1e,
-	0x40, 0x08, 0x08, 0x20, 0x00, 0x54, 0x57, 0x94, 0x00, 0x00, 0xf5, 0x02, 0x44, 0xa3, 0x4f,
-	0x50, 0x66, 0xa0, 0x1e, 0x54, 0x99, 0x7c, 0x86, 0x90, 0xda, 0x57, 0xea, 0xfa, 0x8f, 0x79,
-	0xd0, 0x43, 0x07, 0xc4, 0x0a, 0x18, 0x8a, 0x84, 0x46, 0x2a, 0x69, 0xaf, 0x81, 0x2c, 0xe9,
-	0xe2, 0x49, 0x0f, 0x44, 0x0f, 0x8b, 0xb9, 0x22, 0x9c, 0x28, 0x48, 0x66, 0x14, 0x5b, 0x23,
-	0x80,
+	0x42, 0x5a, 0x68, 0x39, 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, 0xcc, 0x28, 0xb6,
+	0x47, 0x00, 0x00, 0x2c, 0x5b, 0x80, 0xc9, 0x80, 0x40, 0x00, 0x65, 0x80, 0x00,
+	0x00, 0xe1, 0x00, 0x1e, 0x40, 0x08, 0x08, 0x20, 0x00, 0x54, 0x57, 0x94, 0x00,
+	0x00, 0xf5, 0x02, 0x44, 0xa3, 0x4f, 0x50, 0x66, 0xa0, 0x1e, 0x54, 0x99, 0x7c,
+	0x86, 0x90, 0xda, 0x57, 0xea, 0xfa, 0x8f, 0x79, 0xd0, 0x43, 0x07, 0xc4, 0x0a,
+	0x18, 0x8a, 0x84, 0x46, 0x2a, 0x69, 0xaf, 0x81, 0x2c, 0xe9, 0xe2, 0x49, 0x0f,
+	0x44, 0x0f, 0x8b, 0xb9, 0x22, 0x9c, 0x28, 0x48, 0x66, 0x14, 0x5b, 0x23, 0x80,
 };
 
 /** The layer whose "f" holds "xxxx", as other bytes that decode to it (or do not). */
@@ -214,8 +214,8 @@ static inline const char *box_media_type(bool docker, enum compression c)
 	}
 }
 
-static inline const char *box_descriptor(struct box *b, const char *media_type,
-					 const char *digest, size_t size)
+static inline const char *box_descriptor(struct box *b, const char *media_type, const char *digest,
+					 size_t size)
 {
 	return arena_printf(&b->arena, "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu}",
 			    media_type, digest, size);
@@ -231,12 +231,13 @@ static inline const char *box_manifest(struct box *b, bool docker, const char *m
 		layers = arena_printf(&b->arena, "%s%s%s", layers, i ? "," : "",
 				      box_descriptor(b, box_media_type(docker, p[i]->compression),
 						     p[i]->blob.text, p[i]->stored.len));
-	return arena_printf(&b->arena,
-			    "{\"schemaVersion\":2,\"mediaType\":\"%s\",%s\"config\":%s,\"layers\":[%s]}",
-			    docker ? MT_DOCKER_MANIFEST : MT_OCI_MANIFEST, members,
-			    box_descriptor(b, docker ? MT_DOCKER_CONFIG : MT_OCI_CONFIG,
-					   box_digest(b, config), strlen(config)),
-			    layers);
+	return arena_printf(
+		&b->arena,
+		"{\"schemaVersion\":2,\"mediaType\":\"%s\",%s\"config\":%s,\"layers\":[%s]}",
+		docker ? MT_DOCKER_MANIFEST : MT_OCI_MANIFEST, members,
+		box_descriptor(b, docker ? MT_DOCKER_CONFIG : MT_OCI_CONFIG, box_digest(b, config),
+			       strlen(config)),
+		layers);
 }
 
 /* ---- archives ---- */
@@ -288,8 +289,8 @@ static inline const char *box_docker(struct box *b, const char *name, const char
 }
 
 /** The same with a layer "N.tar" per piece and a config of just them. */
-static inline const char *box_docker_plain(struct box *b, const char *name,
-					   struct piece *const *p, size_t n)
+static inline const char *box_docker_plain(struct box *b, const char *name, struct piece *const *p,
+					   size_t n)
 {
 	struct member m[LAYERS_MAX];
 
@@ -302,10 +303,10 @@ static inline void box_blob(struct box *b, struct buf *tar, const char *digest, 
 {
 	const char *colon = strchr(digest, ':');
 
-	tb_file_bytes(tar,
-		      arena_printf(&b->arena, "blobs/%.*s/%s", (int)(colon - digest), digest,
-				   colon + 1),
-		      bytes.data, bytes.len);
+	tb_file_bytes(
+		tar,
+		arena_printf(&b->arena, "blobs/%.*s/%s", (int)(colon - digest), digest, colon + 1),
+		bytes.data, bytes.len);
 }
 
 static inline void box_text_blob(struct box *b, struct buf *tar, const char *text)
@@ -316,9 +317,9 @@ static inline void box_text_blob(struct box *b, struct buf *tar, const char *tex
 /** What is in an OCI archive. */
 struct oci {
 	const char *config, *manifest;
-	const char *tag;	/* org.opencontainers.image.ref.name; NULL = "1" */
-	bool hybrid;		/* a manifest.json as well, as Docker 25 and later write it */
-	bool nested;		/* index.json names an index that names the manifest */
+	const char *tag; /* org.opencontainers.image.ref.name; NULL = "1" */
+	bool hybrid;	 /* a manifest.json as well, as Docker 25 and later write it */
+	bool nested;	 /* index.json names an index that names the manifest */
 	struct piece *const *p;
 	size_t n;
 };
@@ -348,13 +349,15 @@ static inline void box_oci_documents(struct box *b, struct buf *tar, const struc
 	if (o->nested)
 		box_text_blob(b, tar, inner);
 	tb_file(tar, "index.json",
-		arena_printf(&b->arena,
-			     "{\"schemaVersion\":2,\"mediaType\":\"" MT_OCI_INDEX
-			     "\",\"manifests\":[{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu,"
-			     "\"annotations\":{\"io.containerd.image.name\":"
-			     "\"docker.io/test/app:%s\",\"org.opencontainers.image.ref.name\":\"%s\"}}]}",
-			     type, box_digest(b, text), strlen(text), o->tag ? o->tag : "1",
-			     o->tag ? o->tag : "1"));
+		arena_printf(
+			&b->arena,
+			"{\"schemaVersion\":2,\"mediaType\":\"" MT_OCI_INDEX
+			"\",\"manifests\":[{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu,"
+			"\"annotations\":{\"io.containerd.image.name\":"
+			"\"docker.io/test/"
+			"app:%s\",\"org.opencontainers.image.ref.name\":\"%s\"}}]}",
+			type, box_digest(b, text), strlen(text), o->tag ? o->tag : "1",
+			o->tag ? o->tag : "1"));
 }
 
 static inline const char *box_oci(struct box *b, const char *name, const struct oci *o)
@@ -369,10 +372,10 @@ static inline const char *box_oci(struct box *b, const char *name, const struct 
 	box_oci_documents(b, &tar, o);
 	if (o->hybrid)
 		tb_file(&tar, "manifest.json",
-			box_manifest_json(b,
-					  arena_printf(&b->arena, "blobs/sha256/%s",
-						       box_hex(b, o->config)),
-					  "\"test/app:1\"", m, o->n));
+			box_manifest_json(
+				b,
+				arena_printf(&b->arena, "blobs/sha256/%s", box_hex(b, o->config)),
+				"\"test/app:1\"", m, o->n));
 	box_write(b, name, &tar);
 	return box_place(b, o->hybrid ? "docker-archive:" : "oci-archive:", name);
 }

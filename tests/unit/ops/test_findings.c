@@ -76,18 +76,20 @@ static void finding_none(void **state)
 		struct piece *p = box_piece(b, "text", all[i]);
 		const char *docker = box_docker_plain(b, "in.tar", &p, 1);
 
-		for both_ways(piped) {
-			dray_report *r = verified_as(b, docker, piped);
-			const struct dray_layer_info *l = dray_report_image(r, 0)->layers;
+		for
+			both_ways(piped)
+			{
+				dray_report *r = verified_as(b, docker, piped);
+				const struct dray_layer_info *l = dray_report_image(r, 0)->layers;
 
-			assert_int_equal(dray_report_problems(r), 0);
-			assert_int_equal(dray_report_warnings(r), 0);
-			/* What was read is told. */
-			assert_int_equal(l->size, p->tar.len);
-			assert_int_equal(l->blob_size, p->stored.len);
-			assert_string_equal(l->blob_digest, p->blob.text);
-			dray_report_free(r);
-		}
+				assert_int_equal(dray_report_problems(r), 0);
+				assert_int_equal(dray_report_warnings(r), 0);
+				/* What was read is told. */
+				assert_int_equal(l->size, p->tar.len);
+				assert_int_equal(l->blob_size, p->stored.len);
+				assert_string_equal(l->blob_digest, p->blob.text);
+				dray_report_free(r);
+			}
 		dray_report_free(box_sound(b, box_oci_plain(b, "in.tar", i % 2, &p, 1)));
 	}
 }
@@ -99,15 +101,17 @@ static void finding_diff_id(void **state)
 	const struct member m = { "0.tar", box_piece(b, "other", ENCODING_GZIP), NULL };
 	const char *src = box_docker(b, "in.tar", box_config(b, "", &claimed, 1), "\"a:1\"", &m, 1);
 
-	for both_ways(piped) {
-		dray_report *r = verified_as(b, src, piped);
-		const struct dray_finding *f = one_problem(r, "diff-id-mismatch");
+	for
+		both_ways(piped)
+		{
+			dray_report *r = verified_as(b, src, piped);
+			const struct dray_finding *f = one_problem(r, "diff-id-mismatch");
 
-		assert_string_equal(f->expected, claimed->diff_id.text);
-		assert_string_equal(f->actual, m.piece->diff_id.text);
-		assert_non_null(strstr(f->where, "0.tar"));
-		dray_report_free(r);
-	}
+			assert_string_equal(f->expected, claimed->diff_id.text);
+			assert_string_equal(f->actual, m.piece->diff_id.text);
+			assert_non_null(strstr(f->where, "0.tar"));
+			dray_report_free(r);
+		}
 }
 
 static const char *oci_of(struct box *b, const char *config, const char *manifest,
@@ -132,12 +136,14 @@ static void finding_blob_digest(void **state)
 
 	p->stored.data[600] ^= 1;
 	src = oci_of(b, config, manifest, &p, 1);
-	for both_ways(piped) {
-		r = verified_as(b, src, piped);
-		f = problems(r, flipped);
-		assert_string_equal(f->expected, p->blob.text);
-		dray_report_free(r);
-	}
+	for
+		both_ways(piped)
+		{
+			r = verified_as(b, src, piped);
+			f = problems(r, flipped);
+			assert_string_equal(f->expected, p->blob.text);
+			dray_report_free(r);
+		}
 	tb_zeros(&p->stored, 512);
 	oci_of(b, config, manifest, &p, 1);
 	r = verified(b, src);
@@ -154,15 +160,18 @@ static void finding_layer_missing(void **state)
 	const struct member m = { "gone.tar", NULL, NULL };
 	const char *src = box_docker(b, "in.tar", box_config(b, "", &p, 1), "\"a:1\"", &m, 1);
 
-	for both_ways(piped) {
-		dray_report *r = verified_as(b, src, piped);
+	for
+		both_ways(piped)
+		{
+			dray_report *r = verified_as(b, src, piped);
 
-		assert_true(dray_report_problems(r) >= 1);
-		assert_string_equal(dray_report_problem(r, dray_report_problems(r) - 1)->code,
-				    "layer-missing");
-		assert_true(dray_report_image(r, 0)->layers[0].missing);
-		dray_report_free(r);
-	}
+			assert_true(dray_report_problems(r) >= 1);
+			assert_string_equal(
+				dray_report_problem(r, dray_report_problems(r) - 1)->code,
+				"layer-missing");
+			assert_true(dray_report_image(r, 0)->layers[0].missing);
+			dray_report_free(r);
+		}
 }
 
 /* Bytes that do not decode, and bytes that decode to no tar. */
@@ -178,19 +187,23 @@ static void finding_layer_bytes(void **state)
 
 	cut->stored.len -= 3;
 	src = box_docker_plain(b, "in.tar", &cut, 1);
-	for both_ways(piped) {
-		r = verified_as(b, src, piped);
-		one_problem(r, "layer-unreadable");
-		dray_report_free(r);
-	}
+	for
+		both_ways(piped)
+		{
+			r = verified_as(b, src, piped);
+			one_problem(r, "layer-unreadable");
+			dray_report_free(r);
+		}
 
 	box_squeeze(text, ENCODING_GZIP);
 	box_docker_plain(b, "in.tar", &text, 1);
-	for both_ways(piped) {
-		r = verified_as(b, src, piped);
-		one_problem(r, "layer-tar-malformed");
-		dray_report_free(r);
-	}
+	for
+		both_ways(piped)
+		{
+			r = verified_as(b, src, piped);
+			one_problem(r, "layer-tar-malformed");
+			dray_report_free(r);
+		}
 
 	/* A member that promises more than there is. */
 	tb_header(&half, &(struct tb_head){ .name = "f", .size = 4096 });
@@ -228,7 +241,8 @@ static void finding_history(void **state)
 	const char *src;
 	dray_report *r;
 
-	src = box_docker(b, "in.tar", box_config(b, "\"history\":[{},{}],", &p, 1), "\"a:1\"", &m, 1);
+	src = box_docker(b, "in.tar", box_config(b, "\"history\":[{},{}],", &p, 1), "\"a:1\"", &m,
+			 1);
 	r = verified(b, src);
 	f = one_problem(r, "history-count-differs");
 	assert_string_equal(f->expected, "1");
@@ -270,13 +284,12 @@ static void finding_digest_unsupported(void **state)
 	const char *config = box_config(b, "", &p, 1);
 	dray_report *r;
 
-	assert_int_equal(digest_parse(span_str("md5:d41d8cd98f00b204e9800998ecf8427e"), &p->blob,
-				      NULL), 0);
+	assert_int_equal(
+		digest_parse(span_str("md5:d41d8cd98f00b204e9800998ecf8427e"), &p->blob, NULL), 0);
 	{
 		cleanup_buf struct buf tar = tb_new();
-		const struct oci o = {
-			.config = config, .manifest = box_manifest(b, false, "", config, &p, 1)
-		};
+		const struct oci o = { .config = config,
+				       .manifest = box_manifest(b, false, "", config, &p, 1) };
 
 		box_blob(b, &tar, p->blob.text, span_buf(&p->stored));
 		box_oci_documents(b, &tar, &o);
@@ -372,13 +385,19 @@ static void finding_or_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		box_test(finding_none),	       box_test(finding_diff_id),
-		box_test(finding_blob_digest), box_test(finding_layer_missing),
-		box_test(finding_layer_bytes), box_test(finding_media_type),
-		box_test(finding_history),     box_test(finding_foreign),
+		box_test(finding_none),
+		box_test(finding_diff_id),
+		box_test(finding_blob_digest),
+		box_test(finding_layer_missing),
+		box_test(finding_layer_bytes),
+		box_test(finding_media_type),
+		box_test(finding_history),
+		box_test(finding_foreign),
 		box_test(finding_digest_unsupported),
-		box_test(finding_oddities),    box_test(finding_config_name),
-		box_test(finding_shared_layer), box_test(finding_or_error),
+		box_test(finding_oddities),
+		box_test(finding_config_name),
+		box_test(finding_shared_layer),
+		box_test(finding_or_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,8 +198,7 @@ static void place_hostile_text(void **state)
 					     "\x80\xff",
 					     "a:\x1b[2J",
 					     "%s%n",
-					     "\xe2\x80\xae"
-					     "rat",
+					     "\xe2\x80\xaert",
 					     "a.tar:@\x1b",
 					     "a.tar:\x1b",
 					     "@sha256:\x1b" };

@@ -19,11 +19,13 @@ static dray_report *explained(struct box *b, const char *place)
 }
 
 /* The stack of these tests: the third layer is a link to the first. */
-#define HISTORY                                                                           \
-	"\"author\":\"me <a@b>\",\"created\":\"2020-01-02T03:04:05Z\",\"config\":{ \"Env\":" \
-	"[\"A=1\"] },\"history\":[{\"created_by\":\"ADD base\",\"created\":\"2019-01-01T00:00:00Z\"," \
-	"\"comment\":\"c\",\"author\":\"x\"},{\"created_by\":\"ENV A=1\",\"empty_layer\":true},"     \
-	"{\"created_by\":\"COPY a\"},{\"created_by\":\"COPY a /b\"},{\"created_by\":\"one too many\"}],"
+#define HISTORY                                                                                  \
+	"\"author\":\"me <a@b>\",\"created\":\"2020-01-02T03:04:05Z\",\"config\":{ \"Env\":"     \
+	"[\"A=1\"] },\"history\":[{\"created_by\":\"ADD "                                        \
+	"base\",\"created\":\"2019-01-01T00:00:00Z\","                                           \
+	"\"comment\":\"c\",\"author\":\"x\"},{\"created_by\":\"ENV A=1\",\"empty_layer\":true}," \
+	"{\"created_by\":\"COPY a\"},{\"created_by\":\"COPY a /b\"},{\"created_by\":\"one too "  \
+	"many\"}],"
 
 static const char *stack_archive(struct box *b, struct piece **base, struct piece **top,
 				 const char **config)
@@ -308,7 +310,7 @@ static void hashes_of_a_layout(void **state)
 
 static void hashes_refused(void **state)
 {
-	static const char *const rows[] = { "",	      "abc",	"sha256:", "sha256:abc", "xyzw",
+	static const char *const rows[] = { "",	       "abc",	"sha256:", "sha256:abc",  "xyzw",
 					    "abcdefg", "12 34", "-1234",   "\x1b[31mabcd" };
 	struct box *b = *state;
 	struct piece *p = box_piece(b, "text", ENCODING_GZIP);

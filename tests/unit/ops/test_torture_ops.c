@@ -13,7 +13,7 @@ struct order {
 	struct box *b;
 	const char *src, *dst;
 	struct dray_copy_options o;
-	char told[TOLD_MAX];	/* what the verb answered, as text */
+	char told[TOLD_MAX]; /* what the verb answered, as text */
 	size_t len;
 };
 
@@ -319,8 +319,9 @@ static void torture_disk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		box_test(torture_reading), box_test(torture_hashes), box_test(torture_why),  box_test(torture_copy),
-		box_test(torture_convert), box_test(torture_pipe), box_test(torture_disk),
+		box_test(torture_reading), box_test(torture_hashes),  box_test(torture_why),
+		box_test(torture_copy),	   box_test(torture_convert), box_test(torture_pipe),
+		box_test(torture_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
  */
 #include "ops_box.h"
 
-/* "-" in place of a code ends the list. */
+/* The codes of all causes, in order, with a space between. */
 static void assert_why(struct box *b, const char *a, const char *c, bool same, bool same_id,
 		       int rootfs, const char *codes)
 {
@@ -17,8 +17,8 @@ static void assert_why(struct box *b, const char *a, const char *c, bool same, b
 		got = arena_printf(&b->arena, "%s%s%s", got, i ? " " : "",
 				   dray_why_cause(w, i)->code);
 	if (strcmp(got, codes) != 0)
-		fail_msg("'%s' (%s), not '%s'", got,
-			 *got ? dray_why_cause(w, 0)->message : "", codes);
+		fail_msg("'%s' (%s), not '%s'", got, *got ? dray_why_cause(w, 0)->message : "",
+			 codes);
 	assert_null(dray_why_cause(w, dray_why_causes(w)));
 	assert_int_equal(dray_why_same(w), same);
 	assert_int_equal(dray_why_same_image_id(w), same_id);
@@ -64,16 +64,15 @@ static void why_carriers(void **state)
 	assert_why(b, a,
 		   oci(b, "b.tar", config, box_manifest(b, false, "", config, &zst, 1), &zst, 1),
 		   false, true, 1, "compression");
-	assert_why(b, a,
-		   oci(b, "b.tar", config, box_manifest(b, true, "", config, &gz, 1), &gz, 1), false,
-		   true, 1, "manifest-type");
+	assert_why(b, a, oci(b, "b.tar", config, box_manifest(b, true, "", config, &gz, 1), &gz, 1),
+		   false, true, 1, "manifest-type");
 	assert_why(b, a,
 		   oci(b, "b.tar", config, box_manifest(b, true, "", config, &zst, 1), &zst, 1),
 		   false, true, 1, "compression manifest-type");
 	assert_why(b, a,
 		   oci(b, "b.tar", config,
-		       box_manifest(b, false, "\"annotations\":{\"a\":\"b\"},", config, &gz, 1), &gz,
-		       1),
+		       box_manifest(b, false, "\"annotations\":{\"a\":\"b\"},", config, &gz, 1),
+		       &gz, 1),
 		   false, true, 1, "manifest-bytes");
 	assert_why(b, a,
 		   box_oci(b, "b.tar",
@@ -117,15 +116,18 @@ static void why_configs(void **state)
 
 	assert_why(b, a, plain(b, "b.tar", "\"author\":\"x\",\"config\":{\"Env\":[\"B\"]},", &p, 1),
 		   false, false, 1, "config");
-	assert_why(b, a, plain(b, "b.tar", "\"author\" : \"x\",\"config\":{\"Env\":[\"A\"]},", &p, 1),
+	assert_why(b, a,
+		   plain(b, "b.tar", "\"author\" : \"x\",\"config\":{\"Env\":[\"A\"]},", &p, 1),
 		   false, false, 1, "config");
 	assert_why(b, plain(b, "a.tar", "", &p, 1),
 		   oci(b, "b.tar", other, box_manifest(b, false, "", other, &p, 1), &p, 1), false,
 		   false, 1, "platform config");
 
-	a = plain(b, "a.tar", "\"author\":\"x\",\"config\":{\"Env\":[\"A\"],\"User\":\"u\"},", &p, 1);
+	a = plain(b, "a.tar", "\"author\":\"x\",\"config\":{\"Env\":[\"A\"],\"User\":\"u\"},", &p,
+		  1);
 	assert_ok(dray_why(b->ctx, a,
-			   plain(b, "b.tar", "\"created\":\"c\",\"config\":{\"Env\":[\"B\"]},", &p, 1),
+			   plain(b, "b.tar", "\"created\":\"c\",\"config\":{\"Env\":[\"B\"]},", &p,
+				 1),
 			   &w, &err),
 		  err);
 	assert_string_equal(dray_why_cause(w, 0)->message,
