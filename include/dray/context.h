@@ -35,7 +35,7 @@ enum dray_progress_state {
 struct dray_progress {
 	enum dray_progress_state state;
 	uint64_t id;		/**< of this blob within the context */
-	const char *label;	/**< "layer 3/7 sha256:0123456789ab" or a member's name */
+	const char *label;	/**< "layer 3 of 7 sha256:0123456789ab" or a member's name */
 	int64_t done, total;	/**< bytes read from the source; total -1 = unknown */
 	const char *detail;	/**< SKIPPED: "exists", "mounted", "reused"; else NULL */
 };

@@ -23,7 +23,7 @@ struct dray_copy_options {
 	/** Image of the same registry whose layers may stay; NULL = the tag being overwritten. */
 	const char *reuse;
 	bool no_reuse;
-	bool no_clobber;	/**< a file or tag in the way is USAGE; registries do not look */
+	bool no_clobber;	/**< a file or tag that is there already is USAGE */
 };
 #define DRAY_COPY_OPTIONS_INIT { .size = sizeof(struct dray_copy_options) }
 
@@ -56,8 +56,8 @@ struct dray_copied {
  * Owns:    *ret is the caller's: dray_copy_free()
  * Errors:  USAGE reference, option, or choice of images; NOT_FOUND place, image or blob;
  *          CORRUPT bytes against their digest; FORMAT damaged documents or layers;
- *          UNSUPPORTED artifacts, kinds of place; LIMIT; DENIED, NETWORK from registries;
- *          SYSTEM; NOMEM; CANCELLED
+ *          UNSUPPORTED artifacts, indexes of several platforms, kinds of place; LIMIT;
+ *          DENIED, NETWORK from registries; SYSTEM; NOMEM; CANCELLED
  * Threads: see dray_context_new()
  * Spec:    OCI image-spec, distribution-spec; Docker image manifest v2 schema 2
  * Since:   0.1

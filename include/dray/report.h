@@ -96,8 +96,9 @@ DRAY_API const char *dray_report_store(const dray_report *r);
 DRAY_API void dray_report_free(dray_report *r);
 
 /**
- * Which images of the place, unless its reference says so. Zero = all for dray_images(),
- * dray_verify() and dray_explain_hash(); else the only one: with several USAGE lists them.
+ * Which images of the place, unless its reference says so. Zero = all for dray_images()
+ * and dray_explain_hash(); all of a file or folder for dray_verify(), but of a registry
+ * those of the context's platform; else the only one, and with several USAGE lists them.
  */
 struct dray_select {
 	size_t size;
@@ -111,7 +112,7 @@ struct dray_select {
  * only, but a forward-only place and Docker's v1 archives are read through once.
  *
  * @param place  a reference as dray(1) spells them
- * @param sel    NULL = all images
+ * @param sel    NULL = as a zero one: all images
  * @return  0; -1
  *
  * Owns:    *ret is the caller's: dray_report_free()
@@ -119,7 +120,7 @@ struct dray_select {
  *          archive, or damaged beyond a listing; CORRUPT a registry's documents; UNSUPPORTED
  *          kinds of place; LIMIT; DENIED, NETWORK from registries; SYSTEM; NOMEM; CANCELLED
  * Threads: see dray_context_new()
- * Spec:    OCI image-spec, image-layout.md; Docker image spec v1.2 "Combined Image JSON + ..."
+ * Spec:    OCI image-spec, image-layout.md; Docker image spec v1.2 (archives)
  * Since:   0.1
  */
 DRAY_API int dray_images(dray_context *ctx, const char *place, const struct dray_select *sel,
@@ -142,7 +143,7 @@ DRAY_API int dray_explain(dray_context *ctx, const char *image, const struct dra
 /**
  * Read every layer once and recompute every digest; look at every tar header.
  *
- * @param sel  NULL = all images
+ * @param sel  NULL = as a zero one
  * @return  0: dray_report_problems() tells whether all is sound; -1 = could not look
  *
  * Owns:    *ret is the caller's: dray_report_free()
@@ -203,7 +204,8 @@ typedef struct dray_why_result dray_why_result;
 /**
  * Compare two images, deepest cause first; reads what dray_explain() does of each.
  *
- * @param a, b  references as dray(1) spells them, each of one image
+ * @param a  a reference as dray(1) spells them, of one image
+ * @param b  likewise
  * @return  0, whether they differ or not; -1
  *
  * Owns:    *ret is the caller's: dray_why_free()

@@ -50,7 +50,7 @@ static char *cache_dir(void)
 	const char *xdg = getenv("XDG_CACHE_HOME");
 	const char *home = getenv("HOME");
 	cleanup_free char *base = NULL;
-	char *dir;
+	cleanup_free char *dir = NULL;
 
 	if (xdg && xdg[0] == '/')
 		base = mem_strdup(xdg);
@@ -61,11 +61,10 @@ static char *cache_dir(void)
 	if (io_mkdirat(AT_FDCWD, base, 0700, true, NULL) < 0)
 		return NULL;
 	dir = mem_printf("%s/dray", base);
-	if (dir && io_mkdirat(AT_FDCWD, dir, 0700, true, NULL) < 0) {
-		mem_free(dir);
+	if (!dir || io_mkdirat(AT_FDCWD, dir, 0700, true, NULL) < 0)
 		return NULL;
-	}
-	return dir;
+	/* A home behind a link is fine; a link in place of the file itself is not followed. */
+	return realpath(dir, NULL);
 }
 
 static int open_at(const char *path, struct blobcache *c)

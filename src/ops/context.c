@@ -14,7 +14,8 @@
 
 #define LOG_LINE 4096 /* bytes; a longer line is cut */
 #define JOBS_MAX 256
-#define BLOBS_DEFAULT 3 /* at least this many blobs at once: registries are far away */
+#define BLOBS_MIN 3 /* at once, however few cores: registries are far away */
+#define BLOBS_MAX 6 /* and however many: one blob already feeds all of them */
 
 static void remote_log(void *arg, const char *line)
 {
@@ -45,6 +46,7 @@ static void fill_remote(dray_context *ctx, const struct dray_context_options *o)
 		.tls_skip_verify = o->tls_skip_verify,
 		.plain_http = o->plain_http,
 		.retries = o->retries,
+		.verbose = o->log != NULL,
 		.log = remote_log,
 		.log_arg = ctx,
 		.user_agent = "dray/" DRAY_VERSION,
@@ -61,6 +63,11 @@ static int check_options(const struct dray_context_options *o, dray_error **err)
 	return 0;
 }
 
+static int default_blobs(int threads)
+{
+	return threads < BLOBS_MIN ? BLOBS_MIN : threads > BLOBS_MAX ? BLOBS_MAX : threads;
+}
+
 int dray_context_new(const struct dray_context_options *o, dray_context **ret, dray_error **err)
 {
 	dray_context *ctx;
@@ -71,8 +78,7 @@ int dray_context_new(const struct dray_context_options *o, dray_context **ret, d
 	if (!ctx)
 		return err_nomem(err);
 	ctx->threads = o->jobs ? o->jobs : cpu_count();
-	ctx->jobs = o->jobs ? o->jobs
-			    : (ctx->threads > BLOBS_DEFAULT ? ctx->threads : BLOBS_DEFAULT);
+	ctx->jobs = o->jobs ? o->jobs : default_blobs(ctx->threads);
 	ctx->all_platforms = o->all_platforms;
 	ctx->no_cache = o->no_cache;
 	ctx->log = o->log;

@@ -104,7 +104,12 @@ int target_open_layout(dray_context *ctx, const struct place *p, const struct dr
 			       "%s: this version writes registries, oci: and oci-archive: only",
 			       p->text);
 	}
-	return ret->dest ? 0 : -1;
+	if (ret->dest)
+		return 0;
+	/* Nobody named something to be found: the folder of an output is missing. */
+	if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
+		err_rekind(err, DRAY_ERR_SYSTEM);
+	return -1;
 }
 
 void target_clear(struct target *t)
@@ -219,6 +224,10 @@ static int run_begin(struct run *r, dray_context *ctx, const char *src,
 	r->copy.ctx = ctx;
 	if (wishes_parse(o, &r->copy.wishes, err) < 0 || place_parse(src, false, &r->src, err) < 0)
 		return -1;
+	if (r->src.kind == PLACE_REGISTRY) {
+		r->copy.source_host = r->src.ref.domain;
+		r->copy.source_path = r->src.ref.path;
+	}
 	if (!ctx->no_cache)
 		r->copy.cache = blobcache_open();
 	return 0;
@@ -232,6 +241,47 @@ static void warn_notes(dray_context *ctx, const struct notes *notes)
 		context_log(ctx, DRAY_LOG_WARNING, "%s%s%s", n->where ? n->where : "",
 			    n->where ? ": " : "", n->message);
 	}
+}
+
+/* Several platforms of one index would all want its tag: that takes the index itself, which is not copied yet. */
+static int refuse_indexes(const struct run *r, dray_error **err)
+{
+	for (size_t i = 1; i < r->chosen.n; i++) {
+		const struct digest *a = &r->chosen.images[i - 1]->index_digest;
+
+		if (!digest_set(a) || !digest_eq(a, &r->chosen.images[i]->index_digest))
+			continue;
+		err_set(err, DRAY_ERR_UNSUPPORTED,
+			"%s: this version does not copy an index with several platforms",
+			r->src.text);
+		return err_hint(err, "choose one with --platform or --image");
+	}
+	return 0;
+}
+
+/* A tag names one image: two that claim it would replace each other without a word. */
+static int refuse_twin_tags(const struct run *r, dray_error **err)
+{
+	struct map seen = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < r->chosen.n; i++) {
+		const struct image *im = r->chosen.images[i];
+
+		for (size_t k = 0; rc == 0 && k < im->n_tags; k++) {
+			const struct image *other = map_get(&seen, span_str(im->tags[k]));
+
+			if (other && other != im)
+				rc = err_set(err, DRAY_ERR_FORMAT,
+					     "%s: two images have the tag %.128s", r->src.text,
+					     im->tags[k]);
+			else
+				rc = map_put(&seen, span_str(im->tags[k]), r->chosen.images[i],
+					     err);
+		}
+	}
+	map_clear(&seen);
+	return rc < 0 ? err_hint(err, "choose one with --image") : 0;
 }
 
 /* Open the source. @p walk sends layers while a pipe passes; else they are only looked at. */
@@ -249,10 +299,11 @@ static int run_open(struct run *r, member_fn *walk, dray_error **err)
 		return -1;
 	warn_notes(r->copy.ctx, &r->copy.store->notes);
 	for (size_t i = 0; i < r->chosen.n; i++)
-		warn_notes(r->copy.ctx, &r->chosen.images[i]->notes);
+		if (!r->chosen.images[i]->broken) /* else the first of them is the error */
+			warn_notes(r->copy.ctx, &r->chosen.images[i]->notes);
 	if (r->chosen.n == 0)
 		return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image", r->src.text);
-	return 0;
+	return refuse_indexes(r, err) < 0 ? -1 : refuse_twin_tags(r, err);
 }
 
 static int copy_one(struct run *r, struct image *im, const char *const *tags, size_t n_tags,
@@ -285,6 +336,9 @@ static int to_layout(struct run *r, const struct place *dst, dray_copy_result *r
 	r->copy.target = &t;
 	if (run_open(r, copy_passing, err) < 0)
 		return -1;
+	if (dst->tag && r->chosen.n > 1)
+		return err_set(err, DRAY_ERR_USAGE, "%s holds %zu such images; choose one for %s",
+			       r->src.text, r->chosen.n, dst->text);
 	for (size_t i = 0; i < r->chosen.n; i++) {
 		struct image *im = r->chosen.images[i];
 		const char *one = dst->tag;
@@ -298,6 +352,16 @@ static int to_layout(struct run *r, const struct place *dst, dray_copy_result *r
 
 /* ---- to a registry ---- */
 
+static int refuse_existing(const struct target *t, const char *tag, dray_error **err)
+{
+	struct digest digest;
+	int there = remote_head_manifest(t->remote, tag, &digest, err);
+
+	if (there > 0)
+		return err_set(err, DRAY_ERR_USAGE, "%s:%s exists already", t->repository, tag);
+	return there;
+}
+
 static int with_target(struct run *r, const struct reference *ref, struct target *t,
 		       dray_error **err)
 {
@@ -305,6 +369,8 @@ static int with_target(struct run *r, const struct reference *ref, struct target
 		return -1;
 	r->copy.target = t;
 	reuse_clear(&r->copy.reuse);
+	if (r->copy.wishes.o->no_clobber && ref->tag && refuse_existing(t, ref->tag, err) < 0)
+		return -1;
 	return reuse_load(r->copy.ctx, t, &r->copy.wishes, ref->tag, &r->copy.reuse, err);
 }
 
@@ -320,6 +386,9 @@ static int to_reference(struct run *r, const struct reference *given, dray_copy_
 		return err_set(
 			err, DRAY_ERR_USAGE,
 			"--all pushes every image under its own tags; leave the reference out");
+	/* --creds name no host: they are the destination's, and a source elsewhere never sees them. */
+	r->src.anonymous = r->src.kind == PLACE_REGISTRY &&
+			   strcmp(r->src.ref.domain, given->domain) != 0;
 	if (reference_copy(given, &ref, err) < 0 || reference_default_tag(&ref, err) < 0 ||
 	    with_target(r, &ref, &t, err) < 0 || run_open(r, copy_passing, err) < 0)
 		return -1;
@@ -419,6 +488,12 @@ static int to_own_tags(struct run *r, dray_copy_result *result, dray_error **err
 		err_set(err, DRAY_ERR_USAGE, "a pipe names its tags last: where shall it go?");
 		return err_hint(err, "dray push - HOST/NAME:TAG");
 	}
+	/* Else an archive's tags would choose who gets them. */
+	if (r->copy.ctx->creds)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "--creds are for a registry that is named: say "
+			       "where %s shall go",
+			       r->src.text);
 	if (run_open(r, NULL, err) < 0)
 		return -1;
 	if (r->copy.forward) {

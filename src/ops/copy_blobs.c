@@ -91,14 +91,23 @@ static int try_reuse(struct plan *p, struct work *w, const char **ret_how, dray_
 	return 1;
 }
 
+/* The repository that the image comes from, where the target's registry can mount from it. */
+static const char *neighbour(const struct copy *c)
+{
+	if (!c->target->remote || !c->source_host || strcmp(c->source_host, c->target->host) != 0)
+		return NULL;
+	return c->source_path;
+}
+
 /* 1 = nothing to send, *ret_how says why. */
 static int already_there(struct plan *p, struct work *w, const char **ret_how, dray_error **err)
 {
 	const struct layer *l = &p->im->layers[w->layer];
 	int there = 0;
 
-	if (!w->convert && digest_set(&l->blob.digest)) {
-		there = copy_try_known(p->c, &l->blob.digest, l->blob.size, NULL, ret_how, err);
+	if (!w->convert && digest_set(&l->blob.digest) && has_vouched_manifest(p->c, p->im)) {
+		there = copy_try_known(p->c, &l->blob.digest, l->blob.size, neighbour(p->c),
+				       ret_how, err);
 		if (there > 0)
 			take(w, &l->blob.digest, l->blob.size, w->compression);
 	}
@@ -141,12 +150,17 @@ static int send(struct plan *p, struct work *w, const char *label, dray_error **
 		.dest = c->target->dest,
 		.label = label,
 		.total = l->blob.size,
-		.blob_digest = l->blob.digest,
-		.blob_size = digest_set(&l->blob.digest) ? l->blob.size : -1,
+		.blob_size = -1,
 		.diff_id = l->diff_id,
+		.found = w->found,
 		.how = { w->convert, c->wishes.encode },
 	};
 
+	/* A digest that only a member's name claims proves nothing: then the DiffID must. */
+	if (has_vouched_manifest(c, p->im) && digest_set(&l->blob.digest)) {
+		t.blob_digest = l->blob.digest;
+		t.blob_size = l->blob.size;
+	}
 	if (transfer_layer(&t, &from, &out, err) < 0)
 		return -1;
 	take(w, &out.digest, out.size, out.compression);
@@ -167,7 +181,7 @@ static int move_one(void *arg, size_t index, dray_error **err)
 
 	if (w->done)
 		return 0;
-	snprintf(label, sizeof(label), "layer %zu/%zu %.19s", w->layer + 1, p->im->n_layers,
+	snprintf(label, sizeof(label), "layer %zu of %zu %.19s", w->layer + 1, p->im->n_layers,
 		 d->text);
 	there = already_there(p, w, &how, err);
 	if (there > 0) {
@@ -180,7 +194,7 @@ static int move_one(void *arg, size_t index, dray_error **err)
 		return place_absent(p->c->store, err);
 	}
 	if (there < 0 || send(p, w, label, err) < 0)
-		return err_ctx(err, "layer %zu of %zu", w->layer + 1, p->im->n_layers);
+		return err_ctx(err, "%s", label);
 	return 0;
 }
 
@@ -189,12 +203,26 @@ static const struct passed *find_passed(const struct copy *c, const struct layer
 	return l->facts ? map_get(&c->passed, span_str(l->facts->blob_digest.text)) : NULL;
 }
 
+/* What passes is hashed as sha256, before anybody knows what the documents use. */
+static bool needs_other_algorithm(const struct plan *p, const struct layer *l)
+{
+	if (digest_set(&l->diff_id) && l->diff_id.algo != DIGEST_SHA256)
+		return true;
+	return has_vouched_manifest(p->c, p->im) && digest_set(&l->blob.digest) &&
+	       l->blob.digest.algo != DIGEST_SHA256;
+}
+
 /* What passed by on the walk, held against what the documents say it is. */
 static int settle_passed(struct plan *p, struct work *w, const struct passed *seen,
 			 dray_error **err)
 {
 	const struct layer *l = &p->im->layers[w->layer];
 
+	if (needs_other_algorithm(p, l)) {
+		err_set(err, DRAY_ERR_UNSUPPORTED,
+			"its digests are not sha256, and a pipe names them after the bytes");
+		return err_hint(err, "give the archive as a file");
+	}
 	if (has_vouched_manifest(p->c, p->im) && digest_set(&l->blob.digest) &&
 	    digest_expect(&l->blob.digest, &seen->facts.blob_digest, "blob digest", err) < 0)
 		return -1;
@@ -208,7 +236,7 @@ static int settle_passed(struct plan *p, struct work *w, const struct passed *se
 	}
 	w->convert = !digest_eq(&seen->out.digest, &seen->facts.blob_digest);
 	take(w, &seen->out.digest, seen->out.size, seen->out.compression);
-	if (w->convert)
+	if (w->convert && !seen->reused)
 		remember_in_cache(p, w);
 	return 0;
 }

@@ -49,8 +49,13 @@ static int remember(struct copy *c, const struct passed *p, dray_error **err)
 static int guess_reused(struct copy *c, const char *name, const struct reused **ret,
 			const char **ret_how, dray_error **err)
 {
-	const struct reused *u = reuse_guess(&c->reuse, name, &c->wishes);
-	int there = u ? copy_try_known(c, &u->blob_digest, u->size, u->from, ret_how, err) : 0;
+	const struct reused *u;
+	int there;
+
+	if (reuse_learn_names(&c->reuse, err) < 0)
+		return -1;
+	u = reuse_guess(&c->reuse, name, &c->wishes);
+	there = u ? copy_try_known(c, &u->blob_digest, u->size, u->from, ret_how, err) : 0;
 
 	*ret = there > 0 ? u : NULL;
 	return there < 0 ? -1 : 0;
@@ -84,6 +89,7 @@ static int pass_reused(struct copy *c, const struct reused *u, const char *how, 
 		return err_hint(err, "the name promised a layer that is already there; "
 				     "push again with --no-reuse");
 	}
+	p->reused = true;
 	p->out.digest = u->blob_digest;
 	p->out.size = u->size;
 	p->out.compression = u->compression;

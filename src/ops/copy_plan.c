@@ -98,7 +98,8 @@ static int plan_work(struct plan *p, size_t layer, struct work *w, dray_error **
 	bool vouched = has_vouched_manifest(p->c, p->im);
 
 	*w = (struct work){ .layer = layer };
-	if (l->missing && mediatype_is_foreign(l->blob.media_type) && vouched) {
+	if ((l->missing || p->c->store->kind == STORE_REGISTRY) &&
+	    mediatype_is_foreign(l->blob.media_type) && vouched) {
 		w->out = l->blob; /* fetched from its urls by whoever runs the image */
 		w->done = true;
 		return 0;

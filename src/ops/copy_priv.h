@@ -42,6 +42,7 @@ struct reuse {
 	struct arena arena;
 	struct map by_diff_id;	/* text -> struct reused */
 	struct map by_v1_id;	/* names that old archives give the same layers -> the same */
+	struct config *config;	/* until its names are learnt */
 };
 struct reused {
 	struct digest diff_id;
@@ -58,6 +59,11 @@ int reuse_load(dray_context *ctx, const struct target *t, const struct wishes *w
 	       struct reuse *ret, dray_error **err) MUST_CHECK;
 const struct reused *reuse_find(const struct reuse *r, const struct digest *diff_id,
 				const struct wishes *w);
+/**
+ * Learn the names that docker save gives to the reused layers, by every era and time zone
+ * of the engine that wrote the archive; before the first reuse_guess().
+ */
+int reuse_learn_names(struct reuse *r, dray_error **err) MUST_CHECK;
 /** By the name of an archive's member: DiffID names and v1 directory names. */
 const struct reused *reuse_guess(const struct reuse *r, const char *member, const struct wishes *w);
 void reuse_clear(struct reuse *r);
@@ -68,6 +74,7 @@ struct copy {
 	struct wishes wishes;
 	struct blobcache *cache;
 	struct store *store;
+	const char *source_host, *source_path;	/* when it is a repository of a registry */
 	struct target *target;
 	struct reuse reuse;
 	/* forward walks: what became of each member, by the digest of its stored bytes */
@@ -81,6 +88,7 @@ struct copy {
 struct passed {
 	struct blob_facts facts;
 	struct transferred out;
+	bool reused;		/* the destination's word for what the layer became: never remembered as proven */
 	bool converted_unasked;	/* uncompressed, named by digest, and compressed for a registry */
 };
 

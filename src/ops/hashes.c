@@ -113,9 +113,17 @@ static int search_derived(struct search *s, const struct image *im, dray_error *
 	if (!ids)
 		return err_nomem(err);
 	for (size_t r = 0; r < ARRAY_LEN(rules); r++) {
-		if ((rules[r].skopeo ? v1_ids_skopeo(im->config, ids, err)
-				     : v1_ids_docker(im->config, &rules[r].params, ids, err)) < 0)
+		cleanup_error dray_error *odd = NULL;
+
+		if ((rules[r].skopeo
+			     ? v1_ids_skopeo(im->config, ids, &odd)
+			     : v1_ids_docker(im->config, &rules[r].params, ids, &odd)) < 0) {
+			if (dray_error_kind(odd) == DRAY_ERR_FORMAT)
+				continue; /* a config that has no such names */
+			if (err)
+				*err = steal_pointer(&odd);
 			return -1;
+		}
 		for (size_t i = 0; i < im->config->n_diff_ids; i++)
 			if (consider(s, rules[r].kind, ids[i], (int64_t)i, rules[r].how, err) < 0)
 				return -1;
@@ -187,7 +195,7 @@ int dray_explain_hash(dray_context *ctx, const char *hash, const char *image,
 	cleanup_free char *hex = clean_hash(hash, err);
 	cleanup_report dray_report *r = NULL;
 
-	if (!hex || report_open(ctx, image, sel, true, NULL, &r, err) < 0 ||
+	if (!hex || report_open(ctx, image, sel, SCOPE_ALL, NULL, &r, err) < 0 ||
 	    report_fill(r, NULL, err) < 0)
 		return -1;
 	return compute(r, hex, ret, err);

@@ -50,6 +50,7 @@ struct place {
 	int64_t at;
 	bool has_at;
 	struct reference ref;	/* PLACE_REGISTRY */
+	bool anonymous;		/* --creds are another registry's */
 	char *text;		/* as typed */
 };
 /**
@@ -65,7 +66,7 @@ void place_clear(struct place *p);
 /** Open for reading. @p o steers forward walks (may be NULL). */
 int place_open(dray_context *ctx, const struct place *p, const struct place_options *o,
 	       struct store **ret, dray_error **err) MUST_CHECK;
-/** What @p p, --image text @p image (may be NULL) and @p all choose. USAGE. Strings in @p a, ctx. */
+/** What @p p, the text of --image (may be NULL) and @p all choose. USAGE. Strings in @p a, ctx. */
 int place_selector(dray_context *ctx, const struct place *p, const char *image, bool all,
 		   struct arena *a, struct selector *ret, dray_error **err) MUST_CHECK;
 /**

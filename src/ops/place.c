@@ -223,8 +223,12 @@ static int open_registry(dray_context *ctx, const struct place *p, struct store 
 	cleanup_reference struct reference ref = { 0 };
 	struct remote *r = NULL;
 
+	struct remote_options o = ctx->remote;
+
+	if (p->anonymous)
+		o.creds = NULL;
 	if (reference_copy(&p->ref, &ref, err) < 0 || reference_default_tag(&ref, err) < 0 ||
-	    remote_open(&ref, false, &ctx->remote, &r, err) < 0)
+	    remote_open(&ref, false, &o, &r, err) < 0)
 		return -1;
 	*ret = remote_store(r, &ref, err);
 	return *ret ? 0 : -1;
@@ -236,8 +240,7 @@ int place_open(dray_context *ctx, const struct place *p, const struct place_opti
 	struct place_options local = o ? *o : (struct place_options){ 0 };
 	struct store *st = NULL;
 
-	if (!local.tmpdir)
-		local.tmpdir = ctx->tmpdir;
+	local.oci = p->kind == PLACE_OCI_ARCHIVE;
 	switch (p->kind) {
 	case PLACE_REGISTRY:
 		return open_registry(ctx, p, ret, err);

@@ -81,8 +81,21 @@ int report_notes(dray_report *r, bool strict, dray_error **err)
 
 /* ---- opening ---- */
 
-int report_open(dray_context *ctx, const char *place, const struct dray_select *sel, bool all,
-		const struct place_options *po, dray_report **ret, dray_error **err)
+static bool means_all(const dray_report *r, const struct dray_select *sel, enum report_scope scope)
+{
+	bool chosen = r->place.tag || r->place.has_at || digest_set(&r->place.digest) ||
+		      (sel && sel->image);
+
+	if (sel && sel->all)
+		return true;
+	if (scope == SCOPE_FILE && r->place.kind == PLACE_REGISTRY)
+		return false;
+	return scope != SCOPE_ONE && !chosen;
+}
+
+int report_open(dray_context *ctx, const char *place, const struct dray_select *sel,
+		enum report_scope scope, const struct place_options *po, dray_report **ret,
+		dray_error **err)
 {
 	cleanup_report dray_report *r = mem_zalloc(sizeof(*r));
 	const char *image = sel ? sel->image : NULL;
@@ -93,10 +106,8 @@ int report_open(dray_context *ctx, const char *place, const struct dray_select *
 	if (place_parse(place, false, &r->place, err) < 0 ||
 	    place_open(ctx, &r->place, po, &r->store, err) < 0)
 		return -1;
-	all = (all && !r->place.tag && !r->place.has_at && !digest_set(&r->place.digest) &&
-	       !image) ||
-	      (sel && sel->all);
-	if (place_selector(ctx, &r->place, image, all, &r->arena, &choice, err) < 0 ||
+	if (place_selector(ctx, &r->place, image, means_all(r, sel, scope), &r->arena, &choice,
+			   err) < 0 ||
 	    store_images(r->store, &choice, &r->images, &r->n_images, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
@@ -266,8 +277,9 @@ static int64_t stored_size(const struct dray_image_info *info)
 	int64_t sum = (int64_t)info->config_size;
 
 	for (size_t i = 0; i < info->n_layers; i++)
-		if (info->layers[i].same_as < 0 && info->layers[i].blob_size > 0)
-			sum += info->layers[i].blob_size;
+		if (info->layers[i].same_as < 0 && info->layers[i].blob_size > 0 &&
+		    __builtin_add_overflow(sum, info->layers[i].blob_size, &sum))
+			return -1;
 	return sum;
 }
 
@@ -335,13 +347,13 @@ int report_fill(dray_report *r, const struct blob_facts *const *const *facts, dr
 
 /* ---- doors ---- */
 
-static int look(dray_context *ctx, const char *place, const struct dray_select *sel, bool all,
-		dray_report **ret, dray_error **err)
+static int look(dray_context *ctx, const char *place, const struct dray_select *sel,
+		enum report_scope scope, dray_report **ret, dray_error **err)
 {
 	cleanup_report dray_report *r = NULL;
 
-	if (report_open(ctx, place, sel, all, NULL, &r, err) < 0 || report_fill(r, NULL, err) < 0 ||
-	    report_notes(r, false, err) < 0)
+	if (report_open(ctx, place, sel, scope, NULL, &r, err) < 0 ||
+	    report_fill(r, NULL, err) < 0 || report_notes(r, false, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
 	return 0;
@@ -350,7 +362,7 @@ static int look(dray_context *ctx, const char *place, const struct dray_select *
 int dray_images(dray_context *ctx, const char *place, const struct dray_select *sel,
 		dray_report **ret, dray_error **err)
 {
-	return look(ctx, place, sel, true, ret, err);
+	return look(ctx, place, sel, SCOPE_ALL, ret, err);
 }
 
 /* An image that was asked for must be whole; among all of a place the sound ones still count. */
@@ -359,7 +371,7 @@ int dray_explain(dray_context *ctx, const char *image, const struct dray_select 
 {
 	cleanup_report dray_report *r = NULL;
 
-	if (look(ctx, image, sel, false, &r, err) < 0)
+	if (look(ctx, image, sel, SCOPE_ONE, &r, err) < 0)
 		return -1;
 	for (size_t i = 0; !(sel && sel->all) && i < r->n_images; i++)
 		if (place_require_whole(r->store, r->images[i], err) < 0)

@@ -17,12 +17,17 @@ struct dray_report {
 	size_t n_problems, cap_problems, n_warnings, cap_warnings;
 };
 
-/**
- * Open @p place and select; what a verb does before it looks closer. @p all: every image
- * where neither the reference nor @p sel (may be NULL) chooses.
- */
-int report_open(dray_context *ctx, const char *place, const struct dray_select *sel, bool all,
-		const struct place_options *po, dray_report **ret, dray_error **err) MUST_CHECK;
+/** What is meant when neither the reference nor the caller chose an image. */
+enum report_scope {
+	SCOPE_ONE,	/* the only one; several are USAGE */
+	SCOPE_FILE,	/* all of a file or folder; of a registry's reference one platform */
+	SCOPE_ALL,
+};
+
+/** Open @p place and select; what a verb does before it looks closer. @p sel may be NULL. */
+int report_open(dray_context *ctx, const char *place, const struct dray_select *sel,
+		enum report_scope scope, const struct place_options *po, dray_report **ret,
+		dray_error **err) MUST_CHECK;
 
 /** Fill infos from images; @p facts[i][k] (may be NULL) is what was read of layer k of image i. */
 int report_fill(dray_report *r, const struct blob_facts *const *const *facts,

@@ -9,9 +9,10 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/number.h"
+#include "ops/v1origin.h"
 
 static int add(struct reuse *r, const struct digest *diff_id, const struct descriptor *blob,
-	       const char *from, const char *v1, dray_error **err)
+	       const char *from, dray_error **err)
 {
 	struct reused *u = arena_alloc(&r->arena, sizeof(*u));
 
@@ -24,31 +25,64 @@ static int add(struct reuse *r, const struct digest *diff_id, const struct descr
 		.from = from,
 		.compression = compression_declared(blob->media_type),
 	};
-	if (map_put(&r->by_diff_id, span_str(u->diff_id.text), u, err) < 0)
-		return -1;
-	if (!v1)
+	return map_put(&r->by_diff_id, span_str(u->diff_id.text), u, err);
+}
+
+/* Remember the names that one rule of docker save gives to these layers. */
+static int add_names(struct reuse *r, const struct config *c, const struct v1_params *p, v1_id *ids,
+		     dray_error **err)
+{
+	if (v1_ids_docker(c, p, ids, NULL) < 0)
+		return 0; /* a config that has no such names */
+	for (size_t i = 0; i < c->n_diff_ids; i++) {
+		struct reused *u = map_get(&r->by_diff_id, span_str(c->diff_ids[i].text));
+		const char *name = u ? arena_strdup(&r->arena, ids[i]) : NULL;
+
+		if (u && (!name || map_put(&r->by_v1_id, span_str(name), u, err) < 0))
+			return name ? -1 : err_nomem(err);
+	}
+	return 0;
+}
+
+int reuse_learn_names(struct reuse *r, dray_error **err)
+{
+	static const struct v1_params eras[] = {
+		{ .era = V1_ERA_EPOCH },
+		{ .era = V1_ERA_EPOCH, .no_variant = true },
+		{ .era = V1_ERA_EPOCH, .created_null = true },
+		{ .era = V1_ERA_ZERO },
+		{ .era = V1_ERA_IMAGE },
+	};
+	cleanup_config struct config *c = steal_pointer(&r->config);
+	cleanup_free v1_id *ids = NULL;
+
+	if (!c)
 		return 0;
-	v1 = arena_strdup(&r->arena, v1);
-	return v1 ? map_put(&r->by_v1_id, span_str(v1), u, err) : err_nomem(err);
+	ids = mem_alloc_array(c->n_diff_ids + 1, sizeof(*ids));
+	if (!ids)
+		return err_nomem(err);
+	for (size_t i = 0; i < ARRAY_LEN(eras); i++)
+		if (add_names(r, c, &eras[i], ids, err) < 0)
+			return -1;
+	for (int off = ZONE_MIN; off <= ZONE_MAX && c->n_diff_ids <= ZONE_LAYERS_MAX;
+	     off += ZONE_STEP) {
+		const struct v1_params p = { .era = V1_ERA_EPOCH, .off_min = off };
+
+		if (off != 0 && add_names(r, c, &p, ids, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* Pair layers and DiffIDs of the image that is there. */
 static int pair(struct reuse *r, const struct manifest *m, const struct config *c, const char *from,
 		dray_error **err)
 {
-	const struct v1_params today = { .era = V1_ERA_EPOCH };
-	cleanup_free v1_id *ids = NULL;
-
 	if (m->n_entries != c->n_diff_ids)
 		return 0;
-	ids = mem_alloc_array(c->n_diff_ids + 1, sizeof(*ids));
-	if (!ids)
-		return err_nomem(err);
-	if (v1_ids_docker(c, &today, ids, NULL) < 0)
-		mem_free(steal_pointer(&ids));
 	for (size_t i = 0; i < m->n_entries; i++)
 		if (!mediatype_is_foreign(m->entries[i].media_type) &&
-		    add(r, &c->diff_ids[i], &m->entries[i], from, ids ? ids[i] : NULL, err) < 0)
+		    add(r, &c->diff_ids[i], &m->entries[i], from, err) < 0)
 			return -1;
 	return 0;
 }
@@ -67,7 +101,10 @@ static int learn(struct remote *remote, const char *tag, const char *from, struc
 	if (remote_get_blob(remote, &m->config, LIMIT_CONFIG, &raw, err) < 0 ||
 	    config_parse(&raw, &c, err) < 0)
 		return -1;
-	return pair(r, m, c, from, err);
+	if (pair(r, m, c, from, err) < 0)
+		return -1;
+	r->config = steal_pointer(&c);
+	return 0;
 }
 
 /* --reuse REF: any repository of the same registry. */
@@ -128,6 +165,9 @@ static const struct reused *suits(const struct reused *u, const struct wishes *w
 {
 	if (u && w->compression_asked && u->compression != encoding_compression(w->encode.encoding))
 		return NULL;
+	/* Docker's manifests know no zstd. */
+	if (u && w->format_asked && w->docker && u->compression == COMPRESSION_ZSTD)
+		return NULL;
 	return u;
 }
 
@@ -172,6 +212,7 @@ const struct reused *reuse_guess(const struct reuse *r, const char *member, cons
 
 void reuse_clear(struct reuse *r)
 {
+	config_free(r->config);
 	map_clear(&r->by_diff_id);
 	map_clear(&r->by_v1_id);
 	arena_clear(&r->arena);

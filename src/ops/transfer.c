@@ -242,19 +242,6 @@ static struct source *open_untouched(void *arg, dray_error **err)
 	return s;
 }
 
-/* What the first bytes say. The peeked source is thrown away: eight bytes are cheap. */
-static int sniff(const struct layer_opener *from, enum compression *ret, dray_error **err)
-{
-	cleanup_source struct source *s = store_open_layer(from->store, from->image, from->index,
-							   err);
-	struct span head;
-
-	if (!s || source_peek(s, COMPRESSION_SNIFF, &head, err) < 0)
-		return -1;
-	*ret = compression_sniff(head);
-	return 0;
-}
-
 /*
  * Stored bytes go as they are. Where a manifest vouches for the blob, that is
  * what is checked; an archive that only knows DiffIDs has the DiffID computed beside.
@@ -268,8 +255,7 @@ static int move_untouched(const struct transfer *t, struct chain *c, struct tran
 	struct digest diff_id;
 	int64_t size;
 
-	if (sniff(&c->from, &ret->compression, err) < 0)
-		return -1;
+	ret->compression = t->found;
 	if (!vouched && digest_set(&t->diff_id)) {
 		if (tee_init(&tee, ret->compression, err) < 0)
 			return -1;

@@ -16,11 +16,12 @@ struct conversion {
 struct transfer {
 	dray_context *ctx;
 	struct dest *dest;
-	const char *label;		/* "layer 3/7 sha256:0123456789ab" */
+	const char *label;		/* "layer 3 of 7 sha256:0123456789ab" */
 	int64_t total;			/* stored bytes, for progress; -1 unknown */
 	struct digest blob_digest;	/* somebody vouched for it: checked; may be unset */
 	int64_t blob_size;		/* -1 unknown */
 	struct digest diff_id;		/* checked when set */
+	enum compression found;		/* of the stored bytes */
 	struct conversion how;
 };
 

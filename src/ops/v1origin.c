@@ -10,13 +10,6 @@
 
 #include "base/mem.h"
 
-/* Offsets that zones had in January 1970, in steps of a quarter of an hour. */
-#define ZONE_MIN (-12 * 60)
-#define ZONE_MAX (14 * 60)
-#define ZONE_STEP 15
-#define ZONE_LAYERS_MAX \
-	256 /* engines stop at 125; more are a hostile image's, and each zone hashes them all */
-
 struct rule {
 	const char *name;
 	struct v1_params params;

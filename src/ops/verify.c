@@ -25,7 +25,7 @@ struct probe {
 	struct blob_facts facts;
 	dray_error *unreadable; /* the stored bytes do not decode */
 	dray_error *malformed;	/* the tar cannot be read to its end */
-	struct oddity odd[ODDITIES_MAX];
+	struct oddity *odd;	/* ODDITIES_MAX of them, once there is one */
 	size_t n_odd, n_more;
 	bool read;
 };
@@ -36,13 +36,17 @@ static void probe_clear(struct probe *p)
 	dray_error_free(p->malformed);
 	for (size_t i = 0; i < p->n_odd; i++)
 		mem_free(p->odd[i].message);
+	mem_free(p->odd);
+	*p = (struct probe){ 0 };
 }
 
 static void on_odd(void *arg, const struct tar_oddity *o)
 {
 	struct probe *p = arg;
 
-	if (p->n_odd == ODDITIES_MAX) {
+	if (!p->odd)
+		p->odd = mem_alloc_array(ODDITIES_MAX, sizeof(*p->odd));
+	if (!p->odd || p->n_odd == ODDITIES_MAX) {
 		p->n_more++;
 		return;
 	}
@@ -173,14 +177,30 @@ static int probe_layer(void *arg, size_t i, dray_error **err)
 	struct image *im = v->r->images[v->at[i].image];
 	const struct layer *l = &im->layers[v->at[i].layer];
 	cleanup_source struct source *s = NULL;
+	cleanup_error dray_error *why = NULL;
 
 	if (l->missing || passed(v, l))
 		return 0;
-	s = store_open_layer(v->r->store, im, v->at[i].layer, err);
-	if (!s || probe_bytes(&v->probes[i], s, err) < 0)
-		return err_ctx(err, "%s layer %zu of %zu", im->where, v->at[i].layer + 1,
-			       im->n_layers);
-	return 0;
+	s = store_open_layer(v->r->store, im, v->at[i].layer, &why);
+	if (s && probe_bytes(&v->probes[i], s, &why) == 0)
+		return 0;
+	/* It went by without news: the store has kept what there is to know. */
+	if (!s && l->facts && dray_error_kind(why) == DRAY_ERR_UNSUPPORTED) {
+		v->probes[i].facts = *l->facts;
+		v->probes[i].read = true;
+		return 0;
+	}
+	/* Only now does a registry learn that it lacks a blob: judged as layer-missing. */
+	if (dray_error_kind(why) == DRAY_ERR_NOT_FOUND)
+		return 0;
+	if (err)
+		*err = steal_pointer(&why);
+	return err_ctx(err, "%s layer %zu of %zu", im->where, v->at[i].layer + 1, im->n_layers);
+}
+
+static bool has_news(const struct probe *p)
+{
+	return p->unreadable || p->malformed || p->n_odd || p->n_more;
 }
 
 /* The member_fn of a forward walk: the same look, as the layer passes. */
@@ -188,17 +208,30 @@ static int probe_passing(void *arg, const char *name, struct source *data, int64
 			 struct blob_facts *ret, dray_error **err)
 {
 	struct verify *v = arg;
-	struct probe *p = arena_alloc(&v->arena, sizeof(*p));
+	struct probe look = { 0 };
+	struct probe *kept;
 
 	(void)name, (void)size;
-	if (!p)
-		return err_nomem(err);
-	if (probe_bytes(p, data, err) < 0 ||
-	    map_put(&v->passing, span_str(p->facts.blob_digest.text), p, err) < 0) {
-		probe_clear(p);
+	if (probe_bytes(&look, data, err) < 0) {
+		probe_clear(&look);
 		return -1;
 	}
-	*ret = p->facts;
+	*ret = look.facts;
+	/* The store keeps the facts; only what else there is to tell is kept here, once per content. */
+	if (!has_news(&look) || map_get(&v->passing, span_str(look.facts.blob_digest.text))) {
+		probe_clear(&look);
+		return 0;
+	}
+	kept = arena_alloc(&v->arena, sizeof(*kept));
+	if (!kept) {
+		probe_clear(&look);
+		return err_nomem(err);
+	}
+	*kept = look;
+	if (map_put(&v->passing, span_str(kept->facts.blob_digest.text), kept, err) < 0) {
+		probe_clear(kept);
+		return -1;
+	}
 	return 0;
 }
 
@@ -307,14 +340,27 @@ static int judge_size(const struct judge *j, dray_error **err)
 	return mismatch(j, "blob-size-mismatch", "blob size", expected, actual, err);
 }
 
+/* What was not computed was not proven: a digest of another algorithm is never ok. */
+static int unchecked(const struct judge *j, const struct digest *d, const char *what,
+		     dray_error **err)
+{
+	char *text;
+
+	if (!digest_set(d) || d->algo == DIGEST_SHA256)
+		return 0;
+	text = arena_printf(&j->v->arena, "the %s is not a sha256 and was not checked", what);
+	if (!text)
+		return err_nomem(err);
+	return report_problem(j->v->r, "digest-unchecked", j->where, d->text, NULL, text, err);
+}
+
 static int judge_digests(const struct judge *j, dray_error **err)
 {
 	const struct layer *l = j->l;
 	const struct blob_facts *f = &j->p->facts;
 
-	if (l->blob.digest.algo == DIGEST_OTHER &&
-	    report_warning(j->v->r, "digest-unsupported", j->where,
-			   "the blob digest is of an algorithm that cannot be checked", err) < 0)
+	if (unchecked(j, &l->blob.digest, "blob digest", err) < 0 ||
+	    (is_layer(j) && unchecked(j, &l->diff_id, "DiffID", err) < 0))
 		return -1;
 	if (l->blob.digest.algo == DIGEST_SHA256 && !digest_eq(&l->blob.digest, &f->blob_digest) &&
 	    mismatch(j, "blob-digest-mismatch", "blob digest", l->blob.digest.text,
@@ -376,7 +422,7 @@ static int judge_layer(struct verify *v, size_t image, size_t layer, dray_error 
 
 	if (!j.where)
 		return err_nomem(err);
-	if (l->missing && mediatype_is_foreign(l->blob.media_type))
+	if ((l->missing || !j.p || !j.p->read) && mediatype_is_foreign(l->blob.media_type))
 		return report_warning(v->r, "layer-foreign", j.where,
 				      "a foreign layer is not stored here", err);
 	if (l->missing || !j.p || !j.p->read)
@@ -465,8 +511,10 @@ int dray_verify(dray_context *ctx, const char *image, const struct dray_select *
 	__attribute__((cleanup(verify_clear))) struct verify v = { .ctx = ctx };
 	const struct place_options po = { .on_member = probe_passing, .arg = &v };
 
-	if (report_open(ctx, image, sel, true, &po, &v.r, err) < 0)
+	if (report_open(ctx, image, sel, SCOPE_FILE, &po, &v.r, err) < 0)
 		return -1;
+	if (v.r->n_images == 0 && v.r->store->notes.n == 0)
+		return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image", v.r->place.text);
 	if (plan(&v, err) < 0 || run_parallel(ctx->threads, v.n, probe_layer, &v, err) < 0)
 		return -1;
 	if (report_notes(v.r, true, err) < 0 || judge_all(&v, err) < 0 || publish(&v, err) < 0)

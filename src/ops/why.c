@@ -8,6 +8,7 @@
 #include "ops/report.h"
 
 #include "base/limits.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -148,52 +149,94 @@ static int same_value(struct json a, struct json b, bool *ret, dray_error **err)
 	return 0;
 }
 
-/* Members of @p b that @p a lacks, and members of both that differ. */
+/* The members of an object by name: a hostile config may have a hundred thousand. */
+struct members_by_name {
+	struct arena names;
+	struct map map; /* name -> node */
+	const struct json_doc *doc;
+};
+
+static void by_name_clear(struct members_by_name *m)
+{
+	map_clear(&m->map);
+	arena_clear(&m->names);
+}
+
+static int by_name_init(struct members_by_name *m, struct json v, dray_error **err)
+{
+	*m = (struct members_by_name){ .doc = v.doc };
+	for (struct json it = json_first(v); json_node(it); it = json_next(it)) {
+		const char *name;
+
+		if (json_name(it, &m->names, &name, err) < 0 ||
+		    map_put(&m->map, span_str(name), (void *)(uintptr_t)it.node, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static struct json by_name_get(const struct members_by_name *m, struct span name)
+{
+	return (struct json){ m->doc, (uint32_t)(uintptr_t)map_get(&m->map, name) };
+}
+
+/* rootfs is compared as layers, config member by member. */
+static bool compared_elsewhere(const char *prefix, struct span name)
+{
+	return !*prefix && (span_is(name, "rootfs") || span_is(name, "config"));
+}
+
+/* Members of A that B lacks, and members of both that differ. */
+static int compare_from_a(struct names *out, const struct members_by_name *a,
+			  const struct members_by_name *b, const char *prefix, dray_error **err)
+{
+	for (size_t i = 0; i < a->map.len; i++) {
+		struct span name = a->map.slots[i].key;
+		struct json other = by_name_get(b, name);
+		bool same = false;
+
+		if (compared_elsewhere(prefix, name))
+			continue;
+		if (json_node(other) && same_value(by_name_get(a, name), other, &same, err) < 0)
+			return -1;
+		if (same)
+			continue;
+		out->changed = out->changed || json_node(other);
+		out->only_in_a = out->only_in_a || !json_node(other);
+		if (name_difference(out, prefix, name, json_node(other) ? "" : " (only in A)",
+				    err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int compare_from_b(struct names *out, const struct members_by_name *a,
+			  const struct members_by_name *b, const char *prefix, dray_error **err)
+{
+	for (size_t i = 0; i < b->map.len; i++) {
+		struct span name = b->map.slots[i].key;
+
+		if (compared_elsewhere(prefix, name) || json_node(by_name_get(a, name)))
+			continue;
+		out->only_in_b = true;
+		if (name_difference(out, prefix, name, " (only in B)", err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int compare_members(struct names *out, struct json a, struct json b, const char *prefix,
 			   dray_error **err)
 {
-	struct arena names = { 0 };
-	int failed = -1;
+	struct members_by_name in_a = { 0 }, in_b = { 0 };
+	int rc = by_name_init(&in_a, a, err) < 0 || by_name_init(&in_b, b, err) < 0 ? -1 : 0;
 
-	for (struct json it = json_first(a); json_node(it); it = json_next(it)) {
-		const char *name;
-		struct json other;
-		bool same;
-
-		if (json_name(it, &names, &name, err) < 0)
-			goto out;
-		if (!*prefix && (strcmp(name, "rootfs") == 0 || strcmp(name, "config") == 0))
-			continue;
-		other = json_get(b, name);
-		if (!json_node(other)) {
-			out->only_in_a = true;
-			if (name_difference(out, prefix, span_str(name), " (only in A)", err) < 0)
-				goto out;
-			continue;
-		}
-		if (same_value(it, other, &same, err) < 0)
-			goto out;
-		if (same)
-			continue;
-		out->changed = true;
-		if (name_difference(out, prefix, span_str(name), "", err) < 0)
-			goto out;
-	}
-	for (struct json it = json_first(b); json_node(it); it = json_next(it)) {
-		const char *name;
-
-		if (json_name(it, &names, &name, err) < 0)
-			goto out;
-		if (json_node(json_get(a, name)))
-			continue;
-		out->only_in_b = true;
-		if (name_difference(out, prefix, span_str(name), " (only in B)", err) < 0)
-			goto out;
-	}
-	failed = 0;
-out:
-	arena_clear(&names);
-	return failed;
+	if (rc == 0 && (compare_from_a(out, &in_a, &in_b, prefix, err) < 0 ||
+			compare_from_b(out, &in_a, &in_b, prefix, err) < 0))
+		rc = -1;
+	by_name_clear(&in_a);
+	by_name_clear(&in_b);
+	return rc;
 }
 
 static int tell_config(struct pair *p, const struct names *d, dray_error **err)
@@ -251,26 +294,44 @@ static const char *stored_as(const struct dray_layer_info *l)
 	return l->compression ? l->compression : "an unknown compression";
 }
 
+/* Stored in other bytes, as far as both places tell. */
+static bool stored_otherwise(const struct dray_layer_info *a, const struct dray_layer_info *b)
+{
+	if (a->blob_digest && b->blob_digest)
+		return strcmp(a->blob_digest, b->blob_digest) != 0;
+	return a->compression && b->compression && strcmp(a->compression, b->compression) != 0;
+}
+
+static const char *blob_words(struct arena *m, const struct dray_layer_info *l)
+{
+	if (!l->blob_digest)
+		return stored_as(l);
+	return arena_printf(m, "%.19s (%s)", l->blob_digest, stored_as(l));
+}
+
 static int compare_blobs(struct pair *p, dray_error **err)
 {
 	size_t differ = 0, first = 0;
+	const char *in_a, *in_b;
 
 	for (size_t i = 0; i < p->ia->n_layers && i < p->ib->n_layers; i++) {
-		if (same_text(p->ia->layers[i].blob_digest, p->ib->layers[i].blob_digest))
+		if (!stored_otherwise(&p->ia->layers[i], &p->ib->layers[i]))
 			continue;
 		first = differ++ ? first : i;
 	}
 	if (differ == 0)
 		return 0;
-	return add(p->w, "compression",
-		   arena_printf(
-			   &p->w->arena,
-			   "the same image, but %zu of %zu layers are compressed otherwise: layer "
-			   "%zu is %.19s (%s) in A and %.19s (%s) in B",
-			   differ, p->ia->n_layers, first, p->ia->layers[first].blob_digest,
-			   stored_as(&p->ia->layers[first]), p->ib->layers[first].blob_digest,
-			   stored_as(&p->ib->layers[first])),
-		   err);
+	in_a = blob_words(&p->w->arena, &p->ia->layers[first]);
+	in_b = blob_words(&p->w->arena, &p->ib->layers[first]);
+	if (!in_a || !in_b)
+		return err_nomem(err);
+	return add(
+		p->w, "compression",
+		arena_printf(&p->w->arena,
+			     "%zu of %zu layers are compressed otherwise: layer %zu is %s in A and "
+			     "%s in B",
+			     differ, p->ia->n_layers, first, in_a, in_b),
+		err);
 }
 
 static int compare_manifests(struct pair *p, dray_error **err)
@@ -322,9 +383,12 @@ static int compare_carriers(struct pair *p, dray_error **err)
 
 	p->w->same_rootfs = 1;
 	p->w->same = !a || !b || digest_eq(&a->digest, &b->digest);
-	if (!p->w->same && (compare_blobs(p, err) < 0 || compare_manifests(p, err) < 0))
+	if (p->w->same && a && b)
+		return compare_tags(p, err);
+	/* A place without a manifest leaves nothing to differ, but how it stores the layers is worth a word. */
+	if (compare_blobs(p, err) < 0)
 		return -1;
-	return p->w->same ? compare_tags(p, err) : 0;
+	return p->w->same ? compare_tags(p, err) : compare_manifests(p, err);
 }
 
 /* ---- the verb ---- */
@@ -342,7 +406,7 @@ static int compare(struct pair *p, dray_error **err)
 
 static int open_side(dray_context *ctx, const char *place, dray_report **ret, dray_error **err)
 {
-	if (report_open(ctx, place, NULL, false, NULL, ret, err) < 0 ||
+	if (report_open(ctx, place, NULL, SCOPE_ONE, NULL, ret, err) < 0 ||
 	    report_fill(*ret, NULL, err) < 0)
 		return -1;
 	if ((*ret)->n_images != 1)
@@ -355,6 +419,23 @@ static int open_side(dray_context *ctx, const char *place, dray_report **ret, dr
 	return 0;
 }
 
+/* --creds name no host, so they cannot be shared out between two. */
+static int check_creds(const dray_context *ctx, const char *a, const char *b, dray_error **err)
+{
+	cleanup_place struct place pa = { 0 };
+	cleanup_place struct place pb = { 0 };
+
+	if (!ctx->creds)
+		return 0;
+	if (place_parse(a, false, &pa, err) < 0 || place_parse(b, false, &pb, err) < 0)
+		return -1;
+	if (pa.kind != PLACE_REGISTRY || pb.kind != PLACE_REGISTRY ||
+	    strcmp(pa.ref.domain, pb.ref.domain) == 0)
+		return 0;
+	return err_set(err, DRAY_ERR_USAGE, "--creds are for one registry, not for %s and %s",
+		       pa.ref.domain, pb.ref.domain);
+}
+
 int dray_why(dray_context *ctx, const char *a, const char *b, dray_why_result **ret,
 	     dray_error **err)
 {
@@ -362,7 +443,8 @@ int dray_why(dray_context *ctx, const char *a, const char *b, dray_why_result **
 	cleanup_report dray_report *rb = NULL;
 	struct pair p;
 
-	if (open_side(ctx, a, &ra, err) < 0 || open_side(ctx, b, &rb, err) < 0)
+	if (check_creds(ctx, a, b, err) < 0 || open_side(ctx, a, &ra, err) < 0 ||
+	    open_side(ctx, b, &rb, err) < 0)
 		return -1;
 	p = (struct pair){ mem_zalloc(sizeof(*p.w)), ra->images[0], rb->images[0], &ra->infos[0],
 			   &rb->infos[0] };

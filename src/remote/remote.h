@@ -16,7 +16,7 @@
 struct remote_options {
 	const char *creds;	/* "user:password", else files and helpers */
 	const char *authfile;
-	const char *cert_dir;	/* ca.crt, *.cert + *.key, as docker's certs.d */
+	const char *cert_dir;	/* *.crt, *.cert with *.key, as docker's certs.d */
 	bool tls_skip_verify;
 	bool plain_http;	/* not asked: loopback hosts that speak no TLS get http */
 	int retries;		/* -1 = 5 */

@@ -14,8 +14,8 @@ DEFINE_CLEANUP(struct image, cleanup_image_fn, image_free)
 
 /**
  * Keep config bytes (taken over, left empty). Bytes that are no image config are kept raw,
- * and but for an artifact noted "config-bad-json", which breaks the image. @p expect is NULL or what the
- * manifest says: a difference is noted and breaks it too.
+ * and but for an artifact noted "config-bad-json", which breaks the image. @p expect is
+ * NULL or what the manifest says: a difference is noted and breaks it too.
  */
 int image_set_config(struct image *im, struct buf *raw, const struct descriptor *expect,
 		     dray_error **err) MUST_CHECK;

@@ -171,6 +171,19 @@ static int walk_root(struct walk *w, const struct oci_root *root, dray_error **e
 	return 0;
 }
 
+/* containerd stores whole names; users and docker know the familiar ones. NULL = no memory. */
+static const char *familiar(struct oci_tree *t, const char *full)
+{
+	cleanup_reference struct reference r = { 0 };
+	cleanup_error dray_error *odd = NULL;
+	cleanup_free char *short_name = NULL;
+
+	if (reference_parse(span_str(full), &r, &odd) < 0)
+		return dray_error_kind(odd) == DRAY_ERR_NOMEM ? NULL : full;
+	short_name = reference_familiar(&r);
+	return short_name ? arena_strdup(&t->arena, short_name) : NULL;
+}
+
 /* containerd keeps the full name apart; ref.name alone is a tag or, from other writers, a name. */
 static int name_root(struct oci_tree *t, struct oci_root *root, const struct descriptor *d,
 		     dray_error **err)
@@ -185,7 +198,9 @@ static int name_root(struct oci_tree *t, struct oci_root *root, const struct des
 	struct oci_tag *tag = arena_alloc(&t->arena, sizeof(*tag));
 	if (!tag)
 		return err_nomem(err);
-	tag->text = full ? full : ref;
+	tag->text = full ? familiar(t, full) : ref;
+	if (!tag->text)
+		return err_nomem(err);
 	tag->ref_name = ref;
 	if (root->last_tag)
 		root->last_tag->next = tag;

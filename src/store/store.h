@@ -186,7 +186,7 @@ struct store *store_memory_new(dray_error **err);
 struct dest;
 struct blob_put {
 	struct descriptor desc; /* digest set: expected, checked. Unset: learnt */
-	const char *label;	/* for progress and messages: "layer 3/7" */
+	const char *label;	/* for progress and messages: "layer 3 of 7" */
 	struct tap progress;	/* stored bytes as they go out; see may be NULL */
 };
 struct dest_ops {

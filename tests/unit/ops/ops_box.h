@@ -292,7 +292,7 @@ static inline const char *box_docker(struct box *b, const char *name, const char
 static inline const char *box_docker_plain(struct box *b, const char *name, struct piece *const *p,
 					   size_t n)
 {
-	struct member m[LAYERS_MAX];
+	struct member m[LAYERS_MAX] = { 0 };
 
 	for (size_t i = 0; i < n; i++)
 		m[i] = (struct member){ arena_printf(&b->arena, "%zu.tar", i), p[i], NULL };

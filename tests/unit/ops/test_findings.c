@@ -296,8 +296,8 @@ static void finding_digest_unsupported(void **state)
 		box_write(b, "in.tar", &tar);
 	}
 	r = verified(b, box_place(b, "", "in.tar"));
-	assert_int_equal(dray_report_problems(r), 0);
-	warning(r, "digest-unsupported");
+	assert_int_equal(dray_report_problems(r), 1);
+	assert_string_equal(dray_report_problem(r, 0)->code, "digest-unchecked");
 	dray_report_free(r);
 }
 

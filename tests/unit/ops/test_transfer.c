@@ -119,6 +119,7 @@ static void rig_mode(struct rig *r, const struct piece *p, int mode)
 		r->t.blob_digest = p->blob;
 		r->t.blob_size = (int64_t)p->stored.len;
 	}
+	r->t.found = p->compression;
 }
 
 static struct piece *noise(struct box *b, size_t len, enum encoding encoding)

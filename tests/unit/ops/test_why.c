@@ -50,7 +50,7 @@ static void why_same(void **state)
 
 	assert_why(b, a, a, true, true, 1, "");
 	/* a docker-archive has no manifest to differ */
-	assert_why(b, a, box_docker_plain(b, "b.tar", &p, 1), true, true, 1, "tag");
+	assert_why(b, a, box_docker_plain(b, "b.tar", &p, 1), true, true, 1, "");
 }
 
 static void why_carriers(void **state)
