@@ -131,7 +131,8 @@ int err_mismatch(dray_error **err, const char *expected, const char *actual, con
 	if (!what)
 		return err_nomem(err);
 
-	make(err, DRAY_ERR_CORRUPT, mem_printf("%s differs (expected %s, got %s)", what, expected, actual));
+	make(err, DRAY_ERR_CORRUPT,
+	     mem_printf("%s differs (expected %s, got %s)", what, expected, actual));
 	if (writable(err)) {
 		(*err)->expected = mem_strdup(expected);
 		(*err)->actual = mem_strdup(actual);

@@ -11,6 +11,7 @@
 #define LIMIT_MANIFEST (4 * MIB)	/* what registries accept: distribution, zot, ... */
 #define LIMIT_CONFIG (16 * MIB)		/* thousands of layers and an inline build cache */
 #define LIMIT_MANIFEST_JSON (32 * MIB)	/* manifest.json of an archive that holds many images */
+#define LIMIT_IMAGES_TOTAL (128 * MIB)	/* documents and layers of all images of one place */
 #define LIMIT_DOCS_TOTAL (48 * MIB)	/* all documents that one forward walk keeps in memory */
 #define LIMIT_JSON_DEPTH 64		/* levels; real documents use fewer than 10 */
 #define LIMIT_JSON_NODES 400000		/* values of one document: a tree of some 16 MiB */

@@ -75,6 +75,7 @@ enum compression encoding_compression(enum encoding e)
 
 /* ---- slots ---- */
 
+#define SLOTS_LEAST 2		 /* one is lent, one is in the works */
 #define HEADROOM SOURCE_PEEK_MAX /* before the output, for the rest of the block before it */
 
 struct slot {
@@ -98,6 +99,7 @@ struct encoded {
 	size_t first; /* ring index of the oldest slot in use */
 	size_t used;  /* slots in use, lent one included */
 	size_t count;
+	int credits; /* of the pool, one for each slot beyond SLOTS_LEAST */
 	struct slot slots[];
 };
 
@@ -243,6 +245,8 @@ static void encoded_free(struct source *s)
 			job_wait(e->pool, &slot_at(e, i)->job);
 	for (size_t i = 0; i < e->count; i++)
 		slot_clear(&e->slots[i]);
+	if (e->pool)
+		pool_give_credits(e->pool, e->credits);
 	source_free(e->in);
 	mem_free(e);
 }
@@ -256,11 +260,14 @@ static const struct source_ops encoded_ops = {
 static struct source *encode_blocked(struct source *in, const struct encode_params *p,
 				     struct pool *pool, dray_error **err)
 {
-	/* One is lent; without workers one more is enough. */
-	size_t count = pool ? (size_t)pool_threads(pool) + 1 : 2;
+	/* With one block in the works for each worker they all have something to do. */
+	int credits = pool ? pool_take_credits(pool, pool_threads(pool) - 1) : 0;
+	size_t count = SLOTS_LEAST + (size_t)credits;
 	struct encoded *e = mem_zalloc(sizeof(*e) + count * sizeof(e->slots[0]));
 
 	if (!e) {
+		if (pool)
+			pool_give_credits(pool, credits);
 		source_free(in);
 		err_nomem(err);
 		return NULL;
@@ -271,6 +278,7 @@ static struct source *encode_blocked(struct source *in, const struct encode_para
 	e->params = *p;
 	e->params.level = level_of(p);
 	e->count = count;
+	e->credits = credits;
 	return &e->base;
 }
 

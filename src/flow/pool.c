@@ -16,6 +16,7 @@
 #include "flow/thread_priv.h"
 
 #define POOL_MAX 256
+#define CREDITS_PER_THREAD 3	   /* three users keep all workers busy, the rest take turns */
 #define WORKER_STACK (1024 * 1024) /* bytes; the name resolver inside libcurl wants most of it */
 
 int thread_start(pthread_t *ret, void *(*fn)(void *arg), void *arg)
@@ -43,6 +44,7 @@ struct pool {
 	pthread_cond_t done;   /* for job_wait() */
 	struct job *head, **tail;
 	bool stop;
+	int credits; /* not taken */
 	int threads;
 	pthread_t thread[];
 };
@@ -117,6 +119,7 @@ struct pool *pool_new(int threads, dray_error **err)
 		if (rc != 0)
 			break;
 	}
+	pool_give_credits(p, CREDITS_PER_THREAD * p->threads);
 	return p;
 }
 
@@ -166,6 +169,23 @@ void job_wait(struct pool *p, struct job *job)
 		else
 			pthread_cond_wait(&p->done, &p->mutex);
 	}
+	pthread_mutex_unlock(&p->mutex);
+}
+
+int pool_take_credits(struct pool *p, int most)
+{
+	pthread_mutex_lock(&p->mutex);
+	int n = most < p->credits ? most : p->credits;
+
+	p->credits -= n;
+	pthread_mutex_unlock(&p->mutex);
+	return n;
+}
+
+void pool_give_credits(struct pool *p, int n)
+{
+	pthread_mutex_lock(&p->mutex);
+	p->credits += n;
 	pthread_mutex_unlock(&p->mutex);
 }
 

@@ -27,6 +27,14 @@ void pool_submit(struct pool *p, struct job *job);
 void job_wait(struct pool *p, struct job *job);
 
 /**
+ * Up to @p most credits, each for one job that a user of the pool may have in flight beyond
+ * what it cannot do without: the memory of all users together stays bounded however many
+ * there are. Never blocks; returns how many it got, perhaps 0, to be given back.
+ */
+int pool_take_credits(struct pool *p, int most);
+void pool_give_credits(struct pool *p, int n);
+
+/**
  * Call @p fn for 0..n-1 on up to @p threads threads, indices handed out in
  * order. The first error (lowest index) is kept; after a failure no new index
  * is started. Returns 0 or -1.

@@ -19,17 +19,9 @@ static const char *const purpose_names[] = {
 
 /* Suffixes under which anybody can have a name: two hosts below are strangers. */
 static const char shared_suffixes[] =
-	/* second levels of countries */
-	"co.uk org.uk me.uk ac.uk gov.uk net.uk ltd.uk plc.uk sch.uk com.au net.au org.au "
-	"edu.au gov.au id.au co.nz net.nz org.nz ac.nz govt.nz co.jp ne.jp or.jp ac.jp go.jp "
-	"co.kr or.kr go.kr ac.kr com.br net.br org.br gov.br com.cn net.cn org.cn gov.cn "
-	"edu.cn ac.cn com.tw org.tw gov.tw edu.tw com.hk org.hk com.sg edu.sg gov.sg com.my "
-	"com.ph com.vn co.id or.id go.id ac.id co.th in.th co.in net.in org.in gov.in ac.in "
-	"nic.in co.za org.za gov.za ac.za co.il org.il ac.il gov.il com.tr org.tr gov.tr "
-	"edu.tr com.mx org.mx gob.mx com.ar gob.ar com.co com.pe com.ve com.ec com.uy com.ua "
-	"co.ua com.pl net.pl org.pl gov.pl edu.pl com.ru msk.ru spb.ru com.gr com.pt com.es "
-	"com.fr gouv.fr co.at or.at ac.at co.hu com.ro com.eg co.ke com.ng com.gh com.sa "
-	"com.pk com.bd com.np com.lk co.cr uk.com us.com eu.com de.com co.com "
+	/* of countries, besides national_labels, and of companies that sell names */
+	"me.uk ltd.uk plc.uk sch.uk id.au govt.nz in.th nic.in msk.ru spb.ru uk.com us.com "
+	"eu.com de.com co.com "
 	/* platforms that hand out names */
 	"amazonaws.com cloudfront.net elasticbeanstalk.com azurewebsites.net azurecr.io "
 	"azure.com cloudapp.net windows.net azurefd.net azureedge.net trafficmanager.net "
@@ -41,6 +33,12 @@ static const char shared_suffixes[] =
 	"sslip.io xip.io duckdns.org dyndns.org no-ip.org ddns.net hopto.org oraclecloud.com "
 	"myqcloud.com aliyuncs.com myhuaweicloud.com scw.cloud ovh.net linode.com "
 	"linodeobjects.com backblazeb2.com wasabisys.com repl.co ts.net ";
+
+/*
+ * Below a country these are mostly for everybody, and no list of the countries stays whole. Where
+ * one of them is somebody's own name, that owner's hosts are strangers to each other: the safe side.
+ */
+static const char national_labels[] = "co com net org edu gov ac or ne go gob gouv mil nom ";
 
 /* Registries whose token server has a name of its own. */
 static const struct {
@@ -62,18 +60,31 @@ static const char *last_labels(const char *host, int labels)
 	return labels == 1 ? host : NULL;
 }
 
-static bool is_shared(const char *suffix)
+static bool in_list(struct span list, struct span word)
 {
-	struct span rest = SPAN_LIT(shared_suffixes);
+	while (list.len > 0) {
+		size_t n = (size_t)span_find(list, ' ');
 
-	while (rest.len > 0) {
-		size_t n = (size_t)span_find(rest, ' ');
-
-		if (span_is(span_head(rest, n), suffix))
+		if (span_eq(span_head(list, n), word))
 			return true;
-		rest = span_from(rest, n + 1);
+		list = span_from(list, n + 1);
 	}
 	return false;
+}
+
+/* "co.uk", "com.au", also of countries that do not work like that. */
+static bool is_national(struct span suffix)
+{
+	if (suffix.len < 3 || suffix.data[suffix.len - 3] != '.')
+		return false;
+	return in_list(SPAN_LIT(national_labels), span_head(suffix, suffix.len - 3));
+}
+
+static bool is_shared(const char *suffix)
+{
+	struct span s = span_str(suffix);
+
+	return is_national(s) || in_list(SPAN_LIT(shared_suffixes), s);
 }
 
 /*

@@ -101,7 +101,7 @@ int feed_seek(struct feed *f, int64_t off, dray_error **err)
 		"the connection broke; the registry holds %lld of %lld bytes sent, and what it "
 		"lacks "
 		"cannot be read again",
-		(long long)off, (long long)f->data->pos);
+		(long long)off, (long long)f->high);
 	return err_hint(err, "push from a file instead of a pipe, or try again");
 }
 

@@ -105,11 +105,11 @@ static int take_location(struct upload *u, dray_error **err)
 	u->session.scheme = arena_strdup(&u->arena, there.scheme);
 	u->session.host = arena_strdup(&u->arena, there.host);
 	u->session.rest = arena_strdup(&u->arena, there.rest);
-	if (!u->session.scheme || !u->session.host || !u->session.rest)
-		return err_nomem(err);
+	u->open = u->session.scheme && u->session.host && u->session.rest;
+	if (!u->open)
+		return err_nomem(err); /* and the half session cannot be said goodbye to */
 	/* Once it has left our origin a session does not get our credentials back. */
 	u->anonymous = u->anonymous || !credentials;
-	u->open = true;
 	return 0;
 }
 
@@ -177,10 +177,11 @@ static enum step go_on_from(struct upload *u, int64_t off, dray_error **err)
 	dray_error *why = NULL;
 	int end;
 
-	if (off > u->feed.data->pos) {
+	/* More than where we stand is possible: bytes of a broken request that arrived late. */
+	if (off > u->feed.high) {
 		err_set(&why, DRAY_ERR_NETWORK,
 			"the registry claims to hold %lld bytes of %lld sent", (long long)off,
-			(long long)u->feed.data->pos);
+			(long long)u->feed.high);
 		return fail(u, why, err);
 	}
 	if (off > u->mark) {

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 
 #define TAGS_COMPARED_MAX 64
+#define JSON_VALUE_COST 40 /* bytes that one value of a parsed document takes */
 
 int image_new(const char *where, struct image **ret, dray_error **err)
 {
@@ -281,8 +282,70 @@ int image_from_manifest(struct manifest *m, struct buf *config, const char *wher
 	return 0;
 }
 
+/* ---- memory ---- */
+
+/* A text and what is parsed of it. Each value but the first follows one of these characters. */
+static int64_t document_cost(struct span text)
+{
+	int64_t values = 1;
+
+	for (size_t i = 0; i < text.len; i++)
+		values += text.data[i] == ',' || text.data[i] == '[' || text.data[i] == '{';
+	return (int64_t)text.len + values * JSON_VALUE_COST;
+}
+
+static int64_t array_cost(size_t n, size_t size)
+{
+	return (int64_t)(n * size); /* of something that is in memory */
+}
+
+int64_t manifest_cost(const struct manifest *m)
+{
+	return (int64_t)sizeof(*m) + document_cost(span_buf(&m->raw)) +
+	       array_cost(m->n_entries, sizeof(*m->entries));
+}
+
+static int64_t config_cost(const struct config *c)
+{
+	return (int64_t)sizeof(*c) + document_cost(span_buf(&c->raw)) +
+	       array_cost(c->n_diff_ids, sizeof(*c->diff_ids)) +
+	       array_cost(c->n_history, sizeof(*c->history));
+}
+
+/* A layer's trouble is there twice: on the layer and as the note. */
+static int64_t notes_cost(const struct notes *n)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < n->n; i++)
+		sum += (int64_t)(sizeof(*n->list) + 2 * strlen(n->list[i].message));
+	return sum;
+}
+
+int64_t image_cost(const struct image *im)
+{
+	return (int64_t)(sizeof(*im) + im->raw_config.len) +
+	       (im->manifest ? manifest_cost(im->manifest) : 0) +
+	       (im->config ? config_cost(im->config) : 0) +
+	       array_cost(im->n_layers, sizeof(*im->layers)) + notes_cost(&im->notes);
+}
+
+int image_list_account(struct image_list *l, int64_t bytes, dray_error **err)
+{
+	l->memory += bytes;
+	if (l->memory <= LIMIT_IMAGES_TOTAL)
+		return 0;
+	return err_set(err, DRAY_ERR_LIMIT,
+		       "the images need more than %lld bytes of memory (LIMIT_IMAGES_TOTAL)",
+		       LIMIT_IMAGES_TOTAL);
+}
+
 int image_list_add(struct image_list *l, struct image *im, dray_error **err)
 {
+	if (image_list_account(l, image_cost(im), err) < 0) {
+		image_free(im);
+		return -1;
+	}
 	if (mem_grow(&l->list, l->n, &l->cap, sizeof(*l->list)) < 0) {
 		image_free(im);
 		return err_nomem(err);

@@ -51,8 +51,14 @@ int bytes_check_digest(const struct digest *want, struct span bytes,
 struct image_list {
 	struct image **list;
 	size_t n, cap;
+	int64_t memory; /* of all that was added, roughly; at most LIMIT_IMAGES_TOTAL */
 };
-/** @p im is taken over. */
+/** Bytes of memory, roughly: many images may share documents in a place, not in memory. */
+int64_t image_cost(const struct image *im);
+int64_t manifest_cost(const struct manifest *m);
+/** Count against LIMIT_IMAGES_TOTAL what was not there yet when its image was added. */
+int image_list_account(struct image_list *l, int64_t bytes, dray_error **err) MUST_CHECK;
+/** @p im is taken over, and counted as it is now. */
 int image_list_add(struct image_list *l, struct image *im, dray_error **err) MUST_CHECK;
 void image_list_clear(struct image_list *l);
 #define cleanup_image_list CLEANUP(image_list_clear)

@@ -24,6 +24,34 @@ static int add_children(struct dest_index *x, const struct manifest *m, dray_err
 	return 0;
 }
 
+/* Let the maps know the entry that comes next. */
+static int note_entry(struct dest_index *x, const struct dest_entry *e, dray_error **err)
+{
+	struct dest_seen *seen = map_get(&x->by_digest, span_str(e->digest.text));
+
+	if (!seen) {
+		const char *key = arena_strdup(&x->arena, e->digest.text);
+
+		seen = arena_alloc(&x->arena, sizeof(*seen));
+		if (!key || !seen)
+			return err_nomem(err);
+		if (map_put(&x->by_digest, span_str(key), seen, err) < 0)
+			return -1;
+	}
+	if (!e->tag) {
+		seen->last_untagged = x->n + 1;
+		return 0;
+	}
+	seen->tagged = true;
+	return map_put(&x->by_tag, span_str(e->tag), (void *)(uintptr_t)(x->n + 1), err);
+}
+
+/* The last entry of @tag, counted from 1; 0 = none. */
+static size_t last_of_tag(const struct dest_index *x, const char *tag)
+{
+	return (size_t)(uintptr_t)map_get(&x->by_tag, span_str(tag));
+}
+
 int dest_index_add(struct dest_index *x, const struct manifest *m, const char *tag,
 		   dray_error **err)
 {
@@ -37,6 +65,8 @@ int dest_index_add(struct dest_index *x, const struct manifest *m, const char *t
 		return -1;
 	if (mem_grow(&x->list, x->n, &x->cap, sizeof(*x->list)) < 0)
 		return err_nomem(err);
+	if (note_entry(x, &e, err) < 0)
+		return -1;
 	x->list[x->n++] = e;
 	return 0;
 }
@@ -44,6 +74,8 @@ int dest_index_add(struct dest_index *x, const struct manifest *m, const char *t
 void dest_index_clear(struct dest_index *x)
 {
 	map_clear(&x->children);
+	map_clear(&x->by_tag);
+	map_clear(&x->by_digest);
 	mem_free(x->list);
 	arena_clear(&x->arena);
 	*x = (struct dest_index){ 0 };
@@ -53,17 +85,12 @@ bool dest_index_stands(const struct dest_index *x, size_t i)
 {
 	const struct dest_entry *e = &x->list[i];
 
-	if (!e->tag && map_find(&x->children, span_str(e->digest.text)))
+	if (e->tag)
+		return last_of_tag(x, e->tag) == i + 1;
+	if (map_find(&x->children, span_str(e->digest.text)))
 		return false;
-	for (size_t k = 0; k < x->n; k++) {
-		const struct dest_entry *other = &x->list[k];
-		bool gone = e->tag ? k > i && other->tag && strcmp(e->tag, other->tag) == 0
-				   : digest_eq(&e->digest, &other->digest) && (other->tag || k > i);
-
-		if (k != i && gone)
-			return false;
-	}
-	return true;
+	const struct dest_seen *seen = map_get(&x->by_digest, span_str(e->digest.text));
+	return !seen->tagged && seen->last_untagged == i + 1;
 }
 
 /* An index.json being edited. */
@@ -73,7 +100,6 @@ struct edit {
 	struct json manifests;
 	struct arena arena; /* strings of the old entries */
 	bool *present;	    /* for each of x->list: the old text holds it already */
-	bool *stands;	    /* for each of x->list: dest_index_stands() */
 	struct buf *out;
 	bool any; /* an entry has been written */
 };
@@ -82,7 +108,6 @@ static void edit_clear(struct edit *e)
 {
 	json_doc_free(e->doc);
 	mem_free(e->present);
-	mem_free(e->stands);
 	arena_clear(&e->arena);
 }
 #define cleanup_edit CLEANUP(edit_clear)
@@ -104,12 +129,7 @@ static int edit_begin(struct edit *e, struct span old, dray_error **err)
 	if (json_want(e->manifests, JSON_ARRAY, true, "manifests", err) < 0)
 		return -1;
 	e->present = mem_zalloc((x->n + 1) * sizeof(bool));
-	e->stands = mem_zalloc((x->n + 1) * sizeof(bool));
-	if (!e->present || !e->stands)
-		return err_nomem(err);
-	for (size_t i = 0; i < x->n; i++)
-		e->stands[i] = dest_index_stands(x, i);
-	return 0;
+	return e->present ? 0 : err_nomem(err);
 }
 
 static int write_separator(struct edit *e, dray_error **err)
@@ -123,28 +143,18 @@ static int write_separator(struct edit *e, dray_error **err)
 /* Does an entry of ours take the place of the old one? Notes which are there already. */
 static bool gives_way(struct edit *e, const char *digest, const char *tag)
 {
-	bool same_tag = false, same = false;
+	const struct dest_seen *seen = digest ? map_get(&e->x->by_digest, span_str(digest)) : NULL;
+	size_t mine = tag ? last_of_tag(e->x, tag) : 0;
 
-	for (size_t i = 0; i < e->x->n; i++) {
-		const struct dest_entry *mine = &e->x->list[i];
-		bool same_digest = digest && strcmp(digest, mine->digest.text) == 0;
-
-		if (!mine->tag && same_digest)
-			e->present[i] = true;
-		if (!mine->tag || !tag || !e->stands[i] || strcmp(mine->tag, tag) != 0)
-			continue;
-		same_tag = true;
-		if (same_digest && !e->present[i])
-			e->present[i] = same = true;
-	}
-	return same_tag && !same;
-}
-
-static bool is_ours(const struct edit *e, const char *tag)
-{
-	for (size_t i = 0; i < e->x->n; i++)
-		if (e->x->list[i].tag && strcmp(e->x->list[i].tag, tag) == 0)
-			return true;
+	if (seen && seen->last_untagged)
+		e->present[seen->last_untagged - 1] = true;
+	if (!mine)
+		return false;
+	/* The second of two equal old entries goes. */
+	if (!digest || e->present[mine - 1] ||
+	    strcmp(digest, e->x->list[mine - 1].digest.text) != 0)
+		return true;
+	e->present[mine - 1] = true;
 	return false;
 }
 
@@ -158,7 +168,7 @@ static int keep_entry(struct edit *e, struct json v, dray_error **err)
 	    json_string(json_get(v, "digest"), "digest", &e->arena, &digest, err) < 0 ||
 	    json_string(json_get(annotations, REF_NAME), REF_NAME, &e->arena, &tag, err) < 0)
 		return -1;
-	if (e->x->no_clobber && tag && is_ours(e, tag))
+	if (e->x->no_clobber && tag && last_of_tag(e->x, tag))
 		return err_set(err, DRAY_ERR_USAGE, "an image has this tag already");
 	if (gives_way(e, digest, tag))
 		return 0;
@@ -196,7 +206,8 @@ static int write_list(struct edit *e, dray_error **err)
 		if (keep_entry(e, v, err) < 0)
 			return -1;
 	for (size_t i = 0; i < e->x->n; i++)
-		if (!e->present[i] && e->stands[i] && write_entry(e, &e->x->list[i], err) < 0)
+		if (!e->present[i] && dest_index_stands(e->x, i) &&
+		    write_entry(e, &e->x->list[i], err) < 0)
 			return -1;
 	return buf_add_byte(e->out, ']', err);
 }

@@ -161,6 +161,43 @@ static int dir_has_blob(struct dest *base, const struct descriptor *desc, dray_e
 	return there <= 0 ? there : desc->size >= 0 && size == desc->size;
 }
 
+/* 1 = what is at @p path holds these very bytes, 0 = it does not or cannot be read, -1. */
+static int holds(const struct oci_dir *d, const char *path, const struct digest *digest,
+		 int64_t size, dray_error **err)
+{
+	cleanup_error dray_error *e = NULL;
+	cleanup_fd int fd = io_openat(d->root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, &e);
+	cleanup_source struct source *s = NULL;
+
+	if (fd >= 0)
+		s = source_verified(source_from_extent(fd, 0, size, &e), digest, size,
+				    "blob digest", &e);
+	if (s && source_drain(s, &e) == 0)
+		return 1;
+	if (dray_error_kind(e) != DRAY_ERR_CANCELLED && dray_error_kind(e) != DRAY_ERR_NOMEM)
+		return 0;
+	if (err)
+		*err = steal_pointer(&e);
+	return -1;
+}
+
+/*
+ * 1 = the blob needs no writing, 0 = it does, -1. Its size is all that dir_has_blob() looks at;
+ * who has the bytes can do better. *ret_there: something has the name already, whole or not.
+ */
+static int is_whole(const struct oci_dir *d, const struct digest *digest, int64_t want,
+		    bool *ret_there, dray_error **err)
+{
+	cleanup_free char *path = dest_blob_path(digest);
+	int64_t size;
+	int there = path ? regular_file(d->root, path, &size, err) : err_nomem(err);
+
+	*ret_there = there > 0;
+	if (there <= 0 || size != want)
+		return there < 0 ? -1 : 0;
+	return holds(d, path, digest, size, err);
+}
+
 /* Read @p data through all the same: whoever watches it counts on its end. */
 static int check_only(const struct blob_put *put, struct source *data, struct digest *ret_digest,
 		      int64_t *ret_size, dray_error **err)
@@ -174,7 +211,7 @@ static int check_only(const struct blob_put *put, struct source *data, struct di
 	return dest_copy(put, data, null, ret_digest, ret_size, err);
 }
 
-/* Remember that the blob is ours to remove; a twin in the list does no harm. */
+/* Remember that the blob is ours to remove: nobody had it before. A twin in the list does no harm. */
 static int note_written(struct oci_dir *d, char **path, dray_error **err)
 {
 	int rc;
@@ -189,21 +226,23 @@ static int note_written(struct oci_dir *d, char **path, dray_error **err)
 
 /*
  * Give a proven blob its name. No fsync here: one syncfs() before index.json is
- * cheaper than one fsync per blob, and nothing leads to the blob before that.
+ * cheaper than one fsync per blob, and nothing leads to the blob before that: it is
+ * new, or takes the place of a damaged one. One that is whole must not give way to bytes
+ * that a power cut may still take.
  */
 static int publish(struct oci_dir *d, struct outfile *o, const struct digest *digest, int64_t size,
 		   dray_error **err)
 {
-	struct descriptor desc = { .digest = *digest, .size = size };
-	int there = dir_has_blob(&d->base, &desc, err);
+	bool there;
+	int whole = is_whole(d, digest, size, &there, err);
 
-	if (there != 0)
-		return there < 0 ? -1 : 0;
+	if (whole != 0)
+		return whole < 0 ? -1 : 0;
 	cleanup_free char *path = dest_blob_path(digest);
 	if (!path)
 		return err_nomem(err);
 	if (io_fchmod(o->fd, o->mode, err) < 0 || io_close(steal_fd(&o->fd), err) < 0 ||
-	    note_written(d, &path, err) < 0)
+	    (!there && note_written(d, &path, err) < 0))
 		return -1;
 	/* outfile_clear() then looks for the temp's old name and finds nothing. */
 	return io_renameat(o->dirfd, o->temp, digest_hex(digest), false, err);
@@ -233,11 +272,14 @@ static int dir_put_blob(struct dest *base, const struct blob_put *put, struct so
 {
 	struct oci_dir *d = (struct oci_dir *)base;
 	cleanup_outfile struct outfile o = OUTFILE_INIT;
-	int there = digest_set(&put->desc.digest) ? dir_has_blob(base, &put->desc, err) : 0;
+	const struct descriptor *desc = &put->desc;
+	bool there;
+	int whole = digest_set(&desc->digest) ? is_whole(d, &desc->digest, desc->size, &there, err)
+					      : 0;
 
-	if (there > 0)
+	if (whole > 0)
 		return check_only(put, data, ret_digest, ret_size, err);
-	if (there < 0 || begin_blob(d, &put->desc.digest, &o, err) < 0) {
+	if (whole < 0 || begin_blob(d, &put->desc.digest, &o, err) < 0) {
 		source_free(data);
 		return -1;
 	}

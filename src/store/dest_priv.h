@@ -30,11 +30,18 @@ struct dest_entry {
 	int64_t size;
 	const char *media_type, *tag;	/* tag NULL = by digest only */
 };
+/** All entries of one digest. */
+struct dest_seen {
+	bool tagged;		/* one of them has a tag */
+	size_t last_untagged;	/* counted from 1; 0 = none */
+};
 struct dest_index {
 	struct arena arena;
 	struct dest_entry *list;
 	size_t n, cap;
 	struct map children;	/* digests that one of them names: no entry of their own */
+	struct map by_tag;	/* tag -> the last of it in list, counted from 1 */
+	struct map by_digest;	/* digest text -> struct dest_seen */
 	bool no_clobber;	/* no entry may give way: USAGE */
 };
 int dest_index_add(struct dest_index *x, const struct manifest *m, const char *tag,

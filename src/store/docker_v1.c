@@ -298,7 +298,10 @@ int docker_v1_images(struct archive *a, struct image_list *ret, dray_error **err
 	int rc = find_tops(&t, err);
 
 	map_clear(&t.by_id);
-	for (size_t i = 0; rc == 0 && i < ret->n; i++)
+	for (size_t i = 0; rc == 0 && i < ret->n; i++) {
 		rc = fill_image(a, ret->list[i], ret->list[i]->v1_top, err);
+		if (rc == 0)
+			rc = image_list_account(ret, image_cost(ret->list[i]), err);
+	}
 	return rc < 0 ? err_ctx(err, "%s", a->label) : 0;
 }

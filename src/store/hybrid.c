@@ -12,6 +12,7 @@
 struct stored {
 	struct map by_config; /* config digest -> struct candidate, the last one read */
 	struct candidate *first;
+	struct image_list *images; /* that their memory counts with */
 	size_t n_missing;
 };
 
@@ -27,9 +28,9 @@ static int keep(struct stored *s, struct arena *arena, struct manifest *m,
 {
 	struct candidate *c = arena_alloc(arena, sizeof(*c));
 
-	if (!c) {
+	if (!c || image_list_account(s->images, manifest_cost(m), err) < 0) {
 		manifest_free(m);
-		return err_nomem(err);
+		return c ? -1 : err_nomem(err);
 	}
 	c->manifest = m;
 	c->root = root;
@@ -178,7 +179,7 @@ static int load_tree(struct archive *a, struct oci_tree *t, bool *ret, dray_erro
 int hybrid_attach(struct archive *a, struct image_list *images, dray_error **err)
 {
 	cleanup_oci_tree struct oci_tree t = { 0 };
-	struct stored s = { 0 };
+	struct stored s = { .images = images };
 	bool usable;
 
 	if (load_tree(a, &t, &usable, err) < 0)

@@ -21,8 +21,9 @@ static struct source *watched(struct source *data, int64_t len, struct hash *blo
 	return source_watch(s, (struct tap){ see, blob }, err);
 }
 
-/* 1 = decoded to the end, 0 = these bytes do not decode, -1. */
-static int decode(struct source *s, enum compression c, struct hash *tar, dray_error **err)
+/* 1 = decoded to the end, 0 = these bytes do not decode, -1. @s reads from @data. */
+static int decode(struct source *s, const struct source *data, enum compression c, struct hash *tar,
+		  dray_error **err)
 {
 	cleanup_error dray_error *e = NULL;
 	cleanup_source struct source *d = source_decode(s, c, NULL, &e);
@@ -31,7 +32,9 @@ static int decode(struct source *s, enum compression c, struct hash *tar, dray_e
 	if (d && source_drain(d, &e) == 0)
 		return 1;
 	enum dray_err_kind kind = dray_error_kind(e);
-	if (kind == DRAY_ERR_FORMAT || kind == DRAY_ERR_LIMIT || kind == DRAY_ERR_UNSUPPORTED)
+	/* Where reading itself failed there is no rest to hash. */
+	if (!data->failed &&
+	    (kind == DRAY_ERR_FORMAT || kind == DRAY_ERR_LIMIT || kind == DRAY_ERR_UNSUPPORTED))
 		return 0;
 	if (err)
 		*err = steal_pointer(&e);
@@ -49,7 +52,7 @@ static int hash_encoded(struct source *data, int64_t size, struct hash *blob,
 	struct source *s = watched(data, size, blob, err);
 	if (!s)
 		return -1;
-	int whole = decode(s, ret->compression, &tar, err);
+	int whole = decode(s, data, ret->compression, &tar, err);
 	if (whole < 0)
 		return -1;
 	/* The blob digest covers every byte, those behind a decoder's end or failure too. */

@@ -6,6 +6,7 @@
 
 #include "store/members.h"
 
+#include "base/cancel.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -227,27 +228,35 @@ static int same_bytes(struct members *m, struct member *a, struct member *b, boo
 	return 0;
 }
 
+/* Once for each name, whatever comes out: there may be as many twins as members, and as many asking. */
+static int compare_twins(struct members *m, struct member *e, dray_error **err)
+{
+	const char *name = safe_text(&m->arena, e->name);
+	bool same = true;
+
+	for (struct member *t = e->twin; t && same; t = t->twin)
+		if (cancel_check(err) < 0 || same_bytes(m, e, t, &same, err) < 0)
+			return err_ctx(err, "%s", name);
+	e->twins_checked = true;
+	e->twins_differ = !same;
+	if (!same)
+		return 0;
+	return notes_add(m->notes, false, "member-twice", name, NULL, NULL, err,
+			 "the archive holds it more than once, with equal content");
+}
+
 /* loaders disagree about which of two members counts, so they must be equal. */
 static int check_twins(struct members *m, struct member *e, enum member_trouble *ret_why,
 		       dray_error **err)
 {
-	bool same = true;
-
-	if (!e->twin || e->twins_checked)
+	if (e->twin && !e->twins_checked && compare_twins(m, e, err) < 0)
+		return -1;
+	if (!e->twins_differ)
 		return 0;
-	const char *name = safe_text(&m->arena, e->name);
-	for (struct member *t = e->twin; t && same; t = t->twin)
-		if (same_bytes(m, e, t, &same, err) < 0)
-			return err_ctx(err, "%s", name);
-	if (!same) {
-		trouble(ret_why, TROUBLE_TWINS);
-		return err_set(err, DRAY_ERR_FORMAT,
-			       "%s is ambiguous: the archive holds it twice with different content",
-			       name);
-	}
-	e->twins_checked = true;
-	return notes_add(m->notes, false, "member-twice", name, NULL, NULL, err,
-			 "the archive holds it more than once, with equal content");
+	trouble(ret_why, TROUBLE_TWINS);
+	return err_set(err, DRAY_ERR_FORMAT,
+		       "%s is ambiguous: the archive holds it twice with different content",
+		       safe_text(&m->arena, e->name));
 }
 
 /* Where link @p e points, as a key in @p ret. */

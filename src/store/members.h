@@ -22,7 +22,8 @@ struct member {
 	enum member_type type;
 	enum compression compression; /* when sniffed */
 	bool has_doc, sniffed;
-	bool twins_checked; /* all twins hold the same bytes */
+	bool twins_checked; /* all twins were compared */
+	bool twins_differ;  /* and are not equal */
 	bool over_limit;    /* a document that was not kept: LIMIT_DOCS_TOTAL */
 };
 

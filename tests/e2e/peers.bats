@@ -186,11 +186,8 @@ teardown() { peers_teardown; }
 	[ -f "$IMAGE/oci-layout" ]
 	image_need skopeo-dir
 	[ -f "$IMAGE/manifest.json" ]
-	# No Debian package, so not demanded anywhere, not even in CI.
-	if type -P crane >/dev/null; then
-		image_need crane-docker
-		tar xOf "$IMAGE" manifest.json | jq -e '.[0].Layers[0] | endswith(".tar.gz")'
-	fi
+	image_need crane-docker
+	tar xOf "$IMAGE" manifest.json | jq -e '.[0].Layers[0] | endswith(".tar.gz")'
 }
 
 @test "podman: pushed, pulled and run" {

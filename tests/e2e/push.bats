@@ -231,7 +231,7 @@ pushed_from() {
 	docker_agrees "$REGISTRY_ADDR/podman/multi:1" "$(docker_image_id test/multi-b:1)" "multi b"
 }
 
-@test "push: from crane's archive with gzip layers inside: blobs stay as they are" {
+@test "push: from an archive in crane's shape, gzip layers inside: blobs stay as they are" {
 	image_need crane-docker
 	registry_start main plain
 	dray_run push "$IMAGE" "$REGISTRY_ADDR/crane/file:1"

@@ -79,7 +79,8 @@ static void test_fields(void **state)
 	err_http(&err, 404, "MANIFEST_UNKNOWN");
 	err_http(&err, 405, NULL);
 	err_http(&err, 406, "OTHER");
-	assert_string_equal(dray_error_message(err), "blob digest of layer 1 differs (expected a, got b)");
+	assert_string_equal(dray_error_message(err),
+			    "blob digest of layer 1 differs (expected a, got b)");
 	assert_string_equal(dray_error_expected(err), "a");
 	assert_string_equal(dray_error_actual(err), "b");
 	assert_string_equal(dray_error_hint(err), "first");

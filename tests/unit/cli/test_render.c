@@ -130,10 +130,11 @@ static void test_error(void **state)
 	jsonw_init(&w, &b, &err);
 	render_error(&w, e);
 	assert_ok(jsonw_finish(&w), err);
-	assert_span_is(span_buf(&b),
-		       "{\"code\":\"integrity\",\"message\":\"layer 3 differs (expected sha256:a, "
-		       "got sha256:b)\",\"expected\":\"sha256:a\",\"actual\":\"sha256:b\",\"hint\":null,"
-		       "\"http_status\":404,\"registry_code\":\"BLOB_UNKNOWN\"}");
+	assert_span_is(
+		span_buf(&b),
+		"{\"code\":\"integrity\",\"message\":\"layer 3 differs (expected sha256:a, "
+		"got sha256:b)\",\"expected\":\"sha256:a\",\"actual\":\"sha256:b\",\"hint\":null,"
+		"\"http_status\":404,\"registry_code\":\"BLOB_UNKNOWN\"}");
 	err_clear(&e);
 }
 

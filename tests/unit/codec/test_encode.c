@@ -216,6 +216,32 @@ static void stops_anywhere_Z04(void **state)
 	pool_free(pool);
 }
 
+/* Many at once on one pool: the credits run out, the bytes stay the same, and all come back. */
+static void many_share_a_pool_G15(void **state)
+{
+	const struct encode_params p = { ENCODING_GZIP, 1 };
+	cleanup_buf struct buf bytes = make_bytes(SIZE / 2, 54), first = BUF_INIT(2 * SIZE);
+	dray_error *err = NULL;
+	struct pool *pool = pool_new(3, &err);
+	struct source *s[10];
+
+	(void)state;
+	encode(source_from_span(span_buf(&bytes), &err), &p, NULL, &first);
+	for (size_t i = 0; i < ROWS(s); i++) {
+		s[i] = source_encode(source_from_span(span_buf(&bytes), &err), &p, pool, &err);
+		assert_ok(s[i] ? 0 : -1, err);
+	}
+	assert_int_equal(pool_take_credits(pool, 1), 0);
+	for (size_t i = 0; i < ROWS(s); i++) {
+		cleanup_buf struct buf b = BUF_INIT(2 * SIZE);
+
+		assert_ok(slurp(s[i], &b, &err), err);
+		assert_true(span_eq(span_buf(&b), span_buf(&first)));
+	}
+	assert_int_equal(pool_take_credits(pool, 100), 9);
+	pool_free(pool);
+}
+
 static int pack(void *arg, dray_error **err)
 {
 	struct source *in = source_from_span(SPAN_LIT("some bytes"), err);
@@ -253,6 +279,7 @@ int main(void)
 		cmocka_unit_test(single_member_header),
 		cmocka_unit_test(levels_are_checked),
 		cmocka_unit_test(stops_anywhere_Z04),
+		cmocka_unit_test(many_share_a_pool_G15),
 		cmocka_unit_test(allocations_fail_cleanly_G17),
 	};
 

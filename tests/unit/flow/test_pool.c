@@ -76,6 +76,23 @@ static void freeing_waits_for_the_queue(void **state)
 	pool_free(NULL);
 }
 
+static void credits_are_shared(void **state)
+{
+	dray_error *err = NULL;
+	struct pool *p = pool_new(3, &err);
+
+	(void)state;
+	assert_ok(p ? 0 : -1, err);
+	assert_int_equal(pool_take_credits(p, 0), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pool_take_credits(p, 2), 2);
+	assert_int_equal(pool_take_credits(p, 2), 1);
+	assert_int_equal(pool_take_credits(p, 2), 0);
+	pool_give_credits(p, 1);
+	assert_int_equal(pool_take_credits(p, 2), 1);
+	pool_free(p);
+}
+
 struct indices {
 	struct lock *lock;
 	int ran[100];
@@ -163,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_job_runs_once),
 		cmocka_unit_test(freeing_waits_for_the_queue),
+		cmocka_unit_test(credits_are_shared),
 		cmocka_unit_test(each_index_runs_once),
 		cmocka_unit_test(first_failure_is_kept),
 		cmocka_unit_test(there_is_a_cpu),

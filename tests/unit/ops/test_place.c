@@ -194,14 +194,9 @@ static void place_hostile_text(void **state)
 	static const char *const heads[] = {
 		"", "./", "docker-archive:", "oci:", "oci-archive:", "docker://", "dir:"
 	};
-	static const char *const tails[] = { "\x1b]0;x\x07",
-					     "\x80\xff",
-					     "a:\x1b[2J",
-					     "%s%n",
-					     "\xe2\x80\xaert",
-					     "a.tar:@\x1b",
-					     "a.tar:\x1b",
-					     "@sha256:\x1b" };
+	static const char *const tails[] = { "\x1b]0;x\x07", "\x80\xff",       "a:\x1b[2J",
+					     "%s%n",	     "\xe2\x80\xaert", "a.tar:@\x1b",
+					     "a.tar:\x1b",   "@sha256:\x1b" };
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(heads) * ROWS(tails) * 2; i++) {

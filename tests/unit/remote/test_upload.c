@@ -23,6 +23,7 @@ struct script {
 	int breaks;	     /* PATCHes that break */
 	int64_t break_after; /* bytes that arrive of such a one */
 	int64_t lost;	     /* and that the session forgets again */
+	int64_t late;	     /* and that arrive only with the next PATCH, which breaks at once */
 	int64_t claim;	     /* added to what GET says */
 	bool no_range, no_session;
 	int put_status, puts; /* this status to the first puts PUTs */
@@ -41,7 +42,7 @@ struct fake {
 	struct buf session, blob;
 	bool committed;
 	int sessions, breaks, puts, patches, pauses, deletes;
-	int64_t shown;
+	int64_t shown, late;
 	struct hash seen;
 };
 
@@ -81,6 +82,11 @@ static int on_patch(struct fake *f, const struct call *call, struct answer *a, d
 		assert_true(answer_range(span_str(call->content_range), &first, &last));
 		assert_int_equal(first, f->session.len);
 	}
+	if (f->late) {
+		f->session.len += (size_t)f->late;
+		f->late = 0;
+		return broken(a, err);
+	}
 	while (arrived < max) {
 		int64_t n = call->stream->pull(call->stream->arg, piece, sizeof(piece), err);
 
@@ -98,6 +104,8 @@ static int on_patch(struct fake *f, const struct call *call, struct answer *a, d
 		return answer(f, a, 202);
 	f->breaks++;
 	f->session.len -= f->session.len < (size_t)f->s->lost ? f->session.len : (size_t)f->s->lost;
+	f->late = f->s->late;
+	f->session.len -= (size_t)f->late;
 	return broken(a, err);
 }
 
@@ -261,6 +269,18 @@ static void test_scripts(void **state)
 		  .break_after = 100000,
 		  .window = 65536,
 		  .lost = 1000,
+		  .sessions = 1 },
+		{ .breaks = 1, .break_after = 200000, .late = 100000, .sessions = 1 },
+		{ .breaks = 1,
+		  .break_after = 200000,
+		  .late = 60000,
+		  .window = 65536,
+		  .sessions = 1 },
+		{ .known = true,
+		  .size = 2000000,
+		  .breaks = 1,
+		  .break_after = 700000,
+		  .late = 500000,
 		  .sessions = 1 },
 		{ .breaks = 1,
 		  .break_after = 290000,

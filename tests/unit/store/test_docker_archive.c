@@ -171,6 +171,16 @@ static void twin_layers(struct buf *b)
 	plain(b);
 }
 
+/* What was found out about twins the first time holds for whoever names them next. */
+static void twin_layers_named_again(struct buf *b)
+{
+	tb_file(b, HEX_A "/layer.tar", LAYER_1);
+	tb_file(b, HEX_A "/layer.tar", LAYER_2);
+	tb_symlink(b, "l", HEX_A "/layer.tar");
+	config(b, LAYER_1, LAYER_1);
+	end(b, "c.json", "\"" HEX_A "/layer.tar\",\"l\"");
+}
+
 static void equal_twin_layers(struct buf *b)
 {
 	tb_file(b, HEX_A "/layer.tar", LAYER_1);
@@ -363,6 +373,8 @@ static const struct row rows[] = {
 	  .message = "ambiguous" },
 	{ "A-02 twin layers", twin_layers, .broken = DRAY_ERR_FORMAT, .note = "member-ambiguous",
 	  .message = "ambiguous", .missing = true, .v1_id = HEX_A },
+	{ "A-02 twin layers named again", twin_layers_named_again, .broken = DRAY_ERR_FORMAT,
+	  .note = "member-ambiguous", .message = "ambiguous", .missing = true },
 	{ "A-02 twin configs", twin_configs, .broken = DRAY_ERR_FORMAT, .note = "config-unreadable",
 	  .message = "ambiguous", .v1_id = HEX_A },
 	{ "A-02 equal twins", equal_twin_layers, .note = "member-twice", .v1_id = HEX_A },
@@ -619,6 +631,55 @@ static void test_callback(void **state)
 	box_free(st, images, n, NULL);
 }
 
+/* A pipe that ends inside a compressed layer is an error, whatever the decoder thinks of it. */
+static void test_cut_in_gzip_layer(void **state)
+{
+	static const uint8_t gzip[4000] = { 0x1f, 0x8b, 8, 0,	 0,    0,    0,	   0,
+					    0,	  3,	1, 0x40, 0x1f, 0xbf, 0xe0, 'x' };
+	cleanup_buf struct buf tar = tb_new();
+	dray_error *err = NULL;
+
+	(void)state;
+	tb_file_bytes(&tar, HEX_A "/layer.tar", gzip, sizeof(gzip));
+	tar.len = 512 + 1000;
+	assert_null(box_open(&tar, AS_PIPE, &err));
+	assert_int_equal(dray_error_kind(err), DRAY_ERR_FORMAT);
+	assert_non_null(strstr(dray_error_message(err), HEX_A "/layer.tar"));
+	dray_error_free(err);
+}
+
+/* Images that share a config in the archive have one each in memory. */
+static void test_images_total(void **state)
+{
+	enum { CONFIG = 8 << 20, IMAGES = 20 };
+	cleanup_buf struct buf tar = tb_new(), list = tb_new();
+	struct selector sel = { .all = true };
+	struct image **images = NULL;
+	dray_error *err = NULL;
+	size_t n = 0;
+
+	(void)state;
+	char *text = mem_alloc(CONFIG);
+	memset(text, ' ', CONFIG);
+	text[0] = '{';
+	text[CONFIG - 1] = '}';
+	tb_file_bytes(&tar, "c.json", text, CONFIG);
+	mem_free(text);
+	for (int i = 0; i < IMAGES; i++)
+		assert_int_equal(buf_printf(&list, NULL, "%c{\"Config\":\"c.json\",\"Layers\":[]}",
+					    i ? ',' : '['),
+				 0);
+	assert_int_equal(buf_add_str(&list, "]", NULL), 0);
+	tb_file_bytes(&tar, "manifest.json", list.data, list.len);
+	tb_end(&tar);
+	struct store *st = box_open(&tar, AS_FILE, NULL);
+	assert_non_null(st);
+	assert_int_equal(store_images(st, &sel, &images, &n, &err), -1);
+	assert_int_equal(dray_error_kind(err), DRAY_ERR_LIMIT);
+	assert_non_null(strstr(dray_error_message(err), "LIMIT_IMAGES_TOTAL"));
+	box_free(st, images, n, err);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -626,6 +687,8 @@ int main(void)
 		cmocka_unit_test(test_selectors),
 		cmocka_unit_test(test_cross_image_link),
 		cmocka_unit_test(test_callback),
+		cmocka_unit_test(test_cut_in_gzip_layer),
+		cmocka_unit_test(test_images_total),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -230,14 +230,7 @@ static const struct row {
 	{ "one", one, { 0 }, 1, 0, 0, NULL, "a/b:1" },
 	{ "one by ref.name", one, { .ref = "1" }, 1, 0, 0, NULL, "a/b:1" },
 	{ "one by familiar name", one, { .ref = "a/b:1" }, 1, 0, 0, NULL, "a/b:1" },
-	{ "one by another",
-	  one,
-	  { .ref = "2" },
-	  0,
-	  DRAY_ERR_NOT_FOUND,
-	  0,
-	  NULL,
-	  "a/b:1" },
+	{ "one by another", one, { .ref = "2" }, 0, DRAY_ERR_NOT_FOUND, 0, NULL, "a/b:1" },
 	{ "two, none chosen", two_tags, { 0 }, 0, DRAY_ERR_USAGE, 0, NULL, "@0 one" },
 	{ "two, second", two_tags, { .at = 1, .has_at = true }, 1, 0, 0, NULL, "two" },
 	{ "two, all", two_tags, { .all = true }, 2, 0, 0, NULL, "one" },
@@ -366,6 +359,42 @@ static void test_rows(void **state)
 			run_row(&rows[i], way);
 }
 
+/* Many manifests of one config: each image has it in memory. */
+static void test_images_total(void **state)
+{
+	enum { CONFIG = 8 << 20, IMAGES = 20 };
+	cleanup_buf struct buf tar = tb_new(), top = tb_new(), config = tb_new();
+	struct selector sel = { .all = true };
+	struct image **images = NULL;
+	dray_error *err = NULL;
+	size_t n = 0;
+
+	(void)state;
+	char *body = mem_zalloc(CONFIG + 1);
+	memset(body, ' ', CONFIG);
+	body[0] = '{';
+	body[CONFIG - 1] = '}';
+	blob(&tar, MT_OCI_CONFIG, body, "", &config);
+	mem_free(body);
+	cleanup_free char *c = text(&config);
+	for (int i = 0; i < IMAGES; i++) {
+		cleanup_free char *m = mem_printf(
+			"{\"schemaVersion\":2,\"mediaType\":\"" MT_OCI_MANIFEST
+			"\",\"config\":%s,\"layers\":[],"
+			"\"annotations\":{\"n\":\"%d\"}}",
+			c, i);
+
+		blob(&tar, MT_OCI_MANIFEST, m, "", &top);
+	}
+	finish(&tar, &top);
+	struct store *st = box_open(&tar, AS_FILE, NULL);
+	assert_non_null(st);
+	assert_int_equal(store_images(st, &sel, &images, &n, &err), -1);
+	assert_int_equal(dray_error_kind(err), DRAY_ERR_LIMIT);
+	assert_non_null(strstr(dray_error_message(err), "LIMIT_IMAGES_TOTAL"));
+	box_free(st, images, n, err);
+}
+
 /* ---- folders ---- */
 
 static void put(int dir, const char *name, const void *data, size_t len)
@@ -487,6 +516,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_images_total),
 		cmocka_unit_test(test_folder),
 	};
 
