@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the user wishes of a copy, and the destinations it may have.
+ * Relies on codec/ to judge encodings and on remote/ and store/ for destinations.
+ * Promises that a malformed wish is told before anything is opened.
+ */
+#include "ops/copy_priv.h"
+
+#include "base/mem.h"
+
+/* ---- wishes ---- */
+
+static int parse_encoding(const char *text, enum encoding *ret, dray_error **err)
+{
+	static const struct {
+		const char *name;
+		enum encoding encoding;
+	} known[] = {
+		{ "gzip", ENCODING_GZIP },
+		{ "gzip-single", ENCODING_GZIP_SINGLE },
+		{ "zstd", ENCODING_ZSTD },
+		{ "none", ENCODING_NONE },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (strcmp(text, known[i].name) == 0) {
+			*ret = known[i].encoding;
+			return 0;
+		}
+	return err_set(err, DRAY_ERR_USAGE,
+		       "--compression: expected gzip, gzip-single, zstd or none, got %.32s", text);
+}
+
+static int parse_format(const char *text, bool *ret_docker, dray_error **err)
+{
+	*ret_docker = strcmp(text, "docker") == 0;
+	if (!*ret_docker && strcmp(text, "oci") != 0)
+		return err_set(err, DRAY_ERR_USAGE, "--format: expected docker or oci, got %.32s",
+			       text);
+	return 0;
+}
+
+int wishes_parse(const struct dray_copy_options *o, struct wishes *ret, dray_error **err)
+{
+	cleanup_buf struct buf name = BUF_INIT(sizeof(ret->encoder));
+
+	*ret = (struct wishes){
+		.o = o,
+		.compression_asked = o->compression != NULL,
+		.encode = { ENCODING_GZIP, o->level },
+		.format_asked = o->format != NULL,
+	};
+	if (o->compression && parse_encoding(o->compression, &ret->encode.encoding, err) < 0)
+		return -1;
+	if (o->format && parse_format(o->format, &ret->docker, err) < 0)
+		return -1;
+	if (encode_params_check(&ret->encode, err) < 0 ||
+	    encode_params_text(&ret->encode, &name, err) < 0)
+		return -1;
+	snprintf(ret->encoder, sizeof(ret->encoder), "%.*s", (int)name.len,
+		 (const char *)name.data);
+	return 0;
+}
+
+/* ---- targets ---- */
+
+int target_open_registry(dray_context *ctx, const struct reference *ref, struct target *ret,
+			 dray_error **err)
+{
+	*ret = (struct target){ .pinned = ref->digest };
+	ret->host = mem_strdup(ref->domain);
+	ret->repository = mem_printf("%s/%s", ref->domain, ref->path);
+	if (!ret->host || !ret->repository) {
+		err_nomem(err);
+		goto fail;
+	}
+	if (remote_open(ref, true, &ctx->remote, &ret->remote, err) < 0)
+		goto fail;
+	ret->dest = remote_dest(ret->remote, err);
+	if (ret->dest)
+		return 0;
+fail:
+	target_clear(ret);
+	return -1;
+}
+
+int target_open_layout(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
+		       struct target *ret, dray_error **err)
+{
+	*ret = (struct target){ 0 };
+	switch (p->kind) {
+	case PLACE_OCI_DIR:
+	case PLACE_DIRECTORY:
+		ret->dest = dest_oci_dir(p->path, err);
+		if (ret->dest)
+			ret->dest->no_clobber = o->no_clobber;
+		break;
+	case PLACE_OCI_ARCHIVE:
+		ret->archive = true;
+		ret->dest = dest_oci_tar(p->path, ctx->tmpdir, o->no_clobber, err);
+		break;
+	default:
+		return err_set(err, DRAY_ERR_UNSUPPORTED,
+			       "%s: this version writes registries, oci: and oci-archive: only",
+			       p->text);
+	}
+	if (ret->dest)
+		return 0;
+	/* Nobody named something to be found: the folder of an output is missing. */
+	if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
+		err_rekind(err, DRAY_ERR_SYSTEM);
+	return -1;
+}
+
+void target_clear(struct target *t)
+{
+	dest_free(t->dest);
+	remote_free(t->remote);
+	mem_free(t->host);
+	mem_free(t->repository);
+	*t = (struct target){ 0 };
+}
