@@ -96,7 +96,7 @@ unsigned tar_name_quirks(struct span name);
 int tar_link_resolve(struct span from, struct span target, struct buf *ret,
 		     dray_error **err) MUST_CHECK;
 
-/* ---- writing: plain deterministic members (design.md 5) ---- */
+/* ---- writing: plain deterministic members ---- */
 
 /**
  * A regular file, directory, symlink or hard link to be written as ustar: uid and gid 0,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Names and links inside an archive: T-21 and design.md section 3.
+ * Names and links inside an archive: T-21.
  */
 #include <stdarg.h>
 #include <stddef.h>
