@@ -14,8 +14,20 @@
 #define MEMBER_HEADER 20
 #define MEMBER_TRAILER 8
 
+/*
+ * Data that is compressed already costs deflate the most time and gains nothing: a
+ * block whose taste, a few pieces spread over it, does not shrink is stored. Only the
+ * bytes decide, so the same block always ends the same.
+ */
+#define TASTE_PIECES 4
+#define TASTE_PIECE (8 * 1024)
+#define TASTE (TASTE_PIECES * TASTE_PIECE)
+#define TASTE_GAIN 100 /* one part in so many has to be gained */
+
 struct block_encoder {
 	struct libdeflate_compressor *deflate;
+	struct libdeflate_compressor *store; /* level 0 */
+	uint8_t taste[TASTE];
 	ZSTD_CCtx *zstd;
 };
 
@@ -39,11 +51,13 @@ struct block_encoder *block_encoder_new(enum encoding encoding, int level)
 
 	if (!b)
 		return NULL;
-	if (encoding == ENCODING_GZIP)
+	if (encoding == ENCODING_GZIP) {
 		b->deflate = libdeflate_alloc_compressor(level);
-	else
+		b->store = libdeflate_alloc_compressor(0);
+	} else {
 		b->zstd = zstd_new(level);
-	if (!b->deflate && !b->zstd) {
+	}
+	if (!b->zstd && (!b->deflate || !b->store)) {
 		block_encoder_free(b);
 		return NULL;
 	}
@@ -54,8 +68,26 @@ size_t block_encoder_bound(struct block_encoder *b)
 {
 	if (b->zstd)
 		return ZSTD_compressBound(ENCODE_BLOCK);
-	return MEMBER_HEADER + MEMBER_TRAILER +
-	       libdeflate_deflate_compress_bound(b->deflate, ENCODE_BLOCK);
+	size_t shrunk = libdeflate_deflate_compress_bound(b->deflate, ENCODE_BLOCK);
+	size_t stored = libdeflate_deflate_compress_bound(b->store, ENCODE_BLOCK);
+
+	return MEMBER_HEADER + MEMBER_TRAILER + (shrunk > stored ? shrunk : stored);
+}
+
+/* The compressor for this block; @p out is room to taste in. */
+static struct libdeflate_compressor *choose(struct block_encoder *b, struct span in,
+					    struct room out)
+{
+	size_t step = in.len / TASTE_PIECES, size;
+
+	if (in.len < 2 * TASTE || out.len < TASTE)
+		return b->deflate;
+	for (size_t i = 0; i < TASTE_PIECES; i++)
+		memcpy(b->taste + i * TASTE_PIECE, in.data + i * step, TASTE_PIECE);
+	/* No room for more than what is worth it: 0 says that it would not fit. */
+	size = libdeflate_deflate_compress(b->deflate, b->taste, TASTE, out.data,
+					   TASTE - TASTE / TASTE_GAIN);
+	return size ? b->deflate : b->store;
 }
 
 static void put_le32(uint8_t *p, uint32_t v)
@@ -73,7 +105,7 @@ static size_t gzip_member(struct block_encoder *b, struct span in, struct room o
 
 	assert(out.len > MEMBER_HEADER + MEMBER_TRAILER);
 
-	size_t body = libdeflate_deflate_compress(b->deflate, in.data, in.len,
+	size_t body = libdeflate_deflate_compress(choose(b, in, out), in.data, in.len,
 						  out.data + MEMBER_HEADER,
 						  out.len - MEMBER_HEADER - MEMBER_TRAILER);
 	size_t size = MEMBER_HEADER + body + MEMBER_TRAILER;
@@ -102,6 +134,7 @@ void block_encoder_free(struct block_encoder *b)
 	if (!b)
 		return;
 	libdeflate_free_compressor(b->deflate);
+	libdeflate_free_compressor(b->store);
 	ZSTD_freeCCtx(b->zstd);
 	mem_free(b);
 }

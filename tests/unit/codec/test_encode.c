@@ -147,6 +147,41 @@ static void members_say_their_length(void **state)
 	assert_int_equal(members, 5);
 }
 
+/* A block that does not shrink is stored, its neighbours are not: two of noise around one of text. */
+static void noise_is_stored_text_is_not(void **state)
+{
+	const struct encode_params gzip = { .encoding = ENCODING_GZIP };
+	const size_t len = 3 * ENCODE_BLOCK;
+	cleanup_buf struct buf bytes = BUF_INIT(SIZE), packed = BUF_INIT(2 * SIZE);
+	cleanup_buf struct buf pooled = BUF_INIT(2 * SIZE), back = BUF_INIT(SIZE);
+	dray_error *err = NULL;
+	struct pool *pool = pool_new(2, &err);
+	uint64_t x = 88172645463325252U;
+
+	(void)state;
+	for (size_t i = 0; i < len; i++) {
+		bool text = i / ENCODE_BLOCK == 1;
+
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		assert_ok(buf_add_byte(&bytes, text ? (uint8_t)('a' + (x & 3)) : (uint8_t)(x >> 32),
+				       &err),
+			  err);
+	}
+	encode(source_from_span(span_buf(&bytes), &err), &gzip, NULL, &packed);
+	encode(source_from_span(span_buf(&bytes), &err), &gzip, pool, &pooled);
+	pool_free(pool);
+	assert_true(span_eq(span_buf(&packed), span_buf(&pooled)));
+	/* Stored blocks cost 5 bytes for each 64 KiB, and two bits hold a letter of four. */
+	assert_in_range(packed.len, 2 * ENCODE_BLOCK, 2 * ENCODE_BLOCK + ENCODE_BLOCK / 3);
+	assert_ok(slurp(source_decode(source_from_span(span_buf(&packed), &err), COMPRESSION_GZIP,
+				      NULL, &err),
+			&back, &err),
+		  err);
+	assert_true(span_eq(span_buf(&back), span_buf(&bytes)));
+}
+
 static void single_member_header(void **state)
 {
 	static const uint8_t head[] = { 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255 };
@@ -276,6 +311,7 @@ int main(void)
 		cmocka_unit_test(same_bytes_for_any_threads_and_pieces_G15),
 		cmocka_unit_test(reads_back),
 		cmocka_unit_test(members_say_their_length),
+		cmocka_unit_test(noise_is_stored_text_is_not),
 		cmocka_unit_test(single_member_header),
 		cmocka_unit_test(levels_are_checked),
 		cmocka_unit_test(stops_anywhere_Z04),
