@@ -348,7 +348,7 @@ static int unchecked(const struct judge *j, const struct digest *d, const char *
 
 	if (!digest_set(d) || d->algo == DIGEST_SHA256)
 		return 0;
-	text = arena_printf(&j->v->arena, "the %s is not a sha256 and was not checked", what);
+	text = arena_printf(&j->v->arena, "the %s is of an algorithm that is not checked", what);
 	if (!text)
 		return err_nomem(err);
 	return report_problem(j->v->r, "digest-unchecked", j->where, d->text, NULL, text, err);

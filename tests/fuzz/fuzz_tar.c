@@ -67,7 +67,7 @@ static void walk(struct span bytes)
 /* Mutations hardly ever keep a checksum: mend it in what looks like a header. */
 static void mend(uint8_t *data, size_t size)
 {
-	char text[8];
+	char text[8] = { 0 };
 
 	for (size_t at = 0; size - at >= TAR_BLOCK; at += TAR_BLOCK) {
 		if (memcmp(data + at + TAR_MAGIC_AT, "ustar", 5) != 0)

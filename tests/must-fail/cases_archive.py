@@ -157,7 +157,7 @@ def counts(t):
     t.file("A-01-config-absent", s.bytes(), DAMAGED, say="nobody.json", code="config-missing",
            twin="M-04-config-plain-name")
     t.file("M-13-no-layers", Save((), config_value=config(())).bytes())
-    t.file("A-02-manifest-empty", with_manifest(b"[]"), {"images": 0, "explain": 3, "verify": 0, "copy": 3},
+    t.file("A-02-manifest-empty", with_manifest(b"[]"), {"images": 0, "explain": 3, "verify": 3, "copy": 3},
            say="no image", twin="A-04-path")
     value = config((BASE, APP))
     for name, diff_id in (("text", "x"), ("upper", digest(APP).upper().replace("SHA256", "sha256")),
