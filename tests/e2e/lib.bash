@@ -72,7 +72,7 @@ absent() {
 }
 
 # Is this a build with sanitizers? Its memory says nothing.
-dray_sanitized() { grep -q __asan_init "$DRAY"; }
+dray_sanitized() { grep -q __asan_init "${DRAY_PLAIN:-$DRAY}"; }
 
 # dray_peak FILE ARG...: like dray_piped; sets PEAK_KIB.
 dray_peak() {
@@ -83,7 +83,7 @@ dray_peak() {
 import os, resource, subprocess, sys
 status = subprocess.call(sys.argv[2:])
 open(sys.argv[1], \"w\").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
-sys.exit(status)" "$t" "$@"' - "$file" "$BATS_TEST_TMPDIR/peak" "$DRAY" "$@"
+sys.exit(status)" "$t" "$@"' - "$file" "$BATS_TEST_TMPDIR/peak" "${DRAY_PLAIN:-$DRAY}" "$@"
 	PEAK_KIB=$(cat "$BATS_TEST_TMPDIR/peak")
 	export PEAK_KIB
 }
