@@ -74,7 +74,6 @@ struct dest *remote_dest(struct remote *r, dray_error **err)
 	d->dest.ops = &ops;
 	d->dest.place = place;
 	d->dest.wants_compressed = true;
-	d->dest.accepts_docker_types = true;
 	d->remote = r;
 	return &d->dest;
 }

@@ -316,7 +316,6 @@ struct dest *dest_memory(struct store *memory, dray_error **err)
 	}
 	base = &d->base;
 	base->ops = &memory_dest_ops;
-	base->accepts_docker_types = true;
 	base->place = mem_strdup("memory");
 	d->store = (struct memory_store *)memory;
 	d->lock = base->place ? lock_new(err) : NULL;

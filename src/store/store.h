@@ -157,7 +157,6 @@ typedef int member_fn(void *arg, const char *name, struct source *data, int64_t 
 struct place_options {
 	member_fn *on_member; /* forward walks; NULL = hash with member_hash() */
 	void *arg;
-	const char *tmpdir;
 	bool oci; /* "oci-archive:": index.json decides even where a manifest.json is */
 };
 
@@ -206,7 +205,6 @@ struct dest {
 	const struct dest_ops *ops;
 	char *place;
 	bool wants_compressed; /* a registry: what engines saved uncompressed is compressed */
-	bool accepts_docker_types; /* false: OCI media types only */
 	bool no_clobber; /* dest_oci_dir(): a tag that is there is USAGE; set before the finish */
 };
 void dest_free(struct dest *d);
