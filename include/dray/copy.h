@@ -65,6 +65,24 @@ struct dray_copied {
 DRAY_API int dray_copy(dray_context *ctx, const char *src, const char *dst,
 		       const struct dray_copy_options *o, dray_copy_result **ret, dray_error **err);
 /**
+ * dray_copy() from several places to one, in the order given.
+ *
+ * @param srcs  @p n references; "-" may be one of them
+ * @param o     NULL = defaults; image and all choose in each source
+ * @return  0; -1, as dray_copy(): an archive is as before whichever source failed
+ *
+ * Units:   as dray_copy()
+ * Owns:    *ret is the caller's: dray_copy_free()
+ * Errors:  as dray_copy(); USAGE also when @p dst takes one image only; FORMAT when two
+ *          images have the same tag
+ * Threads: see dray_context_new()
+ * Spec:    as dray_copy()
+ * Since:   0.1
+ */
+DRAY_API int dray_copy_many(dray_context *ctx, const char *const *srcs, size_t n, const char *dst,
+			    const struct dray_copy_options *o, dray_copy_result **ret,
+			    dray_error **err);
+/**
  * dray_copy() to a registry.
  *
  * @param ref  the destination; NULL = each image's own tags that name a registry host

@@ -21,7 +21,7 @@ struct wishes {
 int wishes_parse(const struct dray_copy_options *o, struct wishes *ret,
 		 dray_error **err) MUST_CHECK;
 
-/** One destination: a repository of a registry, or a layout. */
+/** One destination: a repository of a registry, a layout, an archive. */
 struct target {
 	struct dest *dest;
 	struct remote *remote;	/* registries only */
@@ -32,8 +32,9 @@ struct target {
 };
 int target_open_registry(dray_context *ctx, const struct reference *ref, struct target *ret,
 			 dray_error **err) MUST_CHECK;
-int target_open_layout(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
-		       struct target *ret, dray_error **err) MUST_CHECK;
+/** Every kind of place but registries. */
+int target_open(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
+		struct target *ret, dray_error **err) MUST_CHECK;
 void target_clear(struct target *t);
 #define cleanup_target CLEANUP(target_clear)
 

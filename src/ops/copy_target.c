@@ -84,32 +84,54 @@ fail:
 	return -1;
 }
 
-int target_open_layout(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
+static int open_layout(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
 		       struct target *ret, dray_error **err)
 {
+	(void)ctx;
+	ret->dest = dest_oci_dir(p->path, err);
+	if (!ret->dest)
+		return -1;
+	ret->dest->no_clobber = o->no_clobber;
+	return 0;
+}
+
+static int open_oci_archive(dray_context *ctx, const struct place *p,
+			    const struct dray_copy_options *o, struct target *ret, dray_error **err)
+{
+	ret->archive = true;
+	ret->dest = dest_oci_tar(p->path, ctx->tmpdir, o->no_clobber, err);
+	return ret->dest ? 0 : -1;
+}
+
+/* A kind of place that images can be written to; registries have more to say. */
+struct target_kind {
+	enum place_kind kind;
+	int (*open)(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
+		    struct target *ret, dray_error **err);
+};
+
+static const struct target_kind TARGETS[] = {
+	{ PLACE_OCI_DIR, open_layout },
+	{ PLACE_DIRECTORY, open_layout },
+	{ PLACE_OCI_ARCHIVE, open_oci_archive },
+};
+
+int target_open(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
+		struct target *ret, dray_error **err)
+{
 	*ret = (struct target){ 0 };
-	switch (p->kind) {
-	case PLACE_OCI_DIR:
-	case PLACE_DIRECTORY:
-		ret->dest = dest_oci_dir(p->path, err);
-		if (ret->dest)
-			ret->dest->no_clobber = o->no_clobber;
-		break;
-	case PLACE_OCI_ARCHIVE:
-		ret->archive = true;
-		ret->dest = dest_oci_tar(p->path, ctx->tmpdir, o->no_clobber, err);
-		break;
-	default:
-		return err_set(err, DRAY_ERR_UNSUPPORTED,
-			       "%s: this version writes registries, oci: and oci-archive: only",
-			       p->text);
+	for (size_t i = 0; i < ARRAY_LEN(TARGETS); i++) {
+		if (TARGETS[i].kind != p->kind)
+			continue;
+		if (TARGETS[i].open(ctx, p, o, ret, err) == 0)
+			return 0;
+		/* Nobody named something to be found: the folder of an output is missing. */
+		if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
+			err_rekind(err, DRAY_ERR_SYSTEM);
+		return -1;
 	}
-	if (ret->dest)
-		return 0;
-	/* Nobody named something to be found: the folder of an output is missing. */
-	if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
-		err_rekind(err, DRAY_ERR_SYSTEM);
-	return -1;
+	return err_set(err, DRAY_ERR_UNSUPPORTED,
+		       "%s: this version writes registries, oci: and oci-archive: only", p->text);
 }
 
 void target_clear(struct target *t)

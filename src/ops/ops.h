@@ -58,6 +58,8 @@ struct place {
  * words that are no file name a registry either way. USAGE, UNSUPPORTED.
  */
 int place_parse(const char *text, bool writing, struct place *ret, dray_error **err) MUST_CHECK;
+/** @p text can only be a registry's reference, whatever files there are. */
+int place_registry(const char *text, struct place *ret, dray_error **err) MUST_CHECK;
 /** Does it begin as places are spelled, "oci:" and so on, rather than as a bare word? */
 bool place_prefixed(const char *text);
 void place_clear(struct place *p);

@@ -190,20 +190,27 @@ static int parse(const char *text, bool writing, struct place *ret, dray_error *
 	return parse_bare(text, writing, ret, err);
 }
 
+static int begin(const char *text, struct place *ret, dray_error **err)
+{
+	*ret = (struct place){ 0 };
+	ret->text = text_safe(span_str(text), 512);
+	return ret->text ? 0 : err_nomem(err);
+}
+
 int place_parse(const char *text, bool writing, struct place *ret, dray_error **err)
 {
-	cleanup_free char *safe = NULL;
+	if (begin(text, ret, err) == 0 && parse(text, writing, ret, err) == 0)
+		return 0;
+	place_clear(ret);
+	return -1;
+}
 
-	*ret = (struct place){ 0 };
-	safe = text_safe(span_str(text), 512);
-	if (!safe)
-		return err_nomem(err);
-	ret->text = steal_pointer(&safe);
-	if (parse(text, writing, ret, err) < 0) {
-		place_clear(ret);
-		return -1;
-	}
-	return 0;
+int place_registry(const char *text, struct place *ret, dray_error **err)
+{
+	if (begin(text, ret, err) == 0 && parse_registry(text, ret, err) == 0)
+		return 0;
+	place_clear(ret);
+	return -1;
 }
 
 void place_clear(struct place *p)

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One run of copy or push: its sources, one after the other, and what they offer.
+ * copy.c decides where images go, copy_source.c says which, copy_own.c lets their tags decide.
+ */
+#pragma once
+
+#include "ops/copy_priv.h"
+
+struct dray_copy_result {
+	struct arena arena;
+	struct dray_copied *list;
+	size_t n, cap;
+};
+
+/** What a run copies from now. */
+struct origin {
+	struct place place;
+	struct image **images;	/* chosen; freed together */
+	size_t n;
+};
+
+struct run {
+	struct copy copy;
+	struct origin from;
+	uintptr_t n_images;	/* of all sources so far */
+	struct map tags;	/* text -> the image that has it, by its number from 1 */
+	struct arena arena;
+};
+/** Parse the wishes and get what all sources share. */
+int run_begin(struct run *r, dray_context *ctx, const struct dray_copy_options *o,
+	      dray_error **err) MUST_CHECK;
+void run_clear(struct run *r);
+#define cleanup_run CLEANUP(run_clear)
+
+/** The next source in place of the last one: parsed, not opened. */
+int run_source(struct run *r, const char *src, dray_error **err) MUST_CHECK;
+/**
+ * Open the source and choose its images into r->from. @p walk sends layers while a pipe
+ * passes, and then r->copy.target is set; NULL = they are only looked at.
+ */
+int run_open(struct run *r, member_fn *walk, dray_error **err) MUST_CHECK;
+
+/** Open the registry behind @p ref as the run's target, and learn what its tag holds. */
+int run_target_registry(struct run *r, const struct reference *ref, struct target *t,
+			dray_error **err) MUST_CHECK;
+/** One image to the run's target; adds its line to @p result. */
+int run_copy_one(struct run *r, struct image *im, const char *const *tags, size_t n_tags,
+		 dray_copy_result *result, dray_error **err) MUST_CHECK;
+
+/** Every image of the source to the repositories that its own tags name. */
+int copy_to_own_tags(struct run *r, dray_copy_result *result, dray_error **err) MUST_CHECK;

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The sources of a copy, one after the other: opened, and their images chosen.
+ * Relies on ops/place.c for what a reference means and on the store to select.
+ * Promises that no two images of one run claim the same tag.
+ */
+#include "ops/copy_run.h"
+
+static void origin_close(struct run *r)
+{
+	images_free(r->from.images, r->from.n);
+	store_free(r->copy.store);
+	place_clear(&r->from.place);
+	r->from = (struct origin){ 0 };
+	r->copy.store = NULL;
+	r->copy.source_host = r->copy.source_path = NULL;
+}
+
+void run_clear(struct run *r)
+{
+	origin_close(r);
+	reuse_clear(&r->copy.reuse);
+	map_clear(&r->copy.passed);
+	arena_clear(&r->copy.arena);
+	blobcache_close(r->copy.cache);
+	map_clear(&r->tags);
+	arena_clear(&r->arena);
+}
+
+int run_begin(struct run *r, dray_context *ctx, const struct dray_copy_options *o, dray_error **err)
+{
+	r->copy.ctx = ctx;
+	if (wishes_parse(o, &r->copy.wishes, err) < 0)
+		return -1;
+	if (!ctx->no_cache)
+		r->copy.cache = blobcache_open();
+	return 0;
+}
+
+int run_source(struct run *r, const char *src, dray_error **err)
+{
+	origin_close(r);
+	if (place_parse(src, false, &r->from.place, err) < 0)
+		return -1;
+	if (r->from.place.kind == PLACE_REGISTRY) {
+		r->copy.source_host = r->from.place.ref.domain;
+		r->copy.source_path = r->from.place.ref.path;
+	}
+	return 0;
+}
+
+static void warn_notes(dray_context *ctx, const struct notes *notes)
+{
+	for (size_t i = 0; i < notes->n; i++) {
+		const struct note *n = &notes->list[i];
+
+		context_log(ctx, DRAY_LOG_WARNING, "%s%s%s", n->where ? n->where : "",
+			    n->where ? ": " : "", n->message);
+	}
+}
+
+/* Several platforms of one index would all want its tag: that takes the index itself, which is not copied yet. */
+static int refuse_indexes(const struct run *r, dray_error **err)
+{
+	for (size_t i = 1; i < r->from.n; i++) {
+		const struct digest *a = &r->from.images[i - 1]->index_digest;
+
+		if (!digest_set(a) || !digest_eq(a, &r->from.images[i]->index_digest))
+			continue;
+		err_set(err, DRAY_ERR_UNSUPPORTED,
+			"%s: this version does not copy an index with several platforms",
+			r->from.place.text);
+		return err_hint(err, "choose one with --platform or --image");
+	}
+	return 0;
+}
+
+/* A tag names one image: two that claim it would replace each other without a word. */
+static int claim_tag(struct run *r, const char *tag, dray_error **err)
+{
+	uintptr_t owner = (uintptr_t)map_get(&r->tags, span_str(tag));
+	const char *key;
+
+	if (owner == r->n_images)
+		return 0;
+	if (owner) {
+		err_set(err, DRAY_ERR_FORMAT, "%s: two images have the tag %.128s",
+			r->from.place.text, tag);
+		return err_hint(err, "choose one with --image");
+	}
+	key = arena_strdup(&r->arena, tag);
+	if (!key)
+		return err_nomem(err);
+	return map_put(&r->tags, span_str(key), (void *)r->n_images, err);
+}
+
+static int claim_tags(struct run *r, dray_error **err)
+{
+	for (size_t i = 0; i < r->from.n; i++) {
+		const struct image *im = r->from.images[i];
+
+		r->n_images++;
+		for (size_t k = 0; k < im->n_tags; k++)
+			if (claim_tag(r, im->tags[k], err) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+int run_open(struct run *r, member_fn *walk, dray_error **err)
+{
+	const struct place_options po = { .on_member = walk, .arg = &r->copy };
+	const struct dray_copy_options *o = r->copy.wishes.o;
+	struct selector sel;
+
+	if (place_open(r->copy.ctx, &r->from.place, &po, &r->copy.store, err) < 0)
+		return -1;
+	r->copy.forward = r->copy.store->forward_only;
+	if (place_selector(r->copy.ctx, &r->from.place, o->image, o->all, &r->arena, &sel, err) <
+		    0 ||
+	    store_images(r->copy.store, &sel, &r->from.images, &r->from.n, err) < 0)
+		return -1;
+	warn_notes(r->copy.ctx, &r->copy.store->notes);
+	for (size_t i = 0; i < r->from.n; i++)
+		if (!r->from.images[i]->broken) /* else the first of them is the error */
+			warn_notes(r->copy.ctx, &r->from.images[i]->notes);
+	if (r->from.n == 0)
+		return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image", r->from.place.text);
+	return refuse_indexes(r, err) < 0 ? -1 : claim_tags(r, err);
+}
