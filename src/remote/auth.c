@@ -78,7 +78,7 @@ static int add_repository(struct scopes *s, const char *path, const char *action
 }
 
 struct auth *auth_new(struct http *h, const struct remote_options *o, const struct reference *ref,
-		      bool push, dray_error **err)
+		      const char *scope, dray_error **err)
 {
 	struct auth *x = mem_zalloc(sizeof(*x));
 
@@ -90,7 +90,7 @@ struct auth *auth_new(struct http *h, const struct remote_options *o, const stru
 	x->o = o;
 	x->ref = ref;
 	x->lock = lock_new(err);
-	if (!x->lock || add_repository(&x->own, ref->path, push ? "pull,push" : "pull", err) < 0) {
+	if (!x->lock || scopes_add(&x->own, span_str(scope), err) < 0) {
 		auth_free(x);
 		return NULL;
 	}

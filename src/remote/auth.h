@@ -8,9 +8,9 @@
 #include "remote/http.h"
 
 struct auth;
-/** @p ref and @p o lent. @p push: tokens are asked for pull and push. */
+/** @p ref and @p o lent. @p scope: what every token is asked for, "" = nothing. */
 struct auth *auth_new(struct http *h, const struct remote_options *o, const struct reference *ref,
-		      bool push, dray_error **err);
+		      const char *scope, dray_error **err);
 void auth_free(struct auth *x);
 /** Where the registry is, once its scheme is known; strings lent. */
 void auth_set_origin(struct auth *x, const struct url *origin);

@@ -189,6 +189,40 @@ int remote_put_manifest(struct remote *r, const struct manifest *m, const char *
 	return err_ctx(err, "%s", r->name);
 }
 
+/* 2.x of distribution knows no DELETE by tag and says that it is no digest. */
+static bool deletes_no_tags(const struct answer *a)
+{
+	return a->http.status == 400 || a->http.status == 405 || a->http.status == 501;
+}
+
+static int judge_delete(struct remote *r, const struct call *call, const struct answer *a,
+			bool by_tag, dray_error **err)
+{
+	if (a->http.status >= 200 && a->http.status <= 204)
+		return 1;
+	if (by_tag && deletes_no_tags(a))
+		return 0;
+	client_refused(&r->client, call, a, err);
+	if (a->http.status != 405)
+		return -1;
+	err_rekind(err, DRAY_ERR_UNSUPPORTED);
+	return err_hint(err, "deleting is a setting of the registry; of distribution: "
+			     "REGISTRY_STORAGE_DELETE_ENABLED=true");
+}
+
+int remote_delete_manifest(struct remote *r, const char *tag_or_digest, dray_error **err)
+{
+	struct call call = { .method = "DELETE" };
+	cleanup_answer struct answer a = { 0 };
+	struct name n;
+	int rc = -1;
+
+	if (name_parse("DELETE", tag_or_digest, &n, err) == 0 &&
+	    call_manifest(r, &call, &n, &a, err) == 0)
+		rc = judge_delete(r, &call, &a, !digest_set(&n.digest), err);
+	return rc < 0 ? err_ctx(err, "%s", r->name) : rc;
+}
+
 int remote_get_blob(struct remote *r, const struct descriptor *d, size_t max, struct buf *ret,
 		    dray_error **err)
 {

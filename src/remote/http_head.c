@@ -24,6 +24,7 @@ static const struct {
 	{ "docker-content-digest", offsetof(struct http_response, digest) },
 	{ "retry-after", offsetof(struct http_response, retry_after) },
 	{ "warning", offsetof(struct http_response, warning) },
+	{ "link", offsetof(struct http_response, link) },
 };
 
 static struct span trim(struct span s)

@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "remote/credentials.h"
 #include "remote/refusal.h"
 #include "remote/retry.h"
 
@@ -31,11 +32,34 @@ void remote_free(struct remote *r)
 	mem_free(r);
 }
 
-static int init(struct remote *r, const struct reference *ref, bool for_push, dray_error **err)
+/* The token scope of everything that a remote asks; NULL = no memory. */
+static char *scope_of(const struct reference *ref, enum remote_purpose purpose)
 {
+	switch (purpose) {
+	case REMOTE_PULL:
+		return mem_printf("repository:%s:pull", ref->path);
+	case REMOTE_PUSH:
+		return mem_printf("repository:%s:pull,push", ref->path);
+	case REMOTE_DELETE:
+		return mem_printf("repository:%s:pull,delete", ref->path);
+	case REMOTE_CATALOG:
+		return mem_strdup("registry:catalog:*");
+	case REMOTE_LOGIN:
+		break;
+	}
+	return mem_strdup("");
+}
+
+static int init(struct remote *r, const struct reference *ref, enum remote_purpose purpose,
+		dray_error **err)
+{
+	cleanup_free char *scope = scope_of(ref, purpose);
+
+	if (!scope)
+		return err_nomem(err);
 	if (reference_copy(ref, &r->ref, err) < 0)
 		return -1;
-	r->name = mem_printf("%s/%s", ref->domain, ref->path);
+	r->name = mem_printf("%s%s%s", ref->domain, *ref->path ? "/" : "", ref->path);
 	if (!r->name)
 		return err_nomem(err);
 	r->lock = lock_new(err);
@@ -45,12 +69,18 @@ static int init(struct remote *r, const struct reference *ref, bool for_push, dr
 	r->client.http = http_new(&r->o, err);
 	if (!r->client.http)
 		return -1;
-	r->client.auth = auth_new(r->client.http, &r->o, &r->ref, for_push, err);
+	r->client.auth = auth_new(r->client.http, &r->o, &r->ref, scope, err);
 	return r->client.auth ? 0 : -1;
 }
 
 int remote_open(const struct reference *ref, bool for_push, const struct remote_options *o,
 		struct remote **ret, dray_error **err)
+{
+	return remote_open_for(ref, for_push ? REMOTE_PUSH : REMOTE_PULL, o, ret, err);
+}
+
+int remote_open_for(const struct reference *ref, enum remote_purpose purpose,
+		    const struct remote_options *o, struct remote **ret, dray_error **err)
 {
 	cleanup_remote struct remote *r = mem_zalloc(sizeof(*r));
 
@@ -59,7 +89,7 @@ int remote_open(const struct reference *ref, bool for_push, const struct remote_
 	r->o = *o;
 	if (r->o.retries < 0)
 		r->o.retries = RETRY_DEFAULT;
-	if (init(r, ref, for_push, err) < 0)
+	if (init(r, ref, purpose, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
 	return 0;
@@ -192,6 +222,28 @@ int remote_ready(struct remote *r, dray_error **err)
 		rc = settle(r, err);
 	lock_drop(r->lock);
 	return rc;
+}
+
+int remote_check_login(struct remote *r, dray_error **err)
+{
+	struct url url;
+	struct call call = { .method = "GET", .url = &url, .what = "login" };
+	cleanup_answer struct answer a = { 0 };
+	char *sent = NULL;
+	int rc = remote_ready(r, err);
+
+	if (rc == 0)
+		rc = auth_value(r->client.auth, NULL, &sent, err);
+	if (rc == 0 && !sent)
+		return 0;
+	secret_free(sent);
+	url = r->base;
+	url.rest = "/v2/";
+	if (rc == 0)
+		rc = client_retry(&r->client, &call, &a, err);
+	if (rc == 0 && a.http.status != 200)
+		rc = client_refused(&r->client, &call, &a, err);
+	return rc < 0 ? err_ctx(err, "%s", r->name) : 1;
 }
 
 int remote_url(const struct remote *r, struct arena *a, struct url *ret, dray_error **err,

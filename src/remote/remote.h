@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/map.h"
 #include "image/manifest.h"
 #include "image/reference.h"
 #include "store/store.h"
@@ -26,11 +27,23 @@ struct remote_options {
 	const char *user_agent;
 };
 
-/** One repository of one registry. Thread-safe. */
+/** One repository of one registry, or a registry as a whole. Thread-safe. */
 struct remote;
 /** Asks nothing yet: the registry is met with the first question. @p o is copied. */
 int remote_open(const struct reference *ref, bool for_push, const struct remote_options *o,
 		struct remote **ret, dray_error **err) MUST_CHECK;
+/** What is wanted of a registry: tokens are asked for that and no more. */
+enum remote_purpose {
+	REMOTE_PULL,
+	REMOTE_PUSH,
+	REMOTE_DELETE,
+	REMOTE_CATALOG,	/* of the registry; the reference's path is "" */
+	REMOTE_LOGIN,	/* likewise */
+};
+/** The same for any purpose. */
+int remote_open_for(const struct reference *ref, enum remote_purpose purpose,
+		    const struct remote_options *o, struct remote **ret,
+		    dray_error **err) MUST_CHECK;
 void remote_free(struct remote *r);
 DEFINE_CLEANUP(struct remote, cleanup_remote_fn, remote_free)
 #define cleanup_remote CLEANUP(cleanup_remote_fn)
@@ -60,6 +73,26 @@ int remote_has_blob(struct remote *r, const struct digest *d, int64_t *ret_size,
  * connection. @p r must outlive it.
  */
 struct source *remote_open_blob(struct remote *r, const struct descriptor *d, dray_error **err);
+/** Names that a registry lists, in its order, each once. */
+struct remote_names {
+	struct arena arena;
+	const char **list;
+	size_t n, cap, bytes;
+	struct map seen;
+};
+void remote_names_clear(struct remote_names *n);
+#define cleanup_remote_names CLEANUP(remote_names_clear)
+/** All tags of the repository, page by page (N-10). NOT_FOUND when there is no such repository. */
+int remote_tags(struct remote *r, struct remote_names *ret, dray_error **err) MUST_CHECK;
+/** All repositories of a registry opened with REMOTE_CATALOG. */
+int remote_catalog(struct remote *r, struct remote_names *ret, dray_error **err) MUST_CHECK;
+/**
+ * DELETE of a manifest by digest, or of a tag alone. 1 = gone, 0 = this registry does not delete
+ * by tag (nothing happened), -1: NOT_FOUND, DENIED, UNSUPPORTED when it deletes nothing at all.
+ */
+int remote_delete_manifest(struct remote *r, const char *tag_or_digest, dray_error **err) MUST_CHECK;
+/** Are the credentials good? Asks GET /v2/ with them. 1 = yes, 0 = nobody asks for any, -1. */
+int remote_check_login(struct remote *r, dray_error **err) MUST_CHECK;
 /**
  * 1 mounted, 0 the registry declined; a session that it opened instead is cancelled.
  * @p from is a repository path of the same registry.
