@@ -7,4 +7,5 @@
 #include <dray/context.h>
 #include <dray/copy.h>
 #include <dray/error.h>
+#include <dray/registry.h>
 #include <dray/report.h>

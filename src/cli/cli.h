@@ -48,7 +48,7 @@ struct globals {
 
 struct session;
 
-enum command_group { GROUP_LOOK, GROUP_UNDERSTAND, GROUP_MOVE, GROUP_SELF, GROUPS };
+enum command_group { GROUP_LOOK, GROUP_UNDERSTAND, GROUP_MOVE, GROUP_REGISTRY, GROUP_SELF, GROUPS };
 
 struct command {
 	const char *name;
@@ -85,7 +85,8 @@ const struct command *command_find(const char *name);
 int command_unknown(const char *name, dray_error **err);
 
 extern const struct command cmd_images, cmd_inspect, cmd_digest, cmd_explain, cmd_why, cmd_verify,
-	cmd_push, cmd_copy, cmd_version, cmd_help, cmd_completion;
+	cmd_push, cmd_copy, cmd_tags, cmd_catalog, cmd_manifest, cmd_blob, cmd_delete, cmd_login,
+	cmd_logout, cmd_version, cmd_help, cmd_completion;
 
 /** The context of this run, made on first use; NULL with *err. Lent. */
 dray_context *session_context(struct session *s, dray_error **err);

@@ -42,6 +42,7 @@ struct auth {
 	struct scopes
 		own; /* what every request of this remote needs; grows with what challenges add */
 	bool loaded;
+	bool insist;
 	struct credentials creds;
 	struct cached tokens[TOKENS_MAX];
 	size_t n_tokens;
@@ -95,6 +96,11 @@ struct auth *auth_new(struct http *h, const struct remote_options *o, const stru
 		return NULL;
 	}
 	return x;
+}
+
+void auth_insist(struct auth *x)
+{
+	x->insist = true;
 }
 
 void auth_set_origin(struct auth *x, const struct url *origin)
@@ -177,6 +183,7 @@ static int fetch(struct auth *x, const struct scopes *want, dray_error **err)
 		.service = *x->service ? x->service : NULL,
 		.scopes = want,
 		.creds = &x->creds,
+		.insist = x->insist,
 		.retries = x->o->retries,
 	};
 	struct token t = { 0 };

@@ -12,6 +12,8 @@ struct auth;
 struct auth *auth_new(struct http *h, const struct remote_options *o, const struct reference *ref,
 		      const char *scope, dray_error **err);
 void auth_free(struct auth *x);
+/** From here on a token for nobody is none: the credentials are what is being tried. */
+void auth_insist(struct auth *x);
 /** Where the registry is, once its scheme is known; strings lent. */
 void auth_set_origin(struct auth *x, const struct url *origin);
 

@@ -260,5 +260,6 @@ int client_refused(struct client *c, const struct call *call, const struct answe
 		return err_hint(err,
 				"the credentials are refused, or do not cover this repository");
 	return err_hint(err,
-			"log in with docker login or podman login, or give --creds USER:PASSWORD");
+			"log in with dray login, docker login or podman login, or give --creds "
+			"USER:PASSWORD");
 }

@@ -76,7 +76,7 @@ static struct span cut_end(struct span s, const char *suffix)
 }
 
 /* "https://index.docker.io/v1/" and "docker.io" are one key; so are "https://h:5000/v2/" and "h:5000". */
-static struct span normal_key(struct span key)
+struct span credentials_key(struct span key)
 {
 	static const char *const hub[] = { "index.docker.io", "registry-1.docker.io" };
 
@@ -114,7 +114,7 @@ static int best_member(struct json map, struct span repository, struct arena *a,
 
 		if (json_name(it, a, &name, err) < 0)
 			return -1;
-		int64_t len = key_match(normal_key(span_str(name)), repository);
+		int64_t len = key_match(credentials_key(span_str(name)), repository);
 		if (len > best) {
 			best = len;
 			*ret = it;
@@ -213,6 +213,15 @@ static int take_helper(struct json v, struct arena *a, char **ret, dray_error **
 	}
 	*ret = mem_strdup(name);
 	return *ret ? 1 : err_nomem(err);
+}
+
+int credentials_helper_name(struct json v, char **ret, dray_error **err)
+{
+	struct arena a = { 0 };
+	int rc = take_helper(v, &a, ret, err);
+
+	arena_clear(&a);
+	return rc;
 }
 
 static int look_up(struct json root, struct span repository, struct arena *a,

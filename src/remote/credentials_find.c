@@ -17,12 +17,9 @@
 /* Docker keys its hub by this; helpers know no other name for it. */
 #define HUB_SERVER "https://index.docker.io/v1/"
 
-static int ask_helper(const char *helper, const struct reference *ref, struct credentials *ret,
-		      dray_error **err)
+const char *credentials_server(const char *domain)
 {
-	bool hub = strcmp(ref->domain, "docker.io") == 0;
-
-	return credentials_from_helper(helper, hub ? HUB_SERVER : ref->domain, ret, err);
+	return strcmp(domain, "docker.io") == 0 ? HUB_SERVER : domain;
 }
 
 static int in_bytes(struct span text, const struct reference *ref, struct credentials *ret,
@@ -34,7 +31,7 @@ static int in_bytes(struct span text, const struct reference *ref, struct creden
 	if (rc <= 0)
 		return rc;
 	if (e.helper) {
-		rc = ask_helper(e.helper, ref, ret, err);
+		rc = credentials_from_helper(e.helper, credentials_server(ref->domain), ret, err);
 		mem_free(e.helper);
 		return rc;
 	}
@@ -69,18 +66,22 @@ static int in_file(const char *path, bool must_exist, const struct reference *re
 	return -1;
 }
 
-struct candidates {
-	char *path[4];
-	size_t n;
-	bool failed;
-};
+/* ---- the files ---- */
 
-static void add(struct candidates *c, char *path)
+void credentials_files_clear(struct credentials_files *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		mem_free(f->path[i]);
+	*f = (struct credentials_files){ 0 };
+}
+
+/* Takes @p path over; NULL = no memory. */
+static int add(struct credentials_files *f, char *path, dray_error **err)
 {
 	if (!path)
-		c->failed = true;
-	else
-		c->path[c->n++] = path;
+		return err_nomem(err);
+	f->path[f->n++] = path;
+	return 0;
 }
 
 static const char *env_path(const char *name)
@@ -90,47 +91,61 @@ static const char *env_path(const char *name)
 	return v && *v ? v : NULL;
 }
 
-static void list_files(struct candidates *c)
+static int list_files(struct credentials_files *f, dray_error **err)
 {
 	const char *run = env_path("XDG_RUNTIME_DIR"), *config = env_path("XDG_CONFIG_HOME");
 	const char *docker = env_path("DOCKER_CONFIG"), *home = env_path("HOME");
+	int rc;
 
 	if (run)
-		add(c, mem_printf("%s/containers/auth.json", run));
+		rc = add(f, mem_printf("%s/containers/auth.json", run), err);
 	else
-		add(c, mem_printf("/run/containers/%u/auth.json", (unsigned int)getuid()));
-	if (config)
-		add(c, mem_printf("%s/containers/auth.json", config));
-	else if (home)
-		add(c, mem_printf("%s/.config/containers/auth.json", home));
-	if (docker)
-		add(c, mem_printf("%s/config.json", docker));
-	else if (home)
-		add(c, mem_printf("%s/.docker/config.json", home));
+		rc = add(f, mem_printf("/run/containers/%u/auth.json", (unsigned int)getuid()),
+			 err);
+	if (rc == 0 && config)
+		rc = add(f, mem_printf("%s/containers/auth.json", config), err);
+	else if (rc == 0 && home)
+		rc = add(f, mem_printf("%s/.config/containers/auth.json", home), err);
+	f->docker = f->n;
+	if (rc == 0 && docker)
+		rc = add(f, mem_printf("%s/config.json", docker), err);
+	else if (rc == 0 && home)
+		rc = add(f, mem_printf("%s/.docker/config.json", home), err);
+	return rc;
+}
+
+int credentials_files(const struct remote_options *o, struct credentials_files *ret,
+		      dray_error **err)
+{
+	const char *env = env_path("REGISTRY_AUTH_FILE");
+	int rc;
+
+	*ret = (struct credentials_files){ 0 };
+	if (o->authfile || env) {
+		ret->explicit = true;
+		ret->must_exist = o->authfile != NULL;
+		ret->docker = CREDENTIALS_FILES_MAX;
+		rc = add(ret, mem_strdup(o->authfile ? o->authfile : env), err);
+	} else {
+		rc = list_files(ret, err);
+	}
+	if (rc < 0)
+		credentials_files_clear(ret);
+	return rc;
 }
 
 int credentials_find(const struct remote_options *o, const struct reference *ref,
 		     struct credentials *ret, dray_error **err)
 {
-	struct candidates c = { 0 };
-	const char *env = env_path("REGISTRY_AUTH_FILE");
+	cleanup_credentials_files struct credentials_files f = { 0 };
 	int rc = 0;
 
 	*ret = (struct credentials){ 0 };
 	if (o->creds)
 		return credentials_parse(o->creds, ret, err);
-	if (o->authfile || env)
-		return in_file(o->authfile ? o->authfile : env, o->authfile != NULL, ref, ret,
-			       err) < 0
-			       ? -1
-			       : 0;
-	list_files(&c);
-	if (c.failed)
-		rc = err_nomem(err);
-	for (size_t i = 0; i < c.n; i++) {
-		if (rc == 0)
-			rc = in_file(c.path[i], false, ref, ret, err);
-		mem_free(c.path[i]);
-	}
+	if (credentials_files(o, &f, err) < 0)
+		return -1;
+	for (size_t i = 0; i < f.n && rc == 0; i++)
+		rc = in_file(f.path[i], f.must_exist, ref, ret, err);
 	return rc < 0 ? -1 : 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For:      running docker-credential-NAME.
+ * For:      running docker-credential-NAME to get, store or erase a login.
  * Relies:   on PATH as docker does; on a helper that reads one line and answers with one JSON document.
  * Promises: no shell; at most LIMIT_HELPER_OUTPUT bytes and HELPER_MS; the process is gone when we return.
  */
@@ -16,12 +16,14 @@
 
 #include "base/cancel.h"
 #include "base/io.h"
+#include "base/jsonw.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
 
 #define HELPER_MS 30000
 #define SLICE_MS 100
+#define QUESTION_MAX 16384 /* bytes; a pipe holds them before anybody reads */
 
 extern char **environ;
 
@@ -49,11 +51,11 @@ static int default_signals(posix_spawnattr_t *attr)
 	return e;
 }
 
-static int spawn(const char *program, int in, int out, pid_t *ret)
+static int spawn(const char *program, const char *verb, int in, int out, pid_t *ret)
 {
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
-	char *const argv[] = { (char *)(uintptr_t)program, (char *)(uintptr_t) "get", NULL };
+	char *const argv[] = { (char *)(uintptr_t)program, (char *)(uintptr_t)verb, NULL };
 	int e = posix_spawn_file_actions_init(&fa);
 
 	if (e)
@@ -77,16 +79,17 @@ static int spawn(const char *program, int in, int out, pid_t *ret)
 }
 
 /* The question is in the pipe before the helper runs: it is far smaller than a pipe holds, so nobody can block. */
-static int start(struct helper *h, const char *program, const char *server, dray_error **err)
+static int start(struct helper *h, const char *program, const char *verb, struct span question,
+		 dray_error **err)
 {
 	int in[2] = { -1, -1 }, out[2] = { -1, -1 };
 	int rc = -1, e;
 
 	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0) {
 		err_sys(err, errno, "pipe");
-	} else if (io_write_all(in[1], span_str(server), err) == 0 &&
+	} else if (io_write_all(in[1], question, err) == 0 &&
 		   io_write_all(in[1], SPAN_LIT("\n"), err) == 0) {
-		e = spawn(program, in[0], out[1], &h->pid);
+		e = spawn(program, verb, in[0], out[1], &h->pid);
 		rc = e ? err_sys(err, e, "cannot run %s", program) : 0;
 	}
 	cleanup_fd_fn(&in[0]);
@@ -155,12 +158,13 @@ static bool means_not_found(struct span answer)
 	return memmem(answer.data, answer.len, "not found", 9) != NULL;
 }
 
-static int judge(int status, struct span answer, struct credentials *ret, dray_error **err)
+/* 1 = done, 0 = it knows nothing of that, -1. */
+static int judge(int status, struct span answer, dray_error **err)
 {
 	cleanup_free char *said = NULL;
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return credentials_from_answer(answer, ret, err);
+		return 1;
 	if (answer.len && means_not_found(answer))
 		return 0;
 	said = text_safe(answer, 200);
@@ -168,25 +172,27 @@ static int judge(int status, struct span answer, struct credentials *ret, dray_e
 		       said ? said : "");
 }
 
-static int ask(struct helper *h, struct credentials *ret, dray_error **err)
+static int ask(struct helper *h, struct buf *answer, dray_error **err)
 {
-	struct buf answer = BUF_INIT(LIMIT_HELPER_OUTPUT);
-	int rc = read_answer(h, &answer, err);
+	int rc = read_answer(h, answer, err);
 	int status;
 
 	if (rc < 0)
 		kill(h->pid, SIGKILL);
 	status = reap(h, rc < 0);
-	if (rc == 0)
-		rc = judge(status, span_buf(&answer), ret, err);
-	if (answer.data)
-		explicit_bzero(answer.data, answer.cap);
-	buf_clear(&answer);
-	return rc;
+	return rc < 0 ? rc : judge(status, span_buf(answer), err);
 }
 
-int credentials_from_helper(const char *name, const char *server, struct credentials *ret,
-			    dray_error **err)
+static void wipe(struct buf *b)
+{
+	if (b->data)
+		explicit_bzero(b->data, b->cap);
+	buf_clear(b);
+}
+
+/* @p answer is the caller's to wipe. */
+static int run(const char *name, const char *verb, struct span question, struct buf *answer,
+	       dray_error **err)
 {
 	struct helper h = { .pid = -1, .out = -1 };
 	cleanup_free char *program = mem_printf("docker-credential-%s", name);
@@ -194,13 +200,83 @@ int credentials_from_helper(const char *name, const char *server, struct credent
 
 	if (!program)
 		return err_nomem(err);
+	if (question.len > QUESTION_MAX)
+		return err_set(err, DRAY_ERR_LIMIT, "a login of more than %d bytes", QUESTION_MAX);
+	rc = start(&h, program, verb, question, err);
+	if (rc == 0)
+		rc = ask(&h, answer, err);
+	cleanup_fd_fn(&h.out);
+	return rc < 0 ? err_ctx(err, "credential helper %s", program) : rc;
+}
+
+static int check_server(const char *server, dray_error **err)
+{
 	for (const char *p = server; *p; p++) {
 		if (*p <= ' ' || *p > '~')
 			return err_set(err, DRAY_ERR_USAGE, "registry name with odd characters");
 	}
-	rc = start(&h, program, server, err);
+	return 0;
+}
+
+int credentials_from_helper(const char *name, const char *server, struct credentials *ret,
+			    dray_error **err)
+{
+	struct buf answer = BUF_INIT(LIMIT_HELPER_OUTPUT);
+	int rc = check_server(server, err);
+
 	if (rc == 0)
-		rc = ask(&h, ret, err);
-	cleanup_fd_fn(&h.out);
-	return rc < 0 ? err_ctx(err, "credential helper %s", program) : rc;
+		rc = run(name, "get", span_str(server), &answer, err);
+	if (rc > 0) {
+		rc = credentials_from_answer(span_buf(&answer), ret, err);
+		if (rc < 0)
+			err_ctx(err, "credential helper docker-credential-%s", name);
+	}
+	wipe(&answer);
+	return rc;
+}
+
+static int write_login(struct buf *b, const char *server, const char *user, const char *secret,
+		       dray_error **err)
+{
+	struct jsonw w;
+
+	jsonw_init(&w, b, err);
+	jsonw_object(&w);
+	jsonw_kstring(&w, "ServerURL", server);
+	jsonw_kstring(&w, "Username", user);
+	jsonw_kstring(&w, "Secret", secret);
+	jsonw_end_object(&w);
+	return jsonw_finish(&w);
+}
+
+int credentials_helper_store(const char *name, const char *server, const char *user,
+			     const char *secret, dray_error **err)
+{
+	struct buf login = BUF_INIT(2 * QUESTION_MAX), answer = BUF_INIT(LIMIT_HELPER_OUTPUT);
+	int rc = check_server(server, err);
+
+	/* All the room at once: a buffer that grows would leave copies behind. */
+	if (rc == 0)
+		rc = buf_reserve(&login, 2 * QUESTION_MAX, err);
+	if (rc == 0)
+		rc = write_login(&login, server, user, secret, err);
+	if (rc == 0)
+		rc = run(name, "store", span_buf(&login), &answer, err);
+	if (rc == 0)
+		rc = err_set(err, DRAY_ERR_DENIED, "credential helper %s did not store the login",
+			     name);
+	wipe(&login);
+	wipe(&answer);
+	return rc < 0 ? -1 : 0;
+}
+
+int credentials_helper_erase(const char *name, const char *server, dray_error **err)
+{
+	struct buf answer = BUF_INIT(LIMIT_HELPER_OUTPUT);
+	int rc = check_server(server, err);
+
+	if (rc == 0)
+		rc = run(name, "erase", span_str(server), &answer, err);
+	wipe(&answer);
+	return rc;
 }

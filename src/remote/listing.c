@@ -138,8 +138,7 @@ void remote_names_clear(struct remote_names *n)
 	*n = (struct remote_names){ 0 };
 }
 
-/* 1 = new, 0 = known. */
-static int add_name(struct remote_names *n, const char *name, dray_error **err)
+int remote_names_add(struct remote_names *n, const char *name, dray_error **err)
 {
 	struct span key = span_str(name);
 	char *copy;
@@ -175,7 +174,7 @@ static int take_names(const struct gather *g, struct json list, struct listing_g
 
 		rc = json_string(it, g->member, &scratch, &name, err);
 		if (rc == 0 && name)
-			rc = add_name(g->names, name, err);
+			rc = remote_names_add(g->names, name, err);
 		gain->entries++;
 		gain->fresh += rc > 0;
 	}
@@ -201,6 +200,12 @@ static int names_page(void *arg, const struct http_response *head, struct span b
 		       : take_names(g, list, gain, err);
 }
 
+/* As the specification has it; distribution 2.8 gives them as its disk does. */
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 static int gather(struct remote *r, const char *plain, const char *what, const char *member,
 		  struct remote_names *ret, dray_error **err)
 {
@@ -216,10 +221,13 @@ static int gather(struct remote *r, const char *plain, const char *what, const c
 	*ret = (struct remote_names){ 0 };
 	if (!rest)
 		return err_nomem(err);
-	if (listing_walk(r, &q, err) == 0)
-		return 0;
-	remote_names_clear(ret);
-	return -1;
+	if (listing_walk(r, &q, err) < 0) {
+		remote_names_clear(ret);
+		return -1;
+	}
+	if (ret->n)
+		qsort(ret->list, ret->n, sizeof(*ret->list), by_bytes);
+	return 0;
 }
 
 int remote_tags(struct remote *r, struct remote_names *ret, dray_error **err)

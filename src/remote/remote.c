@@ -232,6 +232,7 @@ int remote_check_login(struct remote *r, dray_error **err)
 	char *sent = NULL;
 	int rc = remote_ready(r, err);
 
+	auth_insist(r->client.auth);
 	if (rc == 0)
 		rc = auth_value(r->client.auth, NULL, &sent, err);
 	if (rc == 0 && !sent)

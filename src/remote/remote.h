@@ -73,7 +73,7 @@ int remote_has_blob(struct remote *r, const struct digest *d, int64_t *ret_size,
  * connection. @p r must outlive it.
  */
 struct source *remote_open_blob(struct remote *r, const struct descriptor *d, dray_error **err);
-/** Names that a registry lists, in its order, each once. */
+/** Names, each once. */
 struct remote_names {
 	struct arena arena;
 	const char **list;
@@ -82,9 +82,11 @@ struct remote_names {
 };
 void remote_names_clear(struct remote_names *n);
 #define cleanup_remote_names CLEANUP(remote_names_clear)
-/** All tags of the repository, page by page (N-10). NOT_FOUND when there is no such repository. */
+/** A copy of @p name, unless it is there. 1 = new, 0 = known, -1: LIMIT, NOMEM. */
+int remote_names_add(struct remote_names *n, const char *name, dray_error **err) MUST_CHECK;
+/** All tags of the repository, sorted, page by page (N-10). NOT_FOUND when there is no such repository. */
 int remote_tags(struct remote *r, struct remote_names *ret, dray_error **err) MUST_CHECK;
-/** All repositories of a registry opened with REMOTE_CATALOG. */
+/** All repositories, sorted, of a registry opened with REMOTE_CATALOG. */
 int remote_catalog(struct remote *r, struct remote_names *ret, dray_error **err) MUST_CHECK;
 /**
  * DELETE of a manifest by digest, or of a tag alone. 1 = gone, 0 = this registry does not delete

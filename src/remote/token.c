@@ -273,6 +273,11 @@ static int prepare(struct http *h, const struct token_query *q, struct arena *a,
 	if (url_parse(q->realm, a, &ask->realm, err) < 0 ||
 	    url_allowed(URL_REALM, q->from, &ask->realm, &may, err) < 0)
 		return -1;
+	if (q->insist && !may)
+		return err_set(err, DRAY_ERR_DENIED,
+			       "the token server %s:%d is another site than %s:%d: the "
+			       "credentials are not sent there",
+			       ask->realm.host, ask->realm.port, q->from->host, q->from->port);
 	ask->creds = q->creds && credentials_set(q->creds) && may ? q->creds : NULL;
 	if (q->creds && credentials_set(q->creds) && !may)
 		http_log(h,

@@ -13,6 +13,7 @@ struct token_query {
 	const char *realm, *service;	/* service NULL = none */
 	const struct scopes *scopes;
 	const struct credentials *creds;	/* NULL = ask anonymously */
+	bool insist;	/* with the credentials or not at all: DENIED rather than an anonymous token */
 	int retries;
 };
 
