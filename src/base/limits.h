@@ -33,5 +33,7 @@
 #define LIMIT_PAGES 10000		/* of a paginated listing */
 #define LIMIT_LISTING (64 * MIB)	/* names that one listing gathers: some two million */
 #define LIMIT_CREDENTIALS (4 * MIB)	/* config.json or auth.json */
+#define LIMIT_REGISTRIES_CONF (1 * MIB)	/* registries.conf; distributions ship some 10 KiB */
+#define LIMIT_TOML_VALUES 10000		/* of one file; tables are searched one by one */
 #define LIMIT_HELPER_OUTPUT (64 * KIB)	/* of a credential helper */
 #define LIMIT_ZSTD_WINDOW_LOG 27	/* log2: 128 MiB, libzstd's own default limit */

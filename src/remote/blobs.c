@@ -4,14 +4,14 @@
  * Relies:   on upload.c and download.c for everything that lasts.
  * Promises: a mount that the registry declines costs nothing but the question.
  */
-#include "remote/remote_priv.h"
+#include "remote/mirrors.h"
 
 #include "base/limits.h"
 #include "base/mem.h"
 #include "remote/download.h"
 #include "remote/refusal.h"
 
-int remote_has_blob(struct remote *r, const struct digest *d, int64_t *ret_size, dray_error **err)
+static int has_blob(struct remote *r, const struct digest *d, int64_t *ret_size, dray_error **err)
 {
 	struct arena scratch = { 0 };
 	cleanup_answer struct answer a = { 0 };
@@ -33,7 +33,22 @@ int remote_has_blob(struct remote *r, const struct digest *d, int64_t *ret_size,
 	return rc < 0 ? err_ctx(err, "%s", r->name) : rc;
 }
 
-struct source *remote_open_blob(struct remote *r, const struct descriptor *d, dray_error **err)
+int remote_has_blob(struct remote *r, const struct digest *d, int64_t *ret_size, dray_error **err)
+{
+	for (size_t i = 0; i < r->n_mirrors; i++) {
+		struct remote *m = mirror_at(r, i);
+		dray_error *why = NULL;
+		int rc = m ? has_blob(m, d, ret_size, &why) : 0;
+
+		if (rc > 0)
+			return rc;
+		if (rc < 0 && mirror_failed(r, m, why, err) < 0)
+			return -1;
+	}
+	return has_blob(r, d, ret_size, err);
+}
+
+struct source *remote_open_blob_here(struct remote *r, const struct descriptor *d, dray_error **err)
 {
 	struct arena scratch = { 0 };
 	struct source *s = NULL;
@@ -46,6 +61,21 @@ struct source *remote_open_blob(struct remote *r, const struct descriptor *d, dr
 		err_ctx(err, "%s: blob %s", r->name, d->digest.text);
 	arena_clear(&scratch);
 	return s;
+}
+
+struct source *remote_open_blob(struct remote *r, const struct descriptor *d, dray_error **err)
+{
+	for (size_t i = 0; i < r->n_mirrors; i++) {
+		struct remote *m = mirror_at(r, i);
+		dray_error *why = NULL;
+		struct source *s = m ? remote_open_blob_here(m, d, &why) : NULL;
+
+		if (s)
+			return s;
+		if (m && mirror_failed(r, m, why, err) < 0)
+			return NULL;
+	}
+	return remote_open_blob_here(r, d, err);
 }
 
 /* ---- mount ---- */

@@ -4,7 +4,7 @@
  * Relies:   on client_retry() for manners.
  * Promises: what was asked for by digest has that digest (M-01); a header that says otherwise is an error.
  */
-#include "remote/remote_priv.h"
+#include "remote/mirrors.h"
 
 #include "base/limits.h"
 #include "base/mem.h"
@@ -112,7 +112,7 @@ static int call_manifest(struct remote *r, struct call *call, const struct name 
 	return rc;
 }
 
-int remote_get_manifest(struct remote *r, const char *tag_or_digest, struct manifest **ret,
+static int get_manifest(struct remote *r, const char *tag_or_digest, struct manifest **ret,
 			dray_error **err)
 {
 	struct call call = { .method = "GET", .accept = ACCEPT_MANIFESTS };
@@ -131,7 +131,24 @@ int remote_get_manifest(struct remote *r, const char *tag_or_digest, struct mani
 	return err_ctx(err, "%s", r->name);
 }
 
-int remote_head_manifest(struct remote *r, const char *tag_or_digest, struct digest *ret,
+int remote_get_manifest(struct remote *r, const char *tag_or_digest, struct manifest **ret,
+			dray_error **err)
+{
+	for (size_t i = 0; i < r->n_mirrors; i++) {
+		struct remote *m = mirror_at(r, i);
+		dray_error *why = NULL;
+
+		if (!m)
+			continue;
+		if (get_manifest(m, tag_or_digest, ret, &why) == 0)
+			return 0;
+		if (mirror_failed(r, m, why, err) < 0)
+			return -1;
+	}
+	return get_manifest(r, tag_or_digest, ret, err);
+}
+
+static int head_manifest(struct remote *r, const char *tag_or_digest, struct digest *ret,
 			 dray_error **err)
 {
 	struct call call = { .method = "HEAD", .accept = ACCEPT_MANIFESTS };
@@ -151,6 +168,22 @@ int remote_head_manifest(struct remote *r, const char *tag_or_digest, struct dig
 	if (a.http.digest && digest_parse(span_str(a.http.digest), ret, NULL) < 0)
 		*ret = (struct digest){ 0 };
 	return 1;
+}
+
+int remote_head_manifest(struct remote *r, const char *tag_or_digest, struct digest *ret,
+			 dray_error **err)
+{
+	for (size_t i = 0; i < r->n_mirrors; i++) {
+		struct remote *m = mirror_at(r, i);
+		dray_error *why = NULL;
+		int rc = m ? head_manifest(m, tag_or_digest, ret, &why) : 0;
+
+		if (rc > 0)
+			return rc;
+		if (rc < 0 && mirror_failed(r, m, why, err) < 0)
+			return -1;
+	}
+	return head_manifest(r, tag_or_digest, ret, err);
 }
 
 /* What the registry says it stored has to be what we sent. */
@@ -223,7 +256,7 @@ int remote_delete_manifest(struct remote *r, const char *tag_or_digest, dray_err
 	return rc < 0 ? err_ctx(err, "%s", r->name) : rc;
 }
 
-int remote_get_blob(struct remote *r, const struct descriptor *d, size_t max, struct buf *ret,
+static int get_blob(struct remote *r, const struct descriptor *d, size_t max, struct buf *ret,
 		    dray_error **err)
 {
 	cleanup_source struct source *s = NULL;
@@ -231,11 +264,29 @@ int remote_get_blob(struct remote *r, const struct descriptor *d, size_t max, st
 	if (d->size > (int64_t)max)
 		return err_set(err, DRAY_ERR_LIMIT, "%s is %lld bytes, over the limit of %zu",
 			       d->digest.text, (long long)d->size, max);
-	s = remote_open_blob(r, d, err);
+	s = remote_open_blob_here(r, d, err);
 	s = source_verified(s, &d->digest, d->size, "blob digest", err);
 	*ret = BUF_INIT(max);
 	if (s && source_slurp(s, ret, err) == 0)
 		return 0;
 	buf_clear(ret);
 	return err_ctx(err, "blob %s", d->digest.text);
+}
+
+/* One of a mirror that lies is asked for again elsewhere. */
+int remote_get_blob(struct remote *r, const struct descriptor *d, size_t max, struct buf *ret,
+		    dray_error **err)
+{
+	for (size_t i = 0; i < r->n_mirrors; i++) {
+		struct remote *m = mirror_at(r, i);
+		dray_error *why = NULL;
+
+		if (!m)
+			continue;
+		if (get_blob(m, d, max, ret, &why) == 0)
+			return 0;
+		if (mirror_failed(r, m, why, err) < 0)
+			return -1;
+	}
+	return get_blob(r, d, max, ret, err);
 }

@@ -22,6 +22,9 @@ void remote_free(struct remote *r)
 {
 	if (!r)
 		return;
+	for (size_t i = 0; i < r->n_mirrors; i++)
+		remote_free(r->mirrors[i]);
+	mem_free(r->mirrors);
 	auth_free(r->client.auth);
 	http_free(r->client.http);
 	tls_clear(&r->files);
@@ -50,8 +53,8 @@ static char *scope_of(const struct reference *ref, enum remote_purpose purpose)
 	return mem_strdup("");
 }
 
-static int init(struct remote *r, const struct reference *ref, enum remote_purpose purpose,
-		dray_error **err)
+static int init(struct remote *r, const struct reference *ref, const char *name,
+		enum remote_purpose purpose, dray_error **err)
 {
 	cleanup_free char *scope = scope_of(ref, purpose);
 
@@ -59,7 +62,7 @@ static int init(struct remote *r, const struct reference *ref, enum remote_purpo
 		return err_nomem(err);
 	if (reference_copy(ref, &r->ref, err) < 0)
 		return -1;
-	r->name = mem_printf("%s%s%s", ref->domain, *ref->path ? "/" : "", ref->path);
+	r->name = mem_strdup(name);
 	if (!r->name)
 		return err_nomem(err);
 	r->lock = lock_new(err);
@@ -73,14 +76,9 @@ static int init(struct remote *r, const struct reference *ref, enum remote_purpo
 	return r->client.auth ? 0 : -1;
 }
 
-int remote_open(const struct reference *ref, bool for_push, const struct remote_options *o,
-		struct remote **ret, dray_error **err)
-{
-	return remote_open_for(ref, for_push ? REMOTE_PUSH : REMOTE_PULL, o, ret, err);
-}
-
-int remote_open_for(const struct reference *ref, enum remote_purpose purpose,
-		    const struct remote_options *o, struct remote **ret, dray_error **err)
+int remote_make(const struct reference *ref, const char *name, enum remote_purpose purpose,
+		const struct remote_options *o, bool insecure, struct remote **ret,
+		dray_error **err)
 {
 	cleanup_remote struct remote *r = mem_zalloc(sizeof(*r));
 
@@ -89,10 +87,18 @@ int remote_open_for(const struct reference *ref, enum remote_purpose purpose,
 	r->o = *o;
 	if (r->o.retries < 0)
 		r->o.retries = RETRY_DEFAULT;
-	if (init(r, ref, purpose, err) < 0)
+	r->insecure = insecure;
+	r->o.tls_skip_verify = r->o.tls_skip_verify || insecure;
+	if (init(r, ref, name, purpose, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
 	return 0;
+}
+
+int remote_open(const struct reference *ref, bool for_push, const struct remote_options *o,
+		struct remote **ret, dray_error **err)
+{
+	return remote_open_for(ref, for_push ? REMOTE_PUSH : REMOTE_PULL, o, ret, err);
 }
 
 const char *remote_name(const struct remote *r)
@@ -159,10 +165,13 @@ static int ping(struct remote *r, struct answer *a, dray_error **err)
 	}
 }
 
-/* Only on this machine, and only when there is no TLS at all: a certificate that does not verify is no reason. */
+/*
+ * Only on this machine or where registries.conf allows it, and only when there is no TLS at all: a certificate
+ * that does not verify is no reason.
+ */
 static bool may_fall_back(const struct remote *r, const struct answer *a)
 {
-	if (r->o.plain_http || !url_host_is_loopback(&r->base))
+	if (r->o.plain_http || !(r->insecure || url_host_is_loopback(&r->base)))
 		return false;
 	if (a->http.fault == HTTP_FAULT_TLS || a->http.fault == HTTP_FAULT_BROKEN)
 		return true;
@@ -177,8 +186,9 @@ static int find_scheme(struct remote *r, struct answer *a, dray_error **err)
 
 	if (make_base(r, r->o.plain_http ? "http" : "https", err) < 0)
 		return -1;
-	rc = url_host_is_loopback(&r->base) && !r->o.plain_http ? ping_once(r, a, &why)
-								: ping(r, a, &why);
+	rc = (r->insecure || url_host_is_loopback(&r->base)) && !r->o.plain_http
+		     ? ping_once(r, a, &why)
+		     : ping(r, a, &why);
 	if (rc < 0 && may_fall_back(r, a)) {
 		dray_error_free(why);
 		if (make_base(r, "http", err) < 0)

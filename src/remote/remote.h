@@ -29,7 +29,12 @@ struct remote_options {
 
 /** One repository of one registry, or a registry as a whole. Thread-safe. */
 struct remote;
-/** Asks nothing yet: the registry is met with the first question. @p o is copied. */
+/**
+ * Asks nothing yet: the registry is met with the first question. @p o is copied. What
+ * registries.conf says about @p ref holds: where it really is, its mirrors (asked first when
+ * reading, never for a push), whether TLS has to verify; blocked is DENIED. Credentials of
+ * @p o are for the registry, not for its mirrors.
+ */
 int remote_open(const struct reference *ref, bool for_push, const struct remote_options *o,
 		struct remote **ret, dray_error **err) MUST_CHECK;
 /** What is wanted of a registry: tokens are asked for that and no more. */
