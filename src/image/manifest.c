@@ -5,6 +5,7 @@
  * Promises one meaning: what two readers could take for different kinds is refused (M-08).
  */
 #include "image/manifest_priv.h"
+#include "image/schema1.h"
 
 #include "base/limits.h"
 #include "base/mem.h"
@@ -104,7 +105,7 @@ static int type_by_shape(struct manifest *m, const char **ret, dray_error **err)
 	const char *config_type = NULL;
 
 	if (has(m, "fsLayers")) {
-		*ret = has(m, "signatures") ? MT_DOCKER_SCHEMA1_SIGNED : MT_DOCKER_SCHEMA1;
+		*ret = m->is_signed ? MT_DOCKER_SCHEMA1_SIGNED : MT_DOCKER_SCHEMA1;
 	} else if (has(m, "manifests")) {
 		*ret = MT_OCI_INDEX;
 	} else if (has(m, "config") && has(m, "layers")) {
@@ -234,6 +235,24 @@ static int take_members(struct manifest *m, dray_error **err)
 	return 0;
 }
 
+/* What signatures do not cover is nobody's word: the document is read from what they do. */
+static int take_payload(struct manifest *m, dray_error **err)
+{
+	struct span payload;
+
+	if (!has(m, "fsLayers") || !has(m, "signatures"))
+		return 0;
+	m->is_signed = true;
+	if (schema1_payload(span_buf(&m->raw), json_root(m->doc), &m->arena, &payload, err) < 0)
+		return -1;
+	json_doc_free(m->doc);
+	m->doc = NULL;
+	if (json_parse(payload, &m->doc, err) < 0 ||
+	    json_want(json_root(m->doc), JSON_OBJECT, false, "signed manifest", err) < 0)
+		return err_ctx(err, "what is signed");
+	return digest_of(payload, &m->digest, err);
+}
+
 static int parse(struct manifest *m, const char *given, dray_error **err)
 {
 	if (m->raw.len > LIMIT_MANIFEST)
@@ -242,6 +261,7 @@ static int parse(struct manifest *m, const char *given, dray_error **err)
 	if (digest_of(span_buf(&m->raw), &m->digest, err) < 0 ||
 	    json_parse(span_buf(&m->raw), &m->doc, err) < 0 ||
 	    json_want(json_root(m->doc), JSON_OBJECT, false, "manifest", err) < 0 ||
+	    take_payload(m, err) < 0 ||
 	    refuse_case_variants(json_root(m->doc), known, ARRAY_LEN(known), err) < 0 ||
 	    check_ambiguity(m, err) < 0 || decide_type(m, given, err) < 0 ||
 	    check_version(m, err) < 0)

@@ -27,14 +27,15 @@ struct descriptor {
 enum manifest_kind {
 	MANIFEST_IMAGE, /* config + layers */
 	MANIFEST_INDEX,
-	MANIFEST_SCHEMA1, /* recognised, not parsed further */
+	MANIFEST_SCHEMA1, /* its members: schema1.h */
 };
 
 /** A manifest or an index. Free with manifest_free(). */
 struct manifest {
 	struct arena arena;
 	struct buf raw;	      /* exact bytes */
-	struct digest digest; /* of raw */
+	struct digest digest; /* of raw; of signed schema 1: of what is signed */
+	bool is_signed;	      /* schema 1 with signatures: doc is what they sign */
 	struct json_doc *doc;
 	enum manifest_kind kind;
 	const char *media_type; /* decided as formats.md 4.3: given, then member, then shape */

@@ -69,7 +69,7 @@ static int created_by(struct goconfig *g, struct json root, struct buf *ret)
 }
 
 /* The history entry of one v1 layer, in the order of Docker's struct. */
-static int write_entry(struct goconfig *g, struct json root)
+static int write_entry(struct goconfig *g, struct json root, bool empty)
 {
 	cleanup_buf struct buf by = BUF_INIT(V1_TEXT_MAX);
 	const char *created;
@@ -88,21 +88,24 @@ static int write_entry(struct goconfig *g, struct json root)
 	}
 	if (goconfig_string(g, root, "comment") < 0)
 		return -1;
+	if (empty)
+		jsonw_kbool(g->w, "empty_layer", true);
 	jsonw_end_object(g->w);
 	return 0;
 }
 
-static int write_history(struct jsonw *w, const struct span *jsons, size_t n, dray_error **err)
+static int write_history(struct jsonw *w, const struct v1_history *h, dray_error **err)
 {
 	jsonw_array(w);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < h->n; i++) {
 		CLEANUP(arena_clear) struct arena arena = { 0 };
 		cleanup_json struct json_doc *doc = NULL;
 		struct goconfig g = { w, &arena, &params, err };
 
 		if (w->failed)
 			return -1;
-		if (json_parse(jsons[i], &doc, err) < 0 || write_entry(&g, json_root(doc)) < 0)
+		if (json_parse(h->jsons[i], &doc, err) < 0 ||
+		    write_entry(&g, json_root(doc), h->empty && h->empty[i]) < 0)
 			return err_ctx(err, "v1 layer %zu", i);
 	}
 	jsonw_end_array(w);
@@ -113,11 +116,13 @@ static void write_rootfs(struct jsonw *w, const struct digest *diff_ids, size_t 
 {
 	jsonw_object(w);
 	jsonw_kstring(w, "type", "layers");
-	jsonw_key(w, "diff_ids");
-	jsonw_array(w);
-	for (size_t i = 0; i < n; i++)
-		jsonw_string(w, diff_ids[i].text);
-	jsonw_end_array(w);
+	if (n) {
+		jsonw_key(w, "diff_ids");
+		jsonw_array(w);
+		for (size_t i = 0; i < n; i++)
+			jsonw_string(w, diff_ids[i].text);
+		jsonw_end_array(w);
+	}
 	jsonw_end_object(w);
 }
 
@@ -181,7 +186,7 @@ static int write_value(struct jsonw *w, struct json v, dray_error **err)
 }
 
 struct parts {
-	const struct span *jsons;
+	const struct v1_history *history;
 	const struct digest *diff_ids;
 	size_t n;
 };
@@ -204,7 +209,7 @@ static int write_config(struct json root, const struct parts *p, struct buf *ret
 				return -1;
 		} else if (strcmp(m[i].name, "rootfs") == 0) {
 			write_rootfs(&w, p->diff_ids, p->n);
-		} else if (write_history(&w, p->jsons, p->n, err) < 0) {
+		} else if (write_history(&w, p->history, err) < 0) {
 			return -1;
 		}
 	}
@@ -215,16 +220,22 @@ static int write_config(struct json root, const struct parts *p, struct buf *ret
 int config_from_v1(const struct span *jsons, const struct digest *diff_ids, size_t n,
 		   struct buf *ret, dray_error **err)
 {
+	return v1_config(&(struct v1_history){ jsons, NULL, n }, diff_ids, n, ret, err);
+}
+
+int v1_config(const struct v1_history *h, const struct digest *diff_ids, size_t n_layers,
+	      struct buf *ret, dray_error **err)
+{
 	CLEANUP(arena_clear) struct arena arena = { 0 };
 	cleanup_json struct json_doc *doc = NULL;
 	cleanup_json struct json_doc *known = NULL;
 	cleanup_buf struct buf text = BUF_INIT(V1_TEXT_MAX);
-	const struct parts parts = { jsons, diff_ids, n };
+	const struct parts parts = { h, diff_ids, n_layers };
 	const char *version;
 
-	if (n == 0)
+	if (h->n == 0)
 		return err_set(err, DRAY_ERR_FORMAT, "a v1 image without a layer");
-	if (json_parse(jsons[n - 1], &doc, err) < 0 ||
+	if (json_parse(h->jsons[h->n - 1], &doc, err) < 0 ||
 	    json_want(json_root(doc), JSON_OBJECT, false, "v1 json", err) < 0 ||
 	    json_string(json_get_fold(json_root(doc), "docker_version"), "docker_version", &arena,
 			&version, err) < 0)

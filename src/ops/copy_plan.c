@@ -202,10 +202,14 @@ void plan_manifest(struct plan *p)
 		p->docker = mediatype_is_docker(m->media_type);
 	else
 		p->docker = c->target->remote && !zstd;
-	p->keep_manifest = m && !converted && mediatype_is_docker(m->media_type) == p->docker;
+	bool schema1 = m && m->kind == MANIFEST_SCHEMA1;
+	p->keep_manifest = m && !schema1 && !converted &&
+			   mediatype_is_docker(m->media_type) == p->docker;
 	if (!m || p->keep_manifest)
 		return;
 	change(p, converted ? why_converted(p)
+		  : schema1 ? "manifests of schema 1 are read only, one of today takes its place: "
+			      "another manifest digest, the same image ID"
 			    : "the manifest is converted as asked: another manifest digest, the "
 			      "same image ID");
 }

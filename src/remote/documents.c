@@ -11,7 +11,7 @@
 
 #define ACCEPT_MANIFESTS                                                              \
 	MT_OCI_MANIFEST ", " MT_DOCKER_MANIFEST ", " MT_OCI_INDEX ", " MT_DOCKER_LIST \
-			", " MT_DOCKER_SCHEMA1_SIGNED ";q=0.1"
+			", " MT_DOCKER_SCHEMA1_SIGNED ";q=0.1, " MT_DOCKER_SCHEMA1 ";q=0.1"
 
 /* A tag or a digest, checked: it becomes part of a request (N-13, M-05). */
 struct name {
@@ -64,18 +64,37 @@ static int given_type(const char *header, struct arena *a, const char **ret, dra
 	return *ret ? 0 : err_nomem(err);
 }
 
-/* The header is a claim about the bytes that we hold. Signed schema1 is digested without its signatures. */
-static int check_header(const struct answer *a, const char *type, dray_error **err)
+/* The header is a claim about the bytes that we hold. */
+static int check_header(const struct answer *a, dray_error **err)
 {
 	struct digest said;
 
-	if (!a->http.digest || (type && mediatype_is_schema1(type)))
+	if (!a->http.digest)
 		return 0;
 	if (digest_parse(span_str(a->http.digest), &said, err) < 0)
 		return err_ctx(err, "Docker-Content-Digest");
 	if (said.algo == DIGEST_OTHER)
 		return 0;
 	return check_digest(&said, span_buf(&a->body), "Docker-Content-Digest", err);
+}
+
+/* Signed schema 1 is digested without its signatures: only its parser knows that digest. */
+static int take_schema1(struct answer *a, const struct name *n, const char *type,
+			struct manifest **ret, dray_error **err)
+{
+	cleanup_manifest struct manifest *m = NULL;
+	struct digest said;
+
+	if (manifest_parse(&a->body, type, &m, err) < 0)
+		return -1;
+	if (digest_set(&n->digest) &&
+	    digest_expect(&n->digest, &m->digest, "manifest digest", err) < 0)
+		return -1;
+	if (a->http.digest && (digest_parse(span_str(a->http.digest), &said, err) < 0 ||
+			       digest_expect(&said, &m->digest, "Docker-Content-Digest", err) < 0))
+		return -1;
+	*ret = steal_pointer(&m);
+	return 0;
 }
 
 static int take_manifest(struct answer *a, const struct name *n, struct manifest **ret,
@@ -85,10 +104,12 @@ static int take_manifest(struct answer *a, const struct name *n, struct manifest
 
 	if (given_type(a->http.content_type, &a->arena, &type, err) < 0)
 		return -1;
+	if (type && mediatype_is_schema1(type))
+		return take_schema1(a, n, type, ret, err);
 	if (digest_set(&n->digest) &&
 	    check_digest(&n->digest, span_buf(&a->body), "manifest digest", err) < 0)
 		return -1;
-	if (check_header(a, type, err) < 0)
+	if (check_header(a, err) < 0)
 		return -1;
 	return manifest_parse(&a->body, type, ret, err);
 }
@@ -190,8 +211,7 @@ int remote_head_manifest(struct remote *r, const char *tag_or_digest, struct dig
 static int check_stored(const struct manifest *m, const struct answer *a, dray_error **err)
 {
 	if (a->http.digest)
-		return check_header(&(struct answer){ .http = a->http, .body = m->raw },
-				    m->media_type, err);
+		return check_header(&(struct answer){ .http = a->http, .body = m->raw }, err);
 	if (a->http.status != 201)
 		return err_set(err, DRAY_ERR_NETWORK, "HTTP %d does not say that it is stored",
 			       a->http.status);

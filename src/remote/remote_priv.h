@@ -32,6 +32,12 @@ int remote_make(const struct reference *ref, const char *name, enum remote_purpo
 /** remote_open_blob() of the registry or mirror itself. */
 struct source *remote_open_blob_here(struct remote *r, const struct descriptor *d,
 				     dray_error **err);
+/**
+ * An image of a manifest of schema 1 (taken over). Its config is made, and for that every layer
+ * is read once: nothing says what they hold.
+ */
+int remote_schema1_image(struct remote *r, struct manifest *m, const char *where,
+			 struct image **ret, dray_error **err) MUST_CHECK;
 /** Before the first request: find the scheme, learn how to log in. Thread-safe, done once. */
 int remote_ready(struct remote *r, dray_error **err) MUST_CHECK;
 /** URL of /v2/NAME/ and @p fmt, in @p a. */

@@ -229,8 +229,7 @@ static int make_image(struct registry *reg, struct manifest *m, struct image **r
 	if (!where)
 		return err_nomem(err);
 	if (m->kind == MANIFEST_SCHEMA1)
-		return err_set(err, DRAY_ERR_UNSUPPORTED,
-			       "%s is a manifest of schema 1, which is not read", where);
+		return remote_schema1_image(reg->remote, steal_pointer(&own), where, ret, err);
 	if (m->kind != MANIFEST_IMAGE)
 		return err_set(err, DRAY_ERR_FORMAT, "%s is no image", where);
 	return with_config(reg, steal_pointer(&own), where, ret, err);

@@ -571,3 +571,95 @@ future = true'
 	CONTAINERS_REGISTRIES_CONF=$CONF.gone dray_run tags "$FAKEREG_ADDR/p"
 	expect 3 "*$CONF.gone*"
 }
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Manifests of schema 1
+
+# schema1_make: the image sym as $REGISTRY_ADDR/x:s1, by distribution's own converter; the document in $S1.
+schema1_make() {
+	registry_start schema1 plain REGISTRY_COMPATIBILITY_SCHEMA1_ENABLED=true
+	seed "$REGISTRY_ADDR/x" 1
+	S1=$BATS_TEST_TMPDIR/s1.json
+	curl -fsS -o "$S1" -H "Accept: $MT_SCHEMA1" "$REGISTRY_URL/v2/x/manifests/1"
+	same version "$(jq .schemaVersion "$S1")" 1
+	curl -fsS -o /dev/null -D "$BATS_TEST_TMPDIR/head" -X PUT -H "Content-Type: $MT_SCHEMA1" --data-binary "@$S1" \
+		"$REGISTRY_URL/v2/x/manifests/s1"
+	S1_DIGEST=$(tr -d '\r' <"$BATS_TEST_TMPDIR/head" | sed -n 's/^[Dd]ocker-[Cc]ontent-[Dd]igest: //p')
+}
+
+MT_SCHEMA1=application/vnd.docker.distribution.manifest.v1+prettyjws
+
+@test "schema 1: read as docker pull reads it, written as what is read today" {
+	require_docker
+	schema1_make
+	docker pull --quiet "$REGISTRY_ADDR/x:s1" 2>/dev/null || skip "this docker pulls no schema 1"
+	id=$(docker_image_id "$REGISTRY_ADDR/x:s1")
+	docker rmi "$REGISTRY_ADDR/x:s1" >/dev/null
+	dray_run digest --image-id "$REGISTRY_ADDR/x:s1"
+	expect 0
+	same "docker's image ID" "$output" "$id"
+	# The digest is that of what is signed (formats.md 4.1), and by it the manifest is found.
+	dray_run digest "$REGISTRY_ADDR/x:s1"
+	expect 0
+	same "the registry's digest" "$output" "$S1_DIGEST"
+	dray_run inspect --json "$REGISTRY_ADDR/x@$S1_DIGEST"
+	expect 0
+	same ID "$(jq -r '.images[0].image_id' <<<"$output")" "$id"
+	same type "$(jq -r '.images[0].media_type' <<<"$output")" "$MT_SCHEMA1"
+	dray_run explain "$REGISTRY_ADDR/x:s1"
+	expect 0
+	dray_run verify "$REGISTRY_ADDR/x:s1"
+	expect 0
+	dray_run copy "$REGISTRY_ADDR/x:s1" "oci:$BATS_TEST_TMPDIR/o:1"
+	expect 0 "*schema 1*"
+	layout_check "$BATS_TEST_TMPDIR/o"
+	dray_run copy "$REGISTRY_ADDR/x:s1" "$REGISTRY_ADDR/y:2"
+	expect 0 "*schema 1*"
+	same "image ID" "$(remote_image_id "$REGISTRY_ADDR" y 2)" "$id"
+	docker_agrees "$REGISTRY_ADDR/y:2" "$id" "$SYM_LINE"
+	dray_run manifest "$REGISTRY_ADDR/x:again" --put "$S1" --media-type "$MT_SCHEMA1"
+	expect 8 "*schema 1*"
+}
+
+@test "schema 1: what is not signed does not count, chains have to be whole" {
+	schema1_make
+	fake --no-verify-refs
+	for digest in $(jq -r '.fsLayers[].blobSum' "$S1" | sort -u); do
+		"$DRAY" blob "$REGISTRY_ADDR/x" "$digest" -o "$BATS_TEST_TMPDIR/blob"
+		location=$(curl -fsS -o /dev/null -D - -X POST "http://$FAKEREG_ADDR/v2/x/blobs/uploads/" | tr -d '\r' | sed -n 's/^Location: //p')
+		case $location in /*) location=http://$FAKEREG_ADDR$location ;; esac
+		case $location in *\?*) location+="&" ;; *) location+="?" ;; esac
+		curl -fsS -o /dev/null -X PUT --data-binary "@$BATS_TEST_TMPDIR/blob" -H "Content-Type: application/octet-stream" "${location}digest=$digest"
+	done
+	put() { curl -fsS -o /dev/null -X PUT -H "Content-Type: ${2:-$MT_SCHEMA1}" --data-binary "@$1" "http://$FAKEREG_ADDR/v2/x/manifests/t"; }
+	fakereg_faults "$FAKEREG_ADDR" no-digest
+	put "$S1"
+	id=$("$DRAY" digest --image-id "$REGISTRY_ADDR/x:s1")
+	dray_run digest --image-id "$FAKEREG_ADDR/x:t"
+	expect 0
+	same "signed" "$output" "$id"
+	jq 'del(.signatures)' "$S1" >"$BATS_TEST_TMPDIR/unsigned"
+	put "$BATS_TEST_TMPDIR/unsigned" application/vnd.docker.distribution.manifest.v1+json
+	dray_run digest --image-id "$FAKEREG_ADDR/x:t"
+	expect 0
+	same "unsigned" "$output" "$id"
+	# A second tag, behind the signed bytes.
+	sed '$ s/}$/,"tag":"x"}/' "$S1" >"$BATS_TEST_TMPDIR/bad"
+	put "$BATS_TEST_TMPDIR/bad"
+	dray_run digest --image-id "$FAKEREG_ADDR/x:t"
+	expect 6
+	while IFS= read -r edit; do
+		jq "$edit" "$BATS_TEST_TMPDIR/unsigned" >"$BATS_TEST_TMPDIR/bad"
+		put "$BATS_TEST_TMPDIR/bad" application/vnd.docker.distribution.manifest.v1+json
+		dray_run digest --image-id "$FAKEREG_ADDR/x:t"
+		expect 6
+	done <<-'EOF_EDITS'
+		.history |= reverse
+		.history |= .[1:]
+		.history = [] | .fsLayers = []
+		.fsLayers[0].blobSum = "sha256:xyz"
+		.history[0].v1Compatibility |= (fromjson | .id = "short" | tojson)
+		.history[-1].v1Compatibility |= (fromjson | .parent = ("0" * 64) | tojson)
+		.history[0].v1Compatibility = "{"
+	EOF_EDITS
+}
