@@ -83,10 +83,11 @@ int schema1_payload(struct span text, struct json root, struct arena *a, struct 
 	int64_t length = 0;
 
 	*ret = text;
-	if (!json_present(signatures))
+	if (json_want(signatures, JSON_ARRAY, true, "signatures", err) < 0)
+		return -1;
+	if (!json_present(signatures) || json_len(signatures) == 0)
 		return 0;
-	if (json_want(signatures, JSON_ARRAY, false, "signatures", err) < 0 ||
-	    agreed(signatures, &length, &tail, err) < 0)
+	if (agreed(signatures, &length, &tail, err) < 0)
 		return err_ctx(err, "signatures");
 	if (length <= 0 || length > (int64_t)text.len)
 		return err_set(err, DRAY_ERR_FORMAT,

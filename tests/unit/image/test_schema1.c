@@ -176,20 +176,15 @@ static void test_config(void **state)
 	struct manifest *m = NULL;
 	struct schema1 s = { 0 };
 	struct digest one;
-	char
-		text[] =
-			DOC(
-				SUM("22222222") "," SUM("11111111"),
-				V1(
-					A, PARENT(B) ",\\\"throwaway\\\":true,\\\"docker_"
-						     "version\\\":\\\"20.10\\\""
-						     ",\\\"created\\\":\\\"2020-01-02T03:04:"
-						     "05Z\\\"") "," V1(B,
-								       ",\\\"created\\\":\\\"2020-"
-								       "01-01T00:00:00Z\\\","
-								       "\\\"container_config\\\":"
-								       "{\\\"Cmd\\\":[\\\"a\\\","
-								       "\\\"b\\\"]}")) "}";
+	char text[] = DOC(SUM("22222222") "," SUM("11111111"),
+			  V1(A, PARENT(B) ",\\\"throwaway\\\":true,\\\"docker_"
+					  "version\\\":\\\"20.10\\\""
+					  ",\\\"created\\\":\\\"2020-01-02T03:04:"
+					  "05Z\\\"") "," V1(B, ",\\\"created\\\":\\\"2020-"
+							       "01-01T00:00:00Z\\\","
+							       "\\\"container_config\\\":"
+							       "{\\\"Cmd\\\":[\\\"a\\\","
+							       "\\\"b\\\"]}")) "}";
 
 	(void)state;
 	assert_ok(digest_parse(span_str("sha256:" ID("12345678")), &one, NULL), NULL);
