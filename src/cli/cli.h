@@ -84,9 +84,24 @@ extern const struct command *const commands[]; /* NULL at the end */
 const struct command *command_find(const char *name);
 int command_unknown(const char *name, dray_error **err);
 
-extern const struct command cmd_images, cmd_inspect, cmd_digest, cmd_explain, cmd_why, cmd_verify,
-	cmd_push, cmd_copy, cmd_tags, cmd_catalog, cmd_manifest, cmd_blob, cmd_delete, cmd_login,
-	cmd_logout, cmd_version, cmd_help, cmd_completion;
+extern const struct command cmd_images;
+extern const struct command cmd_inspect;
+extern const struct command cmd_digest;
+extern const struct command cmd_explain;
+extern const struct command cmd_why;
+extern const struct command cmd_verify;
+extern const struct command cmd_push;
+extern const struct command cmd_copy;
+extern const struct command cmd_tags;
+extern const struct command cmd_catalog;
+extern const struct command cmd_manifest;
+extern const struct command cmd_blob;
+extern const struct command cmd_delete;
+extern const struct command cmd_login;
+extern const struct command cmd_logout;
+extern const struct command cmd_version;
+extern const struct command cmd_help;
+extern const struct command cmd_completion;
 
 /** The context of this run, made on first use; NULL with *err. Lent. */
 dray_context *session_context(struct session *s, dray_error **err);

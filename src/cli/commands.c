@@ -56,12 +56,29 @@ const struct option global_options[] = {
 	{ 0 },
 };
 
+/* clang-format off */
 const struct command *const commands[] = {
-	&cmd_images,   &cmd_inspect, &cmd_digest,     &cmd_explain, &cmd_why,
-	&cmd_verify,   &cmd_push,    &cmd_copy,	      &cmd_tags,    &cmd_catalog,
-	&cmd_manifest, &cmd_blob,    &cmd_delete,     &cmd_login,   &cmd_logout,
-	&cmd_version,  &cmd_help,    &cmd_completion, NULL,
+	&cmd_images,
+	&cmd_inspect,
+	&cmd_digest,
+	&cmd_explain,
+	&cmd_why,
+	&cmd_verify,
+	&cmd_push,
+	&cmd_copy,
+	&cmd_tags,
+	&cmd_catalog,
+	&cmd_manifest,
+	&cmd_blob,
+	&cmd_delete,
+	&cmd_login,
+	&cmd_logout,
+	&cmd_version,
+	&cmd_help,
+	&cmd_completion,
+	NULL,
 };
+/* clang-format on */
 
 const struct command *command_find(const char *name)
 {
