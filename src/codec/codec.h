@@ -57,7 +57,8 @@ enum encoding {
 
 struct encode_params {
 	enum encoding encoding;
-	int level;		/* 0 = the default of that encoding */
+	int level;		/* 0 = the default of that encoding; for blocked gzip our own writer,
+				 * while 1 to 12 are levels of libdeflate */
 };
 
 #define ENCODE_BLOCK (1024 * 1024)	/* bytes of input per member or frame */
@@ -79,7 +80,7 @@ struct encode_params {
 
 /** Check level range; USAGE. */
 int encode_params_check(const struct encode_params *p, dray_error **err) MUST_CHECK;
-/** What identifies the encoder's bytes, for the blob cache: "gzip-blocked/1;level=2;...". */
+/** What identifies the encoder's bytes, for the blob cache: "gzip-blocked/1;dray-deflate=1". */
 int encode_params_text(const struct encode_params *p, struct buf *ret, dray_error **err) MUST_CHECK;
 enum compression encoding_compression(enum encoding e);
 
@@ -87,7 +88,7 @@ enum compression encoding_compression(enum encoding e);
  * Encode @p in (consumed). Output depends on the bytes, the params and the
  * library versions only: not on threads, CPU or read sizes. Blocks are
  * compressed on @p pool (lent; NULL = in place), at most pool_threads+1 in flight,
- * about 2.2 MiB each. Empty input gives one empty member or frame.
+ * about 3.6 MiB each. Empty input gives one empty member or frame.
  */
 struct source *source_encode(struct source *in, const struct encode_params *p, struct pool *pool,
 			     dray_error **err);

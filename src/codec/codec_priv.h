@@ -47,6 +47,8 @@ struct filter *encode_gzip_single(int level, dray_error **err);
 
 /** Compresses whole blocks; one per slot, used by one thread at a time. */
 struct block_encoder;
+/** The level of ENCODING_GZIP that is no libdeflate level but our own writer, deflate.h. */
+#define GZIP_OWN_LEVEL 0
 /** NULL = no memory. */
 struct block_encoder *block_encoder_new(enum encoding encoding, int level);
 /** Output bytes that ENCODE_BLOCK may need. */

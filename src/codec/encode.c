@@ -16,16 +16,17 @@
 #include <zstd.h>
 
 #include "base/mem.h"
+#include "codec/deflate.h"
 
 /* ---- parameters ---- */
 
 static const struct encoding_info {
 	const char *name;
 	enum compression compression;
-	int least, most, standard; /* levels */
+	int least, most, standard; /* levels; the standard one may be none that can be asked for */
 } infos[] = {
 	[ENCODING_NONE] = { "none", COMPRESSION_NONE, 0, 0, 0 },
-	[ENCODING_GZIP] = { "gzip-blocked/1", COMPRESSION_GZIP, 1, 12, 2 },
+	[ENCODING_GZIP] = { "gzip-blocked/1", COMPRESSION_GZIP, 1, 12, GZIP_OWN_LEVEL },
 	[ENCODING_GZIP_SINGLE] = { "gzip-single/1", COMPRESSION_GZIP, 1, 9, 6 },
 	[ENCODING_ZSTD] = { "zstd-blocked/1", COMPRESSION_ZSTD, 1, 19, 3 },
 };
@@ -40,7 +41,7 @@ int encode_params_check(const struct encode_params *p, dray_error **err)
 	const struct encoding_info *info = &infos[p->encoding];
 	int level = level_of(p);
 
-	if (level >= info->least && level <= info->most)
+	if (level == info->standard || (level >= info->least && level <= info->most))
 		return 0;
 	if (p->encoding == ENCODING_NONE)
 		return err_set(err, DRAY_ERR_USAGE, "no compression has no level");
@@ -55,6 +56,8 @@ int encode_params_text(const struct encode_params *p, struct buf *ret, dray_erro
 
 	switch (p->encoding) {
 	case ENCODING_GZIP:
+		if (level == GZIP_OWN_LEVEL)
+			return buf_printf(ret, err, "%s;dray-deflate=%s", name, DEFLATE_VERSION);
 		return buf_printf(ret, err, "%s;level=%d;libdeflate=%s", name, level,
 				  LIBDEFLATE_VERSION_STRING);
 	case ENCODING_GZIP_SINGLE:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For: compressing one block into one gzip member or one zstd frame.
- * Relies on: libdeflate and libzstd, whose bytes do not depend on the CPU.
+ * Relies on: deflate.h, libdeflate and libzstd, whose bytes do not depend on the CPU.
  * Promises: the result depends on bytes, level and library version alone.
  */
 #include "codec/codec_priv.h"
@@ -10,12 +10,13 @@
 #include <zstd.h>
 
 #include "base/mem.h"
+#include "codec/deflate.h"
 
 #define MEMBER_HEADER 20
 #define MEMBER_TRAILER 8
 
 /*
- * Data that is compressed already costs deflate the most time and gains nothing: a
+ * Data that is compressed already costs libdeflate the most time and gains nothing: a
  * block whose taste, a few pieces spread over it, does not shrink is stored. Only the
  * bytes decide, so the same block always ends the same.
  */
@@ -24,7 +25,9 @@
 #define TASTE (TASTE_PIECES * TASTE_PIECE)
 #define TASTE_GAIN 100 /* one part in so many has to be gained */
 
+/* One of the three is there. */
 struct block_encoder {
+	struct deflate *own;
 	struct libdeflate_compressor *deflate;
 	struct libdeflate_compressor *store; /* level 0 */
 	uint8_t taste[TASTE];
@@ -51,13 +54,15 @@ struct block_encoder *block_encoder_new(enum encoding encoding, int level)
 
 	if (!b)
 		return NULL;
-	if (encoding == ENCODING_GZIP) {
+	if (encoding == ENCODING_GZIP && level == GZIP_OWN_LEVEL) {
+		b->own = deflate_new();
+	} else if (encoding == ENCODING_GZIP) {
 		b->deflate = libdeflate_alloc_compressor(level);
 		b->store = libdeflate_alloc_compressor(0);
 	} else {
 		b->zstd = zstd_new(level);
 	}
-	if (!b->zstd && (!b->deflate || !b->store)) {
+	if (!b->own && !b->zstd && (!b->deflate || !b->store)) {
 		block_encoder_free(b);
 		return NULL;
 	}
@@ -68,6 +73,9 @@ size_t block_encoder_bound(struct block_encoder *b)
 {
 	if (b->zstd)
 		return ZSTD_compressBound(ENCODE_BLOCK);
+	if (b->own)
+		return MEMBER_HEADER + MEMBER_TRAILER + deflate_bound(ENCODE_BLOCK);
+
 	size_t shrunk = libdeflate_deflate_compress_bound(b->deflate, ENCODE_BLOCK);
 	size_t stored = libdeflate_deflate_compress_bound(b->store, ENCODE_BLOCK);
 
@@ -96,6 +104,14 @@ static void put_le32(uint8_t *p, uint32_t v)
 		p[i] = (uint8_t)(v >> (8 * i));
 }
 
+/* The compressed data of a member; 0 = failed. */
+static size_t gzip_body(struct block_encoder *b, struct span in, struct room out)
+{
+	if (b->own)
+		return deflate_run(b->own, in, out);
+	return libdeflate_deflate_compress(choose(b, in, out), in.data, in.len, out.data, out.len);
+}
+
 /* See codec.h for the layout. */
 static size_t gzip_member(struct block_encoder *b, struct span in, struct room out)
 {
@@ -105,9 +121,8 @@ static size_t gzip_member(struct block_encoder *b, struct span in, struct room o
 
 	assert(out.len > MEMBER_HEADER + MEMBER_TRAILER);
 
-	size_t body = libdeflate_deflate_compress(choose(b, in, out), in.data, in.len,
-						  out.data + MEMBER_HEADER,
-						  out.len - MEMBER_HEADER - MEMBER_TRAILER);
+	struct room middle = { out.data + MEMBER_HEADER, out.len - MEMBER_HEADER - MEMBER_TRAILER };
+	size_t body = gzip_body(b, in, middle);
 	size_t size = MEMBER_HEADER + body + MEMBER_TRAILER;
 
 	if (body == 0)
@@ -121,7 +136,7 @@ static size_t gzip_member(struct block_encoder *b, struct span in, struct room o
 
 size_t block_encoder_run(struct block_encoder *b, struct span in, struct room out)
 {
-	if (b->deflate)
+	if (!b->zstd)
 		return gzip_member(b, in, out);
 
 	size_t size = ZSTD_compress2(b->zstd, out.data, out.len, in.data, in.len);
@@ -133,6 +148,7 @@ void block_encoder_free(struct block_encoder *b)
 {
 	if (!b)
 		return;
+	deflate_free(b->own);
 	libdeflate_free_compressor(b->deflate);
 	libdeflate_free_compressor(b->store);
 	ZSTD_freeCCtx(b->zstd);
