@@ -31,6 +31,9 @@
 /* After each so many bytes without a match the steps become longer by one. */
 #define STEP_SHIFT 8
 
+/* Matches from less far are cheap enough at any length. */
+#define NEAR 32
+
 struct deflate {
 	uint16_t by4[1 << SHORT_BITS];
 	uint16_t by8[1 << LONG_BITS];
@@ -199,7 +202,8 @@ static inline void grow(struct match *m, const uint8_t *in, uint32_t len, uint32
 
 /* ---- the walk ---- */
 
-static void walk(struct deflate *d, const uint8_t *in, uint32_t len, uint32_t *ret_rest)
+/* Finds the sequences of @in; returns where the literals begin that no match follows. */
+static uint32_t walk(struct deflate *d, const uint8_t *in, uint32_t len)
 {
 	/* Position 0 is what empty entries mean. */
 	uint32_t pos = 1, anchor = 0, limit = len > TAIL ? len - TAIL : 0;
@@ -221,13 +225,17 @@ static void walk(struct deflate *d, const uint8_t *in, uint32_t len, uint32_t *r
 		struct match m = choose(d, in, pos, c);
 
 		grow(&m, in, len, anchor);
+		if (m.length < d->blocks.worth_it && m.back >= NEAR) {
+			pos++;
+			continue;
+		}
 		blocks_put(&d->blocks, in + anchor, m.pos - anchor, m.length, m.back);
 		pos = anchor = m.pos + m.length;
 		/* Every third byte of it: all of them would gain 0.8 % and cost 8 % of the time. */
 		for (uint32_t i = m.pos + 2; i < pos && i < limit; i += 3)
 			remember(d, in, i);
 	}
-	*ret_rest = anchor;
+	return anchor;
 }
 
 size_t deflate_bound(size_t len)
@@ -242,14 +250,13 @@ size_t deflate_bound(size_t len)
 
 size_t deflate_run(struct deflate *d, struct span in, struct room out)
 {
-	uint32_t rest;
-
 	assert(in.len <= DEFLATE_INPUT_MAX && out.len >= deflate_bound(in.len));
 	memset(d->by4, 0, sizeof(d->by4));
 	memset(d->by8, 0, sizeof(d->by8));
 	blocks_begin(&d->blocks, in.data, out.data);
-	walk(d, in.data, (uint32_t)in.len, &rest);
-	return (size_t)(blocks_end(&d->blocks, in.len ? in.data + rest : NULL,
-				   (uint32_t)in.len - rest) -
-			out.data);
+
+	uint32_t rest = walk(d, in.data, (uint32_t)in.len);
+	const uint8_t *tail = in.len > 0 ? in.data + rest : NULL;
+
+	return (size_t)(blocks_end(&d->blocks, tail, (uint32_t)in.len - rest) - out.data);
 }

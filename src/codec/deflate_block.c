@@ -32,6 +32,10 @@ const uint16_t deflate_distance_base[DISTANCE_SYMBOLS] = {
 #define COST_SHIFT 8
 /* What a block costs besides its content: mostly the description of its codes. By trial. */
 #define HEADER_COST (700 << COST_SHIFT)
+/* Bits of a match from afar, more or less: a length, a distance and its extra bits. */
+#define MATCH_COST 24
+/* No block is so plain that a longer match is not worth it. */
+#define WORTH_IT_MAX 12
 
 /* The logarithm to the base of 2, times 256, cut off: the same on every machine. */
 static uint32_t log2_256(uint32_t n)
@@ -131,6 +135,7 @@ void blocks_begin(struct blocks *b, const uint8_t *in, uint8_t *out)
 	memset(&b->block, 0, sizeof(b->block));
 	memset(&b->chunk, 0, sizeof(b->chunk));
 	b->block_cost = 0;
+	b->worth_it = 0;
 	b->block_sequences = b->block_tail = b->n = 0;
 	b->block_end = b->literals_end = b->literals;
 }
@@ -175,6 +180,19 @@ static void chunk_joins_block(struct blocks *b)
 	b->block_tail = 0;
 }
 
+/*
+ * Where literals are cheap, as in hex digits or genomes, short matches that are found
+ * everywhere by chance cost more than what they stand for.
+ */
+static uint32_t worth_it(const struct blocks *b)
+{
+	uint64_t cost = alphabet_cost(&b->tables, b->block.litlen, 256);
+	uint64_t literals = (uint64_t)(b->literals_end - b->literals);
+	uint64_t n = cost > 0 ? (literals * MATCH_COST << COST_SHIFT) / cost : 0;
+
+	return (uint32_t)(n < WORTH_IT_MAX ? n : WORTH_IT_MAX);
+}
+
 void blocks_cut(struct blocks *b, const uint8_t *tail, uint32_t len)
 {
 	struct counts both = b->block;
@@ -201,6 +219,7 @@ void blocks_cut(struct blocks *b, const uint8_t *tail, uint32_t len)
 	b->block_tail += len;
 	b->block_sequences = b->n;
 	b->block_end = b->literals_end;
+	b->worth_it = worth_it(b);
 	memset(&b->chunk, 0, sizeof(b->chunk));
 }
 

@@ -146,6 +146,7 @@ struct blocks {
 
 	struct counts chunk;		/* its literals are counted when it ends */
 	uint32_t n;			/* sequences of both */
+	uint32_t worth_it;		/* literals of this block that cost what a match may cost */
 	uint8_t *literals_end;		/* literals of both */
 
 	struct sequence sequences[BLOCK_SEQUENCES + CHUNK_SEQUENCES];
