@@ -103,12 +103,12 @@ static inline uint32_t in_window(uint32_t back)
 	return (back >> 15) - 1;
 }
 
-/* 0 if the candidate matches in 4 bytes at least. */
+/* 0 if the candidate matches in 4 bytes at least, else 1. */
 static inline uint32_t differs(const uint8_t *p, uint32_t back)
 {
 	uint32_t mask = in_window(back);
 
-	return ~mask | (load32(p) ^ load32(p - 1 - (back & mask)));
+	return (~mask | (load32(p) ^ load32(p - 1 - (back & mask)))) != 0;
 }
 
 /* Equal bytes at @a and @b, 16 at most. The two ways have one result. */
@@ -213,7 +213,7 @@ static uint32_t walk(struct deflate *d, const uint8_t *in, uint32_t len)
 		struct candidates c = look_up(d, in, pos);
 
 		/* One branch, not two: which of them it is cannot be guessed. */
-		if ((differs(p, c.by4) != 0) & (differs(p, c.by8) != 0)) {
+		if (differs(p, c.by4) & differs(p, c.by8)) {
 			pos += 1 + ((pos - anchor) >> STEP_SHIFT);
 			if (pos - anchor >= CHUNK_LITERALS && pos < limit) {
 				blocks_cut(&d->blocks, in + anchor, pos - anchor);
