@@ -67,3 +67,20 @@ int descriptor_annotation(const struct descriptor *d, const char *key, struct ar
 /** Compact schema2 (@p docker) or OCI image manifest from these parts. */
 int manifest_write(bool docker, const struct descriptor *config, const struct descriptor *layers,
 		   size_t n_layers, struct buf *ret, dray_error **err) MUST_CHECK;
+
+/** What becomes of one entry of an index that is rewritten. */
+enum entry_fate { ENTRY_KEPT, ENTRY_MOVED, ENTRY_DROPPED };
+struct entry_change {
+	enum entry_fate fate;
+	/* of the document that an ENTRY_MOVED names from now on */
+	struct digest digest;
+	int64_t size;
+	const char *media_type;
+};
+/**
+ * @p index with one change for each of its entries, as an index of @p media_type. All text
+ * that no change is about stays byte for byte.
+ */
+int index_rewrite(const struct manifest *index, const char *media_type,
+		  const struct entry_change *changes, struct manifest **ret,
+		  dray_error **err) MUST_CHECK;

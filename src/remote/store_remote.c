@@ -15,6 +15,9 @@ struct registry {
 	struct remote *remote;
 	struct reference ref;
 	char *tag; /* "HOST/NAME:TAG"; NULL when asked for by digest */
+	/* Indexes met by images(), owned: registries count what is asked twice. */
+	struct manifest **indexes;
+	size_t n_indexes, cap_indexes;
 };
 
 /* One manifest that the reference leads to. */
@@ -25,8 +28,6 @@ struct leaf {
 
 struct walk {
 	struct registry *reg;
-	struct manifest **indexes; /* owned; the root's first */
-	size_t n_indexes, cap_indexes;
 	struct visit {
 		const struct descriptor *desc;
 		const struct digest *in;
@@ -39,11 +40,17 @@ struct walk {
 	int visited;
 };
 
+static void drop_indexes(struct registry *reg)
+{
+	for (size_t i = 0; i < reg->n_indexes; i++)
+		manifest_free(reg->indexes[i]);
+	mem_free(reg->indexes);
+	reg->indexes = NULL;
+	reg->n_indexes = reg->cap_indexes = 0;
+}
+
 static void walk_clear(struct walk *w)
 {
-	for (size_t i = 0; i < w->n_indexes; i++)
-		manifest_free(w->indexes[i]);
-	mem_free(w->indexes);
 	mem_free(w->stack);
 	mem_free(w->leaves);
 	map_clear(&w->seen);
@@ -54,11 +61,13 @@ static void walk_clear(struct walk *w)
 /* Takes @p m over. */
 static int push_index(struct walk *w, struct manifest *m, int depth, dray_error **err)
 {
-	if (mem_grow(&w->indexes, w->n_indexes, &w->cap_indexes, sizeof(*w->indexes)) < 0) {
+	struct registry *reg = w->reg;
+
+	if (mem_grow(&reg->indexes, reg->n_indexes, &reg->cap_indexes, sizeof(*reg->indexes)) < 0) {
 		manifest_free(m);
 		return err_nomem(err);
 	}
-	w->indexes[w->n_indexes++] = m;
+	reg->indexes[reg->n_indexes++] = m;
 	if (depth > LIMIT_INDEX_DEPTH)
 		return err_set(err, DRAY_ERR_LIMIT,
 			       "indexes are nested deeper than %d (LIMIT_INDEX_DEPTH)",
@@ -79,9 +88,32 @@ static int add_leaf(struct walk *w, const struct visit *v, dray_error **err)
 	return 0;
 }
 
+/* 0 with *ret, or with *ret_hole: the registry lists it somewhere, but does not have it. */
+static int get_or_miss(struct registry *reg, const struct digest *d, struct manifest **ret,
+		       dray_error **ret_hole, dray_error **err)
+{
+	cleanup_error dray_error *e = NULL;
+
+	*ret = NULL;
+	if (remote_get_manifest(reg->remote, d->text, ret, &e) == 0)
+		return 0;
+	if (dray_error_kind(e) == DRAY_ERR_NOT_FOUND)
+		*ret_hole = steal_pointer(&e);
+	else if (err)
+		*err = steal_pointer(&e);
+	return *ret_hole ? 0 : -1;
+}
+
+static int note_hole(struct walk *w, const struct digest *d, dray_error **hole, dray_error **err)
+{
+	return notes_add(&w->reg->store.notes, true, "blob-missing", d->text, NULL, NULL, err,
+			 "an index lists it, and it is not there: %s", dray_error_message(*hole));
+}
+
 static int visit(struct walk *w, const struct visit *v, dray_error **err)
 {
 	struct span key = span_str(v->desc->digest.text);
+	cleanup_error dray_error *hole = NULL;
 	struct manifest *m = NULL;
 
 	if (map_find(&w->seen, key))
@@ -93,8 +125,10 @@ static int visit(struct walk *w, const struct visit *v, dray_error **err)
 			       LIMIT_INDEX_NODES);
 	if (!v->desc->media_type || !mediatype_is_index(v->desc->media_type))
 		return add_leaf(w, v, err);
-	if (remote_get_manifest(w->reg->remote, v->desc->digest.text, &m, err) < 0)
+	if (get_or_miss(w->reg, &v->desc->digest, &m, &hole, err) < 0)
 		return -1;
+	if (hole)
+		return note_hole(w, &v->desc->digest, &hole, err);
 	if (m->kind == MANIFEST_INDEX)
 		return push_index(w, m, v->depth + 1, err);
 	manifest_free(m);
@@ -119,29 +153,29 @@ static int walk_index(struct walk *w, struct manifest *root, dray_error **err)
 
 static bool everything(const struct selector *sel)
 {
-	return sel->all_platforms || (sel->all && !sel->platform.os) || digest_set(&sel->digest);
+	if (sel->whole && sel->platform.os)
+		return false;
+	return sel->whole || sel->all_platforms || (sel->all && !sel->platform.os) || digest_set(&sel->digest);
 }
 
 /* Entries that name another platform need not be fetched to be passed over. */
 static void drop_others(struct walk *w, const struct selector *sel)
 {
-	struct platform want = sel->platform;
 	size_t n = 0, images = 0;
 
 	if (everything(sel))
 		return;
 	for (size_t i = 0; i < w->n_leaves; i++)
 		images += !descriptor_is_attestation(w->leaves[i].desc);
-	if (!want.os)
-		platform_host(&want);
 	for (size_t i = 0; i < w->n_leaves; i++) {
 		const struct descriptor *d = w->leaves[i].desc;
 		bool only = images == 1 && !sel->platform.os;
 
-		if (descriptor_is_attestation(d))
+		if (descriptor_is_attestation(d) ? !sel->whole
+						 : !only && d->has_platform &&
+							   !selector_wants(sel, &d->platform))
 			continue;
-		if (only || !d->has_platform || platform_match(&want, &d->platform))
-			w->leaves[n++] = w->leaves[i];
+		w->leaves[n++] = w->leaves[i];
 	}
 	w->n_leaves = n;
 }
@@ -167,9 +201,11 @@ static int none_fits(const struct walk *w, const struct selector *sel, dray_erro
 	if (!want.os)
 		platform_host(&want);
 	text = platform_text(&want);
-	for (size_t i = 0; i < w->n_indexes; i++) {
-		for (size_t k = 0; k < w->indexes[i]->n_entries && k < 40; k++) {
-			if (add_platform(&have, &w->indexes[i]->entries[k], NULL) < 0)
+	for (size_t i = 0; i < w->reg->n_indexes; i++) {
+		const struct manifest *index = w->reg->indexes[i];
+
+		for (size_t k = 0; k < index->n_entries && k < 40; k++) {
+			if (add_platform(&have, &index->entries[k], NULL) < 0)
 				return err_nomem(err);
 		}
 	}
@@ -235,19 +271,36 @@ static int make_image(struct registry *reg, struct manifest *m, struct image **r
 	return with_config(reg, steal_pointer(&own), where, ret, err);
 }
 
-/* Takes @p m over. */
+static int make_hole(struct registry *reg, const struct leaf *leaf, const dray_error *why,
+		     struct image **ret, dray_error **err)
+{
+	cleanup_free char *where = mem_printf("%s@%s", remote_name(reg->remote),
+					      leaf->desc->digest.text);
+
+	if (!where)
+		return err_nomem(err);
+	if (image_new(where, ret, err) < 0)
+		return -1;
+	(*ret)->broken = true;
+	return notes_add(&(*ret)->notes, true, "blob-missing", leaf->desc->digest.text, NULL, NULL,
+			 err, "%s", dray_error_message(why));
+}
+
+/* Takes @p m over; NULL = the leaf is a hole, and why. */
 static int add_image(struct registry *reg, struct manifest *m, const struct leaf *leaf,
-		     struct image_list *out, dray_error **err)
+		     const dray_error *hole, struct image_list *out, dray_error **err)
 {
 	cleanup_image struct image *im = NULL;
 
-	if (make_image(reg, m, &im, err) < 0 ||
+	if ((m ? make_image(reg, m, &im, err) : make_hole(reg, leaf, hole, &im, err)) < 0 ||
 	    (reg->tag && image_add_tag(im, reg->tag, NULL, err) < 0))
 		return -1;
+	im->wanted = leaf->desc ? leaf->desc->digest : im->manifest->digest;
 	if (leaf->desc) {
 		im->family = 1;
 		im->attestation = descriptor_is_attestation(leaf->desc);
 		im->index_digest = *leaf->index;
+		im->root = reg->indexes[0]->digest;
 	}
 	return image_list_add(out, steal_pointer(&im), err);
 }
@@ -263,11 +316,12 @@ static int from_index(struct registry *reg, struct manifest *index, const struct
 		rc = w.n_leaves ? 0 : none_fits(&w, sel, err);
 	}
 	for (size_t i = 0; i < w.n_leaves && rc == 0; i++) {
-		struct manifest *m = NULL;
+		cleanup_error dray_error *hole = NULL;
+		struct manifest *m;
 
-		rc = remote_get_manifest(reg->remote, w.leaves[i].desc->digest.text, &m, err);
+		rc = get_or_miss(reg, &w.leaves[i].desc->digest, &m, &hole, err);
 		if (rc == 0)
-			rc = add_image(reg, m, &w.leaves[i], out, err);
+			rc = add_image(reg, m, &w.leaves[i], hole, out, err);
 	}
 	walk_clear(&w);
 	return rc;
@@ -282,12 +336,14 @@ static int images(struct store *st, const struct selector *sel, struct image ***
 	const char *name = digest_set(&reg->ref.digest) ? reg->ref.digest.text : reg->ref.tag;
 	int rc;
 
+	drop_indexes(reg);
+	st->notes.n = 0; /* listing again tells nothing twice */
 	if (remote_get_manifest(reg->remote, name ? name : "latest", &m, err) < 0)
 		return -1;
 	if (m->kind == MANIFEST_INDEX)
 		rc = from_index(reg, m, sel, &list, err);
 	else
-		rc = add_image(reg, m, &(struct leaf){ 0 }, &list, err);
+		rc = add_image(reg, m, &(struct leaf){ 0 }, NULL, &list, err);
 	if (rc < 0 || image_list_select(&list, sel, st->place, err) < 0)
 		return -1;
 	*ret = steal_pointer(&list.list);
@@ -302,10 +358,30 @@ static struct source *open_layer(struct store *st, const struct image *im, size_
 	return remote_open_blob(((struct registry *)st)->remote, &im->layers[i].blob, err);
 }
 
+/* As met by images(), else asked for. */
+static int index_of(struct store *st, const struct digest *d, struct manifest **ret,
+		    dray_error **err)
+{
+	const struct registry *reg = (const struct registry *)st;
+
+	for (size_t i = 0; i < reg->n_indexes; i++) {
+		const struct manifest *known = reg->indexes[i];
+		cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
+
+		if (!digest_eq(&known->digest, d))
+			continue;
+		if (buf_add(&raw, span_buf(&known->raw), err) < 0)
+			return -1;
+		return manifest_parse(&raw, known->media_type, ret, err);
+	}
+	return remote_get_manifest(reg->remote, d->text, ret, err);
+}
+
 static void free_store(struct store *st)
 {
 	struct registry *reg = (struct registry *)st;
 
+	drop_indexes(reg);
 	remote_free(reg->remote);
 	reference_clear(&reg->ref);
 	mem_free(reg->tag);
@@ -318,6 +394,7 @@ static void free_store(struct store *st)
 static const struct store_ops ops = {
 	.images = images,
 	.open_layer = open_layer,
+	.index = index_of,
 	.free = free_store,
 };
 

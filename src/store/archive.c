@@ -29,7 +29,7 @@ static int read_images(struct archive *a, const struct selector *sel, struct ima
 	    members_has(a->members, "oci-layout", &layout, err) < 0)
 		return -1;
 	/* manifest.json names one platform; for all of them index.json is the better witness. */
-	if (sel->all_platforms && index && layout)
+	if ((sel->all_platforms || sel->n_more) && index && layout)
 		return oci_layout_images(a, l, err);
 	if (docker_archive_images(a, l, err) < 0)
 		return -1;
@@ -95,6 +95,18 @@ static struct source *archive_open_layer(struct store *st, const struct image *i
 	return s;
 }
 
+static int archive_index(struct store *st, const struct digest *d, struct manifest **ret,
+			 dray_error **err)
+{
+	const struct descriptor desc = { .digest = *d, .size = -1 };
+	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
+	const char *code;
+
+	if (blob_read((struct archive *)st, &desc, LIMIT_MANIFEST, &raw, &code, err) < 0)
+		return -1;
+	return manifest_parse(&raw, NULL, ret, err);
+}
+
 static void archive_free(struct store *st)
 {
 	struct archive *a = (struct archive *)st;
@@ -109,6 +121,7 @@ static void archive_free(struct store *st)
 static const struct store_ops archive_ops = {
 	.images = archive_images,
 	.open_layer = archive_open_layer,
+	.index = archive_index,
 	.free = archive_free,
 };
 

@@ -80,59 +80,152 @@ static int copy_blob(const struct contents *c, const struct digest *d, struct bu
 	return buf_add(ret, b->bytes, err);
 }
 
-static int add_image(struct memory_store *m, struct manifest *manifest, const char *tag,
-		     const struct digest *index, int64_t at, struct image_list *l, dray_error **err)
+/* One manifest that a tag leads to. */
+struct found {
+	struct digest digest;
+	struct digest index; /* that lists it; unset = the tag itself */
+	bool attestation;
+};
+
+/* From a tag down: indexes in indexes, each digest once. */
+struct memory_walk {
+	struct memory_store *m;
+	const char *tag; /* NULL = by digest */
+	struct digest root;
+	int64_t at;
+	struct arena arena;
+	struct found *stack;
+	size_t n, cap;
+	struct map seen;
+	struct image_list *l;
+};
+
+static void memory_walk_clear(struct memory_walk *w)
 {
+	mem_free(w->stack);
+	map_clear(&w->seen);
+	arena_clear(&w->arena);
+}
+#define cleanup_walk CLEANUP(memory_walk_clear)
+
+static int place_image(struct memory_walk *w, const struct found *f, struct image *im,
+		       dray_error **err)
+{
+	cleanup_image struct image *own = im;
+
+	if (w->tag && image_add_tag(im, w->tag, NULL, err) < 0)
+		return -1;
+	im->at = w->at;
+	im->wanted = f->digest;
+	im->attestation = f->attestation;
+	if (digest_set(&f->index)) {
+		im->index_digest = f->index;
+		im->root = w->root;
+		im->family = (uint64_t)w->at + 1;
+	}
+	return image_list_add(w->l, steal_pointer(&own), err);
+}
+
+static int add_hole(struct memory_walk *w, const struct found *f, dray_error **err)
+{
+	cleanup_image struct image *im = NULL;
+
+	if (image_new(w->tag ? w->tag : "memory", &im, err) < 0 ||
+	    notes_add(&im->notes, true, "blob-missing", f->digest.text, NULL, NULL, err,
+		      "%s is not here", f->digest.text) < 0)
+		return -1;
+	im->broken = true;
+	return place_image(w, f, steal_pointer(&im), err);
+}
+
+/* Takes @p manifest over. */
+static int add_image(struct memory_walk *w, const struct found *f, struct manifest *manifest,
+		     dray_error **err)
+{
+	const struct contents *c = &w->m->contents;
 	cleanup_manifest struct manifest *owned = manifest;
 	cleanup_buf struct buf config = BUF_INIT(LIMIT_CONFIG);
 	cleanup_image struct image *im = NULL;
 
-	if (copy_blob(&m->contents, &owned->config.digest, &config, err) < 0 ||
-	    image_from_manifest(steal_pointer(&owned), &config, tag ? tag : "memory", &im, err) <
-		    0 ||
-	    (tag && image_add_tag(im, tag, NULL, err) < 0))
+	if (copy_blob(c, &owned->config.digest, &config, err) < 0 ||
+	    image_from_manifest(steal_pointer(&owned), &config, w->tag ? w->tag : "memory", &im,
+				err) < 0)
 		return -1;
-	im->at = at;
-	if (index) {
-		im->index_digest = *index;
-		im->family = (uint64_t)at + 1;
-	}
 	for (size_t i = 0; i < im->n_layers; i++)
-		im->layers[i].missing = !find_blob(&m->contents, &im->layers[i].blob.digest);
-	return image_list_add(l, steal_pointer(&im), err);
+		im->layers[i].missing = !find_blob(c, &im->layers[i].blob.digest);
+	return place_image(w, f, steal_pointer(&im), err);
 }
 
 static int load_manifest(const struct memory_store *m, const struct digest *d,
-			 const char *media_type, struct manifest **ret, dray_error **err)
+			 struct manifest **ret, dray_error **err)
 {
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
 
 	if (copy_blob(&m->contents, d, &raw, err) < 0)
 		return -1;
-	return manifest_parse(&raw, media_type, ret, err);
+	return manifest_parse(&raw, NULL, ret, err);
 }
 
-/* A tagged manifest, or the manifests of a tagged index; indexes in indexes are not followed. */
+static int push(struct memory_walk *w, const struct digest *d, const struct digest *index,
+		const struct descriptor *e, dray_error **err)
+{
+	if (mem_grow(&w->stack, w->n, &w->cap, sizeof(*w->stack)) < 0)
+		return err_nomem(err);
+	w->stack[w->n++] = (struct found){
+		.digest = *d,
+		.index = index ? *index : (struct digest){ 0 },
+		.attestation = e && descriptor_is_attestation(e),
+	};
+	return 0;
+}
+
+static int note_seen(struct memory_walk *w, const struct digest *d, dray_error **err)
+{
+	const char *key = arena_strdup(&w->arena, d->text);
+
+	return key ? map_put(&w->seen, span_str(key), w, err) : err_nomem(err);
+}
+
+static int visit(struct memory_walk *w, const struct found *f, dray_error **err)
+{
+	cleanup_manifest struct manifest *m = NULL;
+
+	if (map_find(&w->seen, span_str(f->digest.text)))
+		return 0;
+	if (note_seen(w, &f->digest, err) < 0)
+		return -1;
+	if (!find_blob(&w->m->contents, &f->digest))
+		return add_hole(w, f, err);
+	if (load_manifest(w->m, &f->digest, &m, err) < 0)
+		return -1;
+	if (m->kind != MANIFEST_INDEX)
+		return add_image(w, f, steal_pointer(&m), err);
+	for (size_t i = m->n_entries; i-- > 0;)
+		if (push(w, &m->entries[i].digest, &m->digest, &m->entries[i], err) < 0)
+			return -1;
+	return 0;
+}
+
 static int add_tagged(struct memory_store *m, const char *tag, const struct digest *d, int64_t at,
 		      struct image_list *l, dray_error **err)
 {
-	cleanup_manifest struct manifest *top = NULL;
+	cleanup_walk struct memory_walk w = { .m = m, .tag = tag, .root = *d, .at = at, .l = l };
 
-	if (load_manifest(m, d, NULL, &top, err) < 0)
+	if (push(&w, d, NULL, NULL, err) < 0)
 		return -1;
-	if (top->kind != MANIFEST_INDEX)
-		return add_image(m, steal_pointer(&top), tag, NULL, at, l, err);
-	for (size_t i = 0; i < top->n_entries; i++) {
-		const struct descriptor *e = &top->entries[i];
-		struct manifest *child;
+	while (w.n) {
+		struct found f = w.stack[--w.n];
 
-		if (mediatype_is_index(e->media_type) || !find_blob(&m->contents, &e->digest))
-			continue;
-		if (load_manifest(m, &e->digest, e->media_type, &child, err) < 0 ||
-		    add_image(m, child, tag, &top->digest, at, l, err) < 0)
+		if (visit(&w, &f, err) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+static int memory_index(struct store *st, const struct digest *d, struct manifest **ret,
+			dray_error **err)
+{
+	return load_manifest((struct memory_store *)st, d, ret, err);
 }
 
 static int memory_images(struct store *st, const struct selector *sel, struct image ***ret,
@@ -185,6 +278,7 @@ static void memory_free(struct store *st)
 static const struct store_ops memory_ops = {
 	.images = memory_images,
 	.open_layer = memory_open_layer,
+	.index = memory_index,
 	.free = memory_free,
 };
 

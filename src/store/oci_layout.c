@@ -202,8 +202,11 @@ static int add_image(struct archive *a, const struct oci_leaf *leaf, struct imag
 	im->at = leaf->root->at;
 	im->family = leaf->root->family;
 	im->attestation = descriptor_is_attestation(leaf->desc);
-	if (leaf->index)
+	im->wanted = leaf->desc->digest;
+	if (leaf->index) {
 		im->index_digest = *leaf->index;
+		im->root = leaf->root->desc->digest;
+	}
 	return image_list_add(out, steal_pointer(&im), err);
 }
 

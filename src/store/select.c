@@ -152,7 +152,7 @@ static bool has_digest(const struct image *im, const struct digest *d)
 {
 	return (im->config && digest_eq(&im->config->digest, d)) ||
 	       (im->manifest && digest_eq(&im->manifest->digest, d)) ||
-	       digest_eq(&im->index_digest, d);
+	       digest_eq(&im->index_digest, d) || digest_eq(&im->root, d);
 }
 
 static int by_place(struct image_list *l, const struct selector *sel, const char *place, bool *keep,
@@ -195,19 +195,31 @@ static void images_first(struct image_list *l, bool *keep)
 
 /* ---- by platform ---- */
 
-static bool runs_on(const struct image *im, const struct platform *p)
+bool selector_wants(const struct selector *sel, const struct platform *have)
 {
-	return im->config && platform_match(p, &im->config->platform);
+	struct platform host;
+
+	if (!sel->platform.os) {
+		platform_host(&host);
+		return platform_match(&host, have);
+	}
+	if (platform_match(&sel->platform, have))
+		return true;
+	for (size_t i = 0; i < sel->n_more; i++)
+		if (platform_match(&sel->more[i], have))
+			return true;
+	return false;
 }
 
 /*
- * Of each family with several images the one for @p p; families with none keep nothing.
- * Images without family count as one when the platform was @p asked for, else all stay.
+ * Of each family with several images those that @p sel wants; families with none keep
+ * nothing. Images without family count as one when a platform was asked for, else all stay.
  */
-static int by_platform(struct image_list *l, const struct platform *p, bool asked, bool *keep,
+static int by_platform(struct image_list *l, const struct selector *sel, bool *keep,
 		       dray_error **err)
 {
 	struct map sizes = { 0 };
+	bool asked = sel->platform.os;
 	int rc = 0;
 
 	for (size_t i = 0; i < l->n && rc == 0; i++) {
@@ -220,7 +232,9 @@ static int by_platform(struct image_list *l, const struct platform *p, bool aske
 		struct span key = span_of(&l->list[i]->family, sizeof(l->list[i]->family));
 		bool alone = (uintptr_t)map_get(&sizes, key) == 1;
 
-		keep[i] = alone || (!l->list[i]->family && !asked) || runs_on(l->list[i], p);
+		keep[i] = alone || (!l->list[i]->family && !asked) ||
+			  (l->list[i]->config &&
+			   selector_wants(sel, &l->list[i]->config->platform));
 	}
 	map_clear(&sizes);
 	return rc;
@@ -237,6 +251,31 @@ static bool platform_decides(const struct image_list *l, const struct selector *
 	return true;
 }
 
+static int no_platform(const struct image_list *l, const struct platform *p, const char *place,
+		       dray_error **err)
+{
+	cleanup_free char *text = platform_text(p);
+
+	fail(l, DRAY_ERR_NOT_FOUND, place, "has these images", err);
+	return err_ctx(err, "no image for %s", text ? text : "this platform");
+}
+
+/* Who asks for several platforms gets all of them. */
+static int have_all(const struct image_list *l, const struct selector *sel, const char *place,
+		    dray_error **err)
+{
+	for (size_t i = 0; i < sel->n_more; i++) {
+		bool any = false;
+
+		for (size_t k = 0; k < l->n && !any; k++)
+			any = l->list[k]->config &&
+			      platform_match(&sel->more[i], &l->list[k]->config->platform);
+		if (!any)
+			return no_platform(l, &sel->more[i], place, err);
+	}
+	return 0;
+}
+
 static int choose_platform(struct image_list *l, const struct selector *sel, const char *place,
 			   bool *keep, dray_error **err)
 {
@@ -245,17 +284,50 @@ static int choose_platform(struct image_list *l, const struct selector *sel, con
 
 	if (!p.os)
 		platform_host(&p);
-	if (by_platform(l, &p, sel->platform.os, keep, err) < 0)
+	if (by_platform(l, sel, keep, err) < 0)
 		return -1;
 	for (size_t i = 0; i < l->n; i++)
 		any = any || keep[i];
-	if (!any) {
-		cleanup_free char *text = platform_text(&p);
-
-		fail(l, DRAY_ERR_NOT_FOUND, place, "has these images", err);
-		return err_ctx(err, "no image for %s", text ? text : "this platform");
-	}
+	if (!any)
+		return no_platform(l, &p, place, err);
 	keep_only(l, keep);
+	return have_all(l, sel, place, err);
+}
+
+/* ---- whole indexes ---- */
+
+static bool same_root(const struct image *a, const struct image *b)
+{
+	return digest_set(&a->root) ? digest_eq(&a->root, &b->root) : a == b;
+}
+
+/* Roots without any image step back while there is one that has some. */
+static void roots_with_images_first(struct image_list *l, bool *keep)
+{
+	bool any = false, real = false;
+	size_t next;
+
+	for (size_t i = 0; i < l->n; i = next, real = false) {
+		for (next = i; next < l->n && same_root(l->list[i], l->list[next]); next++)
+			real = real || (!l->list[next]->attestation && !l->list[next]->artifact &&
+					l->list[next]->config);
+		for (size_t k = i; k < next; k++)
+			keep[k] = real;
+		any = any || real;
+	}
+	if (any)
+		keep_only(l, keep);
+}
+
+/* Images of one root follow each other. */
+static int choose_root(struct image_list *l, const char *place, bool *keep, dray_error **err)
+{
+	if (l->n > 1 && !same_root(l->list[0], l->list[l->n - 1]))
+		roots_with_images_first(l, keep);
+	for (size_t i = 1; i < l->n; i++)
+		if (!same_root(l->list[0], l->list[i]))
+			return fail(l, DRAY_ERR_USAGE, place, "holds several images, choose one",
+				    err);
 	return 0;
 }
 
@@ -268,13 +340,15 @@ static int select_with(struct image_list *l, const struct selector *sel, const c
 		return -1;
 	if (!l->n)
 		return sel->all ? 0 : fail(l, DRAY_ERR_NOT_FOUND, place, "", err);
+	if (sel->whole)
+		return sel->all ? 0 : choose_root(l, place, keep, err);
 	if (!sel->all)
 		images_first(l, keep);
 	if (sel->all_platforms || (sel->all && !sel->platform.os))
 		return 0;
 	if (l->n > 1 && platform_decides(l, sel) && choose_platform(l, sel, place, keep, err) < 0)
 		return -1;
-	if (l->n > 1 && !sel->all)
+	if (l->n > 1 && !sel->all && !sel->n_more)
 		return fail(l, DRAY_ERR_USAGE, place, "holds several images, choose one", err);
 	return 0;
 }

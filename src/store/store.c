@@ -27,6 +27,20 @@ struct source *store_open_layer(struct store *st, const struct image *im, size_t
 	return st->ops->open_layer(st, im, i, err);
 }
 
+int store_index(struct store *st, const struct digest *d, struct manifest **ret, dray_error **err)
+{
+	cleanup_manifest struct manifest *m = NULL;
+
+	if (!st->ops->index)
+		return err_set(err, DRAY_ERR_NOT_FOUND, "%s has no indexes", st->place);
+	if (st->ops->index(st, d, &m, err) < 0)
+		return err_ctx(err, "index %s", d->text);
+	if (m->kind != MANIFEST_INDEX)
+		return err_set(err, DRAY_ERR_FORMAT, "%s is no index", d->text);
+	*ret = steal_pointer(&m);
+	return 0;
+}
+
 void images_free(struct image **images, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -64,6 +78,16 @@ int notes_add(struct notes *n, bool problem, const char *code, const char *where
 		return err_nomem(err);
 	n->list[n->n++] = note;
 	return 0;
+}
+
+bool image_is_hole(const struct image *im)
+{
+	if (im->manifest || im->config)
+		return false;
+	for (size_t i = 0; i < im->notes.n; i++)
+		if (strcmp(im->notes.list[i].code, "blob-missing") == 0)
+			return true;
+	return false;
 }
 
 void image_free(struct image *im)

@@ -82,8 +82,12 @@ struct image {
 	struct notes notes;
 	bool broken; /* documents are missing or damaged: only verify and images go on */
 	struct digest index_digest; /* the index it came from; unset if none */
+	struct digest root;	    /* the outermost index around that one; unset if none */
+	struct digest wanted; /* of its manifest, as index or reference name it; may be unset */
 };
 void image_free(struct image *im);
+/** Something names its manifest, and the place does not have it. */
+bool image_is_hole(const struct image *im);
 /** 0; -1 with why a broken image is of no use: FORMAT, CORRUPT, NOT_FOUND, UNSUPPORTED. */
 int image_require_whole(const struct image *im, dray_error **err) MUST_CHECK;
 
@@ -108,7 +112,17 @@ struct selector {
 	/* For indexes; os NULL = the host's, and the only one if there is one. */
 	struct platform platform;
 	bool all_platforms; /* of an index all images; index.json then outranks manifest.json */
+	const struct platform *more; /* platforms besides @platform; index.json as above */
+	size_t n_more;
+	/*
+	 * Whoever copies indexes: what is chosen is a tag's index with all that is in it,
+	 * attestations, artifacts and holes too. Entries that name other platforms than those
+	 * above may be left out.
+	 */
+	bool whole;
 };
+/** Is @p have one of the platforms that were asked for? With none asked for the host's. */
+bool selector_wants(const struct selector *sel, const struct platform *have);
 
 struct store_ops {
 	/**
@@ -125,6 +139,12 @@ struct store_ops {
 	 */
 	struct source *(*open_layer)(struct store *st, const struct image *im, size_t i,
 				     dray_error **err);
+	/**
+	 * The index with digest @p d, verified; *ret is the caller's. NOT_FOUND when it is not
+	 * here, FORMAT when @p d is no index. NULL = the place has no indexes. Not thread-safe.
+	 */
+	int (*index)(struct store *st, const struct digest *d, struct manifest **ret,
+		     dray_error **err);
 	void (*free)(struct store *st);
 };
 
@@ -142,6 +162,9 @@ DEFINE_CLEANUP(struct store, cleanup_store_fn, store_free)
 #define cleanup_store CLEANUP(cleanup_store_fn)
 int store_images(struct store *st, const struct selector *sel, struct image ***ret, size_t *ret_n,
 		 dray_error **err) MUST_CHECK;
+/** As store_ops.index; NOT_FOUND from places that have none. */
+int store_index(struct store *st, const struct digest *d, struct manifest **ret,
+		dray_error **err) MUST_CHECK;
 void images_free(struct image **images, size_t n);
 struct source *store_open_layer(struct store *st, const struct image *im, size_t i,
 				dray_error **err);
