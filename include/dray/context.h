@@ -60,6 +60,9 @@ struct dray_context_options {
 	dray_progress_fn *progress;	/**< NULL = none */
 	void *arg;		/**< handed to both callbacks */
 	bool no_cache;		/**< do not read or write the blob cache */
+	/** More than one platform: of an index those; excludes platform. Lent for the call. */
+	const char *const *platforms;
+	size_t n_platforms;
 };
 #define DRAY_CONTEXT_OPTIONS_INIT { .size = sizeof(struct dray_context_options), .retries = -1 }
 

@@ -24,20 +24,33 @@ struct dray_copy_options {
 	const char *reuse;
 	bool no_reuse;
 	bool no_clobber;	/**< a file or tag that is there already is USAGE */
+	/**
+	 * Of an index what the source does not have: "drop" (default: the index is rewritten
+	 * without it), "keep" (named all the same), "fail" (NOT_FOUND).
+	 */
+	const char *holes;
+	/** Also what refers to the images: manifests with a subject, and cosign's tags. */
+	bool referrers;
 };
 #define DRAY_COPY_OPTIONS_INIT { .size = sizeof(struct dray_copy_options) }
 
 typedef struct dray_copy_result dray_copy_result;
-/** One image at one destination. Read only, lives as long as its result. */
+/** One image, artifact or index at one destination. Read only, lives as long as its result. */
 struct dray_copied {
-	/** "HOST/NAME@sha256:MANIFEST", "DIR@sha256:MANIFEST" or "FILE@sha256:IMAGE-ID". */
+	/**
+	 * "HOST/NAME@sha256:MANIFEST", "DIR@sha256:MANIFEST" or "FILE@sha256:IMAGE-ID"; of an
+	 * index or artifact in a file its own digest.
+	 */
 	const char *reference;
 	const char *tagged;		/**< "HOST/NAME:TAG" or "PATH:TAG", the first tag; NULL */
-	const char *manifest_digest;
-	const char *image_id;
+	const char *manifest_digest;	/**< of an index the index's */
+	const char *image_id;		/**< NULL for indexes and artifacts */
 	const char *const *changes;	/**< sentences on conversions; none = digests preserved */
 	size_t n_changes;
 	int64_t blobs_sent, blobs_skipped, bytes_sent;	/**< of layers */
+	const char *kind;	/**< "image", "index", "artifact" */
+	size_t n_manifests;	/**< of an index: manifests and indexes that came with it; else 0 */
+	size_t n_referrers;	/**< that came along */
 };
 
 /**
@@ -56,7 +69,7 @@ struct dray_copied {
  * Owns:    *ret is the caller's: dray_copy_free()
  * Errors:  USAGE reference, option, or choice of images; NOT_FOUND place, image or blob;
  *          CORRUPT bytes against their digest; FORMAT damaged documents or layers;
- *          UNSUPPORTED artifacts, indexes of several platforms, kinds of place; LIMIT;
+ *          UNSUPPORTED kinds of place or document; LIMIT;
  *          DENIED, NETWORK from registries; SYSTEM; NOMEM; CANCELLED
  * Threads: see dray_context_new()
  * Spec:    OCI image-spec, distribution-spec; Docker image manifest v2 schema 2

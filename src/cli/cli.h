@@ -35,7 +35,8 @@ enum feature {
 struct globals {
 	int jobs;    /* 0 = usable CPUs */
 	int retries; /* -1 = default */
-	const char *tmpdir, *platform, *authfile, *creds, *cert_dir;
+	const char *tmpdir, *authfile, *creds, *cert_dir;
+	struct option_list platforms;
 	bool all_platforms, tls_verify, plain_http;
 	int verbose;
 	bool quiet;

@@ -11,9 +11,9 @@
 #include "cli/cli.h"
 
 struct copy_flags {
-	const char *format, *compression, *gzip, *reuse;
+	const char *format, *compression, *gzip, *reuse, *holes;
 	int level;
-	bool no_reuse, no_cache;
+	bool no_reuse, no_cache, referrers;
 };
 
 #define C(field) offsetof(struct copy_flags, field)
@@ -36,6 +36,12 @@ static const struct option copy_table[] = {
 	  .complete = COMPLETE_PLACE },
 	{ "no-reuse", 0, OPT_FLAG, C(no_reuse),
 	  .help = "do not look at what the overwritten tag holds" },
+	{ "holes", 0, OPT_CHOICE, C(holes), "HOW",
+	  "images that an index names and the source lacks: drop them from the index (default), "
+	  "keep them named, or fail",
+	  .choices = "drop|keep|fail" },
+	{ "referrers", 0, OPT_FLAG, C(referrers),
+	  .help = "take along what refers to the images: signatures, SBOMs, attestations" },
 	{ "no-cache", 0, OPT_FLAG, C(no_cache),
 	  .help = "do not use what is remembered about blobs pushed before" },
 	{ 0 },
@@ -60,6 +66,8 @@ static int copy_options(const struct session *s, struct dray_copy_options *ret, 
 	ret->reuse = f->reuse;
 	ret->no_reuse = f->no_reuse;
 	ret->no_clobber = s->global.no_clobber;
+	ret->holes = f->holes;
+	ret->referrers = f->referrers;
 	return 0;
 }
 
@@ -78,6 +86,9 @@ static void copied_json(struct jsonw *w, const struct dray_copied *c)
 	jsonw_kint(w, "blobs_sent", c->blobs_sent);
 	jsonw_kint(w, "blobs_skipped", c->blobs_skipped);
 	jsonw_kint(w, "bytes_sent", c->bytes_sent);
+	jsonw_kstring(w, "kind", c->kind);
+	jsonw_kint(w, "manifests", (int64_t)c->n_manifests);
+	jsonw_kint(w, "referrers", (int64_t)c->n_referrers);
 	jsonw_end_object(w);
 }
 

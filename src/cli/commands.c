@@ -24,8 +24,9 @@ const struct option global_options[] = {
 	  .complete = COMPLETE_FILE, .needs = FEATURE_OUTPUT },
 	{ "no-clobber", 0, OPT_FLAG, G(no_clobber), .help = "fail when the output exists already",
 	  .needs = FEATURE_CLOBBER },
-	{ "platform", 0, OPT_STRING, G(platform), "OS/ARCH[/VARIANT]",
-	  .help = "which image of a multi-platform index (default: this machine's)" },
+	{ "platform", 0, OPT_LIST, G(platforms), "OS/ARCH[/VARIANT]",
+	  .help = "which image of a multi-platform index, may be repeated (default: this "
+		  "machine's)" },
 	{ "all-platforms", 0, OPT_FLAG, G(all_platforms),
 	  .help = "every image of a multi-platform index" },
 	{ "jobs", 'j', OPT_INT, G(jobs), "N",

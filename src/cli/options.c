@@ -19,7 +19,8 @@ bool option_offered(const struct option_set *set, const struct option *o)
 
 bool option_takes_value(const struct option *o)
 {
-	return o->kind == OPT_INT || o->kind == OPT_STRING || o->kind == OPT_CHOICE;
+	return o->kind == OPT_INT || o->kind == OPT_STRING || o->kind == OPT_CHOICE ||
+	       o->kind == OPT_LIST;
 }
 
 bool choice_has(const char *choices, const char *word)
@@ -111,6 +112,16 @@ static int set_bool(const struct option *o, bool *slot, const char *value, dray_
 	return 0;
 }
 
+static int add_value(const struct option *o, struct option_list *l, const char *value,
+		     dray_error **err)
+{
+	if (l->n == OPTION_LIST_MAX)
+		return err_set(err, DRAY_ERR_USAGE, "option '--%s': more than %d of them", o->name,
+			       OPTION_LIST_MAX);
+	l->list[l->n++] = value;
+	return 0;
+}
+
 /* @p value is NULL exactly when the option takes none or may go without. */
 static int apply(struct option_parser *p, struct found f, const char *value, dray_error **err)
 {
@@ -133,6 +144,8 @@ static int apply(struct option_parser *p, struct found f, const char *value, dra
 		if (!choice_has(o->choices, value))
 			return bad_value(o, value, o->choices, err);
 		break;
+	case OPT_LIST:
+		return add_value(o, slot, value, err);
 	case OPT_STRING:
 		break;
 	}

@@ -16,6 +16,13 @@ enum option_kind {
 	OPT_INT,    /* int: from lo to hi */
 	OPT_STRING, /* const char *: lent from argv; the last one wins */
 	OPT_CHOICE, /* const char *: one word of choices */
+	OPT_LIST,   /* struct option_list: one more each time; lent from argv */
+};
+
+#define OPTION_LIST_MAX 64
+struct option_list {
+	const char *list[OPTION_LIST_MAX];
+	size_t n;
 };
 
 /** What a shell offers for a value or an argument. */

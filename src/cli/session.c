@@ -77,7 +77,9 @@ dray_context *session_context(struct session *s, dray_error **err)
 		return s->ctx;
 	o.jobs = g->jobs;
 	o.tmpdir = g->tmpdir;
-	o.platform = g->platform;
+	o.platform = g->platforms.n == 1 ? g->platforms.list[0] : NULL;
+	o.platforms = g->platforms.n > 1 ? g->platforms.list : NULL;
+	o.n_platforms = g->platforms.n > 1 ? g->platforms.n : 0;
 	o.all_platforms = g->all_platforms;
 	o.creds = g->creds;
 	o.authfile = g->authfile;

@@ -63,6 +63,25 @@ static int check_options(const struct dray_context_options *o, dray_error **err)
 	return 0;
 }
 
+static int take_platforms(dray_context *ctx, const struct dray_context_options *o, dray_error **err)
+{
+	if (o->platform && platform_parse(o->platform, &ctx->arena, &ctx->platform, err) < 0)
+		return -1;
+	if (o->n_platforms == 0)
+		return 0;
+	if (o->platform)
+		return err_set(err, DRAY_ERR_USAGE, "platform and platforms: one of both");
+	ctx->more = arena_array(&ctx->arena, o->n_platforms, sizeof(*ctx->more));
+	if (!ctx->more)
+		return err_nomem(err);
+	for (size_t i = 0; i < o->n_platforms; i++)
+		if (platform_parse(o->platforms[i], &ctx->arena,
+				   i ? &ctx->more[i - 1] : &ctx->platform, err) < 0)
+			return -1;
+	ctx->n_more = o->n_platforms - 1;
+	return 0;
+}
+
 static int default_blobs(int threads)
 {
 	return threads < BLOBS_MIN ? BLOBS_MIN : threads > BLOBS_MAX ? BLOBS_MAX : threads;
@@ -85,8 +104,7 @@ int dray_context_new(const struct dray_context_options *o, dray_context **ret, d
 	ctx->progress = o->progress;
 	ctx->arg = o->arg;
 	ctx->lock = lock_new(err);
-	if (!ctx->lock || copy_strings(ctx, o, err) < 0 ||
-	    (o->platform && platform_parse(o->platform, &ctx->arena, &ctx->platform, err) < 0)) {
+	if (!ctx->lock || copy_strings(ctx, o, err) < 0 || take_platforms(ctx, o, err) < 0) {
 		dray_context_free(ctx);
 		return -1;
 	}

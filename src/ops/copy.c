@@ -65,18 +65,28 @@ void copy_count_skipped(struct copy *c, const char *label, const char *detail)
 				 });
 }
 
-/* ---- one image ---- */
+/* ---- one image or index ---- */
 
-int run_copy_one(struct run *r, struct image *im, const char *const *tags, size_t n_tags,
+static int copy_root(struct run *r, const struct root *root, const char *const *tags, size_t n_tags,
+		     struct arena *a, struct dray_copied *ret, dray_error **err)
+{
+	if (digest_set(&root->index))
+		return copy_index(&r->copy, root, &r->from.sel, tags, n_tags, a, ret, err);
+	if (copy_image(&r->copy, root->images[0], tags, n_tags, a, ret, err) < 0)
+		return err_ctx(err, "%s", root->images[0]->where);
+	return 0;
+}
+
+int run_copy_one(struct run *r, const struct root *root, const char *const *tags, size_t n_tags,
 		 dray_copy_result *result, dray_error **err)
 {
 	struct dray_copied *slot = result_add(result, err);
 
 	if (!slot)
 		return -1;
-	if (copy_image(&r->copy, im, tags, n_tags, &result->arena, slot, err) < 0) {
+	if (copy_root(r, root, tags, n_tags, &result->arena, slot, err) < 0) {
 		result->n--;
-		return err_ctx(err, "%s", im->where);
+		return -1;
 	}
 	/* Not before: what passed on a forward walk was counted before its image was known. */
 	r->copy.blobs_sent = r->copy.blobs_skipped = r->copy.bytes_sent = 0;
@@ -133,15 +143,15 @@ static int copy_chosen(struct run *r, const struct place *dst, dray_copy_result 
 {
 	const char *tag = given_tag(dst);
 
-	if (takes_one(dst) && r->from.n > 1)
+	if (takes_one(dst) && r->from.n_roots > 1)
 		return err_set(err, DRAY_ERR_USAGE, "%s holds %zu such images; choose one for %s",
-			       r->from.place.text, r->from.n, dst->text);
-	for (size_t i = 0; i < r->from.n; i++) {
-		struct image *im = r->from.images[i];
+			       r->from.place.text, r->from.n_roots, dst->text);
+	for (size_t i = 0; i < r->from.n_roots; i++) {
+		const struct image *im = r->from.roots[i].images[0];
 		bool own = !tag && !takes_one(dst);
 
-		if (run_copy_one(r, im, own ? im->tags : &tag, own ? im->n_tags : !!tag, result,
-				 err) < 0)
+		if (run_copy_one(r, &r->from.roots[i], own ? im->tags : &tag,
+				 own ? im->n_tags : !!tag, result, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -229,7 +229,7 @@ static int settle_passed(struct plan *p, struct work *w, const struct passed *se
 	if (digest_set(&l->diff_id) &&
 	    digest_expect(&l->diff_id, &seen->facts.diff_id, "DiffID", err) < 0)
 		return -1;
-	if (seen->converted_unasked && p->c->store->kind != STORE_DOCKER_ARCHIVE) {
+	if (seen->converted_unasked && (p->verbatim || p->c->store->kind != STORE_DOCKER_ARCHIVE)) {
 		err_set(err, DRAY_ERR_UNSUPPORTED,
 			"it is uncompressed, and a pipe names its manifest too late to keep it so");
 		return err_hint(err, "give the archive as a file, or choose --compression");

@@ -51,32 +51,30 @@ static int write_manifest(struct plan *p, struct manifest **ret, dray_error **er
 	return manifest_parse(&raw, p->docker ? MT_DOCKER_MANIFEST : MT_OCI_MANIFEST, ret, err);
 }
 
+/* An artifact's config is whatever its manifest says. */
 static int put_config(struct plan *p, dray_error **err)
 {
 	const struct config *cfg = p->im->config;
+	const struct buf *raw = cfg ? &cfg->raw : &p->im->raw_config;
 	const struct descriptor desc = {
-		.digest = cfg->digest,
-		.size = (int64_t)cfg->raw.len,
+		.digest = cfg ? cfg->digest : p->im->manifest->config.digest,
+		.size = (int64_t)raw->len,
 	};
 	int there = dest_has_blob(p->c->target->dest, &desc, err);
 
 	if (there < 0)
 		return -1;
-	if (!there && dest_put_bytes(p->c->target->dest, &desc, span_buf(&cfg->raw), err) < 0)
+	if (!there && dest_put_bytes(p->c->target->dest, &desc, span_buf(raw), err) < 0)
 		return err_ctx(err, "config");
 	return 0;
 }
 
-static int put_documents(struct plan *p, const struct manifest *m, const char *const *tags,
-			 size_t n_tags, dray_error **err)
+int copy_put_manifest(struct copy *c, const struct manifest *m, const char *const *tags,
+		      size_t n_tags, dray_error **err)
 {
-	struct target *t = p->c->target;
+	struct target *t = c->target;
 
-	if (digest_set(&t->pinned) &&
-	    digest_expect(&t->pinned, &m->digest, "manifest digest", err) < 0)
-		return err_hint(err, "a reference with a digest takes that manifest only");
-	if (put_config(p, err) < 0)
-		return -1;
+	c->put = (struct put){ m->digest, (int64_t)m->raw.len, m->media_type };
 	if (n_tags == 0)
 		return dest_put_manifest(t->dest, m, NULL, err);
 	for (size_t i = 0; i < n_tags; i++)
@@ -85,36 +83,62 @@ static int put_documents(struct plan *p, const struct manifest *m, const char *c
 	return 0;
 }
 
+int copy_put_root(struct copy *c, const struct manifest *m, const char *const *tags, size_t n_tags,
+		  dray_error **err)
+{
+	const struct digest *pinned = &c->target->pinned;
+
+	if (digest_set(pinned) && digest_expect(pinned, &m->digest, "manifest digest", err) < 0)
+		return err_hint(err, "a reference with a digest takes that manifest only");
+	return copy_put_manifest(c, m, tags, n_tags, err);
+}
+
 /* ---- the result ---- */
+
+int copy_tell(const struct copy *c, const struct manifest *m, const char *image_id,
+	      const char *const *tags, size_t n_tags, struct arena *a, struct dray_copied *ret,
+	      dray_error **err)
+{
+	const struct target *t = c->target;
+	const char *place = t->repository ? t->repository : t->dest->place;
+	bool failed = false;
+
+	*ret = (struct dray_copied){
+		.manifest_digest = arena_strdup(a, m->digest.text),
+		.blobs_sent = c->blobs_sent,
+		.blobs_skipped = c->blobs_skipped,
+		.bytes_sent = c->bytes_sent,
+		.kind = m->kind == MANIFEST_INDEX ? "index"
+			: image_id		  ? "image"
+						  : "artifact",
+	};
+	ret->reference = arena_printf(a, "%s@%s", place,
+				      t->archive && image_id ? image_id : m->digest.text);
+	if (image_id) {
+		ret->image_id = arena_strdup(a, image_id);
+		failed = !ret->image_id;
+	}
+	if (n_tags > 0) {
+		ret->tagged = arena_printf(a, "%s:%s", place, tags[0]);
+		failed = failed || !ret->tagged;
+	}
+	return failed || !ret->manifest_digest || !ret->reference ? err_nomem(err) : 0;
+}
 
 static int tell(struct plan *p, const struct manifest *m, const char *const *tags, size_t n_tags,
 		struct dray_copied *ret, dray_error **err)
 {
-	const struct target *t = p->c->target;
 	const char **changes = arena_array(p->arena, p->n_changes + 1, sizeof(*changes));
-	bool failed = !changes;
+	const char *id = p->im->config ? p->im->config->digest.text : NULL;
 
-	*ret = (struct dray_copied){
-		.manifest_digest = arena_strdup(p->arena, m->digest.text),
-		.image_id = arena_strdup(p->arena, p->im->config->digest.text),
-		.changes = changes,
-		.n_changes = p->n_changes,
-		.blobs_sent = p->c->blobs_sent,
-		.blobs_skipped = p->c->blobs_skipped,
-		.bytes_sent = p->c->bytes_sent,
-	};
-	for (size_t i = 0; changes && i < p->n_changes; i++)
-		changes[i] = p->changes[i];
-	ret->reference = arena_printf(p->arena, "%s@%s",
-				      t->repository ? t->repository : t->dest->place,
-				      t->archive ? p->im->config->digest.text : m->digest.text);
-	if (n_tags > 0) {
-		ret->tagged = arena_printf(p->arena, "%s:%s",
-					   t->repository ? t->repository : t->dest->place, tags[0]);
-		failed = failed || !ret->tagged;
-	}
-	if (failed || !ret->manifest_digest || !ret->image_id || !ret->reference)
+	if (!changes)
 		return err_nomem(err);
+	if (copy_tell(p->c, m, id, tags, n_tags, p->arena, ret, err) < 0)
+		return -1;
+	for (size_t i = 0; i < p->n_changes; i++)
+		changes[i] = p->changes[i];
+	ret->changes = changes;
+	ret->n_changes = p->n_changes;
 	return 0;
 }
 
@@ -134,8 +158,7 @@ static int check_image(const struct copy *c, struct image *im, dray_error **err)
 	if (place_require_whole(c->store, im, err) < 0)
 		return -1;
 	if (im->manifest && manifest_is_artifact(im->manifest))
-		return err_set(err, DRAY_ERR_UNSUPPORTED, "%s is an artifact, not an image",
-			       im->where);
+		return 0;
 	if (!im->config)
 		return err_set(err, DRAY_ERR_FORMAT, "%s has no readable config", im->where);
 	return check_vouched(c, im, err);
@@ -144,7 +167,12 @@ static int check_image(const struct copy *c, struct image *im, dray_error **err)
 int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t n_tags,
 	       struct arena *result, struct dray_copied *ret, dray_error **err)
 {
-	struct plan p = { .c = c, .im = im, .arena = result };
+	struct plan p = {
+		.c = c,
+		.im = im,
+		.arena = result,
+		.verbatim = im->attestation || im->artifact,
+	};
 	cleanup_manifest struct manifest *made = NULL;
 	const struct manifest *m;
 
@@ -156,7 +184,8 @@ int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t
 	if (!p.keep_manifest && write_manifest(&p, &made, err) < 0)
 		return -1;
 	m = p.keep_manifest ? im->manifest : made;
-	if (put_documents(&p, m, tags, n_tags, err) < 0)
+	if (put_config(&p, err) < 0 || (c->below ? copy_put_manifest(c, m, tags, n_tags, err)
+						 : copy_put_root(c, m, tags, n_tags, err)) < 0)
 		return -1;
 	return tell(&p, m, tags, n_tags, ret, err);
 }

@@ -20,10 +20,11 @@ static bool same_repository(const struct reference *a, const struct reference *b
 	return strcmp(a->domain, b->domain) == 0 && strcmp(a->path, b->path) == 0;
 }
 
-/* Push @p im to the repository of its tag @p first, with all of its tags there. */
-static int to_own_repository(struct run *r, struct image *im, const struct reference *first,
+/* Push what has the tag @p first to the repository that it names, with all of its tags there. */
+static int to_own_repository(struct run *r, const struct root *root, const struct reference *first,
 			     dray_copy_result *result, dray_error **err)
 {
+	const struct image *im = root->images[0];
 	cleanup_target struct target t = { 0 };
 	const char **tags = arena_array(&r->arena, im->n_tags, sizeof(*tags));
 	size_t n = 0;
@@ -43,7 +44,7 @@ static int to_own_repository(struct run *r, struct image *im, const struct refer
 			return err_nomem(err);
 	}
 	if (run_target_registry(r, first, &t, err) < 0 ||
-	    run_copy_one(r, im, tags, n, result, err) < 0)
+	    run_copy_one(r, root, tags, n, result, err) < 0)
 		return -1;
 	return dest_finish(t.dest, err);
 }
@@ -64,9 +65,11 @@ static int served_before(const struct image *im, size_t i, const struct referenc
 	return 0;
 }
 
-static int image_to_own_tags(struct run *r, struct image *im, size_t *pushed,
-			     dray_copy_result *result, dray_error **err)
+static int root_to_own_tags(struct run *r, const struct root *root, size_t *pushed,
+			    dray_copy_result *result, dray_error **err)
 {
+	const struct image *im = root->images[0];
+
 	for (size_t i = 0; i < im->n_tags; i++) {
 		cleanup_reference struct reference ref = { 0 };
 		bool usable, served = false;
@@ -79,7 +82,7 @@ static int image_to_own_tags(struct run *r, struct image *im, size_t *pushed,
 			return -1;
 		if (served)
 			continue;
-		if (to_own_repository(r, im, &ref, result, err) < 0)
+		if (to_own_repository(r, root, &ref, result, err) < 0)
 			return -1;
 		++*pushed;
 	}
@@ -109,8 +112,8 @@ int copy_to_own_tags(struct run *r, dray_copy_result *result, dray_error **err)
 		return err_hint(err, "name the destination: dray push %s HOST/NAME:TAG",
 				r->from.place.text);
 	}
-	for (size_t i = 0; i < r->from.n; i++)
-		if (image_to_own_tags(r, r->from.images[i], &pushed, result, err) < 0)
+	for (size_t i = 0; i < r->from.n_roots; i++)
+		if (root_to_own_tags(r, &r->from.roots[i], &pushed, result, err) < 0)
 			return -1;
 	if (pushed == 0) {
 		err_set(err, DRAY_ERR_USAGE, "%s: no image has a tag that names a registry host",

@@ -104,11 +104,11 @@ static int plan_work(struct plan *p, size_t layer, struct work *w, dray_error **
 		w->done = true;
 		return 0;
 	}
-	if (found_compression(p->c, p->im, layer, &w->found, err) < 0)
+	if (!p->verbatim && found_compression(p->c, p->im, layer, &w->found, err) < 0)
 		return -1;
 	w->compression = w->found;
-	w->convert = must_convert(p->c, w->compression, vouched,
-				  p->c->store->kind == STORE_DOCKER_ARCHIVE);
+	w->convert = !p->verbatim && must_convert(p->c, w->compression, vouched,
+						  p->c->store->kind == STORE_DOCKER_ARCHIVE);
 	w->out = l->blob;
 	return 0;
 }
@@ -193,6 +193,10 @@ void plan_manifest(struct plan *p)
 	for (size_t w = 0; w < p->n_work; w++) {
 		converted = converted || p->work[w].convert;
 		zstd = zstd || p->work[w].compression == COMPRESSION_ZSTD;
+	}
+	if (p->verbatim) {
+		p->keep_manifest = true;
+		return;
 	}
 	if (c->wishes.compression_asked && c->wishes.encode.encoding == ENCODING_ZSTD)
 		zstd = true;

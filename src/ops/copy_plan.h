@@ -26,6 +26,7 @@ struct plan {
 	size_t *of_layer;		/* layer -> index into work */
 	size_t *order;			/* big ones first */
 	bool keep_manifest;
+	bool verbatim;			/* an artifact or attestation: never converted */
 	bool docker;			/* format of a manifest we write */
 	const char *changes[4];
 	size_t n_changes;

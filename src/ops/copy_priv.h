@@ -17,6 +17,7 @@ struct wishes {
 	char encoder[96];		/* encode_params_text of it */
 	bool format_asked;
 	bool docker;			/* when asked */
+	enum { HOLES_DROP, HOLES_KEEP, HOLES_FAIL } holes;
 };
 int wishes_parse(const struct dray_copy_options *o, struct wishes *ret,
 		 dray_error **err) MUST_CHECK;
@@ -84,6 +85,19 @@ struct copy {
 	bool forward;
 	/* counted under the context's lock */
 	int64_t blobs_sent, blobs_skipped, bytes_sent;
+	bool below;		/* copy_image() works for an index: the pin is the index's */
+	struct put {		/* the manifest that was put last */
+		struct digest digest;
+		int64_t size;
+		const char *media_type;	/* static */
+	} put;
+};
+
+/** What a tag of a source names: one image, or an index with all that is in it. */
+struct root {
+	struct image **images;	/* lent, at least one */
+	size_t n;
+	struct digest index;	/* unset: the one image */
 };
 
 struct passed {
@@ -104,6 +118,21 @@ int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 /** One image to c->target, under these tags (none = by digest only). */
 int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t n_tags,
 	       struct arena *result, struct dray_copied *ret, dray_error **err) MUST_CHECK;
+
+/** A root that is an index, children first; @p sel says which platforms. */
+int copy_index(struct copy *c, const struct root *root, const struct selector *sel,
+	       const char *const *tags, size_t n_tags, struct arena *result,
+	       struct dray_copied *ret, dray_error **err) MUST_CHECK;
+/** Put @p m under these tags; notes it in c->put. */
+int copy_put_manifest(struct copy *c, const struct manifest *m, const char *const *tags,
+		      size_t n_tags, dray_error **err) MUST_CHECK;
+/** The same for what the user named: a pinned digest has to be that of @p m. */
+int copy_put_root(struct copy *c, const struct manifest *m, const char *const *tags,
+		  size_t n_tags, dray_error **err) MUST_CHECK;
+/** What every result tells: names, digests, counts. @p image_id NULL = none. */
+int copy_tell(const struct copy *c, const struct manifest *m, const char *image_id,
+	      const char *const *tags, size_t n_tags, struct arena *a, struct dray_copied *ret,
+	      dray_error **err) MUST_CHECK;
 
 /** Is the blob at the target, or mounted now from repository @p from? 1 and *ret_how, 0, -1. */
 int copy_try_known(struct copy *c, const struct digest *d, int64_t size, const char *from,

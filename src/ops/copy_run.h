@@ -16,8 +16,11 @@ struct dray_copy_result {
 /** What a run copies from now. */
 struct origin {
 	struct place place;
+	struct selector sel;
 	struct image **images;	/* chosen; freed together */
 	size_t n;
+	struct root *roots;	/* the same, as their tags name them */
+	size_t n_roots;
 };
 
 struct run {
@@ -44,8 +47,8 @@ int run_open(struct run *r, member_fn *walk, dray_error **err) MUST_CHECK;
 /** Open the registry behind @p ref as the run's target, and learn what its tag holds. */
 int run_target_registry(struct run *r, const struct reference *ref, struct target *t,
 			dray_error **err) MUST_CHECK;
-/** One image to the run's target; adds its line to @p result. */
-int run_copy_one(struct run *r, struct image *im, const char *const *tags, size_t n_tags,
+/** What one tag names to the run's target; adds its line to @p result. */
+int run_copy_one(struct run *r, const struct root *root, const char *const *tags, size_t n_tags,
 		 dray_copy_result *result, dray_error **err) MUST_CHECK;
 
 /** Every image of the source to the repositories that its own tags name. */

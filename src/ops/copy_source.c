@@ -59,18 +59,48 @@ static void warn_notes(dray_context *ctx, const struct notes *notes)
 	}
 }
 
-/* Several platforms of one index would all want its tag: that takes the index itself, which is not copied yet. */
-static int refuse_indexes(const struct run *r, dray_error **err)
+/* A platform that fits several images of an index: each of them would want its tag. */
+static int refuse_twins(const struct run *r, dray_error **err)
 {
 	for (size_t i = 1; i < r->from.n; i++) {
-		const struct digest *a = &r->from.images[i - 1]->index_digest;
+		const struct digest *a = &r->from.images[i - 1]->root;
 
-		if (!digest_set(a) || !digest_eq(a, &r->from.images[i]->index_digest))
+		if (!digest_set(a) || !digest_eq(a, &r->from.images[i]->root))
 			continue;
-		err_set(err, DRAY_ERR_UNSUPPORTED,
-			"%s: this version does not copy an index with several platforms",
+		err_set(err, DRAY_ERR_USAGE, "%s: several images of one index fit --platform",
 			r->from.place.text);
-		return err_hint(err, "choose one with --platform or --image");
+		return err_hint(err, "name the variant too, or take the index: --all-platforms");
+	}
+	return 0;
+}
+
+/* The index to copy @p im with: what was asked for by digest may stand inside another. */
+static struct digest root_of(const struct selector *sel, const struct image *im)
+{
+	if (!sel->whole)
+		return (struct digest){ 0 };
+	if (!digest_set(&sel->digest) || digest_eq(&sel->digest, &im->root))
+		return im->root;
+	if (digest_eq(&sel->digest, &im->index_digest))
+		return im->index_digest;
+	return (struct digest){ 0 };
+}
+
+static int find_roots(struct run *r, dray_error **err)
+{
+	struct origin *o = &r->from;
+
+	o->roots = arena_array(&r->arena, o->n + 1, sizeof(*o->roots));
+	if (!o->roots)
+		return err_nomem(err);
+	for (size_t i = 0; i < o->n; i++) {
+		struct digest index = root_of(&o->sel, o->images[i]);
+		struct root *last = o->n_roots ? &o->roots[o->n_roots - 1] : NULL;
+
+		if (last && digest_set(&index) && digest_eq(&index, &last->index))
+			last->n++;
+		else
+			o->roots[o->n_roots++] = (struct root){ &o->images[i], 1, index };
 	}
 	return 0;
 }
@@ -96,8 +126,8 @@ static int claim_tag(struct run *r, const char *tag, dray_error **err)
 
 static int claim_tags(struct run *r, dray_error **err)
 {
-	for (size_t i = 0; i < r->from.n; i++) {
-		const struct image *im = r->from.images[i];
+	for (size_t i = 0; i < r->from.n_roots; i++) {
+		const struct image *im = r->from.roots[i].images[0];
 
 		r->n_images++;
 		for (size_t k = 0; k < im->n_tags; k++)
@@ -111,14 +141,15 @@ int run_open(struct run *r, member_fn *walk, dray_error **err)
 {
 	const struct place_options po = { .on_member = walk, .arg = &r->copy };
 	const struct dray_copy_options *o = r->copy.wishes.o;
-	struct selector sel;
+	struct selector *sel = &r->from.sel;
 
 	if (place_open(r->copy.ctx, &r->from.place, &po, &r->copy.store, err) < 0)
 		return -1;
 	r->copy.forward = r->copy.store->forward_only;
-	if (place_selector(r->copy.ctx, &r->from.place, o->image, o->all, &r->arena, &sel, err) <
-		    0 ||
-	    store_images(r->copy.store, &sel, &r->from.images, &r->from.n, err) < 0)
+	if (place_selector(r->copy.ctx, &r->from.place, o->image, o->all, &r->arena, sel, err) < 0)
+		return -1;
+	sel->whole = sel->all_platforms || sel->n_more || (sel->all && !sel->platform.os);
+	if (store_images(r->copy.store, sel, &r->from.images, &r->from.n, err) < 0)
 		return -1;
 	warn_notes(r->copy.ctx, &r->copy.store->notes);
 	for (size_t i = 0; i < r->from.n; i++)
@@ -126,5 +157,7 @@ int run_open(struct run *r, member_fn *walk, dray_error **err)
 			warn_notes(r->copy.ctx, &r->from.images[i]->notes);
 	if (r->from.n == 0)
 		return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image", r->from.place.text);
-	return refuse_indexes(r, err) < 0 ? -1 : claim_tags(r, err);
+	if (!sel->whole && refuse_twins(r, err) < 0)
+		return -1;
+	return find_roots(r, err) < 0 ? -1 : claim_tags(r, err);
 }

@@ -40,6 +40,20 @@ static int parse_format(const char *text, bool *ret_docker, dray_error **err)
 	return 0;
 }
 
+static int parse_holes(const char *text, struct wishes *ret, dray_error **err)
+{
+	if (strcmp(text, "drop") == 0)
+		ret->holes = HOLES_DROP;
+	else if (strcmp(text, "keep") == 0)
+		ret->holes = HOLES_KEEP;
+	else if (strcmp(text, "fail") == 0)
+		ret->holes = HOLES_FAIL;
+	else
+		return err_set(err, DRAY_ERR_USAGE,
+			       "--holes: expected drop, keep or fail, got %.32s", text);
+	return 0;
+}
+
 int wishes_parse(const struct dray_copy_options *o, struct wishes *ret, dray_error **err)
 {
 	cleanup_buf struct buf name = BUF_INIT(sizeof(ret->encoder));
@@ -53,6 +67,8 @@ int wishes_parse(const struct dray_copy_options *o, struct wishes *ret, dray_err
 	if (o->compression && parse_encoding(o->compression, &ret->encode.encoding, err) < 0)
 		return -1;
 	if (o->format && parse_format(o->format, &ret->docker, err) < 0)
+		return -1;
+	if (o->holes && parse_holes(o->holes, ret, err) < 0)
 		return -1;
 	if (encode_params_check(&ret->encode, err) < 0 ||
 	    encode_params_text(&ret->encode, &name, err) < 0)

@@ -16,6 +16,8 @@ struct dray_context {
 	char *tmpdir;
 	struct platform platform;	/* os NULL = the host's where an index leaves a choice */
 	bool all_platforms;
+	struct platform *more;	/* asked for besides platform */
+	size_t n_more;
 	struct remote_options remote;	/* its strings are owned here */
 	char *creds, *authfile, *cert_dir;
 	bool no_cache;

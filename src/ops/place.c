@@ -311,6 +311,8 @@ int place_selector(dray_context *ctx, const struct place *p, const char *image, 
 		.all = all,
 		.platform = ctx->platform,
 		.all_platforms = ctx->all_platforms,
+		.more = ctx->more,
+		.n_more = ctx->n_more,
 	};
 	if (p->tag) {
 		ret->ref = arena_strdup(a, p->tag);

@@ -153,9 +153,10 @@ static int walk_index(struct walk *w, struct manifest *root, dray_error **err)
 
 static bool everything(const struct selector *sel)
 {
-	if (sel->whole && sel->platform.os)
+	if (sel->whole && sel->platform.os && !sel->all_platforms)
 		return false;
-	return sel->whole || sel->all_platforms || (sel->all && !sel->platform.os) || digest_set(&sel->digest);
+	return sel->whole || sel->all_platforms || (sel->all && !sel->platform.os) ||
+	       digest_set(&sel->digest);
 }
 
 /* Entries that name another platform need not be fetched to be passed over. */
@@ -171,9 +172,9 @@ static void drop_others(struct walk *w, const struct selector *sel)
 		const struct descriptor *d = w->leaves[i].desc;
 		bool only = images == 1 && !sel->platform.os;
 
-		if (descriptor_is_attestation(d) ? !sel->whole
-						 : !only && d->has_platform &&
-							   !selector_wants(sel, &d->platform))
+		if (descriptor_is_attestation(d)
+			    ? !sel->whole
+			    : !only && d->has_platform && !selector_wants(sel, &d->platform))
 			continue;
 		w->leaves[n++] = w->leaves[i];
 	}
