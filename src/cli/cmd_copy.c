@@ -122,6 +122,9 @@ static void tell(struct session *s, const struct dray_copied *c)
 		cleanup_free char *change = text_safe(span_str(c->changes[i]), 4096);
 		session_note(s, "%s: changed: %s", name ? name : "", change ? change : "");
 	}
+	if (c->n_referrers)
+		session_note(s, "%s: %zu referrer%s came along", name ? name : "", c->n_referrers,
+			     c->n_referrers == 1 ? "" : "s");
 	session_note(s, "%s: %lld blob%s sent (%s), %lld already there", name ? name : "",
 		     (long long)c->blobs_sent, c->blobs_sent == 1 ? "" : "s",
 		     human_size(c->bytes_sent, size), (long long)c->blobs_skipped);

@@ -209,3 +209,26 @@ int index_rewrite(const struct manifest *index, const char *media_type,
 		return -1;
 	return manifest_parse(&out, media_type, ret, err);
 }
+
+int index_append(const struct manifest *index, struct span entry, struct manifest **ret,
+		 dray_error **err)
+{
+	cleanup_buf struct buf out = BUF_INIT(LIMIT_MANIFEST);
+	struct splice s = { .old = span_buf(&index->raw), .out = &out };
+	struct json list = json_get(json_root(index->doc), "manifests"), last = { 0 };
+
+	for (struct json e = json_first(list); json_node(e); e = json_next(e))
+		last = e;
+	if (json_node(last)) {
+		if (copy_to(&s, value_end(&s, last), err) < 0 || buf_add_byte(&out, ',', err) < 0 ||
+		    buf_add(&out, entry, err) < 0)
+			return -1;
+	} else { /* Go writes an empty list as null */
+		if (replace(&s, json_raw(list), SPAN_LIT("["), err) < 0 ||
+		    buf_add(&out, entry, err) < 0 || buf_add_byte(&out, ']', err) < 0)
+			return -1;
+	}
+	if (copy_to(&s, s.old.len, err) < 0)
+		return -1;
+	return manifest_parse(&out, index->media_type, ret, err);
+}

@@ -84,3 +84,6 @@ struct entry_change {
 int index_rewrite(const struct manifest *index, const char *media_type,
 		  const struct entry_change *changes, struct manifest **ret,
 		  dray_error **err) MUST_CHECK;
+/** @p index with @p entry, the text of a descriptor, behind its last one. */
+int index_append(const struct manifest *index, struct span entry, struct manifest **ret,
+		 dray_error **err) MUST_CHECK;

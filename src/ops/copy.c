@@ -77,6 +77,18 @@ static int copy_root(struct run *r, const struct root *root, const char *const *
 	return 0;
 }
 
+static int add_referrers(struct run *r, struct arena *a, struct dray_copied *told, dray_error **err)
+{
+	if (!r->copy.wishes.o->referrers)
+		return 0;
+	if (copy_referrers(&r->copy, a, &told->n_referrers, err) < 0)
+		return -1;
+	told->blobs_sent = r->copy.blobs_sent;
+	told->blobs_skipped = r->copy.blobs_skipped;
+	told->bytes_sent = r->copy.bytes_sent;
+	return 0;
+}
+
 int run_copy_one(struct run *r, const struct root *root, const char *const *tags, size_t n_tags,
 		 dray_copy_result *result, dray_error **err)
 {
@@ -84,7 +96,8 @@ int run_copy_one(struct run *r, const struct root *root, const char *const *tags
 
 	if (!slot)
 		return -1;
-	if (copy_root(r, root, tags, n_tags, &result->arena, slot, err) < 0) {
+	if (copy_root(r, root, tags, n_tags, &result->arena, slot, err) < 0 ||
+	    add_referrers(r, &result->arena, slot, err) < 0) {
 		result->n--;
 		return -1;
 	}

@@ -88,7 +88,7 @@ int copy_put_root(struct copy *c, const struct manifest *m, const char *const *t
 {
 	const struct digest *pinned = &c->target->pinned;
 
-	if (digest_set(pinned) && digest_expect(pinned, &m->digest, "manifest digest", err) < 0)
+	if (!c->below && digest_set(pinned) && digest_expect(pinned, &m->digest, "manifest digest", err) < 0)
 		return err_hint(err, "a reference with a digest takes that manifest only");
 	return copy_put_manifest(c, m, tags, n_tags, err);
 }
@@ -164,6 +164,18 @@ static int check_image(const struct copy *c, struct image *im, dray_error **err)
 	return check_vouched(c, im, err);
 }
 
+/* Who refers to an image names its digest. */
+static int note_kept(const struct plan *p, dray_error **err)
+{
+	if (p->keep_manifest)
+		return copy_note_kept(p->c, &p->im->manifest->digest, err);
+	if (p->im->manifest && p->c->wishes.o->referrers)
+		context_log(p->c->ctx, DRAY_LOG_WARNING,
+			    "%s: converted, and what refers to the original stays behind",
+			    p->im->where);
+	return 0;
+}
+
 int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t n_tags,
 	       struct arena *result, struct dray_copied *ret, dray_error **err)
 {
@@ -171,7 +183,7 @@ int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t
 		.c = c,
 		.im = im,
 		.arena = result,
-		.verbatim = im->attestation || im->artifact,
+		.verbatim = c->as_is || im->attestation || im->artifact,
 	};
 	cleanup_manifest struct manifest *made = NULL;
 	const struct manifest *m;
@@ -184,8 +196,8 @@ int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t
 	if (!p.keep_manifest && write_manifest(&p, &made, err) < 0)
 		return -1;
 	m = p.keep_manifest ? im->manifest : made;
-	if (put_config(&p, err) < 0 || (c->below ? copy_put_manifest(c, m, tags, n_tags, err)
-						 : copy_put_root(c, m, tags, n_tags, err)) < 0)
+	if (put_config(&p, err) < 0 || copy_put_root(c, m, tags, n_tags, err) < 0 ||
+	    note_kept(&p, err) < 0)
 		return -1;
 	return tell(&p, m, tags, n_tags, ret, err);
 }

@@ -52,9 +52,11 @@ static int copy_leaf(struct index_copy *j, struct node *n, dray_error **err)
 	struct dray_copied told;
 	struct copy *c = j->c;
 
+	bool before = c->below;
+
 	c->below = true;
 	int rc = copy_image(c, n->im, NULL, 0, j->arena, &told, err);
-	c->below = false;
+	c->below = before;
 	if (rc < 0)
 		return err_ctx(err, "%s", n->im->where);
 	for (size_t i = 0; i < told.n_changes; i++)
@@ -128,7 +130,7 @@ static int collect(const struct index_copy *j, const struct manifest *index,
 
 static const char *type_of(const struct index_copy *j, const struct manifest *index)
 {
-	if (!j->c->wishes.format_asked)
+	if (!j->c->wishes.format_asked || j->c->as_is)
 		return index->media_type;
 	return j->c->wishes.docker ? MT_DOCKER_LIST : MT_OCI_INDEX;
 }
@@ -166,7 +168,9 @@ static int copy_nested(struct index_copy *j, struct node *n, dray_error **err)
 	if (n->change.fate == ENTRY_DROPPED)
 		return 0;
 	j->n_manifests++;
-	return copy_put_manifest(j->c, made ? made : n->index, NULL, 0, err);
+	if (copy_put_manifest(j->c, made ? made : n->index, NULL, 0, err) < 0)
+		return -1;
+	return made ? 0 : copy_note_kept(j->c, &n->index->digest, err);
 }
 
 static int copy_below(struct index_copy *j, dray_error **err)
@@ -273,7 +277,8 @@ static int copy_top(struct index_copy *j, struct dray_copied *ret, dray_error **
 		return err_set(err, DRAY_ERR_NOT_FOUND, "index %s: nothing of it is copied",
 			       top->index->digest.text);
 	m = j->final ? j->final : top->index;
-	if (copy_put_root(j->c, m, j->tags, j->n_tags, err) < 0 || say(j, err) < 0)
+	if (copy_put_root(j->c, m, j->tags, j->n_tags, err) < 0 || say(j, err) < 0 ||
+	    (!j->final && copy_note_kept(j->c, &m->digest, err) < 0))
 		return -1;
 	return fill_result(j, m, ret, err);
 }

@@ -85,7 +85,15 @@ struct copy {
 	bool forward;
 	/* counted under the context's lock */
 	int64_t blobs_sent, blobs_skipped, bytes_sent;
-	bool below;		/* copy_image() works for an index: the pin is the index's */
+	bool below;		/* works for an index or for referrers: the pin is not theirs */
+	bool as_is;		/* works for referrers: nothing is converted */
+	/* with --referrers, what arrived unchanged and may be referred to */
+	struct kept {
+		struct digest digest;
+		int depth;	/* 0 = not itself a referrer */
+	} *kept;
+	size_t n_kept, cap_kept;
+	int kept_depth;
 	struct put {		/* the manifest that was put last */
 		struct digest digest;
 		int64_t size;
@@ -129,6 +137,11 @@ int copy_put_manifest(struct copy *c, const struct manifest *m, const char *cons
 /** The same for what the user named: a pinned digest has to be that of @p m. */
 int copy_put_root(struct copy *c, const struct manifest *m, const char *const *tags,
 		  size_t n_tags, dray_error **err) MUST_CHECK;
+/** Remember a manifest that is at the target with the digest it had. */
+int copy_note_kept(struct copy *c, const struct digest *d, dray_error **err) MUST_CHECK;
+/** What refers to all that was noted since the last call; *ret_n of them. */
+int copy_referrers(struct copy *c, struct arena *result, size_t *ret_n,
+		   dray_error **err) MUST_CHECK;
 /** What every result tells: names, digests, counts. @p image_id NULL = none. */
 int copy_tell(const struct copy *c, const struct manifest *m, const char *image_id,
 	      const char *const *tags, size_t n_tags, struct arena *a, struct dray_copied *ret,

@@ -6,6 +6,8 @@
  */
 #include "ops/copy_run.h"
 
+#include "base/mem.h"
+
 static void origin_close(struct run *r)
 {
 	images_free(r->from.images, r->from.n);
@@ -23,6 +25,7 @@ void run_clear(struct run *r)
 	map_clear(&r->copy.passed);
 	arena_clear(&r->copy.arena);
 	blobcache_close(r->copy.cache);
+	mem_free(r->copy.kept);
 	map_clear(&r->tags);
 	arena_clear(&r->arena);
 }

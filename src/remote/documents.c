@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "remote/referrers.h"
 
 #define ACCEPT_MANIFESTS                                                              \
 	MT_OCI_MANIFEST ", " MT_DOCKER_MANIFEST ", " MT_OCI_INDEX ", " MT_DOCKER_LIST \
@@ -235,10 +236,11 @@ int remote_put_manifest(struct remote *r, const struct manifest *m, const char *
 		return err_ctx(err, "%s", r->name);
 	if (a.http.status < 200 || a.http.status > 204)
 		client_refused(&r->client, &call, &a, err);
-	else if (check_stored(m, &a, err) == 0)
-		return 0;
-	else
+	else if (check_stored(m, &a, err) < 0)
 		err_ctx(err, "%s", n.what);
+	else if (!digest_set(&m->subject.digest) || a.http.subject ||
+		 remote_announce(r, m, err) == 0)
+		return 0;
 	return err_ctx(err, "%s", r->name);
 }
 

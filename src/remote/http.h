@@ -57,7 +57,7 @@ struct http_response {
 	int status;
 	int64_t length;	/* Content-Length, -1 */
 	const char *location, *content_type, *content_range, *range, *digest, *retry_after,
-		*warning, *link;
+		*warning, *link, *subject;
 	const char *challenge[HTTP_CHALLENGES];
 	size_t n_challenges;
 };

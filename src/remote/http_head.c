@@ -25,6 +25,7 @@ static const struct {
 	{ "retry-after", offsetof(struct http_response, retry_after) },
 	{ "warning", offsetof(struct http_response, warning) },
 	{ "link", offsetof(struct http_response, link) },
+	{ "oci-subject", offsetof(struct http_response, subject) },
 };
 
 static struct span trim(struct span s)

@@ -64,7 +64,10 @@ int remote_get_manifest(struct remote *r, const char *tag_or_digest, struct mani
 /** 1 there, 0 not; *ret as the registry says it (unset when it does not): a hint, never proof. */
 int remote_head_manifest(struct remote *r, const char *tag_or_digest, struct digest *ret,
 			 dray_error **err) MUST_CHECK;
-/** Put exact bytes under @p tag_or_digest with their media type. */
+/**
+ * Put exact bytes under @p tag_or_digest with their media type. A manifest with a subject is
+ * entered into the list of its referrers where the registry keeps none itself.
+ */
 int remote_put_manifest(struct remote *r, const struct manifest *m, const char *tag_or_digest,
 			dray_error **err) MUST_CHECK;
 /** Small blob into memory (a config), digest and size verified; LIMIT over @p max. */

@@ -7,7 +7,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "remote/remote_priv.h"
+#include "remote/referrers.h"
 #include "store/assemble.h"
 
 struct registry {
@@ -24,10 +24,12 @@ struct registry {
 struct leaf {
 	const struct descriptor *desc; /* NULL: the root itself */
 	const struct digest *index;    /* that lists it */
+	const struct digest *root;     /* the outermost index around it */
 };
 
 struct walk {
 	struct registry *reg;
+	struct digest root;
 	struct visit {
 		const struct descriptor *desc;
 		const struct digest *in;
@@ -84,7 +86,7 @@ static int add_leaf(struct walk *w, const struct visit *v, dray_error **err)
 {
 	if (mem_grow(&w->leaves, w->n_leaves, &w->cap_leaves, sizeof(*w->leaves)) < 0)
 		return err_nomem(err);
-	w->leaves[w->n_leaves++] = (struct leaf){ v->desc, v->in };
+	w->leaves[w->n_leaves++] = (struct leaf){ v->desc, v->in, &w->root };
 	return 0;
 }
 
@@ -138,6 +140,7 @@ static int visit(struct walk *w, const struct visit *v, dray_error **err)
 
 static int walk_index(struct walk *w, struct manifest *root, dray_error **err)
 {
+	w->root = root->digest;
 	if (push_index(w, root, 0, err) < 0)
 		return -1;
 	while (w->n_stack) {
@@ -289,25 +292,26 @@ static int make_hole(struct registry *reg, const struct leaf *leaf, const dray_e
 
 /* Takes @p m over; NULL = the leaf is a hole, and why. */
 static int add_image(struct registry *reg, struct manifest *m, const struct leaf *leaf,
-		     const dray_error *hole, struct image_list *out, dray_error **err)
+		     const dray_error *hole, const char *tag, struct image_list *out,
+		     dray_error **err)
 {
 	cleanup_image struct image *im = NULL;
 
 	if ((m ? make_image(reg, m, &im, err) : make_hole(reg, leaf, hole, &im, err)) < 0 ||
-	    (reg->tag && image_add_tag(im, reg->tag, NULL, err) < 0))
+	    (tag && image_add_tag(im, tag, NULL, err) < 0))
 		return -1;
 	im->wanted = leaf->desc ? leaf->desc->digest : im->manifest->digest;
 	if (leaf->desc) {
 		im->family = 1;
 		im->attestation = descriptor_is_attestation(leaf->desc);
 		im->index_digest = *leaf->index;
-		im->root = reg->indexes[0]->digest;
+		im->root = *leaf->root;
 	}
 	return image_list_add(out, steal_pointer(&im), err);
 }
 
 static int from_index(struct registry *reg, struct manifest *index, const struct selector *sel,
-		      struct image_list *out, dray_error **err)
+		      const char *tag, struct image_list *out, dray_error **err)
 {
 	struct walk w = { .reg = reg };
 	int rc = walk_index(&w, index, err);
@@ -322,7 +326,7 @@ static int from_index(struct registry *reg, struct manifest *index, const struct
 
 		rc = get_or_miss(reg, &w.leaves[i].desc->digest, &m, &hole, err);
 		if (rc == 0)
-			rc = add_image(reg, m, &w.leaves[i], hole, out, err);
+			rc = add_image(reg, m, &w.leaves[i], hole, tag, out, err);
 	}
 	walk_clear(&w);
 	return rc;
@@ -342,10 +346,83 @@ static int images(struct store *st, const struct selector *sel, struct image ***
 	if (remote_get_manifest(reg->remote, name ? name : "latest", &m, err) < 0)
 		return -1;
 	if (m->kind == MANIFEST_INDEX)
-		rc = from_index(reg, m, sel, &list, err);
+		rc = from_index(reg, m, sel, reg->tag, &list, err);
 	else
-		rc = add_image(reg, m, &(struct leaf){ 0 }, NULL, &list, err);
+		rc = add_image(reg, m, &(struct leaf){ 0 }, NULL, reg->tag, &list, err);
 	if (rc < 0 || image_list_select(&list, sel, st->place, err) < 0)
+		return -1;
+	*ret = steal_pointer(&list.list);
+	*ret_n = list.n;
+	list = (struct image_list){ 0 };
+	return 0;
+}
+
+/* ---- referrers ---- */
+
+/* One more, under its cosign tag or none. Takes @p m over. */
+static int add_referrer(struct registry *reg, struct manifest *m, const char *tag,
+			struct image_list *out, dray_error **err)
+{
+	static const struct selector all = { .all = true, .all_platforms = true, .whole = true };
+
+	if (m->kind == MANIFEST_INDEX)
+		return from_index(reg, m, &all, tag, out, err);
+	return add_image(reg, m, &(struct leaf){ 0 }, NULL, tag, out, err);
+}
+
+static int listed_referrers(struct registry *reg, const struct digest *subject,
+			    struct image_list *out, dray_error **err)
+{
+	struct remote_referrers l;
+	int rc = remote_referrers(reg->remote, subject, &l, err);
+
+	for (size_t i = 0; rc == 0 && i < l.n; i++) {
+		cleanup_error dray_error *hole = NULL;
+		struct manifest *m;
+
+		rc = get_or_miss(reg, &l.list[i], &m, &hole, err);
+		if (rc < 0 || !m)
+			continue; /* listed, and deleted since */
+		if (digest_eq(&m->subject.digest, subject))
+			rc = add_referrer(reg, m, NULL, out, err);
+		else
+			manifest_free(m); /* a list is a claim */
+	}
+	remote_referrers_clear(&l);
+	return rc;
+}
+
+static int cosign_referrers(struct registry *reg, const struct digest *subject,
+			    struct image_list *out, dray_error **err)
+{
+	static const char *const kinds[] = { "sig", "att", "sbom" };
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(kinds); i++) {
+		cleanup_free char *tag = cosign_tag(subject, kinds[i]);
+		cleanup_error dray_error *e = NULL;
+		struct manifest *m;
+
+		if (!tag)
+			return err_nomem(err);
+		if (remote_get_manifest(reg->remote, tag, &m, &e) == 0)
+			rc = add_referrer(reg, m, tag, out, err);
+		else if (dray_error_kind(e) != DRAY_ERR_NOT_FOUND)
+			rc = -1;
+		if (rc < 0 && e && err)
+			*err = steal_pointer(&e);
+	}
+	return rc;
+}
+
+static int referrers(struct store *st, const struct digest *subject, struct image ***ret,
+		     size_t *ret_n, dray_error **err)
+{
+	struct registry *reg = (struct registry *)st;
+	cleanup_image_list struct image_list list = { 0 };
+
+	if (listed_referrers(reg, subject, &list, err) < 0 ||
+	    cosign_referrers(reg, subject, &list, err) < 0)
 		return -1;
 	*ret = steal_pointer(&list.list);
 	*ret_n = list.n;
@@ -396,6 +473,7 @@ static const struct store_ops ops = {
 	.images = images,
 	.open_layer = open_layer,
 	.index = index_of,
+	.referrers = referrers,
 	.free = free_store,
 };
 

@@ -41,6 +41,13 @@ int store_index(struct store *st, const struct digest *d, struct manifest **ret,
 	return 0;
 }
 
+char *cosign_tag(const struct digest *d, const char *kind)
+{
+	const char *hex = digest_hex(d);
+
+	return mem_printf("%.*s-%s.%s", (int)(hex - d->text - 1), d->text, hex, kind);
+}
+
 void images_free(struct image **images, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

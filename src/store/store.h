@@ -145,6 +145,14 @@ struct store_ops {
 	 */
 	int (*index)(struct store *st, const struct digest *d, struct manifest **ret,
 		     dray_error **err);
+	/**
+	 * What refers to manifest @p subject: manifests that have it as their subject, as
+	 * images; of an index with a subject its images, with that as their root; and what
+	 * cosign's tags name, with these as its tags. NULL = all is among the images of the
+	 * place. Not thread-safe.
+	 */
+	int (*referrers)(struct store *st, const struct digest *subject, struct image ***ret,
+			 size_t *ret_n, dray_error **err);
 	void (*free)(struct store *st);
 };
 
@@ -165,6 +173,8 @@ int store_images(struct store *st, const struct selector *sel, struct image ***r
 /** As store_ops.index; NOT_FOUND from places that have none. */
 int store_index(struct store *st, const struct digest *d, struct manifest **ret,
 		dray_error **err) MUST_CHECK;
+/** "sha256-HEX.KIND", the tag under which cosign keeps what is about @p d. NULL = no memory. */
+char *cosign_tag(const struct digest *d, const char *kind);
 void images_free(struct image **images, size_t n);
 struct source *store_open_layer(struct store *st, const struct image *im, size_t i,
 				dray_error **err);
