@@ -91,8 +91,7 @@ static int try_reuse(struct plan *p, struct work *w, const char **ret_how, dray_
 	return 1;
 }
 
-/* The repository that the image comes from, where the target's registry can mount from it. */
-static const char *neighbour(const struct copy *c)
+const char *copy_neighbour(const struct copy *c)
 {
 	if (!c->target->remote || !c->source_host || strcmp(c->source_host, c->target->host) != 0)
 		return NULL;
@@ -106,7 +105,7 @@ static int already_there(struct plan *p, struct work *w, const char **ret_how, d
 	int there = 0;
 
 	if (!w->convert && digest_set(&l->blob.digest) && has_vouched_manifest(p->c, p->im)) {
-		there = copy_try_known(p->c, &l->blob.digest, l->blob.size, neighbour(p->c),
+		there = copy_try_known(p->c, &l->blob.digest, l->blob.size, copy_neighbour(p->c),
 				       ret_how, err);
 		if (there > 0)
 			take(w, &l->blob.digest, l->blob.size, w->compression);

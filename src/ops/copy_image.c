@@ -60,7 +60,8 @@ static int put_config(struct plan *p, dray_error **err)
 		.digest = cfg ? cfg->digest : p->im->manifest->config.digest,
 		.size = (int64_t)raw->len,
 	};
-	int there = dest_has_blob(p->c->target->dest, &desc, err);
+	const char *how;
+	int there = copy_try_known(p->c, &desc.digest, desc.size, copy_neighbour(p->c), &how, err);
 
 	if (there < 0)
 		return -1;
@@ -88,9 +89,31 @@ int copy_put_root(struct copy *c, const struct manifest *m, const char *const *t
 {
 	const struct digest *pinned = &c->target->pinned;
 
-	if (!c->below && digest_set(pinned) && digest_expect(pinned, &m->digest, "manifest digest", err) < 0)
+	if (!c->below && digest_set(pinned) &&
+	    digest_expect(pinned, &m->digest, "manifest digest", err) < 0)
 		return err_hint(err, "a reference with a digest takes that manifest only");
 	return copy_put_manifest(c, m, tags, n_tags, err);
+}
+
+int copy_is_tagged(const struct copy *c, const struct digest *d, const char *const *tags,
+		   size_t n_tags, dray_error **err)
+{
+	const struct target *t = c->target;
+	int there = 1;
+
+	if (!t->remote || c->store->kind != STORE_REGISTRY || n_tags == 0 ||
+	    c->wishes.compression_asked || c->wishes.format_asked)
+		return 0;
+	if (digest_set(&t->pinned) && !digest_eq(&t->pinned, d))
+		return 0; /* an error, but not ours */
+	for (size_t i = 0; i < n_tags && there > 0; i++) {
+		struct digest now;
+
+		there = remote_head_manifest(t->remote, tags[i], &now, err);
+		if (there > 0)
+			there = digest_eq(&now, d);
+	}
+	return there;
 }
 
 /* ---- the result ---- */
@@ -187,8 +210,19 @@ int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t
 	};
 	cleanup_manifest struct manifest *made = NULL;
 	const struct manifest *m;
+	int there;
 
-	if (check_image(c, im, err) < 0 || plan_layers(&p, err) < 0)
+	if (check_image(c, im, err) < 0)
+		return -1;
+	there = im->manifest ? copy_is_tagged(c, &im->manifest->digest, tags, n_tags, err) : 0;
+	if (there < 0)
+		return -1;
+	if (there) {
+		p.keep_manifest = true;
+		c->blobs_skipped += (int64_t)im->n_layers;
+		return note_kept(&p, err) < 0 ? -1 : tell(&p, im->manifest, tags, n_tags, ret, err);
+	}
+	if (plan_layers(&p, err) < 0)
 		return -1;
 	if (move_layers(&p, err) < 0)
 		return -1;

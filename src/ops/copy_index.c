@@ -283,6 +283,51 @@ static int copy_top(struct index_copy *j, struct dray_copied *ret, dray_error **
 	return fill_result(j, m, ret, err);
 }
 
+/* ---- nothing to do ---- */
+
+/* 1 = what the index lists is at the target, and noted; 0 = something is missing, -1. */
+static int all_there(struct index_copy *j, dray_error **err)
+{
+	const struct graph *g = &j->graph;
+	int there = 1;
+
+	for (size_t i = 0; i + 1 < g->n_order && there > 0; i++) {
+		const struct digest *d = &g->order[i]->entry->digest;
+		struct digest unused;
+
+		there = remote_head_manifest(j->c->target->remote, d->text, &unused, err);
+		if (there > 0 && copy_note_kept(j->c, d, err) < 0)
+			return -1;
+	}
+	return there;
+}
+
+/* 1 = the target has all of it under these tags already: told in *ret. */
+static int is_there(struct index_copy *j, struct dray_copied *ret, dray_error **err)
+{
+	const struct graph *g = &j->graph;
+	const struct node *top = g->order[g->n_order - 1];
+	size_t noted = j->c->n_kept;
+	int there = g->n_holes || g->n_chosen < g->n_images
+			    ? 0
+			    : copy_is_tagged(j->c, &g->root->index, j->tags, j->n_tags, err);
+
+	if (there > 0)
+		there = all_there(j, err);
+	if (there <= 0) {
+		j->c->n_kept = noted;
+		return there;
+	}
+	for (size_t i = 0; i + 1 < g->n_order; i++)
+		if (g->order[i]->im)
+			j->c->blobs_skipped += (int64_t)g->order[i]->im->n_layers;
+	j->n_manifests = g->n_order - 1;
+	if (copy_note_kept(j->c, &g->root->index, err) < 0 ||
+	    fill_result(j, top->index, ret, err) < 0)
+		return -1;
+	return 1;
+}
+
 int copy_index(struct copy *c, const struct root *root, const struct selector *sel,
 	       const char *const *tags, size_t n_tags, struct arena *result,
 	       struct dray_copied *ret, dray_error **err)
@@ -291,8 +336,12 @@ int copy_index(struct copy *c, const struct root *root, const struct selector *s
 		.c = c, .arena = result, .tags = tags, .n_tags = n_tags
 	};
 
-	if (graph_plan(&j.graph, c->store, root, sel, err) < 0 || check_holes(&j, err) < 0 ||
-	    copy_below(&j, err) < 0 || copy_top(&j, ret, err) < 0)
+	int there;
+
+	if (graph_plan(&j.graph, c->store, root, sel, err) < 0 || check_holes(&j, err) < 0)
 		return -1;
-	return 0;
+	there = is_there(&j, ret, err);
+	if (there != 0)
+		return there < 0 ? -1 : 0;
+	return copy_below(&j, err) < 0 ? -1 : copy_top(&j, ret, err);
 }

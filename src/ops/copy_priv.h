@@ -150,5 +150,13 @@ int copy_tell(const struct copy *c, const struct manifest *m, const char *image_
 /** Is the blob at the target, or mounted now from repository @p from? 1 and *ret_how, 0, -1. */
 int copy_try_known(struct copy *c, const struct digest *d, int64_t size, const char *from,
 		   const char **ret_how, dray_error **err) MUST_CHECK;
+/** The repository that the image comes from, where the target's registry can mount from it. */
+const char *copy_neighbour(const struct copy *c);
+/**
+ * Do these tags of the target name this very manifest already? From one registry to another
+ * that is as good as having its parts. 1, 0, -1.
+ */
+int copy_is_tagged(const struct copy *c, const struct digest *d, const char *const *tags,
+		   size_t n_tags, dray_error **err) MUST_CHECK;
 void copy_count_sent(struct copy *c, int64_t bytes);
 void copy_count_skipped(struct copy *c, const char *label, const char *detail);

@@ -25,7 +25,7 @@ static void crowd_clear(struct crowd *c)
 
 struct search {
 	struct copy *c;
-	struct crowd all;	/* of a place that cannot be asked */
+	struct crowd all;	   /* of a place that cannot be asked */
 	struct digest *subject_of; /* of each of them: its own, else that of its root */
 	bool listed;
 	struct map done; /* digest text of a root -> anything */
@@ -83,8 +83,8 @@ static int list_all(struct search *s, dray_error **err)
 		return err_nomem(err);
 	for (size_t i = 0; i < s->all.n; i++) {
 		const struct image *im = s->all.images[i];
-		bool same = i > 0 && digest_set(&im->root) && !(im->manifest &&
-			    digest_set(&im->manifest->subject.digest)) &&
+		bool same = i > 0 && digest_set(&im->root) &&
+			    !(im->manifest && digest_set(&im->manifest->subject.digest)) &&
 			    digest_eq(&im->root, &s->all.images[i - 1]->root);
 
 		if (same)

@@ -164,7 +164,7 @@ int remote_referrers(struct remote *r, const struct digest *subject, struct remo
 
 static const char *artifact_type(const struct manifest *m)
 {
-	return m->artifact_type ? m->artifact_type
+	return m->artifact_type		   ? m->artifact_type
 	       : m->kind == MANIFEST_IMAGE ? m->config.media_type
 					   : NULL;
 }
@@ -224,8 +224,7 @@ static int add_to_fallback(struct remote *r, const struct manifest *m, const cha
 		return err_set(err, DRAY_ERR_UNSUPPORTED, "it holds no index");
 	if (lists(old, &m->digest))
 		return 0;
-	if (write_entry(m, &entry, err) < 0 ||
-	    index_append(old, span_buf(&entry), &new, err) < 0)
+	if (write_entry(m, &entry, err) < 0 || index_append(old, span_buf(&entry), &new, err) < 0)
 		return -1;
 	return remote_put_manifest(r, new, tag, err);
 }
