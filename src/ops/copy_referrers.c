@@ -138,6 +138,10 @@ static int copy_found(struct search *s, struct image **images, size_t n, const c
 		return err_nomem(err);
 	if (map_find(&s->done, span_str(key)))
 		return 0;
+	if (s->c->kept_depth > LIMIT_INDEX_DEPTH)
+		return err_set(err, DRAY_ERR_LIMIT,
+			       "referrers of referrers, more than %d deep (LIMIT_INDEX_DEPTH)",
+			       LIMIT_INDEX_DEPTH);
 	if (map_put(&s->done, span_str(key), s, err) < 0)
 		return -1;
 	s->n_copied++;
@@ -199,10 +203,6 @@ static int follow(struct search *s, size_t i, dray_error **err)
 	struct copy *c = s->c;
 	const struct kept k = c->kept[i]; /* the list grows meanwhile */
 
-	if (k.depth >= LIMIT_INDEX_DEPTH)
-		return err_set(err, DRAY_ERR_LIMIT,
-			       "referrers of referrers, more than %d deep (LIMIT_INDEX_DEPTH)",
-			       LIMIT_INDEX_DEPTH);
 	if (i >= LIMIT_INDEX_NODES)
 		return err_set(err, DRAY_ERR_LIMIT, "more than %d referrers (LIMIT_INDEX_NODES)",
 			       LIMIT_INDEX_NODES);

@@ -131,8 +131,12 @@ static int by_ref(struct image_list *l, const char *text, const char *place, boo
 	if (!fits || !shown)
 		return err_nomem(err);
 	/* An OCI ref name need not be a reference. */
-	if (reference_parse(span_str(text), &want, NULL) < 0)
+	cleanup_error dray_error *odd = NULL;
+	if (reference_parse(span_str(text), &want, &odd) < 0) {
 		reference_clear(&want);
+		if (dray_error_kind(odd) == DRAY_ERR_NOMEM)
+			return err_nomem(err);
+	}
 	for (size_t i = 0; i < l->n; i++)
 		fits[i] = fit_image(text, &want, l->list[i]);
 	enum fit best = best_fit(fits, l->n);
