@@ -159,6 +159,31 @@ static bool has_digest(const struct image *im, const struct digest *d)
 	       digest_eq(&im->index_digest, d) || digest_eq(&im->root, d);
 }
 
+static bool is_manifest(const struct image *im, const struct digest *d)
+{
+	return digest_set(d) && im->manifest && digest_eq(&im->manifest->digest, d);
+}
+
+/*
+ * One manifest that an index lists and a tag names, or two indexes, is one image still: the
+ * tagged one first. Manifests of one config are several.
+ */
+static void one_manifest_once(struct image_list *l, const struct digest *d, bool *keep)
+{
+	size_t best = l->n;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (is_manifest(l->list[i], d) &&
+		    (best == l->n ||
+		     (digest_set(&l->list[best]->root) && !digest_set(&l->list[i]->root))))
+			best = i;
+	if (best == l->n)
+		return;
+	for (size_t i = 0; i < l->n; i++)
+		keep[i] = i == best;
+	keep_only(l, keep);
+}
+
 static int by_place(struct image_list *l, const struct selector *sel, const char *place, bool *keep,
 		    dray_error **err)
 {
@@ -177,6 +202,7 @@ static int by_place(struct image_list *l, const struct selector *sel, const char
 				   : err_ctx(err, "no image %s", sel->digest.text);
 	}
 	keep_only(l, keep);
+	one_manifest_once(l, &sel->digest, keep);
 	return 0;
 }
 

@@ -39,13 +39,15 @@ o.write(out + "multi")'
 	same "platforms" "$(jq -r '.images[].platform' <<<"$output")" linux/arm64
 }
 
-@test "copy: an index of several platforms is refused, not reduced to one" {
+@test "copy: an index of several platforms is copied whole when asked for, else one image of it" {
 	platforms
-	dray_run copy --all-platforms "oci:$BATS_TEST_TMPDIR/multi:multi" "oci:$BATS_TEST_TMPDIR/out:x"
-	expect 8
-	[ ! -e "$BATS_TEST_TMPDIR/out" ]
+	want=$(jq -r '.manifests[0].digest' "$BATS_TEST_TMPDIR/multi/index.json")
+	dray_run copy --all-platforms "oci:$BATS_TEST_TMPDIR/multi:multi" "oci:$BATS_TEST_TMPDIR/all:x"
+	ok
+	same "index digest" "$DIGEST" "$want"
 	dray_run copy --platform linux/arm64 "oci:$BATS_TEST_TMPDIR/multi:multi" "oci:$BATS_TEST_TMPDIR/out:x"
 	ok
+	[ "$DIGEST" != "$want" ]
 }
 
 @test "copy: two images that claim one tag are refused" {
@@ -118,7 +120,7 @@ open(out + "named.tar", "wb").write(s.bytes())'
 	expect 0
 }
 
-@test "copy: layers mount from the source's own repository, and --no-clobber holds on registries" {
+@test "copy: layers and config mount from the source's own repository, and --no-clobber holds on registries" {
 	fakereg_start main
 	make 'open(out + "good.tar", "wb").write(Save().bytes())'
 	dray_run push "$BATS_TEST_TMPDIR/good.tar" "$FAKEREG_ADDR/from/a:1"
@@ -126,7 +128,7 @@ open(out + "named.tar", "wb").write(s.bytes())'
 	fakereg_forget "$FAKEREG_ADDR"
 	XDG_CACHE_HOME=$BATS_TEST_TMPDIR/other dray_run copy "docker://$FAKEREG_ADDR/from/a:1" "docker://$FAKEREG_ADDR/to/b:1"
 	ok
-	same "mounts" "$(fakereg_requests "$FAKEREG_ADDR" 'select(.method == "POST" and (.query | contains("mount="))) | .n' | wc -l)" 2
+	same "mounts" "$(fakereg_requests "$FAKEREG_ADDR" 'select(.method == "POST" and (.query | contains("mount="))) | .n' | wc -l)" 3
 	dray_run copy --no-clobber "docker://$FAKEREG_ADDR/from/a:1" "docker://$FAKEREG_ADDR/to/b:1"
 	expect 2 '*exists already*'
 	dray_run copy --no-clobber "docker://$FAKEREG_ADDR/from/a:1" "docker://$FAKEREG_ADDR/to/b:2"

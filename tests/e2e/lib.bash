@@ -161,6 +161,18 @@ source_manifest_digest() { echo "sha256:$(skopeo inspect --raw "$1" | sha256sum 
 # ---------------------------------------------------------------------------------------------------------------------
 # Layouts and archives
 
+# layout_documents DIR [FILE]: digests of the manifests that index.json (or FILE) leads to, through indexes.
+layout_documents() {
+	local digest
+	for digest in $(jq -r '.manifests[].digest' "${2:-$1/index.json}"); do
+		if [ -f "$1/blobs/sha256/${digest#*:}" ] && jq -e .manifests "$1/blobs/sha256/${digest#*:}" >/dev/null; then
+			layout_documents "$1" "$1/blobs/sha256/${digest#*:}"
+		else
+			echo "$digest"
+		fi
+	done
+}
+
 # layout_check DIR: every blob hashes to its name, index.json leads to what is there, nothing temporary is left.
 layout_check() {
 	local blob digest
@@ -168,8 +180,8 @@ layout_check() {
 		same "$blob" "$(sha256sum <"$blob" | cut -d ' ' -f 1)" "${blob##*/}" || return 1
 	done
 	same "oci-layout" "$(jq -r .imageLayoutVersion "$1/oci-layout")" 1.0.0 || return 1
-	for digest in $(jq -r '.manifests[].digest' "$1/index.json"); do
-		for blob in $(jq -r '.config.digest, .layers[].digest' "$1/blobs/sha256/${digest#*:}"); do
+	for digest in $(layout_documents "$1"); do
+		for blob in "$digest" $(jq -r '.config.digest, .layers[].digest' "$1/blobs/sha256/${digest#*:}"); do
 			[ -f "$1/blobs/sha256/${blob#*:}" ] || {
 				printf '%s is not in the layout\n' "$blob"
 				return 1
