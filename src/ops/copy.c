@@ -241,6 +241,9 @@ static int copy_to(struct run *r, const char *const *srcs, size_t n, const struc
 	if (check_room(dst, n, r->copy.wishes.o, err) < 0 ||
 	    check_sources(srcs, n, r->copy.ctx->creds, err) < 0 || run_target(r, dst, &t, err) < 0)
 		return -1;
+	if (r->copy.wishes.o->referrers && t.dest->lone)
+		return err_set(err, DRAY_ERR_UNSUPPORTED,
+			       "%s has no place for what refers to an image", dst->text);
 	for (size_t i = 0; i < n; i++)
 		if (copy_source(r, srcs[i], dst, result, err) < 0)
 			return -1;

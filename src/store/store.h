@@ -239,6 +239,7 @@ struct dest {
 	char *place;
 	bool wants_compressed; /* a registry: what engines saved uncompressed is compressed */
 	bool no_clobber; /* dest_oci_dir(): a tag that is there is USAGE; set before the finish */
+	bool lone;	 /* room for one image or index, and nothing that refers to it */
 };
 void dest_free(struct dest *d);
 DEFINE_CLEANUP(struct dest, cleanup_dest_fn, dest_free)

@@ -344,3 +344,28 @@ all_referrers() {
 	ok
 	same "elsewhere" "$(walk_index "$REGISTRY_ADDR" z 1)" "${D[multi]}"
 }
+
+@test "G-09 index: whenever the registry goes away, a tag names all of an index or nothing" {
+	graph a --platforms 2 --nested --referrers
+	fakereg_start f --log "$T/log"
+	for ((n = 1, rc = 1; rc != 0; n += 3)); do
+		curl -fsS --noproxy '*' -o /dev/null --data-binary "drop-after-request=$n" "http://$FAKEREG_ADDR/_fault"
+		run --separate-stderr "$DRAY" copy --no-cache --retry 0 --all-platforms --referrers "oci:$T/a:multi" \
+			"docker://$FAKEREG_ADDR/x$n:1"
+		rc=$status
+		curl -fsS --noproxy '*' -o /dev/null -X DELETE "http://$FAKEREG_ADDR/_fault"
+		[ "$n" -lt 300 ]
+		tag=$(curl -sS --noproxy '*' -o "$T/tag" -w '%{http_code}' -H 'Accept: application/vnd.oci.image.index.v1+json' \
+			"http://$FAKEREG_ADDR/v2/x$n/manifests/1")
+		if [ "$tag" = 404 ]; then
+			[ "$rc" -ne 0 ]
+			continue
+		fi
+		same "the tag after $n" "$(sha <"$T/tag")" "${D[multi]}"
+		for child in "${D[image0]}" "${D[image1]}"; do
+			same "child after $n" "$(remote_walk "$FAKEREG_ADDR" "x$n" "$child")" "$child"
+		done
+		raw "$FAKEREG_ADDR" "x$n" "${D[inner]}" >/dev/null
+	done
+	[ "$n" -gt 30 ]
+}
