@@ -128,8 +128,7 @@ static int by_tag(struct remote *r, const struct digest *subject, struct remote_
 static int by_api(struct remote *r, const struct digest *subject, struct remote_referrers *ret,
 		  dray_error **err)
 {
-	cleanup_free char *rest = mem_printf("/v2/%s/referrers/%s", strchr(r->name, '/') + 1,
-					     subject->text);
+	cleanup_free char *rest = mem_printf("/v2/%s/referrers/%s", r->ref.path, subject->text);
 	const struct listing q = {
 		.rest = rest,
 		.what = "list referrers",
