@@ -8,4 +8,5 @@
 #include <dray/copy.h>
 #include <dray/error.h>
 #include <dray/registry.h>
+#include <dray/normalize.h>
 #include <dray/report.h>

@@ -46,6 +46,11 @@ int io_ftruncate(int fd, int64_t size, dray_error **err) MUST_CHECK;
 /** rmdir(2); ENOENT is success. */
 int io_rmdirat(int dirfd, const char *path, dray_error **err) MUST_CHECK;
 int io_dir_empty(int dirfd, bool *ret, dray_error **err) MUST_CHECK;
+/**
+ * A file that has no name, or loses it when the caller returns, below @p dir; NULL = TMPDIR
+ * where that is absolute, else /var/tmp.
+ */
+int io_tempfile(const char *dir, dray_error **err) MUST_CHECK;
 /** flock(2). 1 = held, 0 = someone else holds it (only with LOCK_NB), -1. */
 int io_flock(int fd, int operation, dray_error **err) MUST_CHECK;
 /** Everything written to the file system of @p fd is on the disk; its errors are final (G-03). */

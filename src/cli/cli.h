@@ -93,6 +93,7 @@ extern const struct command cmd_why;
 extern const struct command cmd_verify;
 extern const struct command cmd_push;
 extern const struct command cmd_copy;
+extern const struct command cmd_normalize;
 extern const struct command cmd_tags;
 extern const struct command cmd_catalog;
 extern const struct command cmd_manifest;

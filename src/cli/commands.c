@@ -67,6 +67,7 @@ const struct command *const commands[] = {
 	&cmd_verify,
 	&cmd_push,
 	&cmd_copy,
+	&cmd_normalize,
 	&cmd_tags,
 	&cmd_catalog,
 	&cmd_manifest,

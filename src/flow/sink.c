@@ -216,6 +216,42 @@ struct sink *sink_to_fd(int fd, bool own, dray_error **err)
 	return &k->base;
 }
 
+/* ---- an extent of a file ---- */
+
+struct extent_sink {
+	struct sink base;
+	int fd;
+	int64_t off, max;
+};
+
+static int extent_write(struct sink *k, struct span bytes, dray_error **err)
+{
+	struct extent_sink *e = (struct extent_sink *)k;
+
+	if ((uint64_t)(e->max - k->pos) < bytes.len)
+		return err_set(err, DRAY_ERR_LIMIT, "more than %lld bytes", (long long)e->max);
+	return io_pwrite_all(e->fd, bytes, e->off + k->pos, err);
+}
+
+static const struct sink_ops extent_sink_ops = {
+	.write = extent_write,
+	.free = plain_free,
+};
+
+struct sink *sink_to_extent(int fd, int64_t off, int64_t max, dray_error **err)
+{
+	struct extent_sink *k = sink_new(sizeof(*k), &extent_sink_ops, err);
+	int64_t end;
+
+	if (!k)
+		return NULL;
+	assert(off >= 0 && max >= 0 && !__builtin_add_overflow(off, max, &end));
+	k->fd = fd;
+	k->off = off;
+	k->max = max;
+	return &k->base;
+}
+
 /* ---- a file that appears whole ---- */
 
 struct file_sink {

@@ -37,6 +37,11 @@ static inline void cleanup_sink_fn(struct sink **k)
 struct sink *sink_to_buf(struct buf *b, dray_error **err);
 /** Not atomic: a pipe, stdout, somebody's temp. Closed when @p own. */
 struct sink *sink_to_fd(int fd, bool own, dray_error **err);
+/**
+ * Into a regular file from byte @p off on, with pwrite(2): many may share one fd, which is
+ * lent. More than @p max bytes are refused with LIMIT and none of the piece is written.
+ */
+struct sink *sink_to_extent(int fd, int64_t off, int64_t max, dray_error **err);
 /** As struct outfile: committed by sink_finish(). */
 struct sink *sink_to_file(int dirfd, const char *path, bool no_clobber, dray_error **err);
 struct sink *sink_null(dray_error **err);

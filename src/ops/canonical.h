@@ -18,19 +18,10 @@ struct canonical_wishes {
 	bool want_digest;	/* hash the archive too; canonical_stream() always does */
 };
 
-/** One image of a canonical archive, in its order. */
-struct canonical_fact {
-	const char *image_id;	     /* "sha256:..." */
-	const char *manifest_digest; /* of the OCI manifest that the archive holds */
-	const char *const *names;    /* full names, sorted: "docker.io/library/app:1" */
-	size_t n_names;
-	size_t n_layers;
-};
-
 /** What was written. Free with canonical_facts_clear(). */
 struct canonical_facts {
 	struct arena arena;
-	struct canonical_fact *images;
+	struct dray_normalized *images; /* in their order; reference NULL for streams */
 	size_t n_images;
 	int64_t size;		/* bytes of the archive */
 	struct digest digest;	/* sha256 of the archive; unset unless wanted */
@@ -48,3 +39,11 @@ void canonical_facts_clear(struct canonical_facts *f);
  */
 int canonical_stream(dray_context *ctx, const char *ref, const struct canonical_wishes *w,
 		     struct sink *k, struct canonical_facts *ret, dray_error **err) MUST_CHECK;
+
+/**
+ * The same into file @p path, which appears whole or not at all; "-" is standard output. Layers
+ * are written side by side. An existing file is replaced, or USAGE with @p no_clobber.
+ */
+int canonical_file(dray_context *ctx, const char *ref, const struct canonical_wishes *w,
+		   const char *path, bool no_clobber, struct canonical_facts *ret,
+		   dray_error **err) MUST_CHECK;

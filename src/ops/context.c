@@ -163,6 +163,16 @@ void context_log(dray_context *ctx, enum dray_log_level level, const char *fmt, 
 	mem_free(safe);
 }
 
+void context_notes(dray_context *ctx, const struct notes *notes)
+{
+	for (size_t i = 0; i < notes->n; i++) {
+		const struct note *n = &notes->list[i];
+
+		context_log(ctx, DRAY_LOG_WARNING, "%s%s%s", n->where ? n->where : "",
+			    n->where ? ": " : "", n->message);
+	}
+}
+
 void context_progress(dray_context *ctx, const struct dray_progress *p)
 {
 	if (!ctx->progress)

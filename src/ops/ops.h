@@ -33,6 +33,8 @@ struct dray_context {
 struct pool *context_pool(dray_context *ctx, dray_error **err);
 void context_log(dray_context *ctx, enum dray_log_level level, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
+/** Notes of a place or an image as warnings. */
+void context_notes(dray_context *ctx, const struct notes *notes);
 void context_progress(dray_context *ctx, const struct dray_progress *p);
 /** A number for the next blob's progress lines. */
 uint64_t context_progress_id(dray_context *ctx);

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "codec/codec.h"
+#include "flow/sink.h"
 #include "flow/source.h"
 #include "image/config.h"
 #include "image/manifest.h"
@@ -196,6 +197,9 @@ struct place_options {
 /** The default member_fn: blob digest, DiffID, sizes; @p arg unused. */
 int member_hash(void *arg, const char *name, struct source *data, int64_t size,
 		struct blob_facts *ret, dray_error **err);
+/** The same, and the decoded bytes into @p to (lent; NULL = nowhere) as far as they decode. */
+int member_hash_into(struct sink *to, const char *name, struct source *data, int64_t size,
+		     struct blob_facts *ret, dray_error **err) MUST_CHECK;
 
 /**
  * A tar file or stream: docker-archive of any era, OCI archive, by content. @p path "-" is
