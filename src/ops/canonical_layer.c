@@ -94,7 +94,7 @@ struct source *canonical_open_layer(struct canonical_run *r, const struct canoni
 
 /* ---- sizes ---- */
 
-/* A layer that passed: what was seen of it is held against what documents say. */
+/* A layer that was read already: what was seen of it is held against what documents say. */
 static int take_passed(struct canonical_run *r, struct canonical_layer *l, dray_error **err)
 {
 	const struct layer *from = stored(l);
@@ -107,6 +107,8 @@ static int take_passed(struct canonical_run *r, struct canonical_layer *l, dray_
 		return err_set(err, DRAY_ERR_FORMAT, "it does not decode");
 	if (digest_expect(&l->diff_id, &from->facts->diff_id, "DiffID", err) < 0)
 		return -1;
+	if (!h)
+		return 0; /* so small that it was kept with the documents: it can be opened */
 	r->held[l->number] = *h;
 	l->size = h->size;
 	return 0;
@@ -136,8 +138,10 @@ static int size_of(struct canonical_run *r, struct canonical_layer *l, bool gues
 
 	if (from->missing && from->trouble)
 		return err_set(err, DRAY_ERR_FORMAT, "%s", from->trouble);
-	if (r->store->forward_only && from->facts)
-		return take_passed(r, l, err);
+	if (r->store->forward_only && from->facts && take_passed(r, l, err) < 0)
+		return -1;
+	if (l->size >= 0)
+		return 0;
 	if (known_plain(from) && from->blob.size >= 0) {
 		l->size = from->blob.size;
 		return 0;
