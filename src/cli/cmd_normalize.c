@@ -115,8 +115,9 @@ static int result(struct session *s, const char *path, const dray_normalize_resu
 	progress_hide(&s->progress);
 	(void)dray_normalize_size(r, &spooled);
 	if (spooled > 0)
-		session_note(s, "%s of layers waited in temporary files, since their size comes "
-				"first in an archive",
+		session_note(s,
+			     "%s of layers waited in temporary files, since their size comes "
+			     "first in an archive",
 			     human_size(spooled, size));
 	if (s->global.json && !taken)
 		return result_json(&s->page, path, r, err);

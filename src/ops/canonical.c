@@ -171,8 +171,8 @@ static int run_to_file(struct canonical_run *r, int fd, const char *path,
 	return r->w->want_digest ? digest_file(fd, ret->size, &ret->digest, err) : 0;
 }
 
-static int run_to_fd(struct canonical_run *r, int fd, const char *path,
-		     struct canonical_facts *ret, dray_error **err)
+static int run_to_fd(struct canonical_run *r, int fd, const char *path, struct canonical_facts *ret,
+		     dray_error **err)
 {
 	cleanup_sink struct sink *k = sink_to_fd(fd, false, err);
 
@@ -200,8 +200,7 @@ static int begin_output(struct outfile *o, const char *path, bool no_clobber, dr
 }
 
 int canonical_file(dray_context *ctx, const char *ref, const struct canonical_wishes *w,
-		   const char *path, bool no_clobber, struct canonical_facts *ret,
-		   dray_error **err)
+		   const char *path, bool no_clobber, struct canonical_facts *ret, dray_error **err)
 {
 	cleanup_canonical_run struct canonical_run r = { 0 };
 	cleanup_outfile struct outfile o = OUTFILE_INIT;

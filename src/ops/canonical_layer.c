@@ -131,8 +131,7 @@ static int hint(struct canonical_run *r, struct canonical_layer *l, dray_error *
 	return 0;
 }
 
-static int size_of(struct canonical_run *r, struct canonical_layer *l, bool guess,
-		   dray_error **err)
+static int size_of(struct canonical_run *r, struct canonical_layer *l, bool guess, dray_error **err)
 {
 	const struct layer *from = stored(l);
 
@@ -158,8 +157,7 @@ static int spool_one(void *arg, size_t index, dray_error **err)
 		return 0;
 	if (canonical_spool_layer(r, l, err) == 0)
 		return 0;
-	return err_ctx(err, "%s: layer %zu of %zu", l->image->where, l->at + 1,
-		       l->image->n_layers);
+	return err_ctx(err, "%s: layer %zu of %zu", l->image->where, l->at + 1, l->image->n_layers);
 }
 
 int canonical_size_layers(struct canonical_run *r, bool guess, dray_error **err)

@@ -123,7 +123,8 @@ static int give_name(struct canonical_run *r, const char *text, dray_error **err
 	if (reference_parse(span_str(text), &ref, err) < 0)
 		return err_ctx(err, "--tag");
 	if (digest_set(&ref.digest))
-		return err_set(err, DRAY_ERR_USAGE, "--tag: a name with a digest names no new image");
+		return err_set(err, DRAY_ERR_USAGE,
+			       "--tag: a name with a digest names no new image");
 	if (reference_default_tag(&ref, err) < 0)
 		return -1;
 	name = reference_text(&ref);

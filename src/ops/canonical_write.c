@@ -13,8 +13,7 @@ static const uint8_t zeros[CANONICAL_END];
 
 static int about(const struct canonical_layer *l, dray_error **err)
 {
-	return err_ctx(err, "%s: layer %zu of %zu", l->image->where, l->at + 1,
-		       l->image->n_layers);
+	return err_ctx(err, "%s: layer %zu of %zu", l->image->where, l->at + 1, l->image->n_layers);
 }
 
 /* ---- front to back ---- */

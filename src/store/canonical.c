@@ -33,7 +33,8 @@ static int add_layer(struct canonical_set *s, const struct image *im, size_t at,
 		return 0;
 	}
 	l = arena_alloc(&s->arena, sizeof(*l));
-	if (!l || mem_grow(&s->layers, s->n_layers, &s->cap_layers, sizeof(struct canonical_layer *)) < 0)
+	if (!l ||
+	    mem_grow(&s->layers, s->n_layers, &s->cap_layers, sizeof(struct canonical_layer *)) < 0)
 		return err_nomem(err);
 	*l = (struct canonical_layer){
 		.diff_id = *id, .size = -1, .off = -1, .number = s->n_layers, .image = im, .at = at
@@ -101,15 +102,17 @@ int canonical_add_name(struct canonical_set *s, struct canonical_image *im, cons
 		       dray_error **err)
 {
 	cleanup_reference struct reference ref = { 0 };
+	cleanup_error dray_error *e = NULL;
 
-	if (reference_parse(span_str(stored), &ref, NULL) < 0 || !ref.tag)
+	if (reference_parse(span_str(stored), &ref, &e) < 0)
+		return dray_error_kind(e) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
+	if (!ref.tag)
 		return 0;
 	ref.digest = (struct digest){ 0 };
 	cleanup_free char *full = reference_text(&ref);
 	const char *name = full ? arena_strdup(&s->arena, full) : NULL;
 
-	if (!name ||
-	    mem_grow(&im->names, im->n_names, &im->cap_names, sizeof(const char *)) < 0)
+	if (!name || mem_grow(&im->names, im->n_names, &im->cap_names, sizeof(const char *)) < 0)
 		return err_nomem(err);
 	im->names[im->n_names++] = name;
 	return 1;
@@ -223,7 +226,8 @@ static int add_image(struct laying *l, const struct canonical_image *im, dray_er
 	    add_blob(l, &im->config->digest, span_buf(&im->config->raw), NULL, err) < 0)
 		return -1;
 	for (size_t i = 0; i < im->config->n_diff_ids; i++)
-		if (add_blob(l, &im->layers[i]->diff_id, (struct span){ 0 }, im->layers[i], err) < 0)
+		if (add_blob(l, &im->layers[i]->diff_id, (struct span){ 0 }, im->layers[i], err) <
+		    0)
 			return -1;
 	return 0;
 }

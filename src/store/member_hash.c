@@ -97,8 +97,9 @@ int member_hash_into(struct sink *to, const char *name, struct source *data, int
 	    hash_init(&blob, DIGEST_SHA256, err) < 0)
 		return err_ctx(err, "%s", name);
 	ret->compression = compression_sniff(span_head(head, (size_t)size));
-	int rc = ret->compression == COMPRESSION_NONE ? hash_plain(data, size, &blob, to, err)
-						      : hash_encoded(data, size, &blob, to, ret, err);
+	int rc = ret->compression == COMPRESSION_NONE
+			 ? hash_plain(data, size, &blob, to, err)
+			 : hash_encoded(data, size, &blob, to, ret, err);
 	if (rc < 0)
 		return err_ctx(err, "%s", name);
 	ret->blob_size = blob.size;
