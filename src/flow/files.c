@@ -219,3 +219,14 @@ struct source *source_from_extent(int fd, int64_t off, int64_t len, dray_error *
 	f->total = len;
 	return &f->base;
 }
+
+struct source *source_from_file(int fd, int64_t len, dray_error **err)
+{
+	struct source *s = source_from_extent(fd, 0, len, err);
+
+	if (s)
+		((struct file_source *)s)->own = true;
+	else
+		cleanup_fd_fn(&fd);
+	return s;
+}

@@ -78,6 +78,8 @@ struct source *source_from_fd(int fd, bool own, dray_error **err);
  * early is CORRUPT "file changed or truncated".
  */
 struct source *source_from_extent(int fd, int64_t off, int64_t len, dray_error **err);
+/** The first @p len bytes of @p fd in the same way, which is taken over, also on failure. */
+struct source *source_from_file(int fd, int64_t len, dray_error **err);
 
 /* ---- stages: each consumes @p in ---- */
 

@@ -16,11 +16,17 @@ static uint32_t le32(const uint8_t *p)
 	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* @len bytes at @off, which are there; empty when the source cannot go there. */
-static int look(struct source *s, int64_t off, size_t len, struct span *ret, dray_error **err)
+/* Bytes @from .. of what comes next, and no further; *ret is empty where the stream ends before. */
+static int look(struct source *s, int64_t from, size_t len, struct span *ret, dray_error **err)
 {
+	int64_t skipped = source_skip(s, from, err);
+
 	*ret = (struct span){ 0 };
-	if (source_rewind(s, off, err) < 0 || source_peek(s, len, ret, err) < 0)
+	if (skipped < 0)
+		return -1;
+	if (skipped < from)
+		return 0;
+	if (source_peek(s, len, ret, err) < 0)
 		return -1;
 	if (ret->len < len)
 		*ret = (struct span){ 0 };
@@ -38,22 +44,22 @@ static int64_t own_member(struct span head)
 	return le32(head.data + 16);
 }
 
-/* From member to member; *ret = how many there are, 0 = not ours to the end. */
+/* From member to member, which costs a look at each; *ret = how many, 0 = not ours to the end. */
 static int count_members(struct source *s, int64_t size, int64_t *ret, dray_error **err)
 {
-	int64_t off = 0, n = 0;
+	int64_t n = 0, next = 0; /* where a member begins */
 
 	*ret = 0;
-	while (off < size) {
+	while (next < size) {
 		struct span head;
 		int64_t len;
 
-		if (look(s, off, MEMBER_HEAD, &head, err) < 0)
+		if (look(s, next - s->pos, MEMBER_HEAD, &head, err) < 0)
 			return -1;
 		len = own_member(head);
-		if (len <= MEMBER_HEAD || len > size - off)
+		if (len <= MEMBER_HEAD || len > size - next)
 			return 0;
-		off += len;
+		next += len;
 		n++;
 	}
 	*ret = n;
@@ -76,10 +82,10 @@ int gzip_size_hint(struct source *s, int64_t size, int64_t *ret, dray_error **er
 	int64_t members;
 
 	*ret = -1;
-	if (size < MEMBER_HEAD || !source_can_rewind(s))
+	if (size < MEMBER_HEAD)
 		return 0;
 	if (count_members(s, size, &members, err) < 0 ||
-	    look(s, size - TRAILER, TRAILER, &tail, err) < 0)
+	    look(s, size - TRAILER - s->pos, TRAILER, &tail, err) < 0)
 		return -1;
 	if (tail.len == 0)
 		return 0;

@@ -111,7 +111,7 @@ static struct source *open_file(void *arg, dray_error **err)
 	}
 	int owned = fd;
 	fd = -1;
-	return source_from_fd(owned, true, err);
+	return source_from_file(owned, st.st_size, err);
 }
 
 static struct source *dir_open(const struct members *m, const struct member *e, dray_error **err)

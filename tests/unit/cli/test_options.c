@@ -11,6 +11,7 @@ struct vars {
 	bool flag, shared, verify;
 	int count, number;
 	const char *text, *choice;
+	struct option_list list;
 };
 
 #define V(field) offsetof(struct vars, field)
@@ -22,6 +23,7 @@ static const struct option table[] = {
 	{ "number", 'n', OPT_INT, V(number), .arg = "N", .help = "", .lo = 1, .hi = 256 },
 	{ "text", 't', OPT_STRING, V(text), .arg = "TEXT", .help = "" },
 	{ "choice", 0, OPT_CHOICE, V(choice), .arg = "C", .help = "", .choices = "one|two" },
+	{ "list", 'l', OPT_LIST, V(list), .arg = "WORD", .help = "" },
 	{ "shared", 's', OPT_FLAG, V(shared), .help = "", .needs = 4 },
 	{ 0 },
 };
@@ -61,6 +63,7 @@ static void test_accepts(void **state)
 		{ { "--text", "--flag" }, { .text = "--flag" }, { NULL } },
 		{ { "-t", "x", "--text=a=b" }, { .text = "a=b" }, { NULL } },
 		{ { "--choice", "two" }, { .choice = "two" }, { NULL } },
+		{ { "--list", "a", "-lb", "--list=c" }, { .list = { { "a", "b", "c" }, 3 } }, { NULL } },
 		{ { "--", "--flag", "-", "--" }, { 0 }, { "--flag", "-", "--" } },
 	};
 	(void)state;
@@ -74,6 +77,9 @@ static void test_accepts(void **state)
 		assert_int_equal(got.verify, rows[i].want.verify);
 		assert_int_equal(got.count, rows[i].want.count);
 		assert_int_equal(got.number, rows[i].want.number);
+		assert_int_equal(got.list.n, rows[i].want.list.n);
+		for (size_t k = 0; k < got.list.n; k++)
+			assert_string_equal(got.list.values[k], rows[i].want.list.values[k]);
 		assert_span_is(span_str(got.text), rows[i].want.text ? rows[i].want.text : "");
 		assert_span_is(span_str(got.choice),
 			       rows[i].want.choice ? rows[i].want.choice : "");
