@@ -31,6 +31,7 @@ struct dray_copy_options {
 	const char *holes;
 	/** Also what refers to the images: manifests with a subject, and cosign's tags. */
 	bool referrers;
+	bool canonical;		/**< write the canonical archive, see dray_normalize() */
 };
 #define DRAY_COPY_OPTIONS_INIT { .size = sizeof(struct dray_copy_options) }
 

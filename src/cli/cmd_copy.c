@@ -13,7 +13,7 @@
 struct copy_flags {
 	const char *format, *compression, *gzip, *reuse, *holes;
 	int level;
-	bool no_reuse, no_cache, referrers;
+	bool no_reuse, no_cache, referrers, canonical;
 };
 
 #define C(field) offsetof(struct copy_flags, field)
@@ -34,6 +34,8 @@ static const struct option copy_table[] = {
 	{ "reuse", 0, OPT_STRING, C(reuse), "REF",
 	  "keep the blobs of REF for layers it has too (default: the tag that is overwritten)",
 	  .complete = COMPLETE_PLACE },
+	{ "canonical", 0, OPT_FLAG, C(canonical),
+	  .help = "write the canonical archive, as normalize does" },
 	{ "no-reuse", 0, OPT_FLAG, C(no_reuse),
 	  .help = "do not look at what the overwritten tag holds" },
 	{ "holes", 0, OPT_CHOICE, C(holes), "HOW",
@@ -63,6 +65,7 @@ static int copy_options(const struct session *s, struct dray_copy_options *ret, 
 	if (f->gzip)
 		ret->compression = strcmp(f->gzip, "single") == 0 ? "gzip-single" : "gzip";
 	ret->level = f->level;
+	ret->canonical = f->canonical;
 	ret->reuse = f->reuse;
 	ret->no_reuse = f->no_reuse;
 	ret->no_clobber = s->global.no_clobber;

@@ -15,18 +15,36 @@
 
 /* ---- a run ---- */
 
-int canonical_begin(struct canonical_run *r, dray_context *ctx, const char *ref,
-		    const struct canonical_wishes *w, dray_error **err)
+static int open_source(struct canonical_run *r, const char *ref, struct canonical_source *src,
+		       dray_error **err)
 {
 	const struct place_options walk = { .on_member = canonical_passing, .arg = r };
 
+	if (place_parse(ref, false, &src->place, err) < 0 ||
+	    place_open(r->ctx, &src->place, &walk, &src->store, err) < 0)
+		return -1;
+	return canonical_choose(r, src, err);
+}
+
+int canonical_begin(struct canonical_run *r, dray_context *ctx, const char *const *refs, size_t n,
+		    const struct canonical_wishes *w, dray_error **err)
+{
 	r->ctx = ctx;
 	r->w = w;
 	if (w->untagged && w->n_tags > 0)
 		return err_set(err, DRAY_ERR_USAGE, "--untagged and --tag: one of both");
-	if (spool_init(&r->spool, ctx->tmpdir, err) < 0 ||
-	    place_parse(ref, false, &r->place, err) < 0 ||
-	    place_open(ctx, &r->place, &walk, &r->store, err) < 0 || canonical_choose(r, err) < 0)
+	if (spool_init(&r->spool, ctx->tmpdir, err) < 0)
+		return -1;
+	r->sources = arena_array(&r->arena, n, sizeof(*r->sources));
+	if (!r->sources)
+		return err_nomem(err);
+	for (r->n_sources = 0; r->n_sources < n;) {
+		struct canonical_source *src = &r->sources[r->n_sources++];
+
+		if (open_source(r, refs[r->n_sources - 1], src, err) < 0)
+			return -1;
+	}
+	if (canonical_give_names(r, err) < 0)
 		return -1;
 	r->held = arena_array(&r->arena, r->set.n_layers + 1, sizeof(*r->held));
 	return r->held ? 0 : err_nomem(err);
@@ -36,11 +54,13 @@ void canonical_end(struct canonical_run *r)
 {
 	canonical_layout_clear(&r->layout);
 	canonical_clear(&r->set);
-	images_free(r->images, r->n_images);
-	store_free(r->store);
+	for (size_t i = 0; i < r->n_sources; i++) {
+		images_free(r->sources[i].images, r->sources[i].n_images);
+		store_free(r->sources[i].store);
+		place_clear(&r->sources[i].place);
+	}
 	spool_clear(&r->spool);
 	map_clear(&r->passed);
-	place_clear(&r->place);
 	arena_clear(&r->arena);
 }
 
@@ -75,6 +95,9 @@ static int fill_facts(const struct canonical_run *r, const char *path, struct ca
 {
 	ret->size = r->layout.size;
 	ret->spooled = r->spool.bytes;
+	ret->layers = (int64_t)r->set.n_layers;
+	for (size_t i = 0; i < r->set.n_layers; i++)
+		ret->layer_bytes += r->set.layers[i]->size;
 	ret->images = arena_array(&ret->arena, r->set.n_images, sizeof(*ret->images));
 	if (!ret->images)
 		return err_nomem(err);
@@ -140,7 +163,7 @@ int canonical_stream(dray_context *ctx, const char *ref, const struct canonical_
 	cleanup_canonical_run struct canonical_run r = { 0 };
 
 	*ret = (struct canonical_facts){ 0 };
-	if (canonical_begin(&r, ctx, ref, w, err) < 0)
+	if (canonical_begin(&r, ctx, &ref, 1, w, err) < 0)
 		return -1;
 	if (run_to_sink(&r, k, true, NULL, ret, err) == 0)
 		return 0;
@@ -199,8 +222,9 @@ static int begin_output(struct outfile *o, const char *path, bool no_clobber, dr
 	return -1;
 }
 
-int canonical_file(dray_context *ctx, const char *ref, const struct canonical_wishes *w,
-		   const char *path, bool no_clobber, struct canonical_facts *ret, dray_error **err)
+int canonical_file(dray_context *ctx, const char *const *refs, size_t n,
+		   const struct canonical_wishes *w, const char *path, bool no_clobber,
+		   struct canonical_facts *ret, dray_error **err)
 {
 	cleanup_canonical_run struct canonical_run r = { 0 };
 	cleanup_outfile struct outfile o = OUTFILE_INIT;
@@ -210,7 +234,7 @@ int canonical_file(dray_context *ctx, const char *ref, const struct canonical_wi
 	*ret = (struct canonical_facts){ 0 };
 	if (!standard_output && begin_output(&o, path, no_clobber, err) < 0)
 		return -1;
-	if (canonical_begin(&r, ctx, ref, w, err) < 0)
+	if (canonical_begin(&r, ctx, refs, n, w, err) < 0)
 		return -1;
 	if (standard_output)
 		rc = run_to_fd(&r, STDOUT_FILENO, path, ret, err);

@@ -25,6 +25,7 @@ struct canonical_facts {
 	size_t n_images;
 	int64_t size;		/* bytes of the archive */
 	struct digest digest;	/* sha256 of the archive; unset unless wanted */
+	int64_t layers, layer_bytes; /* distinct ones, uncompressed */
 	int64_t spooled;	/* bytes that waited in temporary files */
 };
 void canonical_facts_clear(struct canonical_facts *f);
@@ -41,9 +42,9 @@ int canonical_stream(dray_context *ctx, const char *ref, const struct canonical_
 		     struct sink *k, struct canonical_facts *ret, dray_error **err) MUST_CHECK;
 
 /**
- * The same into file @p path, which appears whole or not at all; "-" is standard output. Layers
+ * The same of the images of @p n places into file @p path, which appears whole or not at all; "-" is standard output. Layers
  * are written side by side. An existing file is replaced, or USAGE with @p no_clobber.
  */
-int canonical_file(dray_context *ctx, const char *ref, const struct canonical_wishes *w,
-		   const char *path, bool no_clobber, struct canonical_facts *ret,
-		   dray_error **err) MUST_CHECK;
+int canonical_file(dray_context *ctx, const char *const *refs, size_t n,
+		   const struct canonical_wishes *w, const char *path, bool no_clobber,
+		   struct canonical_facts *ret, dray_error **err) MUST_CHECK;

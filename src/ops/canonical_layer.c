@@ -63,10 +63,10 @@ static struct source *open_stored(struct canonical_run *r, const struct canonica
 				  struct canonical_meter *m, dray_error **err)
 {
 	const struct layer *from = stored(l);
-	struct source *s = store_open_layer(r->store, l->image, l->at, err);
+	struct source *s = store_open_layer(l->store, l->image, l->at, err);
 
 	if (!s)
-		place_absent(r->store, err);
+		place_absent(l->store, err);
 	s = source_watch(s, (struct tap){ see, m }, err);
 	if (digest_set(&from->blob.digest) &&
 	    !(known_plain(from) && digest_eq(&from->blob.digest, &l->diff_id)))
@@ -122,9 +122,9 @@ static int hint(struct canonical_run *r, struct canonical_layer *l, dray_error *
 	/* Sniffed means that the bytes lie in a file: reading a little here and there is cheap. */
 	if (!from->has_compression || from->compression != COMPRESSION_GZIP)
 		return 0;
-	s = store_open_layer(r->store, l->image, l->at, err);
+	s = store_open_layer(l->store, l->image, l->at, err);
 	if (!s)
-		return place_absent(r->store, err);
+		return place_absent(l->store, err);
 	if (gzip_size_hint(s, from->blob.size, &l->size, err) < 0)
 		return -1;
 	r->held[l->number].hinted = l->size >= 0;
@@ -137,7 +137,7 @@ static int size_of(struct canonical_run *r, struct canonical_layer *l, bool gues
 
 	if (from->missing && from->trouble)
 		return err_set(err, DRAY_ERR_FORMAT, "%s", from->trouble);
-	if (r->store->forward_only && from->facts && take_passed(r, l, err) < 0)
+	if (l->store->forward_only && from->facts && take_passed(r, l, err) < 0)
 		return -1;
 	if (l->size >= 0)
 		return 0;

@@ -35,13 +35,19 @@ struct held {
 	int64_t off, size;
 };
 
-struct canonical_run {
-	dray_context *ctx;
-	const struct canonical_wishes *w;
+/** One place and what was chosen of it. */
+struct canonical_source {
 	struct place place;
 	struct store *store;
 	struct image **images;
 	size_t n_images;
+};
+
+struct canonical_run {
+	dray_context *ctx;
+	const struct canonical_wishes *w;
+	struct canonical_source *sources; /* in the arena */
+	size_t n_sources;
 	struct arena arena;
 	struct canonical_set set;
 	struct canonical_layout layout;
@@ -49,14 +55,17 @@ struct canonical_run {
 	struct map passed; /* forward walks: DiffID text -> struct held */
 	struct held *held; /* by canonical_layer.number */
 };
-/** Open the place, choose images and names, and see which layers there are. */
-int canonical_begin(struct canonical_run *r, dray_context *ctx, const char *ref,
+/** Open the @p n places, choose images and names, and see which layers there are. */
+int canonical_begin(struct canonical_run *r, dray_context *ctx, const char *const *refs, size_t n,
 		    const struct canonical_wishes *w, dray_error **err) MUST_CHECK;
 void canonical_end(struct canonical_run *r);
 #define cleanup_canonical_run CLEANUP(canonical_end)
 
-/** Images and names into r->set. */
-int canonical_choose(struct canonical_run *r, dray_error **err) MUST_CHECK;
+/** Images of an open source into r->set, with their names or those of the wishes. */
+int canonical_choose(struct canonical_run *r, struct canonical_source *src,
+		     dray_error **err) MUST_CHECK;
+/** The names of the wishes, when all sources were chosen from. */
+int canonical_give_names(struct canonical_run *r, dray_error **err) MUST_CHECK;
 
 /**
  * Make every layer's size known. Those of compressed layers are learnt by decoding them into

@@ -262,6 +262,12 @@ static int copy_place(dray_context *ctx, const char *const *srcs, size_t n, stru
 
 	if (!result)
 		return err_nomem(err);
+	if (o && o->canonical) {
+		if (copy_canonical(ctx, srcs, n, to, o, result, err) < 0)
+			return -1;
+		*ret = steal_pointer(&result);
+		return 0;
+	}
 	if (run_begin(&r, ctx, o ? o : &DEFAULTS, err) < 0)
 		return -1;
 	if (to->kind == PLACE_REGISTRY && reference_default_tag(&to->ref, err) < 0)

@@ -51,5 +51,10 @@ int run_target_registry(struct run *r, const struct reference *ref, struct targe
 int run_copy_one(struct run *r, const struct root *root, const char *const *tags, size_t n_tags,
 		 dray_copy_result *result, dray_error **err) MUST_CHECK;
 
+/** The canonical archive of all sources; adds a line for each image to @p result. */
+int copy_canonical(dray_context *ctx, const char *const *srcs, size_t n, const struct place *to,
+		   const struct dray_copy_options *o, dray_copy_result *result,
+		   dray_error **err) MUST_CHECK;
+
 /** Every image of the source to the repositories that its own tags name. */
 int copy_to_own_tags(struct run *r, dray_copy_result *result, dray_error **err) MUST_CHECK;

@@ -76,7 +76,7 @@ int dray_normalize(dray_context *ctx, const char *in, const char *out,
 		.want_digest = o->digest,
 	};
 	if (means_all(in, o, &w.all, err) < 0 ||
-	    canonical_file(ctx, in, &w, out, o->no_clobber, &r->facts, err) < 0)
+	    canonical_file(ctx, &in, 1, &w, out, o->no_clobber, &r->facts, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
 	return 0;

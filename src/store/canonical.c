@@ -18,7 +18,7 @@
 /* ---- the set ---- */
 
 /* Layers that are one by their DiffID: any of the places serves, the first one that has the bytes. */
-static int add_layer(struct canonical_set *s, const struct image *im, size_t at,
+static int add_layer(struct canonical_set *s, struct store *st, const struct image *im, size_t at,
 		     struct canonical_layer **ret, dray_error **err)
 {
 	const struct digest *id = &im->config->diff_ids[at];
@@ -26,6 +26,7 @@ static int add_layer(struct canonical_set *s, const struct image *im, size_t at,
 
 	if (l) {
 		if (l->image->layers[l->at].missing && !im->layers[at].missing) {
+			l->store = st;
 			l->image = im;
 			l->at = at;
 		}
@@ -36,9 +37,13 @@ static int add_layer(struct canonical_set *s, const struct image *im, size_t at,
 	if (!l ||
 	    mem_grow(&s->layers, s->n_layers, &s->cap_layers, sizeof(struct canonical_layer *)) < 0)
 		return err_nomem(err);
-	*l = (struct canonical_layer){
-		.diff_id = *id, .size = -1, .off = -1, .number = s->n_layers, .image = im, .at = at
-	};
+	*l = (struct canonical_layer){ .diff_id = *id,
+				       .size = -1,
+				       .off = -1,
+				       .number = s->n_layers,
+				       .store = st,
+				       .image = im,
+				       .at = at };
 	s->layers[s->n_layers++] = l;
 	*ret = l;
 	return map_put(&s->by_diff_id, span_str(l->diff_id.text), l, err);
@@ -68,8 +73,8 @@ static int check_config(const struct image *im, dray_error **err)
 	return 0;
 }
 
-int canonical_add(struct canonical_set *s, const struct image *im, struct canonical_image **ret,
-		  dray_error **err)
+int canonical_add(struct canonical_set *s, struct store *st, const struct image *im,
+		  struct canonical_image **ret, dray_error **err)
 {
 	struct canonical_image *c;
 
@@ -92,7 +97,7 @@ int canonical_add(struct canonical_set *s, const struct image *im, struct canoni
 			return -1;
 	}
 	for (size_t i = 0; i < im->n_layers; i++)
-		if (add_layer(s, im, i, &c->layers[i], err) < 0)
+		if (add_layer(s, st, im, i, &c->layers[i], err) < 0)
 			return -1;
 	*ret = c;
 	return 0;

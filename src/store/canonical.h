@@ -19,8 +19,9 @@ struct canonical_layer {
 	int64_t size;		   /* uncompressed; -1 until somebody knows */
 	int64_t off;		   /* of its bytes in the archive, by canonical_lay_out(); -1: as a document */
 	size_t number;		   /* from 0, in order of arrival */
-	const struct image *image; /* lent: where its bytes can be had ... */
-	size_t at;		   /* ... as this layer of it */
+	struct store *store;	   /* lent: where its bytes can be had ... */
+	const struct image *image; /* ... of this image ... */
+	size_t at;		   /* ... as this layer */
 };
 
 /** One distinct image, known by the digest of its config. */
@@ -44,12 +45,12 @@ struct canonical_set {
 };
 
 /**
- * Add @p im (lent as long as the set lives), or find it again: images with one config are
- * one. UNSUPPORTED unless its DiffIDs are sha256, FORMAT where the config has none or
+ * Add @p im of @p st (lent as long as the set lives), or find it again: images with one config
+ * are one. UNSUPPORTED unless its DiffIDs are sha256, FORMAT where the config has none or
  * their count is not that of the layers.
  */
-int canonical_add(struct canonical_set *s, const struct image *im, struct canonical_image **ret,
-		  dray_error **err) MUST_CHECK;
+int canonical_add(struct canonical_set *s, struct store *st, const struct image *im,
+		  struct canonical_image **ret, dray_error **err) MUST_CHECK;
 /**
  * Give @p im the full name of @p stored ("app:1" is "docker.io/library/app:1"; a digest behind
  * the tag is dropped). 1; 0 when it says no name and tag, so that it names nothing here; -1.

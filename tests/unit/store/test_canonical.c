@@ -80,7 +80,7 @@ static int add(struct built *b, const struct golden *g, size_t i, dray_error **e
 	struct canonical_image *im;
 
 	if (make_image(g->images[i].config, &b->images[i], err) < 0 ||
-	    canonical_add(&b->set, &b->images[i], &im, err) < 0)
+	    canonical_add(&b->set, NULL, &b->images[i], &im, err) < 0)
 		return -1;
 	for (const char *const *name = g->images[i].names; *name; name++) {
 		int rc = canonical_add_name(&b->set, im, *name, err);
@@ -204,7 +204,7 @@ static void test_names(void **state)
 		dray_error *err = NULL;
 
 		assert_ok(make_image(GOLDEN[0].images[0].config, &b.images[0], &err), err);
-		assert_ok(canonical_add(&b.set, &b.images[0], &im, &err), err);
+		assert_ok(canonical_add(&b.set, NULL, &b.images[0], &im, &err), err);
 		int rc = canonical_add_name(&b.set, im, rows[i].stored, &err);
 		assert_ok(rc, err);
 		assert_int_equal(rc, rows[i].full != NULL);
@@ -247,7 +247,7 @@ static void test_refused(void **state)
 
 		assert_ok(make_image(rows[i].config, &b.images[0], &err), err);
 		b.images[0].n_layers = rows[i].layers;
-		int rc = canonical_add(&b.set, &b.images[0], &im, &err);
+		int rc = canonical_add(&b.set, NULL, &b.images[0], &im, &err);
 		if (!rows[i].says)
 			assert_ok(rc, err);
 		else
@@ -264,7 +264,7 @@ static void test_not_an_image(void **state)
 	dray_error *err = NULL;
 
 	(void)state;
-	assert_int_equal(canonical_add(&set, &im, &c, &err), -1);
+	assert_int_equal(canonical_add(&set, NULL, &im, &c, &err), -1);
 	assert_err(err, DRAY_ERR_UNSUPPORTED, "thing is no image");
 	canonical_clear(&set);
 }
