@@ -59,8 +59,8 @@ static bool known_plain(const struct layer *l)
 	return l->has_compression && l->compression == COMPRESSION_NONE;
 }
 
-static struct source *open_stored(struct canonical_run *r, const struct canonical_layer *l,
-				  struct canonical_meter *m, dray_error **err)
+static struct source *open_stored(const struct canonical_layer *l, struct canonical_meter *m,
+				  dray_error **err)
 {
 	const struct layer *from = stored(l);
 	struct source *s = store_open_layer(l->store, l->image, l->at, err);
@@ -83,7 +83,7 @@ struct source *canonical_open_layer(struct canonical_run *r, const struct canoni
 	if (h->here) /* proven when it came here */
 		return source_watch(source_from_extent(h->fd, h->off, h->size, err),
 				    (struct tap){ see, m }, err);
-	s = open_stored(r, l, m, err);
+	s = open_stored(l, m, err);
 	if (!known_plain(stored(l))) {
 		s = source_decode_auto(s, NULL, err);
 		if (s && r->set.n_layers < (size_t)r->ctx->threads)

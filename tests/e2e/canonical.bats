@@ -219,13 +219,17 @@ second_engine() {
 big = layer(**{f"file{i}": "x" * 3000 * i for i in range(40)})
 halves = g.compress(big[:70000], mtime=0) + g.compress(big[70000:], mtime=0)
 tail = g.compress(big, mtime=0) + g.compress(b"", mtime=0)
-for name, stored in (("one", g.compress(big, mtime=0)), ("halves", halves), ("tail", tail), ("plain", big)):
+def own(data):  # a member with the field by which dray finds its end
+    z = gzip_member(data)
+    return z[:3] + b"\\x04" + z[4:10] + b"\\x08\\0Dr\\x04\\0" + struct.pack("<I", len(z) + 10) + z[10:]
+small = own(big[:5000]) + own(big[5000:])
+for name, stored in (("one", g.compress(big, mtime=0)), ("halves", halves), ("tail", tail), ("plain", big), ("own", own(big)), ("small", small)):
     s = Save((BASE, big, APP))
     s.stored[1] = member(s.names[1], stored)
     open(out + name + ".tar", "wb").write(s.bytes())'
 	normalize "$BATS_TEST_TMPDIR/plain.tar"
 	local want=$SHA name
-	for name in one halves tail; do
+	for name in one halves tail own small; do
 		all_same "$want" "$BATS_TEST_TMPDIR/$name.tar"
 		same "$name" "$(reference "$BATS_TEST_TMPDIR/$name.tar")" "$want"
 	done
@@ -378,6 +382,53 @@ refused() {
 		same "the old output" "$(cat "$t/old")" old || return 1
 	fi
 	absent "left behind" "$(find "$t" -name '.*dray*')"
+}
+
+@test "copy --canonical writes the same, of several sources too; nowhere else" {
+	image_need multi
+	local t=$BATS_TEST_TMPDIR
+	normalize "$IMAGE"
+	local want=$SHA
+	dray_run copy --canonical --all "$IMAGE" "docker-archive:$t/c.tar"
+	expect 0 '*canonical archive*'
+	same "copy" "$(sha256sum <"$t/c.tar" | cut -d ' ' -f 1)" "$want"
+	normalize "$IMAGE" --image @0 --tag x:2
+	dray_run copy --canonical --image @0 "$IMAGE" "docker-archive:$t/c.tar:x:2"
+	expect 0
+	same "copy with a name" "$(sha256sum <"$t/c.tar" | cut -d ' ' -f 1)" "$SHA"
+	dray_run copy --canonical --image @0 "$IMAGE" "oci:$t/layout"
+	expect 2 '*--canonical writes an archive*'
+	dray_run copy --canonical --compression gzip --image @0 "$IMAGE" "docker-archive:$t/c.tar"
+	expect 2 '*no choice*'
+}
+
+@test "v1: an archive without configs becomes what docker load and save make of it" {
+	require_docker
+	local t=$BATS_TEST_TMPDIR
+	python3 - "$t/v1.tar" <<-'END'
+		import hashlib, io, json, sys, tarfile
+		ids = [hashlib.sha256(b"v1 layer %d" % i).hexdigest() for i in range(2)]
+		with tarfile.open(sys.argv[1], "w", format=tarfile.USTAR_FORMAT) as out:
+		    def add(name, data):
+		        info = tarfile.TarInfo(name); info.size = len(data)
+		        out.addfile(info, io.BytesIO(data))
+		    for i, one in enumerate(ids):
+		        inner = io.BytesIO()
+		        with tarfile.open(fileobj=inner, mode="w", format=tarfile.USTAR_FORMAT) as layer:
+		            info = tarfile.TarInfo("file%d" % i); info.size = 3
+		            layer.addfile(info, io.BytesIO(b"abc"))
+		        value = {"id": one, "created": "2014-10-01T20:46:08.914288461Z", "container_config": {"Cmd": ["/bin/sh", "-c", "step %d" % i]},
+		                 "docker_version": "1.2.0", "config": {"Cmd": ["/file0"]}, "architecture": "amd64", "os": "linux", "Size": 3}
+		        if i:
+		            value["parent"] = ids[0]
+		        add(one + "/VERSION", b"1.0"); add(one + "/json", json.dumps(value).encode()); add(one + "/layer.tar", inner.getvalue())
+		    add("repositories", json.dumps({"test/v1": {"1": ids[1]}}).encode())
+	END
+	docker load -i "$t/v1.tar"
+	docker save -o "$t/saved.tar" test/v1:1
+	docker rmi test/v1:1
+	normalize "$t/saved.tar"
+	all_same "$SHA" "$t/v1.tar"
 }
 
 @test "refused: wrong DiffIDs, truncated and damaged input; nothing is written" {

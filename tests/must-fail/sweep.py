@@ -5,7 +5,7 @@
     sweep.py alloc|io|crash SOURCE SCENARIO [STEP]
 
 SCENARIO: images, explain, verify, or where a copy goes: new (an OCI layout that is not there yet), into (one that holds
-another image), file (an OCI archive over an old one). STEP: only every so many calls. DRAY is the faulty program.
+another image), file (an OCI archive over an old one), normalize (a canonical archive over an old one). STEP: only every so many calls. DRAY is the faulty program.
 
 alloc: exit 9 and one line, or success where the memory was not needed. io: the same with EIO. crash: the process ends at
 once; whoever comes next finds the old state or the new one, and a second run succeeds and tidies up.
@@ -52,7 +52,8 @@ def digest(path):
 class Scenario:
     def __init__(self, name, source, other):
         self.name, self.source, self.other = name, source, other
-        self.is_copy = name in ("new", "into", "file")
+        self.is_file = name in ("file", "normalize")
+        self.is_copy = self.is_file or name in ("new", "into")
         # In memory where there is such a place: thousands of runs sync their file system.
         shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.home = tempfile.mkdtemp(prefix="dray-sweep.", dir=shm)
@@ -61,7 +62,7 @@ class Scenario:
         os.mkdir(os.path.join(self.home, "tmp"))
         if name == "into":
             assert self.copy("oci:" + self.old, source=other).returncode == 0
-        if name == "file":
+        if self.is_file:
             assert self.copy("oci-archive:" + self.old, source=other).returncode == 0
         self.before = tree(self.old)
         self.reset()
@@ -78,6 +79,8 @@ class Scenario:
         return ("oci-archive:" if self.name == "file" else "oci:") + self.out
 
     def act(self, fault):
+        if self.name == "normalize":
+            return run(["normalize", self.source, "-o", self.out], fault, self.home)
         if self.is_copy:
             return self.copy(self.place(), fault)
         return run([self.name, self.source], fault, self.home)
@@ -90,7 +93,7 @@ class Scenario:
         os.makedirs(os.path.dirname(self.out))
         if self.name == "into":
             shutil.copytree(self.old, self.out)
-        if self.name == "file":
+        if self.is_file:
             shutil.copyfile(self.old, self.out)
 
     def close(self):
@@ -101,7 +104,7 @@ class Scenario:
         known = set(os.listdir(os.path.join(self.home, "tmp")))
         known |= {n for n in os.listdir(os.path.dirname(self.out)) if n != "out"}
         now = tree(self.out) if self.is_copy else None
-        if now and self.name != "file":
+        if now and not self.is_file:
             known |= {n for n in now if n not in self.after and n not in (self.before or {})}
         return known
 
@@ -112,7 +115,7 @@ class Scenario:
             return "old"
         if now == self.after:
             return "new"
-        if self.name == "file":
+        if self.is_file:
             return "torn: %s" % now
         index = now.get("index.json")
         if index is None and self.before is None:
