@@ -14,6 +14,8 @@ TITLES = {
     "second": "second push, one small layer changed, same machine",
     "second-elsewhere": "second push, one small layer changed, machine without cache",
     "verify": "verify (openssl: only the file's sha256)",
+    "normalize": "canonical archive of an archive, one core (openssl: cp, sync, and sha256)",
+    "canonical": "OCI layout to canonical archive (skopeo: to docker-archive)",
     "index-images": "images (skopeo: inspect --config)",
     "index-explain": "explain (skopeo: inspect --config)",
     "start": "start-up",

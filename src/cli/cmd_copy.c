@@ -18,7 +18,10 @@ struct copy_flags {
 
 #define C(field) offsetof(struct copy_flags, field)
 
+/* The first is for copy alone: push goes to registries. */
 static const struct option copy_table[] = {
+	{ "canonical", 0, OPT_FLAG, C(canonical),
+	  .help = "write the canonical archive, as normalize does" },
 	{ "format", 0, OPT_CHOICE, C(format), "FORMAT",
 	  "manifest format: docker (schema 2) or oci (default: the source's; docker for archives)",
 	  .choices = "docker|oci" },
@@ -34,8 +37,6 @@ static const struct option copy_table[] = {
 	{ "reuse", 0, OPT_STRING, C(reuse), "REF",
 	  "keep the blobs of REF for layers it has too (default: the tag that is overwritten)",
 	  .complete = COMPLETE_PLACE },
-	{ "canonical", 0, OPT_FLAG, C(canonical),
-	  .help = "write the canonical archive, as normalize does" },
 	{ "no-reuse", 0, OPT_FLAG, C(no_reuse),
 	  .help = "do not look at what the overwritten tag holds" },
 	{ "holes", 0, OPT_CHOICE, C(holes), "HOW",
@@ -202,7 +203,7 @@ const struct command cmd_push = {
 		 "image goes to the registry that its own tags name. Prints HOST/NAME@DIGEST for "
 		 "each image; what had to be changed is told on standard error.",
 	.features = FEATURE_JSON | FEATURE_IMAGE,
-	.options = copy_table,
+	.options = copy_table + 1,
 	.options_size = sizeof(struct copy_flags),
 	.run = run_push,
 };

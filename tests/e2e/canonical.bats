@@ -221,7 +221,7 @@ halves = g.compress(big[:70000], mtime=0) + g.compress(big[70000:], mtime=0)
 tail = g.compress(big, mtime=0) + g.compress(b"", mtime=0)
 def own(data):  # a member with the field by which dray finds its end
     z = gzip_member(data)
-    return z[:3] + b"\\x04" + z[4:10] + b"\\x08\\0Dr\\x04\\0" + struct.pack("<I", len(z) + 10) + z[10:]
+    return z[:3] + b"\x04" + z[4:10] + b"\x08\0Dr\x04\0" + struct.pack("<I", len(z) + 10) + z[10:]
 small = own(big[:5000]) + own(big[5000:])
 for name, stored in (("one", g.compress(big, mtime=0)), ("halves", halves), ("tail", tail), ("plain", big), ("own", own(big)), ("small", small)):
     s = Save((BASE, big, APP))
