@@ -63,7 +63,9 @@ static void test_accepts(void **state)
 		{ { "--text", "--flag" }, { .text = "--flag" }, { NULL } },
 		{ { "-t", "x", "--text=a=b" }, { .text = "a=b" }, { NULL } },
 		{ { "--choice", "two" }, { .choice = "two" }, { NULL } },
-		{ { "--list", "a", "-lb", "--list=c" }, { .list = { { "a", "b", "c" }, 3 } }, { NULL } },
+		{ { "--list", "a", "-lb", "--list=c" },
+		  { .list = { { "a", "b", "c" }, 3 } },
+		  { NULL } },
 		{ { "--", "--flag", "-", "--" }, { 0 }, { "--flag", "-", "--" } },
 	};
 	(void)state;
