@@ -30,6 +30,7 @@ enum feature {
 	FEATURE_IMAGE = 2,   /* --image, --all */
 	FEATURE_OUTPUT = 4,  /* --output */
 	FEATURE_CLOBBER = 8, /* --no-clobber */
+	FEATURE_PRODUCT = 16, /* --output is what the verb makes, its answer stays on stdout */
 };
 
 struct globals {

@@ -13,7 +13,6 @@
 #define NAME_SHOWN 4096 /* bytes */
 
 struct normalize_flags {
-	const char *output;
 	bool untagged;
 	struct option_list tags;
 };
@@ -21,10 +20,6 @@ struct normalize_flags {
 #define N(field) offsetof(struct normalize_flags, field)
 
 static const struct option normalize_table[] = {
-	{ "output", 'o', OPT_STRING, N(output), "PATH",
-	  "write the archive to PATH, '-' for standard output; an old file is replaced at the "
-	  "end, whole",
-	  .complete = COMPLETE_FILE },
 	{ "untagged", 0, OPT_FLAG, N(untagged),
 	  .help = "leave names out: the bytes that a signature covers" },
 	{ "tag", 0, OPT_LIST, N(tags), "NAME",
@@ -34,13 +29,13 @@ static const struct option normalize_table[] = {
 
 static int check(struct session *s, const struct normalize_flags *f, dray_error **err)
 {
-	if (!f->output) {
+	if (!s->global.output) {
 		err_set(err, DRAY_ERR_USAGE, "where shall the archive go?");
 		return err_hint(err, "dray normalize IN -o OUT");
 	}
 	if (f->untagged && f->tags.n > 0)
 		return err_set(err, DRAY_ERR_USAGE, "--untagged and --tag: one of both");
-	if (strcmp(f->output, "-") == 0 && isatty(STDOUT_FILENO)) {
+	if (strcmp(s->global.output, "-") == 0 && isatty(STDOUT_FILENO)) {
 		err_set(err, DRAY_ERR_USAGE,
 			"'-' writes an archive to standard output, which is a terminal");
 		return err_hint(err, "name a file, or pipe it somewhere");
@@ -141,10 +136,10 @@ static int run_normalize(struct session *s, dray_error **err)
 	o.tags = f->tags.list;
 	o.n_tags = f->tags.n;
 	/* A second hash over everything: for who asks, and for a pipe, which nobody can read again. */
-	o.digest = s->global.json || s->global.verbose > 0 || strcmp(f->output, "-") == 0;
-	rc = dray_normalize(s->ctx, s->args[0], f->output, &o, &r, err);
+	o.digest = s->global.json || s->global.verbose > 0 || strcmp(s->global.output, "-") == 0;
+	rc = dray_normalize(s->ctx, s->args[0], s->global.output, &o, &r, err);
 	if (rc == 0)
-		rc = result(s, f->output, r, err);
+		rc = result(s, s->global.output, r, err);
 	dray_normalize_free(r);
 	return rc;
 }
@@ -162,7 +157,8 @@ const struct command cmd_normalize = {
 		 "loads with docker load, podman load, skopeo and ctr. Takes every image of a "
 		 "file or folder unless one is chosen. Prints PATH@IMAGE-ID for each; with --json "
 		 "also the archive's own digest.",
-	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_CLOBBER,
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_OUTPUT | FEATURE_CLOBBER |
+		    FEATURE_PRODUCT,
 	.options = normalize_table,
 	.options_size = sizeof(struct normalize_flags),
 	.run = run_normalize,

@@ -155,7 +155,9 @@ static int write_output(struct session *s, dray_error **err)
 /* The answer, to its file or to stdout. */
 static int answer(struct session *s, dray_error **err)
 {
-	if (s->global.output && strcmp(s->global.output, "-") != 0)
+	bool product = s->command && (s->command->features & FEATURE_PRODUCT);
+
+	if (s->global.output && !product && strcmp(s->global.output, "-") != 0)
 		return write_output(s, err);
 	if (page_write(&s->page, STDOUT_FILENO, isatty(STDOUT_FILENO), err) == 0)
 		return 0;
