@@ -81,7 +81,7 @@ static void test_accepts(void **state)
 		assert_int_equal(got.number, rows[i].want.number);
 		assert_int_equal(got.list.n, rows[i].want.list.n);
 		for (size_t k = 0; k < got.list.n; k++)
-			assert_string_equal(got.list.values[k], rows[i].want.list.values[k]);
+			assert_string_equal(got.list.list[k], rows[i].want.list.list[k]);
 		assert_span_is(span_str(got.text), rows[i].want.text ? rows[i].want.text : "");
 		assert_span_is(span_str(got.choice),
 			       rows[i].want.choice ? rows[i].want.choice : "");
