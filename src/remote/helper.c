@@ -6,92 +6,43 @@
  */
 #include "remote/credentials.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/cancel.h"
 #include "base/io.h"
 #include "base/jsonw.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/process.h"
 #include "base/text.h"
 
 #define HELPER_MS 30000
 #define SLICE_MS 100
 #define QUESTION_MAX 16384 /* bytes; a pipe holds them before anybody reads */
 
-extern char **environ;
-
 struct helper {
-	pid_t pid;
+	struct process process;
 	int out;
 	int64_t deadline_ms;
 };
 
-/* A program that ignores SIGPIPE hands that down; helpers expect the default. */
-static int default_signals(posix_spawnattr_t *attr)
-{
-	sigset_t pipe;
-	int e = posix_spawnattr_init(attr);
-
-	if (e)
-		return e;
-	sigemptyset(&pipe);
-	sigaddset(&pipe, SIGPIPE);
-	e = posix_spawnattr_setsigdefault(attr, &pipe);
-	if (!e)
-		e = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGDEF);
-	if (e)
-		posix_spawnattr_destroy(attr);
-	return e;
-}
-
-static int spawn(const char *program, const char *verb, int in, int out, pid_t *ret)
-{
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t attr;
-	char *const argv[] = { (char *)(uintptr_t)program, (char *)(uintptr_t)verb, NULL };
-	int e = posix_spawn_file_actions_init(&fa);
-
-	if (e)
-		return e;
-	e = default_signals(&attr);
-	if (e) {
-		posix_spawn_file_actions_destroy(&fa);
-		return e;
-	}
-	e = posix_spawn_file_actions_adddup2(&fa, in, 0);
-	if (!e)
-		e = posix_spawn_file_actions_adddup2(&fa, out, 1);
-	/* What it says there is for its own log; a terminal is not its place. */
-	if (!e)
-		e = posix_spawn_file_actions_addopen(&fa, 2, "/dev/null", O_WRONLY, 0);
-	if (!e)
-		e = posix_spawnp(ret, program, &fa, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&fa);
-	return e;
-}
-
-/* The question is in the pipe before the helper runs: it is far smaller than a pipe holds, so nobody can block. */
+/*
+ * The question is in the pipe before the helper runs: it is far smaller than a pipe holds, so nobody can block. What
+ * it says on its standard error is for its own log; a terminal is not the place.
+ */
 static int start(struct helper *h, const char *program, const char *verb, struct span question,
 		 dray_error **err)
 {
+	const char *const argv[] = { program, verb, NULL };
 	int in[2] = { -1, -1 }, out[2] = { -1, -1 };
-	int rc = -1, e;
+	int rc = -1;
 
-	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0) {
-		err_sys(err, errno, "pipe");
-	} else if (io_write_all(in[1], question, err) == 0 &&
-		   io_write_all(in[1], SPAN_LIT("\n"), err) == 0) {
-		e = spawn(program, verb, in[0], out[1], &h->pid);
-		rc = e ? err_sys(err, e, "cannot run %s", program) : 0;
-	}
+	if (process_pipe(in, err) == 0 && process_pipe(out, err) == 0 &&
+	    io_write_all(in[1], question, err) == 0 &&
+	    io_write_all(in[1], SPAN_LIT("\n"), err) == 0)
+		rc = process_start(
+			&h->process, argv,
+			&(struct process_fds){ .in = in[0], .out = out[1], .errors = -1 }, err);
 	cleanup_fd_fn(&in[0]);
 	cleanup_fd_fn(&in[1]);
 	cleanup_fd_fn(&out[1]);
@@ -104,14 +55,10 @@ static int wait_readable(struct helper *h, dray_error **err)
 {
 	for (;;) {
 		struct pollfd p = { .fd = h->out, .events = POLLIN };
-		int n = poll(&p, 1, SLICE_MS);
+		int n = process_poll(&p, 1, SLICE_MS, err);
 
-		if (cancel_check(err) < 0)
-			return -1;
-		if (n > 0)
-			return 0;
-		if (n < 0 && errno != EINTR)
-			return err_sys(err, errno, "poll");
+		if (n != 0)
+			return n < 0 ? -1 : 0;
 		if (io_now_ms() > h->deadline_ms)
 			return err_set(err, DRAY_ERR_DENIED, "no answer within %d s",
 				       HELPER_MS / 1000);
@@ -129,27 +76,6 @@ static int read_answer(struct helper *h, struct buf *ret, dray_error **err)
 		if (n <= 0)
 			return (int)n;
 		ret->len += (size_t)n;
-	}
-}
-
-/* It closed its output; a helper that will not end after that is not waited for. */
-static int reap(struct helper *h, bool kill_now)
-{
-	int status = 0;
-
-	for (;;) {
-		pid_t got = waitpid(h->pid, &status, kill_now ? 0 : WNOHANG);
-
-		if (got == h->pid)
-			return status;
-		if (got < 0 && errno != EINTR)
-			return -1;
-		if (got == 0 && io_now_ms() > h->deadline_ms) {
-			kill(h->pid, SIGKILL);
-			kill_now = true;
-		} else if (got == 0) {
-			poll(NULL, 0, 5);
-		}
 	}
 }
 
@@ -175,11 +101,9 @@ static int judge(int status, struct span answer, dray_error **err)
 static int ask(struct helper *h, struct buf *answer, dray_error **err)
 {
 	int rc = read_answer(h, answer, err);
-	int status;
+	/* One that closed its output and will not end is not waited for. */
+	int status = process_end(&h->process, rc < 0 ? 0 : h->deadline_ms);
 
-	if (rc < 0)
-		kill(h->pid, SIGKILL);
-	status = reap(h, rc < 0);
 	return rc < 0 ? rc : judge(status, span_buf(answer), err);
 }
 
@@ -194,7 +118,7 @@ static void wipe(struct buf *b)
 static int run(const char *name, const char *verb, struct span question, struct buf *answer,
 	       dray_error **err)
 {
-	struct helper h = { .pid = -1, .out = -1 };
+	struct helper h = { .process = PROCESS_INIT, .out = -1 };
 	cleanup_free char *program = mem_printf("docker-credential-%s", name);
 	int rc;
 
