@@ -10,3 +10,4 @@
 #include <dray/registry.h>
 #include <dray/normalize.h>
 #include <dray/report.h>
+#include <dray/sign.h>

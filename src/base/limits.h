@@ -36,4 +36,9 @@
 #define LIMIT_REGISTRIES_CONF (1 * MIB)	/* registries.conf; distributions ship some 10 KiB */
 #define LIMIT_TOML_VALUES 10000		/* of one file; tables are searched one by one */
 #define LIMIT_HELPER_OUTPUT (64 * KIB)	/* of a credential helper */
+#define LIMIT_SIGNATURE (1 * MIB)	/* one file of signatures; a signature has some 500 bytes */
+#define LIMIT_SIGNATURES 64		/* in one such file */
+#define LIMIT_KEYRING (64 * MIB)	/* of --keyring; that of all Debian developers has 25 MiB */
+#define LIMIT_GPG_LINE (64 * KIB)	/* one status line of gpg; user IDs have up to 2 KiB, escaped 6 */
+#define LIMIT_GPG_SAID (16 * KIB)	/* kept of what gpg tells people */
 #define LIMIT_ZSTD_WINDOW_LOG 27	/* log2: 128 MiB, libzstd's own default limit */

@@ -42,9 +42,17 @@ int canonical_stream(dray_context *ctx, const char *ref, const struct canonical_
 		     struct sink *k, struct canonical_facts *ret, dray_error **err) MUST_CHECK;
 
 /**
- * The same of the images of @p n places into file @p path, which appears whole or not at all; "-" is standard output. Layers
- * are written side by side. An existing file is replaced, or USAGE with @p no_clobber.
+ * The same of the images of @p n places into file @p path, which appears whole or not at all; "-"
+ * is standard output. Layers are written side by side. An existing file is replaced, or USAGE
+ * with @p no_clobber.
  */
 int canonical_file(dray_context *ctx, const char *const *refs, size_t n,
 		   const struct canonical_wishes *w, const char *path, bool no_clobber,
 		   struct canonical_facts *ret, dray_error **err) MUST_CHECK;
+
+/**
+ * Whether all images of @p ref are meant: @p all says so, or nothing chooses one and it is a file
+ * or folder; a registry is asked for one.
+ */
+int canonical_means_all(const char *ref, const char *image, bool all, bool *ret,
+			dray_error **err) MUST_CHECK;

@@ -43,16 +43,14 @@ void dray_normalize_free(dray_normalize_result *r)
 DEFINE_CLEANUP(dray_normalize_result, cleanup_normalize_fn, dray_normalize_free)
 #define cleanup_normalize CLEANUP(cleanup_normalize_fn)
 
-/* Where nothing chooses an image, all of a file or folder are meant; a registry is asked for one. */
-static int means_all(const char *in, const struct dray_normalize_options *o, bool *ret,
-		     dray_error **err)
+int canonical_means_all(const char *ref, const char *image, bool all, bool *ret, dray_error **err)
 {
 	cleanup_place struct place p = { 0 };
 
-	if (place_parse(in, false, &p, err) < 0)
+	if (place_parse(ref, false, &p, err) < 0)
 		return -1;
-	*ret = o->all || (!o->image && !p.tag && !p.has_at && !digest_set(&p.digest) &&
-			  p.kind != PLACE_REGISTRY);
+	*ret = all || (!image && !p.tag && !p.has_at && !digest_set(&p.digest) &&
+		       p.kind != PLACE_REGISTRY);
 	return 0;
 }
 
@@ -75,7 +73,7 @@ int dray_normalize(dray_context *ctx, const char *in, const char *out,
 		.n_tags = o->n_tags,
 		.want_digest = o->digest,
 	};
-	if (means_all(in, o, &w.all, err) < 0 ||
+	if (canonical_means_all(in, o->image, o->all, &w.all, err) < 0 ||
 	    canonical_file(ctx, &in, 1, &w, out, o->no_clobber, &r->facts, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
