@@ -27,6 +27,13 @@ static const struct option normalize_table[] = {
 	{ 0 },
 };
 
+/* Into a pipe or a file of the shell without a word about it: ... | gpg --verify SIG - */
+static void default_output(struct normalize_flags *f)
+{
+	if (!f->output && !isatty(STDOUT_FILENO))
+		f->output = "-";
+}
+
 static int check(struct session *s, const struct normalize_flags *f, dray_error **err)
 {
 	if (!s->global.output) {
@@ -127,6 +134,7 @@ static int run_normalize(struct session *s, dray_error **err)
 	dray_normalize_result *r = NULL;
 	int rc;
 
+	default_output(s->options);
 	if (check(s, f, err) < 0 || !session_context(s, err))
 		return -1;
 	o.image = s->global.image;

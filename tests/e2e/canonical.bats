@@ -492,8 +492,9 @@ open(out + "twin.tar", "wb").write(tar(*parts, member("manifest.json", compact([
 	refused 2 '*--tag*' "$t/twin.tar" --image @0 --tag 'X:1'
 	refused 3 '*no image @7*' "$t/twin.tar" --image @7
 	refused 3 '*' "$t/nothing.tar"
-	dray_run normalize "$t/twin.tar"
-	expect 2 '*where shall the archive go*'
+	run script -qec "'$DRAY' normalize '$t/twin.tar'" /dev/null </dev/null
+	same "status on a terminal" "$status" 2
+	[[ $output == *'where shall the archive go'* ]]
 	printf old >"$t/old"
 	dray_run normalize --no-clobber "$t/twin.tar" --image @0 -o "$t/old"
 	expect 2 '*exists already*'
