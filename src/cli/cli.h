@@ -92,6 +92,7 @@ extern const struct command cmd_digest;
 extern const struct command cmd_explain;
 extern const struct command cmd_why;
 extern const struct command cmd_verify;
+extern const struct command cmd_sign;
 extern const struct command cmd_push;
 extern const struct command cmd_copy;
 extern const struct command cmd_normalize;
@@ -113,6 +114,8 @@ struct dray_select session_select(const struct session *s);
 int session_check_input(const struct session *s, const char *ref, dray_error **err) MUST_CHECK;
 /** One line on stderr unless --quiet; @p fmt makes text that is safe for a terminal. */
 void session_note(struct session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/** The one line of a failure, and its hint, on stderr; also with --quiet. */
+void session_complain(struct session *s, const dray_error *e);
 /** The warnings of a report on stderr, for people; JSON has them in the document. */
 void session_warnings(struct session *s, const dray_report *r);
 /** Whether @p ref means standard input or output. */
@@ -125,3 +128,5 @@ void help_command(struct page *p, const struct command *c);
 
 DEFINE_CLEANUP(dray_report, cleanup_report_fn, dray_report_free)
 #define cleanup_report CLEANUP(cleanup_report_fn)
+DEFINE_CLEANUP(dray_signatures, cleanup_signatures_fn, dray_signatures_free)
+#define cleanup_signatures CLEANUP(cleanup_signatures_fn)

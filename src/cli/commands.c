@@ -65,6 +65,7 @@ const struct command *const commands[] = {
 	&cmd_explain,
 	&cmd_why,
 	&cmd_verify,
+	&cmd_sign,
 	&cmd_push,
 	&cmd_copy,
 	&cmd_normalize,

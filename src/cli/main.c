@@ -165,22 +165,6 @@ static int answer(struct session *s, dray_error **err)
 	return err_ctx(err, "standard output");
 }
 
-static void complain(struct session *s, const dray_error *e)
-{
-	const char *verb = s->command ? s->command->name : NULL;
-	cleanup_free char *text = text_safe(span_str(dray_error_message(e)), 16 * 1024);
-	cleanup_free char *hint = text_safe(span_str(dray_error_hint(e)), 16 * 1024);
-	cleanup_free char *line = mem_printf("dray: %s%s%s\n%s%s%s", verb ? verb : "",
-					     verb ? ": " : "", text ? text : "out of memory",
-					     hint && *hint ? "hint: " : "", hint ? hint : "",
-					     hint && *hint ? "\n" : "");
-	cleanup_error dray_error *ignored = NULL;
-
-	progress_hide(&s->progress);
-	if (line && io_write_all(STDERR_FILENO, span_str(line), &ignored) < 0)
-		return; /* there is nobody left to tell */
-}
-
 static void complain_json(struct session *s, const dray_error *e)
 {
 	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
@@ -207,7 +191,7 @@ static int fail(struct session *s, const dray_error *e, bool json)
 	/* The reader has left: a pipe's quiet end. */
 	if (dray_error_errno(e) == EPIPE && s->stdout_broken)
 		return STATUS_SIGNAL + SIGPIPE;
-	complain(s, e);
+	session_complain(s, e);
 	if (json)
 		complain_json(s, e);
 	return caught_signal ? STATUS_SIGNAL + caught_signal : status_of(e, caught_signal);

@@ -142,6 +142,76 @@ static void render_lists(struct jsonw *w, const dray_report *r, bool with_config
 	jsonw_end_array(w);
 }
 
+static void render_good_signature(struct jsonw *w, const struct dray_signature *s)
+{
+	jsonw_object(w);
+	jsonw_kbool(w, "valid", true);
+	jsonw_kstring(w, "fingerprint", s->fingerprint);
+	jsonw_kstring(w, "primary_fingerprint", s->primary_fingerprint);
+	jsonw_kstring(w, "uid", s->uid);
+	jsonw_kstring(w, "created", s->created);
+	jsonw_kstring(w, "expires", s->expires);
+	jsonw_kstring(w, "hash", s->hash);
+	jsonw_kstring(w, "trust", s->trust);
+	jsonw_end_object(w);
+}
+
+void render_signatures(struct jsonw *w, const dray_signatures *s)
+{
+	jsonw_key(w, "signature");
+	render_good_signature(w, dray_signatures_get(s, 0));
+	jsonw_key(w, "signatures");
+	jsonw_array(w);
+	for (size_t i = 0; i < dray_signatures_count(s); i++)
+		render_good_signature(w, dray_signatures_get(s, i));
+	jsonw_end_array(w);
+	jsonw_key(w, "image_ids");
+	jsonw_array(w);
+	for (size_t i = 0; i < dray_signatures_images(s); i++)
+		jsonw_string(w, dray_signatures_image(s, i));
+	jsonw_end_array(w);
+	jsonw_kstring(w, "canonical_digest", dray_signatures_digest(s));
+}
+
+/* A signature that is not good has no attributes: nobody vouches for them. */
+static void render_answer(struct jsonw *w, const struct signature_answer *a)
+{
+	if (a->good) {
+		render_signatures(w, a->good);
+		return;
+	}
+	jsonw_key(w, "signature");
+	jsonw_object(w);
+	jsonw_kbool(w, "valid", false);
+	jsonw_kstring(w, "message", dray_error_message(a->why));
+	jsonw_end_object(w);
+	if (dray_error_kind(a->why) != DRAY_ERR_SIGNATURE)
+		return;
+	jsonw_key(w, "error");
+	render_error(w, a->why);
+}
+
+int render_verified(struct page *p, const dray_report *r, const struct signature_answer *a,
+		    dray_error **err)
+{
+	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
+	struct jsonw w;
+
+	jsonw_init(&w, &out, err);
+	jsonw_object(&w);
+	jsonw_kint(&w, "schema", 1);
+	render_lists(&w, r, false);
+	jsonw_kbool(&w, "ok", dray_report_problems(r) == 0 && (!a || a->good));
+	jsonw_kstring(&w, "store", dray_report_store(r));
+	if (a)
+		render_answer(&w, a);
+	jsonw_end_object(&w);
+	if (jsonw_finish(&w) < 0)
+		return -1;
+	page_json(p, span_buf(&out));
+	return 0;
+}
+
 int render_report(struct page *p, const dray_report *r, bool with_config, dray_error **err)
 {
 	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);

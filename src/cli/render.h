@@ -4,12 +4,22 @@
  */
 #pragma once
 
-#include <dray/report.h>
+#include <dray/sign.h>
 #include "cli/page.h"
 
 /** @p with_config: also each image's "config" object (inspect). */
 int render_report(struct page *p, const dray_report *r, bool with_config,
 		  dray_error **err) MUST_CHECK;
+/** What verify found out about a signature. */
+struct signature_answer {
+	const dray_signatures *good;	/* NULL = it is not good */
+	const dray_error *why;		/* then */
+};
+/** The document of verify; @p a NULL = no signature was asked about. */
+int render_verified(struct page *p, const dray_report *r, const struct signature_answer *a,
+		    dray_error **err) MUST_CHECK;
+/** Members "signature" (the first), "signatures", "image_ids" and "canonical_digest". */
+void render_signatures(struct jsonw *w, const dray_signatures *s);
 /** The pieces, for documents of other shapes and for tests. */
 void render_image(struct jsonw *w, const struct dray_image_info *image, bool with_config);
 void render_finding(struct jsonw *w, const struct dray_finding *f, bool problem);

@@ -38,6 +38,22 @@ void session_note(struct session *s, const char *fmt, ...)
 		write_note(s, "", text);
 }
 
+void session_complain(struct session *s, const dray_error *e)
+{
+	const char *verb = s->command ? s->command->name : NULL;
+	cleanup_free char *text = text_safe(span_str(dray_error_message(e)), 16 * 1024);
+	cleanup_free char *hint = text_safe(span_str(dray_error_hint(e)), 16 * 1024);
+	cleanup_free char *line = mem_printf("dray: %s%s%s\n%s%s%s", verb ? verb : "",
+					     verb ? ": " : "", text ? text : "out of memory",
+					     hint && *hint ? "hint: " : "", hint ? hint : "",
+					     hint && *hint ? "\n" : "");
+	cleanup_error dray_error *ignored = NULL;
+
+	progress_hide(&s->progress);
+	if (line && io_write_all(STDERR_FILENO, span_str(line), &ignored) < 0)
+		return; /* there is nobody left to tell */
+}
+
 void session_warnings(struct session *s, const dray_report *r)
 {
 	if (s->global.json || s->global.quiet)
