@@ -28,10 +28,10 @@ static const struct option normalize_table[] = {
 };
 
 /* Into a pipe or a file of the shell without a word about it: ... | gpg --verify SIG - */
-static void default_output(struct normalize_flags *f)
+static void default_output(struct session *s)
 {
-	if (!f->output && !isatty(STDOUT_FILENO))
-		f->output = "-";
+	if (!s->global.output && !isatty(STDOUT_FILENO))
+		s->global.output = "-";
 }
 
 static int check(struct session *s, const struct normalize_flags *f, dray_error **err)
@@ -134,7 +134,7 @@ static int run_normalize(struct session *s, dray_error **err)
 	dray_normalize_result *r = NULL;
 	int rc;
 
-	default_output(s->options);
+	default_output(s);
 	if (check(s, f, err) < 0 || !session_context(s, err))
 		return -1;
 	o.image = s->global.image;
