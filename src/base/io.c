@@ -268,6 +268,13 @@ int io_renameat(int dirfd, const char *from, const char *to, bool no_replace, dr
 	return rc < 0 ? path_failed(errno, "rename to", to, err) : 0;
 }
 
+int io_exchangeat(int dirfd, const char *a, const char *b, dray_error **err)
+{
+	if ((refused() ? -1 : renameat2(dirfd, a, dirfd, b, RENAME_EXCHANGE)) == 0)
+		return 0;
+	return path_failed(errno, "exchange for", b, err);
+}
+
 int io_unlinkat(int dirfd, const char *path, dray_error **err)
 {
 	if ((refused() ? -1 : unlinkat(dirfd, path, 0)) == 0 || errno == ENOENT)

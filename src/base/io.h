@@ -40,6 +40,8 @@ int io_mkdirat(int dirfd, const char *path, mode_t mode, bool exist_ok,
 /** With @p no_replace an existing @p to is SYSTEM with EEXIST. */
 int io_renameat(int dirfd, const char *from, const char *to, bool no_replace,
 		dray_error **err) MUST_CHECK;
+/** Two names change places at once; SYSTEM with EINVAL where the file system cannot. */
+int io_exchangeat(int dirfd, const char *a, const char *b, dray_error **err) MUST_CHECK;
 /** ENOENT is success. */
 int io_unlinkat(int dirfd, const char *path, dray_error **err) MUST_CHECK;
 int io_ftruncate(int fd, int64_t size, dray_error **err) MUST_CHECK;

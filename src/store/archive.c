@@ -17,6 +17,7 @@ static int read_images(struct archive *a, const struct selector *sel, struct ima
 {
 	switch (a->store.kind) {
 	case STORE_OCI_LAYOUT:
+	case STORE_DIR:
 		return oci_layout_images(a, l, err);
 	case STORE_DOCKER_V1:
 		return docker_v1_images(a, l, err);
@@ -230,10 +231,7 @@ int archive_decide(struct archive *a, bool oci, dray_error **err)
 	if (index && (oci || !shape || shape == '{'))
 		a->store.kind = STORE_OCI_LAYOUT;
 	else if (shape == '{')
-		return err_set(err, DRAY_ERR_UNSUPPORTED,
-			       "%s: manifest.json is a single manifest (a \"dir:\" layout), not a "
-			       "list of images",
-			       a->label);
+		a->store.kind = STORE_DIR;
 	else if (shape)
 		a->store.kind = STORE_DOCKER_ARCHIVE;
 	else if (v1 || has_v1_folder(a->members))

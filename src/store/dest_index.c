@@ -7,9 +7,11 @@
 #include "base/jsonw.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "image/reference.h"
 #include "store/dest_priv.h"
 
 #define REF_NAME "org.opencontainers.image.ref.name"
+#define IMAGE_NAME "io.containerd.image.name"
 
 static int add_children(struct dest_index *x, const struct manifest *m, dray_error **err)
 {
@@ -43,7 +45,7 @@ static int note_entry(struct dest_index *x, const struct dest_entry *e, dray_err
 		return 0;
 	}
 	seen->tagged = true;
-	return map_put(&x->by_tag, span_str(e->tag), (void *)(uintptr_t)(x->n + 1), err);
+	return map_put(&x->by_tag, span_str(dest_entry_key(e)), (void *)(uintptr_t)(x->n + 1), err);
 }
 
 /* The last entry of @tag, counted from 1; 0 = none. */
@@ -52,15 +54,48 @@ static size_t last_of_tag(const struct dest_index *x, const char *tag)
 	return (size_t)(uintptr_t)map_get(&x->by_tag, span_str(tag));
 }
 
+/* In @p a; frees @p text. */
+static const char *keep(struct arena *a, char *text)
+{
+	const char *kept = text ? arena_strdup(a, text) : NULL;
+
+	mem_free(text);
+	return kept;
+}
+
+/* "NAME:TAG" and "HOST/NAME" are names of images; a lone word is only a word. */
+static int set_name(struct dest_index *x, const char *text, struct dest_entry *e, dray_error **err)
+{
+	cleanup_reference struct reference ref = { 0 };
+	cleanup_error dray_error *odd = NULL;
+
+	e->tag = arena_strdup(&x->arena, text);
+	if (!e->tag)
+		return err_nomem(err);
+	if (!x->named || !strpbrk(text, "/:"))
+		return 0;
+	if (reference_parse(span_str(text), &ref, &odd) < 0)
+		return dray_error_kind(odd) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
+	if (digest_set(&ref.digest))
+		return 0;
+	if (reference_default_tag(&ref, err) < 0)
+		return -1;
+	e->tag = arena_strdup(&x->arena, ref.tag);
+	e->full = keep(&x->arena, reference_text(&ref));
+	e->familiar = keep(&x->arena, reference_familiar(&ref));
+	return e->tag && e->full && e->familiar ? 0 : err_nomem(err);
+}
+
 int dest_index_add(struct dest_index *x, const struct manifest *m, const char *tag,
 		   dray_error **err)
 {
 	struct dest_entry e = { .digest = m->digest, .size = (int64_t)m->raw.len };
 
 	e.media_type = arena_strdup(&x->arena, m->media_type ? m->media_type : MT_OCI_MANIFEST);
-	e.tag = tag ? arena_strdup(&x->arena, tag) : NULL;
-	if (!e.media_type || (tag && !e.tag))
+	if (!e.media_type)
 		return err_nomem(err);
+	if (tag && set_name(x, tag, &e, err) < 0)
+		return -1;
 	if (add_children(x, m, err) < 0)
 		return -1;
 	if (mem_grow(&x->list, x->n, &x->cap, sizeof(*x->list)) < 0)
@@ -86,11 +121,28 @@ bool dest_index_stands(const struct dest_index *x, size_t i)
 	const struct dest_entry *e = &x->list[i];
 
 	if (e->tag)
-		return last_of_tag(x, e->tag) == i + 1;
+		return last_of_tag(x, dest_entry_key(e)) == i + 1;
 	if (map_find(&x->children, span_str(e->digest.text)))
 		return false;
 	const struct dest_seen *seen = map_get(&x->by_digest, span_str(e->digest.text));
 	return !seen->tagged && seen->last_untagged == i + 1;
+}
+
+/* The entry that answers to either name, counted from 1; 0 = none. */
+static size_t last_named(const struct dest_index *x, const char *full, const char *ref)
+{
+	size_t at = full ? last_of_tag(x, full) : 0;
+
+	/* Where names are full ones, a tag alone is not the same image's. */
+	return at || !ref || (x->named && full) ? at : last_of_tag(x, ref);
+}
+
+const struct dest_entry *dest_index_named(const struct dest_index *x, const char *full,
+					  const char *ref)
+{
+	size_t at = last_named(x, full, ref);
+
+	return at ? &x->list[at - 1] : NULL;
 }
 
 /* An index.json being edited. */
@@ -141,10 +193,10 @@ static int write_separator(struct edit *e, dray_error **err)
 }
 
 /* Does an entry of ours take the place of the old one? Notes which are there already. */
-static bool gives_way(struct edit *e, const char *digest, const char *tag)
+static bool gives_way(struct edit *e, const char *digest, const char *full, const char *tag)
 {
 	const struct dest_seen *seen = digest ? map_get(&e->x->by_digest, span_str(digest)) : NULL;
-	size_t mine = tag ? last_of_tag(e->x, tag) : 0;
+	size_t mine = last_named(e->x, full, tag);
 
 	if (seen && seen->last_untagged)
 		e->present[seen->last_untagged - 1] = true;
@@ -160,17 +212,18 @@ static bool gives_way(struct edit *e, const char *digest, const char *tag)
 
 static int keep_entry(struct edit *e, struct json v, dray_error **err)
 {
-	const char *digest, *tag;
+	const char *digest, *tag, *full;
 	struct json annotations = json_get(v, "annotations");
 
 	if (json_want(v, JSON_OBJECT, false, "an entry of manifests", err) < 0 ||
 	    json_want_map(annotations, true, "annotations", err) < 0 ||
 	    json_string(json_get(v, "digest"), "digest", &e->arena, &digest, err) < 0 ||
-	    json_string(json_get(annotations, REF_NAME), REF_NAME, &e->arena, &tag, err) < 0)
+	    json_string(json_get(annotations, REF_NAME), REF_NAME, &e->arena, &tag, err) < 0 ||
+	    json_string(json_get(annotations, IMAGE_NAME), IMAGE_NAME, &e->arena, &full, err) < 0)
 		return -1;
-	if (e->x->no_clobber && tag && last_of_tag(e->x, tag))
+	if (e->x->no_clobber && last_named(e->x, full, tag))
 		return err_set(err, DRAY_ERR_USAGE, "an image has this tag already");
-	if (gives_way(e, digest, tag))
+	if (gives_way(e, digest, full, tag))
 		return 0;
 	if (write_separator(e, err) < 0)
 		return -1;
@@ -191,6 +244,8 @@ static int write_entry(struct edit *e, const struct dest_entry *entry, dray_erro
 	if (entry->tag) {
 		jsonw_key(&w, "annotations");
 		jsonw_object(&w);
+		if (entry->full)
+			jsonw_kstring(&w, IMAGE_NAME, entry->full);
 		jsonw_kstring(&w, REF_NAME, entry->tag);
 		jsonw_end_object(&w);
 	}

@@ -28,8 +28,16 @@ char *dest_blob_path(const struct digest *d);
 struct dest_entry {
 	struct digest digest;
 	int64_t size;
-	const char *media_type, *tag;	/* tag NULL = by digest only */
+	const char *media_type;
+	const char *tag;	/* OCI ref name; NULL = by digest only */
+	/* "docker.io/library/app:1" for containerd, "app:1" for Docker; NULL where @tag is all */
+	const char *full, *familiar;
 };
+/** What makes two entries the same name. NULL = by digest only. */
+static inline const char *dest_entry_key(const struct dest_entry *e)
+{
+	return e->full ? e->full : e->tag;
+}
 /** All entries of one digest. */
 struct dest_seen {
 	bool tagged;		/* one of them has a tag */
@@ -40,9 +48,10 @@ struct dest_index {
 	struct dest_entry *list;
 	size_t n, cap;
 	struct map children;	/* digests that one of them names: no entry of their own */
-	struct map by_tag;	/* tag -> the last of it in list, counted from 1 */
+	struct map by_tag;	/* dest_entry_key() -> the last of it in list, counted from 1 */
 	struct map by_digest;	/* digest text -> struct dest_seen */
 	bool no_clobber;	/* no entry may give way: USAGE */
+	bool named;		/* a tag that reads as NAME:TAG is one: full and familiar are set */
 };
 int dest_index_add(struct dest_index *x, const struct manifest *m, const char *tag,
 		   dray_error **err) MUST_CHECK;
@@ -58,4 +67,7 @@ bool dest_index_stands(const struct dest_index *x, size_t i);
  */
 int dest_index_write(const struct dest_index *x, struct span old, struct buf *ret,
 		     dray_error **err) MUST_CHECK;
+/** Is the name @p full or the OCI ref name @p ref taken by an entry here? Either may be NULL. */
+const struct dest_entry *dest_index_named(const struct dest_index *x, const char *full,
+					  const char *ref);
 void dest_index_clear(struct dest_index *x);

@@ -71,10 +71,12 @@ static int same_blob(struct archive *a, const struct layer *l, const struct dige
 {
 	cleanup_error dray_error *e = NULL;
 	struct arena names = { 0 };
-	const char *path = blob_path(&names, d);
 	struct member *m = NULL;
+	const char *path;
 
-	int rc = path ? members_resolve(a->members, span_str(path), &m, NULL, &e) : err_nomem(&e);
+	int rc = blob_path(a, d, &names, &path, &e);
+	if (rc == 0)
+		rc = members_resolve(a->members, span_str(path), &m, NULL, &e);
 	*ret = rc == 0 && m && l->handle == (uint64_t)(uintptr_t)m;
 	arena_clear(&names);
 	if (rc == 0 || error_about_bytes(e))

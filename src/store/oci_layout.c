@@ -33,6 +33,8 @@ static int check_layout_file(struct archive *a, dray_error **err)
 {
 	bool there;
 
+	if (a->store.kind == STORE_DIR)
+		return 0;
 	if (members_has(a->members, "oci-layout", &there, err) < 0)
 		return -1;
 	if (!there)
@@ -69,11 +71,9 @@ static int bind_layers(struct archive *a, struct image *im, dray_error **err)
 	for (size_t i = 0; i < im->n_layers; i++) {
 		struct layer *layer = &im->layers[i];
 
-		layer->path = blob_path(&im->arena, &layer->blob.digest);
 		layer->handle = 0;
-		if (!layer->path)
-			return err_nomem(err);
-		if (archive_bind_layer(a, im, i, err) < 0)
+		if (blob_path(a, &layer->blob.digest, &im->arena, &layer->path, err) < 0 ||
+		    archive_bind_layer(a, im, i, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -153,9 +153,8 @@ static int whole_image(struct archive *a, const char *where, struct manifest *m,
 	if (image_from_manifest(m, here ? &config : NULL, where, ret, err) < 0)
 		return -1;
 	struct image *im = *ret;
-	im->config_path = blob_path(&im->arena, &im->manifest->config.digest);
-	if (!im->config_path)
-		return err_nomem(err);
+	if (blob_path(a, &im->manifest->config.digest, &im->arena, &im->config_path, err) < 0)
+		return -1;
 	return note_damage(im, &d, im->config_path, err);
 }
 

@@ -297,12 +297,18 @@ static int parse_index(struct buf *raw, struct manifest **ret, dray_error **err)
 	return manifest_parse(raw, typed ? NULL : MT_OCI_INDEX, ret, err);
 }
 
+static int read_root(struct archive *a, struct buf *ret, dray_error **err)
+{
+	if (a->store.kind == STORE_DIR)
+		return flat_index(a, ret, err);
+	return members_document(a->members, "index.json", LIMIT_MANIFEST, ret, err);
+}
+
 int oci_tree_load(struct archive *a, struct oci_tree *ret, dray_error **err)
 {
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
 
-	if (members_document(a->members, "index.json", LIMIT_MANIFEST, &raw, err) < 0 ||
-	    parse_index(&raw, &ret->index, err) < 0)
+	if (read_root(a, &raw, err) < 0 || parse_index(&raw, &ret->index, err) < 0)
 		return err_ctx(err, "index.json");
 	if (!ret->index)
 		return 0;

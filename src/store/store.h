@@ -96,6 +96,7 @@ enum store_kind {
 	STORE_DOCKER_ARCHIVE,
 	STORE_DOCKER_V1,
 	STORE_OCI_LAYOUT,
+	STORE_DIR, /* skopeo's flat directory */
 	STORE_REGISTRY,
 	STORE_MEMORY,
 };
@@ -206,7 +207,7 @@ int member_hash_into(struct sink *to, const char *name, struct source *data, int
  * stdin. A pipe and an outer compression make it forward-only. @p o may be NULL.
  */
 struct store *store_open_tar(const char *path, const struct place_options *o, dray_error **err);
-/** A directory: OCI layout, or an unpacked docker-archive. */
+/** A directory: OCI layout, "dir:", or an unpacked docker-archive. */
 struct store *store_open_dir(const char *path, dray_error **err);
 /** What "-", an existing file or folder is. */
 struct store *store_open_path(const char *path, const struct place_options *o, dray_error **err);
@@ -242,7 +243,8 @@ struct dest {
 	const struct dest_ops *ops;
 	char *place;
 	bool wants_compressed; /* a registry: what engines saved uncompressed is compressed */
-	bool no_clobber; /* dest_oci_dir(): a tag that is there is USAGE; set before the finish */
+	/* Where images are added: a tag that is there is USAGE. Set before the finish. */
+	bool no_clobber;
 	bool lone;	 /* room for one image or index, and nothing that refers to it */
 };
 void dest_free(struct dest *d);
@@ -265,5 +267,22 @@ struct dest *dest_oci_dir(const char *path, dray_error **err);
  * spool in @p tmpdir, NULL = TMPDIR, else /var/tmp.
  */
 struct dest *dest_oci_tar(const char *path, const char *tmpdir, bool no_clobber, dray_error **err);
+/**
+ * The same with Docker's manifest.json beside index.json: what docker load, podman load,
+ * skopeo and ctr read. A tag that reads as NAME:TAG or HOST/NAME is a name there.
+ */
+struct dest *dest_docker_tar(const char *path, const char *tmpdir, bool no_clobber,
+			     dray_error **err);
+enum archive_kind { ARCHIVE_ANY, ARCHIVE_DOCKER, ARCHIVE_OCI };
+/**
+ * An archive that is there; images are added as manifest.json and index.json of it allow,
+ * layers stay where they are. USAGE when it is not of the @p kind asked for.
+ */
+struct dest *dest_append_tar(const char *path, enum archive_kind kind, dray_error **err);
+/**
+ * A "dir:" folder of one image or index, which appears whole on finish. One that is there is
+ * exchanged for it; USAGE for a folder that holds anything else.
+ */
+struct dest *dest_flat_dir(const char *path, bool no_clobber, dray_error **err);
 /** Into a store_memory_new(), which is lent; for tests. */
 struct dest *dest_memory(struct store *memory, dray_error **err);

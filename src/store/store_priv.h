@@ -14,6 +14,7 @@ struct archive {
 	struct members *members;
 	size_t n_opening_notes; /* of store.notes: from opening; those of images() follow */
 	const char *label; /* the place, safe to print */
+	struct digest flat; /* STORE_DIR: of manifest.json */
 };
 
 /** An archive without members yet: the caller fills a->members, then decides. */
@@ -84,8 +85,11 @@ int oci_tree_load(struct archive *a, struct oci_tree *ret, dray_error **err) MUS
 void oci_tree_clear(struct oci_tree *t);
 #define cleanup_oci_tree CLEANUP(oci_tree_clear)
 
-/** "blobs/sha256/HEX" of a parsed digest, in @p a; NULL = no memory. */
-char *blob_path(struct arena *a, const struct digest *d);
+/** The member that holds a blob, "blobs/sha256/HEX" or as "dir:" names it, in @p arena. */
+int blob_path(struct archive *a, const struct digest *d, struct arena *arena, const char **ret,
+	      dray_error **err) MUST_CHECK;
+/** Of a "dir:" layout: an index.json that leads to its manifest.json; sets a->flat. */
+int flat_index(struct archive *a, struct buf *ret, dray_error **err) MUST_CHECK;
 /** Blob @p d as it is, unproven. *ret_code on failure: "blob-missing" or "blob-unreadable". */
 int blob_fetch(struct archive *a, const struct descriptor *d, size_t max, struct buf *ret,
 	       const char **ret_code, dray_error **err) MUST_CHECK;

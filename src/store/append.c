@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Adding to an archive that is there, layers left where they are; append.h says how.
+ * Relies on a write of one aligned 512-byte block being whole or not at all.
+ * Promises that the archive holds one set of documents at any moment, the old or the new.
+ */
+#include "store/append.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/number.h"
+#include "store/docker_list.h"
+#include "tar/tar.h"
+
+#define END_BLOCKS (2 * TAR_BLOCK)
+#define BLOB_PREFIX "blobs/sha256/"
+
+/* ---- what is there ---- */
+
+enum doc { DOC_NONE, DOC_LAYOUT, DOC_INDEX, DOC_LIST, DOC_REPOSITORIES };
+
+static enum doc doc_of(struct span name)
+{
+	static const struct {
+		const char *name;
+		enum doc doc;
+	} table[] = {
+		{ OCI_LAYOUT_NAME, DOC_LAYOUT },
+		{ OCI_INDEX_NAME, DOC_INDEX },
+		{ DOCKER_LIST_NAME, DOC_LIST },
+		{ "repositories", DOC_REPOSITORIES },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if (span_eq(name, span_str(table[i].name)))
+			return table[i].doc;
+	return DOC_NONE;
+}
+
+static int read_doc(int fd, const struct tar_entry *e, size_t max, struct buf *ret,
+		    dray_error **err)
+{
+	cleanup_source struct source *s = source_from_extent(fd, e->data_off, e->size, err);
+
+	*ret = BUF_INIT(max);
+	return s ? source_slurp(s, ret, err) : -1;
+}
+
+static int note_doc(struct append *a, enum doc doc, const struct tar_entry *e, dray_error **err)
+{
+	bool *seen = doc == DOC_INDEX  ? &a->has_index
+		     : doc == DOC_LIST ? &a->has_list
+				       : &a->has_layout;
+
+	if (e->type != TAR_FILE)
+		return err_set(err, DRAY_ERR_FORMAT, "a document is no regular file");
+	if (doc != DOC_REPOSITORIES && *seen)
+		return err_set(err, DRAY_ERR_FORMAT, "a document is there twice");
+	if (doc != DOC_REPOSITORIES)
+		*seen = true;
+	if (doc == DOC_LAYOUT) {
+		a->layout_off = e->header_off;
+		return 0;
+	}
+	if (a->n_docs == ARRAY_LEN(a->docs))
+		return err_set(err, DRAY_ERR_FORMAT, "a document is there twice");
+	a->docs[a->n_docs++] = (struct superseded){ e->header_off, e->end_off };
+	if (doc == DOC_INDEX)
+		return read_doc(a->fd, e, LIMIT_MANIFEST, &a->index, err);
+	return doc == DOC_LIST ? read_doc(a->fd, e, LIMIT_MANIFEST_JSON, &a->list, err) : 0;
+}
+
+/* A blob by its name and size: what comes later counts on it as has_blob() of a layout does. */
+static int note_blob(struct tar_out *t, struct span name, const struct tar_entry *e,
+		     dray_error **err)
+{
+	struct span hex = span_from(name, strlen(BLOB_PREFIX));
+	char text[DIGEST_TEXT];
+	struct digest d;
+
+	if (e->type != TAR_FILE || !hex_is_lower(hex, 64))
+		return 0;
+	snprintf(text, sizeof(text), "sha256:%.64s", (const char *)hex.data);
+	if (digest_parse(span_str(text), &d, err) < 0)
+		return -1;
+	return tar_out_seen(t, &d) ? 0 : tar_out_note(t, &d, e->size, err);
+}
+
+static int scan_entry(struct append *a, struct tar_out *t, const struct tar_entry *e,
+		      dray_error **err)
+{
+	cleanup_buf struct buf name = BUF_INIT(LIMIT_PATH);
+	cleanup_error dray_error *outside = NULL;
+	enum doc doc = DOC_NONE;
+
+	/* A name that leaves the root is nobody's document. */
+	if (tar_name_clean(e->name, &name, &outside) == 0)
+		doc = doc_of(span_buf(&name));
+	else if (dray_error_kind(outside) == DRAY_ERR_NOMEM)
+		return err_nomem(err);
+	else
+		buf_reset(&name);
+	if (doc == DOC_NONE)
+		a->tail = -1;
+	else if (a->tail < 0)
+		a->tail = e->header_off;
+	a->end = e->end_off;
+	if (doc != DOC_NONE)
+		return note_doc(a, doc, e, err) < 0
+			       ? err_ctx(err, "%.*s", (int)name.len, (const char *)name.data)
+			       : 0;
+	return span_starts(span_buf(&name), BLOB_PREFIX) ? note_blob(t, span_buf(&name), e, err)
+							 : 0;
+}
+
+static int scan(struct append *a, struct tar_out *t, dray_error **err)
+{
+	cleanup_source struct source *in = source_from_extent(a->fd, 0, a->size, err);
+	cleanup_tar_reader struct tar_reader *r = in ? tar_reader_new(in, NULL, NULL, err) : NULL;
+	const struct tar_entry *e;
+	int rc;
+
+	if (!r)
+		return -1;
+	a->tail = -1;
+	while ((rc = tar_next(r, &e, err)) > 0)
+		if (scan_entry(a, t, e, err) < 0)
+			return -1;
+	if (a->tail < 0)
+		a->tail = a->end;
+	return rc;
+}
+
+/* ---- opening ---- */
+
+static int check_compression(const struct append *a, dray_error **err)
+{
+	cleanup_source struct source *s = source_from_extent(a->fd, 0, a->size, err);
+	struct span head;
+
+	if (!s || source_peek(s, COMPRESSION_SNIFF, &head, err) < 0)
+		return -1;
+	if (compression_sniff(head) == COMPRESSION_NONE)
+		return 0;
+	return err_set(err, DRAY_ERR_UNSUPPORTED,
+		       "the archive is compressed as a whole: nothing can be added to it");
+}
+
+/* The lock is of use only while the name still leads to the file that has it. */
+static int open_locked(const char *path, struct stat *ret, dray_error **err)
+{
+	for (;;) {
+		cleanup_fd int fd = io_openat(AT_FDCWD, path, O_RDWR | O_NOCTTY | O_NONBLOCK, 0,
+					      err);
+		struct stat named;
+
+		if (fd < 0 || io_fstat(fd, ret, err) < 0)
+			return -1;
+		if (!S_ISREG(ret->st_mode))
+			return err_set(err, DRAY_ERR_USAGE,
+				       "images are added to a regular file only");
+		if (io_flock(fd, LOCK_EX, err) < 0 || io_fstat(fd, ret, err) < 0 ||
+		    io_fstatat(AT_FDCWD, path, 0, &named, err) < 0)
+			return -1;
+		if (named.st_ino == ret->st_ino && named.st_dev == ret->st_dev)
+			return steal_fd(&fd);
+	}
+}
+
+static bool lies_behind(const struct append *a)
+{
+	for (size_t i = 0; i < a->n_docs; i++)
+		if (a->docs[i].off < a->tail)
+			return false;
+	return true;
+}
+
+int append_open(struct append *a, const char *path, struct tar_out *t, dray_error **err)
+{
+	struct stat st;
+
+	a->fd = open_locked(path, &st, err);
+	if (a->fd < 0)
+		return -1;
+	a->size = st.st_size;
+	if (check_compression(a, err) < 0 || scan(a, t, err) < 0)
+		return -1;
+	if (!a->has_list && !a->has_index)
+		return err_set(err, DRAY_ERR_UNSUPPORTED,
+			       "neither manifest.json nor index.json is there to be added to");
+	a->in_place = lies_behind(a);
+	a->keep_layout = a->has_layout && !(a->in_place && a->layout_off >= a->tail);
+	return 0;
+}
+
+/* ---- new members ---- */
+
+/* A member from @p off to @p end that no reader looks for. */
+static int write_superseded(int fd, int64_t off, int64_t end, dray_error **err)
+{
+	cleanup_buf struct buf head = BUF_INIT(LIMIT_PAX);
+	char name[40];
+	struct tar_member m = { .type = TAR_FILE, .mode = 0644, .size = end - off - TAR_BLOCK };
+
+	snprintf(name, sizeof(name), "superseded-%llx", (unsigned long long)off);
+	m.name = span_str(name);
+	if (tar_header_write(&m, &head, err) < 0)
+		return -1;
+	/* One block or it would not be one write: documents are far smaller than 8 GiB. */
+	if (head.len != TAR_BLOCK)
+		return err_set(err, DRAY_ERR_LIMIT, "the old documents are too far apart");
+	return io_pwrite_all(fd, span_buf(&head), off, err);
+}
+
+static bool is_zero(const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i])
+			return false;
+	return true;
+}
+
+/*
+ * Behind the end marker there may be zeros, and what a killed run left of its members: both
+ * are written over. Anything else is somebody's.
+ */
+static int check_behind(const struct append *a, dray_error **err)
+{
+	uint8_t b[3 * TAR_BLOCK] = { 0 };
+	const uint8_t *next = b + END_BLOCKS;
+	int64_t got = io_pread(a->fd, b, sizeof(b), a->end, err);
+
+	if (got < 0)
+		return -1;
+	if (!is_zero(b, END_BLOCKS))
+		return err_set(err, DRAY_ERR_UNSUPPORTED, "no end marker behind the last member");
+	if (is_zero(next, TAR_BLOCK) || memcmp(next + 257, "ustar", 5) == 0)
+		return 0;
+	return err_set(err, DRAY_ERR_UNSUPPORTED,
+		       "there is data behind the end of the archive, at byte %lld",
+		       (long long)a->end + END_BLOCKS);
+}
+
+static int begin_in_place(struct append *a, struct tar_out *t, dray_error **err)
+{
+	static const uint8_t zeros[END_BLOCKS];
+
+	if (check_behind(a, err) < 0)
+		return -1;
+	a->begun = true;
+	t->fd = a->fd;
+	t->pos = t->reached = a->end + END_BLOCKS;
+	/* An archive that stops without its end marker gets one. */
+	return a->size >= t->pos ? 0
+				 : io_pwrite_all(a->fd, span_of(zeros, sizeof(zeros)), a->end, err);
+}
+
+int append_begin(struct append *a, const char *path, struct outfile *out, struct tar_out *t,
+		 dray_error **err)
+{
+	if (a->in_place)
+		return begin_in_place(a, t, err);
+	if (outfile_begin(out, AT_FDCWD, path, false, err) < 0)
+		return -1;
+	/* Without a lock of our own the sweep would take our temp for a dead one. */
+	if (out->temp && out->hold >= 0)
+		outfile_sweep(out->dirfd, ".");
+	if (io_copy_range(a->fd, 0, a->end, out->fd, err) < 0)
+		return -1;
+	for (size_t i = 0; i < a->n_docs; i++)
+		if (write_superseded(out->fd, a->docs[i].off, a->docs[i].end, err) < 0)
+			return -1;
+	t->fd = out->fd;
+	t->pos = t->reached = a->end;
+	return 0;
+}
+
+int append_commit(struct append *a, struct tar_out *t, dray_error **err)
+{
+	if (!a->in_place)
+		return 0; /* the rename of the new file does it */
+	if (io_ftruncate(a->fd, t->pos, err) < 0 || io_fsync(a->fd, err) < 0 ||
+	    write_superseded(a->fd, a->tail, a->end + END_BLOCKS, err) < 0)
+		return -1;
+	a->begun = false;
+	return io_fsync(a->fd, err);
+}
+
+void append_discard(struct append *a)
+{
+	/* Failing here only leaves bytes behind the end marker, which nobody reads. */
+	if (a->begun && a->size > a->end + END_BLOCKS)
+		(void)!io_ftruncate(a->fd, a->end + END_BLOCKS, NULL);
+	if (a->begun)
+		(void)!io_ftruncate(a->fd, a->size, NULL);
+	a->begun = false;
+}
+
+void append_clear(struct append *a)
+{
+	cleanup_fd_fn(&a->fd);
+	buf_clear(&a->index);
+	buf_clear(&a->list);
+}
