@@ -32,6 +32,10 @@ struct dray_copy_options {
 	/** Also what refers to the images: manifests with a subject, and cosign's tags. */
 	bool referrers;
 	bool canonical;		/**< write the canonical archive, see dray_normalize() */
+	/** Add to an archive that is there; its layers stay where they are. */
+	bool append;
+	/** A bare @p dst that is not there is a new archive, never a registry. */
+	bool dst_is_path;
 };
 #define DRAY_COPY_OPTIONS_INIT { .size = sizeof(struct dray_copy_options) }
 
@@ -55,14 +59,18 @@ struct dray_copied {
 };
 
 /**
- * Copy images from any readable place to a registry, an OCI layout or an OCI archive.
+ * Copy images from any readable place to a registry, an archive, an OCI layout or a "dir:".
+ *
+ * A new archive ("docker-archive:", a bare NAME.tar, "-") is one that Docker, podman, skopeo
+ * and containerd load and that keeps manifests and blobs as they were.
  *
  * Blobs go first, then config and manifest, then tags: a tag never names something
  * incomplete. Every byte is checked against the digest that vouches for it. What a
  * forward-only source ("-", a compressed archive) holds is read once.
  *
  * @param src  a reference as dray(1) spells them
- * @param dst  likewise. Its tag, else "latest" in a registry, the source's tags elsewhere
+ * @param dst  likewise. Its tag, else "latest" in a registry, the source's tags elsewhere;
+ *             "dir:" takes one image and keeps no tag
  * @param o    NULL = defaults
  * @return  0; -1: a layout or archive is as before, a registry may keep blobs and tags so far
  *

@@ -147,7 +147,7 @@ static const char *given_tag(const struct place *dst)
 /* A place that has a name for one image, or room for one. */
 static bool takes_one(const struct place *dst)
 {
-	return dst->kind == PLACE_REGISTRY || dst->tag;
+	return dst->kind == PLACE_REGISTRY || dst->kind == PLACE_DIR || dst->tag;
 }
 
 /* What the source chose goes to the run's target. */
@@ -161,7 +161,7 @@ static int copy_chosen(struct run *r, const struct place *dst, dray_copy_result 
 			       r->from.place.text, r->from.n_roots, dst->text);
 	for (size_t i = 0; i < r->from.n_roots; i++) {
 		const struct image *im = r->from.roots[i].images[0];
-		bool own = !tag && !takes_one(dst);
+		bool own = !tag && dst->kind != PLACE_REGISTRY;
 
 		if (run_copy_one(r, &r->from.roots[i], own ? im->tags : &tag,
 				 own ? im->n_tags : !!tag, result, err) < 0)
@@ -191,6 +191,8 @@ static int copy_source(struct run *r, const char *src, const struct place *dst,
 static int check_room(const struct place *dst, size_t n, const struct dray_copy_options *o,
 		      dray_error **err)
 {
+	if (o->append && dst->kind == PLACE_REGISTRY)
+		return err_set(err, DRAY_ERR_USAGE, "--append is for archives: %s", dst->text);
 	if (o->all && dst->kind == PLACE_REGISTRY)
 		return err_set(
 			err, DRAY_ERR_USAGE,
@@ -214,7 +216,7 @@ static int check_sources(const char *const *srcs, size_t n, const char *creds, d
 	for (size_t i = 0; i < n; i++) {
 		cleanup_place struct place p = { 0 };
 
-		if (place_parse(srcs[i], false, &p, err) < 0)
+		if (place_parse(srcs[i], PLACE_READ, &p, err) < 0)
 			return -1;
 		if (piped && p.path && strcmp(p.path, "-") == 0)
 			return err_set(err, DRAY_ERR_USAGE, "standard input is one source only");
@@ -254,6 +256,38 @@ static int copy_to(struct run *r, const char *const *srcs, size_t n, const struc
 
 static const struct dray_copy_options DEFAULTS = DRAY_COPY_OPTIONS_INIT;
 
+/* In an archive that Docker loads an image has a whole name or none: "app" is "app:latest". */
+static int complete_name(struct place *dst, dray_error **err)
+{
+	cleanup_reference struct reference ref = { 0 };
+	char *text;
+
+	if (dst->has_at)
+		return err_set(err, DRAY_ERR_USAGE, "%s: a position is not written to", dst->text);
+	if (!dst->tag)
+		return 0;
+	if (reference_parse(span_str(dst->tag), &ref, err) < 0 ||
+	    reference_default_tag(&ref, err) < 0)
+		return err_ctx(err, "%s", dst->text);
+	if (digest_set(&ref.digest))
+		return err_set(err, DRAY_ERR_USAGE, "%s: a digest names no image in an archive",
+			       dst->text);
+	text = reference_text(&ref);
+	if (!text)
+		return err_nomem(err);
+	mem_free(dst->tag);
+	dst->tag = text;
+	return 0;
+}
+
+/* What the reference leaves open. */
+static int complete_place(struct place *dst, dray_error **err)
+{
+	if (dst->kind == PLACE_REGISTRY)
+		return reference_default_tag(&dst->ref, err);
+	return dst->kind == PLACE_ARCHIVE ? complete_name(dst, err) : 0;
+}
+
 static int copy_place(dray_context *ctx, const char *const *srcs, size_t n, struct place *to,
 		      const struct dray_copy_options *o, dray_copy_result **ret, dray_error **err)
 {
@@ -268,11 +302,8 @@ static int copy_place(dray_context *ctx, const char *const *srcs, size_t n, stru
 		*ret = steal_pointer(&result);
 		return 0;
 	}
-	if (run_begin(&r, ctx, o ? o : &DEFAULTS, err) < 0)
-		return -1;
-	if (to->kind == PLACE_REGISTRY && reference_default_tag(&to->ref, err) < 0)
-		return -1;
-	if (copy_to(&r, srcs, n, to, result, err) < 0)
+	if (run_begin(&r, ctx, o ? o : &DEFAULTS, err) < 0 || complete_place(to, err) < 0 ||
+	    copy_to(&r, srcs, n, to, result, err) < 0)
 		return -1;
 	*ret = steal_pointer(&result);
 	return 0;
@@ -283,7 +314,7 @@ int dray_copy_many(dray_context *ctx, const char *const *srcs, size_t n, const c
 {
 	cleanup_place struct place to = { 0 };
 
-	if (place_parse(dst, true, &to, err) < 0)
+	if (place_parse(dst, o && o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0)
 		return -1;
 	return copy_place(ctx, srcs, n, &to, o, ret, err);
 }
@@ -314,7 +345,7 @@ static int push_place(const char *text, struct place *ret, dray_error **err)
 {
 	if (!place_prefixed(text))
 		return place_registry(text, ret, err);
-	if (place_parse(text, true, ret, err) < 0)
+	if (place_parse(text, PLACE_WRITE, ret, err) < 0)
 		return -1;
 	if (ret->kind == PLACE_REGISTRY)
 		return 0;

@@ -149,17 +149,15 @@ static int send(struct plan *p, struct work *w, const char *label, dray_error **
 		.dest = c->target->dest,
 		.label = label,
 		.total = l->blob.size,
-		.blob_size = -1,
+		.blob_size = l->blob.size,
 		.diff_id = l->diff_id,
 		.found = w->found,
 		.how = { w->convert, c->wishes.encode },
 	};
 
 	/* A digest that only a member's name claims proves nothing: then the DiffID must. */
-	if (has_vouched_manifest(c, p->im) && digest_set(&l->blob.digest)) {
+	if (has_vouched_manifest(c, p->im) && digest_set(&l->blob.digest))
 		t.blob_digest = l->blob.digest;
-		t.blob_size = l->blob.size;
-	}
 	if (transfer_layer(&t, &from, &out, err) < 0)
 		return -1;
 	take(w, &out.digest, out.size, out.compression);

@@ -199,6 +199,21 @@ static int note_kept(const struct plan *p, dray_error **err)
 	return 0;
 }
 
+/* Kept all the same: digests are what the archive is for, and newer engines read it. */
+static void warn_zstd(const struct plan *p)
+{
+	const struct target *t = p->c->target;
+
+	for (size_t w = 0; t->archive && t->takes_plain && w < p->n_work; w++)
+		if (p->work[w].compression == COMPRESSION_ZSTD) {
+			context_log(p->c->ctx, DRAY_LOG_WARNING,
+				    "%s: layers in zstd, which docker load before 23.0 does not "
+				    "read; --compression gzip converts them",
+				    p->im->where);
+			return;
+		}
+}
+
 int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t n_tags,
 	       struct arena *result, struct dray_copied *ret, dray_error **err)
 {
@@ -227,6 +242,7 @@ int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t
 	if (move_layers(&p, err) < 0)
 		return -1;
 	plan_manifest(&p);
+	warn_zstd(&p);
 	if (!p.keep_manifest && write_manifest(&p, &made, err) < 0)
 		return -1;
 	m = p.keep_manifest ? im->manifest : made;

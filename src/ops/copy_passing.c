@@ -8,6 +8,7 @@
 #include "ops/copy_priv.h"
 
 #include "base/mem.h"
+#include "base/number.h"
 
 #define TAR_HEAD 512
 #define CHECKSUM_OFF 148
@@ -61,10 +62,10 @@ static int guess_reused(struct copy *c, const char *name, const struct reused **
 	return there < 0 ? -1 : 0;
 }
 
-/* In a layout every blob may be wanted, whatever it is; elsewhere only layers are. */
+/* In a layout or "dir:" every blob may be wanted, whatever it is; elsewhere only layers are. */
 static bool is_blob(const char *name)
 {
-	return span_starts(span_str(name), "blobs/");
+	return span_starts(span_str(name), "blobs/") || hex_is_lower(span_str(name), 64);
 }
 
 /*

@@ -25,6 +25,8 @@ bool must_convert(const struct copy *c, enum compression found, bool manifest_vo
 	case COMPRESSION_ZSTD:
 		return c->wishes.format_asked && c->wishes.docker;
 	case COMPRESSION_NONE:
+		if (c->target->takes_plain)
+			return false;
 		/* What an engine saved is uncompressed by accident of storage, not by
 		 * anybody's choice: a registry gets it compressed. */
 		return !manifest_vouches || (engine_archive && c->target->dest->wants_compressed);
@@ -151,7 +153,9 @@ int plan_layers(struct plan *p, dray_error **err)
 		    plan_work(p, i, &p->work[p->n_work++], err) < 0)
 			goto out;
 	}
-	qsort_r(p->order, p->n_work, sizeof(*p->order), bigger_first, p);
+	/* One after the other they go bottom first, as readers want them. */
+	if (!p->c->target->archive)
+		qsort_r(p->order, p->n_work, sizeof(*p->order), bigger_first, p);
 	failed = 0;
 out:
 	map_clear(&seen);

@@ -30,6 +30,8 @@ struct target {
 	char *repository;	/* "host/path"; NULL outside registries */
 	struct digest pinned;	/* REF@DIGEST: the manifest must be this one */
 	bool archive;		/* named by the image ID, as archives are */
+	bool takes_plain;	/* what an engine saved stays uncompressed */
+	bool absent;		/* failed to open because it has to be there and is not */
 };
 int target_open_registry(dray_context *ctx, const struct reference *ref, struct target *ret,
 			 dray_error **err) MUST_CHECK;

@@ -43,7 +43,7 @@ int run_begin(struct run *r, dray_context *ctx, const struct dray_copy_options *
 int run_source(struct run *r, const char *src, dray_error **err)
 {
 	origin_close(r);
-	if (place_parse(src, false, &r->from.place, err) < 0)
+	if (place_parse(src, PLACE_READ, &r->from.place, err) < 0)
 		return -1;
 	if (r->from.place.kind == PLACE_REGISTRY) {
 		r->copy.source_host = r->from.place.ref.domain;
@@ -108,12 +108,33 @@ static int find_roots(struct run *r, dray_error **err)
 	return 0;
 }
 
+/* "app:1" and "docker.io/library/app:1" are one name; a lone word is only itself. */
+static int name_of_tag(struct run *r, const char *tag, const char **ret, dray_error **err)
+{
+	cleanup_reference struct reference ref = { 0 };
+	cleanup_error dray_error *odd = NULL;
+	cleanup_free char *full = NULL;
+
+	if (strpbrk(tag, "/:") && reference_parse(span_str(tag), &ref, &odd) == 0) {
+		full = reference_text(&ref);
+		if (!full)
+			return err_nomem(err);
+	}
+	if (odd && dray_error_kind(odd) == DRAY_ERR_NOMEM)
+		return err_nomem(err);
+	*ret = arena_strdup(&r->arena, full ? full : tag);
+	return *ret ? 0 : err_nomem(err);
+}
+
 /* A tag names one image: two that claim it would replace each other without a word. */
 static int claim_tag(struct run *r, const char *tag, dray_error **err)
 {
-	uintptr_t owner = (uintptr_t)map_get(&r->tags, span_str(tag));
-	const char *key;
+	const char *name = NULL;
+	uintptr_t owner;
 
+	if (name_of_tag(r, tag, &name, err) < 0)
+		return -1;
+	owner = (uintptr_t)map_get(&r->tags, span_str(name));
 	if (owner == r->n_images)
 		return 0;
 	if (owner) {
@@ -121,10 +142,7 @@ static int claim_tag(struct run *r, const char *tag, dray_error **err)
 			r->from.place.text, tag);
 		return err_hint(err, "choose one with --image");
 	}
-	key = arena_strdup(&r->arena, tag);
-	if (!key)
-		return err_nomem(err);
-	return map_put(&r->tags, span_str(key), (void *)r->n_images, err);
+	return map_put(&r->tags, span_str(name), (void *)r->n_images, err);
 }
 
 static int claim_tags(struct run *r, dray_error **err)

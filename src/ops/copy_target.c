@@ -111,11 +111,50 @@ static int open_layout(dray_context *ctx, const struct place *p, const struct dr
 	return 0;
 }
 
+static int open_dir(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
+		    struct target *ret, dray_error **err)
+{
+	(void)ctx;
+	ret->takes_plain = true;
+	ret->dest = dest_flat_dir(p->path, o->no_clobber, err);
+	return ret->dest ? 0 : -1;
+}
+
+/* Images are added to an archive that is there. */
+static int open_append(const struct place *p, enum archive_kind kind,
+		       const struct dray_copy_options *o, struct target *ret, dray_error **err)
+{
+	if (strcmp(p->path, "-") == 0)
+		return err_set(err, DRAY_ERR_USAGE, "--append needs an archive in a file");
+	ret->dest = dest_append_tar(p->path, kind, err);
+	if (!ret->dest) {
+		/* This one was named to be found. */
+		if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
+			ret->absent = true;
+		return -1;
+	}
+	ret->dest->no_clobber = o->no_clobber;
+	return 0;
+}
+
 static int open_oci_archive(dray_context *ctx, const struct place *p,
 			    const struct dray_copy_options *o, struct target *ret, dray_error **err)
 {
 	ret->archive = true;
+	if (o->append)
+		return open_append(p, ARCHIVE_OCI, o, ret, err);
 	ret->dest = dest_oci_tar(p->path, ctx->tmpdir, o->no_clobber, err);
+	return ret->dest ? 0 : -1;
+}
+
+static int open_archive(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
+			struct target *ret, dray_error **err)
+{
+	ret->archive = ret->takes_plain = true;
+	if (o->append)
+		return open_append(p, place_prefixed(p->text) ? ARCHIVE_DOCKER : ARCHIVE_ANY, o,
+				   ret, err);
+	ret->dest = dest_docker_tar(p->path, ctx->tmpdir, o->no_clobber, err);
 	return ret->dest ? 0 : -1;
 }
 
@@ -124,12 +163,15 @@ struct target_kind {
 	enum place_kind kind;
 	int (*open)(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
 		    struct target *ret, dray_error **err);
+	bool appends; /* knows --append */
 };
 
 static const struct target_kind TARGETS[] = {
-	{ PLACE_OCI_DIR, open_layout },
-	{ PLACE_DIRECTORY, open_layout },
-	{ PLACE_OCI_ARCHIVE, open_oci_archive },
+	{ PLACE_OCI_DIR, open_layout, false },
+	{ PLACE_DIRECTORY, open_layout, false },
+	{ PLACE_OCI_ARCHIVE, open_oci_archive, true },
+	{ PLACE_ARCHIVE, open_archive, true },
+	{ PLACE_DIR, open_dir, false },
 };
 
 int target_open(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
@@ -139,15 +181,17 @@ int target_open(dray_context *ctx, const struct place *p, const struct dray_copy
 	for (size_t i = 0; i < ARRAY_LEN(TARGETS); i++) {
 		if (TARGETS[i].kind != p->kind)
 			continue;
+		if (o->append && !TARGETS[i].appends)
+			return err_set(err, DRAY_ERR_USAGE, "--append is for archives: %s",
+				       p->text);
 		if (TARGETS[i].open(ctx, p, o, ret, err) == 0)
 			return 0;
 		/* Nobody named something to be found: the folder of an output is missing. */
-		if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
+		if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND && !ret->absent)
 			err_rekind(err, DRAY_ERR_SYSTEM);
 		return -1;
 	}
-	return err_set(err, DRAY_ERR_UNSUPPORTED,
-		       "%s: this version writes registries, oci: and oci-archive: only", p->text);
+	return err_set(err, DRAY_ERR_UNSUPPORTED, "%s: this kind of place is not written", p->text);
 }
 
 void target_clear(struct target *t)

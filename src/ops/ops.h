@@ -43,6 +43,7 @@ uint64_t context_progress_id(dray_context *ctx);
 enum place_kind {
 	PLACE_ARCHIVE,		/* docker-archive:, a tar by content, "-" */
 	PLACE_OCI_DIR, PLACE_OCI_ARCHIVE, PLACE_DIRECTORY,
+	PLACE_DIR,		/* dir: */
 	PLACE_REGISTRY,
 	PLACE_OTHER,		/* a prefix we know but do not serve yet: UNSUPPORTED */
 };
@@ -57,11 +58,15 @@ struct place {
 	bool anonymous;		/* --creds are another registry's */
 	char *text;		/* as typed */
 };
-/**
- * @p writing: a bare word that looks like a path but is none is USAGE, else NOT_FOUND; other
- * words that are no file name a registry either way. USAGE, UNSUPPORTED.
- */
-int place_parse(const char *text, bool writing, struct place *ret, dray_error **err) MUST_CHECK;
+/** What a bare word may be that is neither "-" nor an existing file or folder. */
+enum place_use {
+	PLACE_READ,	/* a registry's reference; one that looks like a path is NOT_FOUND */
+	PLACE_WRITE,	/* NAME.tar a new archive; what else looks like a path is USAGE */
+	PLACE_OUTPUT,	/* a new archive, whatever its name */
+};
+/** USAGE, NOT_FOUND, UNSUPPORTED. */
+int place_parse(const char *text, enum place_use use, struct place *ret,
+		dray_error **err) MUST_CHECK;
 /** @p text can only be a registry's reference, whatever files there are. */
 int place_registry(const char *text, struct place *ret, dray_error **err) MUST_CHECK;
 /** Does it begin as places are spelled, "oci:" and so on, rather than as a bare word? */

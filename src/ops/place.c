@@ -32,7 +32,7 @@ static const struct prefix PREFIXES[] = {
 	{ "docker-archive:", PLACE_ARCHIVE, REST_ARCHIVE },
 	{ "oci:", PLACE_OCI_DIR, REST_OCI },
 	{ "oci-archive:", PLACE_OCI_ARCHIVE, REST_OCI },
-	{ "dir:", PLACE_OTHER, REST_NONE },
+	{ "dir:", PLACE_DIR, REST_NONE },
 	{ "docker-daemon:", PLACE_OTHER, REST_NONE },
 	{ "docker-root:", PLACE_OTHER, REST_NONE },
 	{ "containers-storage:", PLACE_OTHER, REST_NONE },
@@ -150,7 +150,13 @@ static bool looks_like_path(const char *text)
 	return false;
 }
 
-static int parse_bare(const char *text, bool writing, struct place *ret, dray_error **err)
+/* A new archive in no compression: the only thing that a bare new path can become. */
+static bool looks_like_archive(const char *text)
+{
+	return span_ends(span_str(text), ".tar") || span_ends(span_str(text), ".docker");
+}
+
+static int parse_bare(const char *text, enum place_use use, struct place *ret, dray_error **err)
 {
 	struct stat st;
 
@@ -162,15 +168,21 @@ static int parse_bare(const char *text, bool writing, struct place *ret, dray_er
 		ret->path = mem_strdup(text);
 		return ret->path ? 0 : err_nomem(err);
 	}
+	if (use == PLACE_OUTPUT || (use == PLACE_WRITE && looks_like_archive(text))) {
+		ret->kind = PLACE_ARCHIVE;
+		ret->path = mem_strdup(text);
+		return ret->path ? 0 : err_nomem(err);
+	}
 	if (!looks_like_path(text))
 		return parse_registry(text, ret, err);
-	if (!writing)
+	if (use == PLACE_READ)
 		return err_set(err, DRAY_ERR_NOT_FOUND, "%s: no such file or folder", ret->text);
 	err_set(err, DRAY_ERR_USAGE, "%s: which kind of place is this?", ret->text);
-	return err_hint(err, "say oci:%s or oci-archive:%s", ret->text, ret->text);
+	return err_hint(err, "say docker-archive:%s, oci-archive:%s, oci:%s or dir:%s", ret->text,
+			ret->text, ret->text, ret->text);
 }
 
-static int parse(const char *text, bool writing, struct place *ret, dray_error **err)
+static int parse(const char *text, enum place_use use, struct place *ret, dray_error **err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(PREFIXES); i++) {
 		const struct prefix *p = &PREFIXES[i];
@@ -187,7 +199,7 @@ static int parse(const char *text, bool writing, struct place *ret, dray_error *
 			return parse_registry(text + strlen(p->text), ret, err);
 		return parse_path(text + strlen(p->text), p->rest, ret, err);
 	}
-	return parse_bare(text, writing, ret, err);
+	return parse_bare(text, use, ret, err);
 }
 
 static int begin(const char *text, struct place *ret, dray_error **err)
@@ -197,9 +209,9 @@ static int begin(const char *text, struct place *ret, dray_error **err)
 	return ret->text ? 0 : err_nomem(err);
 }
 
-int place_parse(const char *text, bool writing, struct place *ret, dray_error **err)
+int place_parse(const char *text, enum place_use use, struct place *ret, dray_error **err)
 {
-	if (begin(text, ret, err) == 0 && parse(text, writing, ret, err) == 0)
+	if (begin(text, ret, err) == 0 && parse(text, use, ret, err) == 0)
 		return 0;
 	place_clear(ret);
 	return -1;
@@ -253,6 +265,7 @@ int place_open(dray_context *ctx, const struct place *p, const struct place_opti
 		return open_registry(ctx, p, ret, err);
 	case PLACE_OCI_DIR:
 	case PLACE_DIRECTORY:
+	case PLACE_DIR:
 		st = store_open_dir(p->path, err);
 		break;
 	case PLACE_ARCHIVE:

@@ -103,7 +103,7 @@ int report_open(dray_context *ctx, const char *place, const struct dray_select *
 
 	if (!r)
 		return err_nomem(err);
-	if (place_parse(place, false, &r->place, err) < 0 ||
+	if (place_parse(place, PLACE_READ, &r->place, err) < 0 ||
 	    place_open(ctx, &r->place, po, &r->store, err) < 0)
 		return -1;
 	if (place_selector(ctx, &r->place, image, means_all(r, sel, scope), &r->arena, &choice,
@@ -416,6 +416,7 @@ const char *dray_report_store(const dray_report *r)
 		[STORE_DOCKER_ARCHIVE] = "docker-archive",
 		[STORE_DOCKER_V1] = "docker-v1",
 		[STORE_OCI_LAYOUT] = "oci",
+		[STORE_DIR] = "dir",
 		[STORE_REGISTRY] = "registry",
 		[STORE_MEMORY] = "memory",
 	};

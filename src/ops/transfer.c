@@ -322,7 +322,7 @@ static int passing_untouched(const struct transfer *t, struct source *stored,
 	}
 	s = source_watch(stored, (struct tap){ tee_see, &tee }, err);
 	s = source_replayable(s, REPLAY_WINDOW, err);
-	if (put(t, NULL, -1, s, ret, err) < 0)
+	if (put(t, NULL, t->blob_size, s, ret, err) < 0)
 		return -1;
 	ret->compression = found;
 	return tee_finish(&tee, &ret->facts.diff_id, &ret->facts.size, err);

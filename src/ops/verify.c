@@ -384,6 +384,12 @@ static int judge_media_type(const struct judge *j, dray_error **err)
 	said = compression_name(compression_declared(mt));
 	if (strcmp(said, is) == 0)
 		return 0;
+	/* podman and skopeo label uncompressed layers as gzip there, so nobody believes it. */
+	if (j->v->r->store->kind == STORE_DIR)
+		return report_warning(j->v->r, "media-type-compression-differs", j->where,
+				      "the media type says another compression than the bytes "
+				      "have, as podman writes it",
+				      err);
 	return mismatch(j, "media-type-compression-differs", "compression by media type", said, is,
 			err);
 }

@@ -427,7 +427,7 @@ static int check_creds(const dray_context *ctx, const char *a, const char *b, dr
 
 	if (!ctx->creds)
 		return 0;
-	if (place_parse(a, false, &pa, err) < 0 || place_parse(b, false, &pb, err) < 0)
+	if (place_parse(a, PLACE_READ, &pa, err) < 0 || place_parse(b, PLACE_READ, &pb, err) < 0)
 		return -1;
 	if (pa.kind != PLACE_REGISTRY || pb.kind != PLACE_REGISTRY ||
 	    strcmp(pa.ref.domain, pb.ref.domain) == 0)

@@ -408,6 +408,7 @@ struct dest *dest_flat_dir(const char *path, bool no_clobber, dray_error **err)
 	}
 	base = &d->base;
 	base->ops = &flat_ops;
+	base->lone = true;
 	base->place = mem_strdup(path);
 	d->fd = d->parent = -1;
 	d->top = BUF_INIT(LIMIT_MANIFEST);

@@ -13,50 +13,55 @@ static void copy_table(void **state)
 {
 	static const struct {
 		enum compression found;
-		bool vouched, engine, registry;
+		bool vouched, engine;
+		enum { LAYOUT, REGISTRY, PLAIN } to; /* PLAIN: takes layers as engines save them */
 		const char *compression, *format;
 		bool convert;
 	} rows[] = {
 		/* gzip, zstd: any destination */
-		{ COMPRESSION_GZIP, false, true, false, NULL, NULL, false },
-		{ COMPRESSION_GZIP, true, false, true, NULL, NULL, false },
-		{ COMPRESSION_ZSTD, false, true, true, NULL, NULL, false },
-		{ COMPRESSION_ZSTD, true, false, false, NULL, NULL, false },
+		{ COMPRESSION_GZIP, false, true, LAYOUT, NULL, NULL, false },
+		{ COMPRESSION_GZIP, true, false, REGISTRY, NULL, NULL, false },
+		{ COMPRESSION_ZSTD, false, true, REGISTRY, NULL, NULL, false },
+		{ COMPRESSION_ZSTD, true, false, LAYOUT, NULL, NULL, false },
 		/* uncompressed in a layout or registry */
-		{ COMPRESSION_NONE, true, false, true, NULL, NULL, false },
-		{ COMPRESSION_NONE, true, false, false, NULL, NULL, false },
+		{ COMPRESSION_NONE, true, false, REGISTRY, NULL, NULL, false },
+		{ COMPRESSION_NONE, true, false, LAYOUT, NULL, NULL, false },
 		/* uncompressed, saved by an engine, to a registry */
-		{ COMPRESSION_NONE, true, true, true, NULL, NULL, true },
-		{ COMPRESSION_NONE, false, true, true, NULL, NULL, true },
+		{ COMPRESSION_NONE, true, true, REGISTRY, NULL, NULL, true },
+		{ COMPRESSION_NONE, false, true, REGISTRY, NULL, NULL, true },
 		/* uncompressed, with a manifest, to a layout; without one */
-		{ COMPRESSION_NONE, true, true, false, NULL, NULL, false },
-		{ COMPRESSION_NONE, false, true, false, NULL, NULL, true },
+		{ COMPRESSION_NONE, true, true, LAYOUT, NULL, NULL, false },
+		{ COMPRESSION_NONE, false, true, LAYOUT, NULL, NULL, true },
+		/* uncompressed, to an archive that Docker loads */
+		{ COMPRESSION_NONE, false, true, PLAIN, NULL, NULL, false },
+		{ COMPRESSION_NONE, false, true, PLAIN, "gzip", NULL, true },
+		{ COMPRESSION_XZ, false, true, PLAIN, NULL, NULL, true },
 		/* nobody reads these as layers */
-		{ COMPRESSION_XZ, true, false, false, NULL, NULL, true },
-		{ COMPRESSION_BZIP2, false, true, true, NULL, NULL, true },
+		{ COMPRESSION_XZ, true, false, LAYOUT, NULL, NULL, true },
+		{ COMPRESSION_BZIP2, false, true, REGISTRY, NULL, NULL, true },
 		/* asked */
-		{ COMPRESSION_GZIP, true, false, true, "gzip", NULL, false },
-		{ COMPRESSION_GZIP, true, false, true, "gzip-single", NULL, false },
-		{ COMPRESSION_GZIP, true, false, true, "zstd", NULL, true },
-		{ COMPRESSION_GZIP, true, false, true, "none", NULL, true },
-		{ COMPRESSION_NONE, true, true, true, "none", NULL, false },
-		{ COMPRESSION_NONE, false, true, false, "none", NULL, false },
-		{ COMPRESSION_NONE, true, false, false, "gzip", NULL, true },
-		{ COMPRESSION_ZSTD, true, false, false, "zstd", NULL, false },
-		{ COMPRESSION_XZ, true, false, false, "none", NULL, true },
+		{ COMPRESSION_GZIP, true, false, REGISTRY, "gzip", NULL, false },
+		{ COMPRESSION_GZIP, true, false, REGISTRY, "gzip-single", NULL, false },
+		{ COMPRESSION_GZIP, true, false, REGISTRY, "zstd", NULL, true },
+		{ COMPRESSION_GZIP, true, false, REGISTRY, "none", NULL, true },
+		{ COMPRESSION_NONE, true, true, REGISTRY, "none", NULL, false },
+		{ COMPRESSION_NONE, false, true, LAYOUT, "none", NULL, false },
+		{ COMPRESSION_NONE, true, false, LAYOUT, "gzip", NULL, true },
+		{ COMPRESSION_ZSTD, true, false, LAYOUT, "zstd", NULL, false },
+		{ COMPRESSION_XZ, true, false, LAYOUT, "none", NULL, true },
 		/* Docker's manifests know no zstd */
-		{ COMPRESSION_ZSTD, true, false, true, NULL, "docker", true },
-		{ COMPRESSION_ZSTD, true, false, true, NULL, "oci", false },
-		{ COMPRESSION_ZSTD, true, false, true, "zstd", "docker", false },
-		{ COMPRESSION_GZIP, true, false, true, NULL, "docker", false },
-		{ COMPRESSION_NONE, true, false, true, NULL, "docker", false },
+		{ COMPRESSION_ZSTD, true, false, REGISTRY, NULL, "docker", true },
+		{ COMPRESSION_ZSTD, true, false, REGISTRY, NULL, "oci", false },
+		{ COMPRESSION_ZSTD, true, false, REGISTRY, "zstd", "docker", false },
+		{ COMPRESSION_GZIP, true, false, REGISTRY, NULL, "docker", false },
+		{ COMPRESSION_NONE, true, false, REGISTRY, NULL, "docker", false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct dray_copy_options o = DRAY_COPY_OPTIONS_INIT;
-		struct dest dest = { .wants_compressed = rows[i].registry };
-		struct target target = { .dest = &dest };
+		struct dest dest = { .wants_compressed = rows[i].to == REGISTRY };
+		struct target target = { .dest = &dest, .takes_plain = rows[i].to == PLAIN };
 		struct copy c = { .target = &target };
 		dray_error *err = NULL;
 
@@ -487,7 +492,7 @@ static void copy_choice_refused(void **state)
 	struct dray_copy_options o = DRAY_COPY_OPTIONS_INIT;
 
 	refused(b, box_place(b, "", "none.tar"), dst, NULL, DRAY_ERR_NOT_FOUND, "none.tar");
-	refused(b, src, "docker-archive:/nonexistent/x.tar", NULL, DRAY_ERR_UNSUPPORTED, "oci:");
+	refused(b, src, "docker-archive:/nonexistent/x.tar", NULL, DRAY_ERR_SYSTEM, "nonexistent");
 	o.image = "other:1";
 	refused(b, src, dst, &o, DRAY_ERR_NOT_FOUND, "test/app:1");
 	o.image = "@1";
@@ -581,6 +586,47 @@ static void copy_all(void **state)
 }
 
 /* An image without layers is one. */
+/* Several sources: one archive, in their order; the first that fails leaves none. */
+static void copy_many(void **state)
+{
+	struct box *b = *state;
+	struct piece *p = box_piece(b, "base", ENCODING_GZIP),
+		     *q = box_piece(b, "other", ENCODING_NONE);
+	const struct member one[] = { { "0.tar", p, NULL } }, two[] = { { "0.tar", q, NULL } };
+	const char *dst = box_place(b, "docker-archive:", "out.tar");
+	const char *srcs[] = {
+		box_docker(b, "one.tar", box_config(b, "", &p, 1), "\"a:1\"", one, 1),
+		box_docker(b, "two.tar", box_config(b, "", &q, 1), "\"a:2\"", two, 1),
+		box_docker(b, "twin.tar", box_config(b, "", &q, 1), "\"docker.io/library/a:1\"",
+			   two, 1),
+	};
+	const char *const twins[] = { srcs[0], srcs[2] }, *const pipes[] = { "-", srcs[0], "-" };
+	dray_copy_result *r = NULL;
+	dray_error *err = NULL;
+
+	assert_int_equal(dray_copy_many(b->ctx, twins, 2, dst, NULL, &r, &err), -1);
+	assert_err(err, DRAY_ERR_FORMAT, "two images have the tag");
+	err = NULL;
+	assert_int_equal(dray_copy_many(b->ctx, pipes, 3, dst, NULL, &r, &err), -1);
+	assert_err(err, DRAY_ERR_USAGE, "one source only");
+	err = NULL;
+	assert_int_equal(dray_copy_many(b->ctx, srcs, 0, dst, NULL, &r, &err), -1);
+	assert_err_kind(err, DRAY_ERR_USAGE);
+	err = NULL;
+	assert_int_equal(dray_copy_many(b->ctx, srcs, 2, box_place(b, "dir:", "d"), NULL, &r, &err),
+			 -1);
+	assert_err(err, DRAY_ERR_USAGE, "takes one image");
+	assert_null(r);
+	assert_int_equal(dir_count(b->fd), 3);
+
+	err = NULL;
+	assert_ok(dray_copy_many(b->ctx, srcs, 2, dst, NULL, &r, &err), err);
+	assert_int_equal(dray_copy_count(r), 2);
+	assert_non_null(strstr(dray_copy_get(r, 0)->tagged, "a:1"));
+	assert_non_null(strstr(dray_copy_get(r, 1)->tagged, "a:2"));
+	dray_copy_free(r);
+}
+
 static void copy_no_layers(void **state)
 {
 	struct box *b = *state;
@@ -686,6 +732,7 @@ int main(void)
 		box_test(copy_no_clobber),
 		box_test(copy_tags),
 		box_test(copy_all),
+		box_test(copy_many),
 		box_test(copy_no_layers),
 		box_test(copy_same_bytes),
 		box_test(copy_progress),

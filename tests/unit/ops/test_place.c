@@ -146,7 +146,7 @@ static void place_refusals(void **state)
 		{ "oci:", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "path is missing" },
 		{ "oci:@" DIGEST, DRAY_ERR_USAGE, DRAY_ERR_USAGE, "path is missing" },
 		{ "oci:folder:", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "nothing behind" },
-		{ "dir:x", DRAY_ERR_UNSUPPORTED, DRAY_ERR_UNSUPPORTED, "dir:" },
+		{ "dir:", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "path is missing" },
 		{ "docker-daemon:x", DRAY_ERR_UNSUPPORTED, DRAY_ERR_UNSUPPORTED, "docker-daemon:" },
 		{ "docker-root:x", DRAY_ERR_UNSUPPORTED, DRAY_ERR_UNSUPPORTED, "docker-root:" },
 		{ "containers-storage:x", DRAY_ERR_UNSUPPORTED, DRAY_ERR_UNSUPPORTED,
@@ -154,7 +154,6 @@ static void place_refusals(void **state)
 		{ "/none/app", DRAY_ERR_NOT_FOUND, DRAY_ERR_USAGE, "/none/app" },
 		{ "./none", DRAY_ERR_NOT_FOUND, DRAY_ERR_USAGE, "./none" },
 		{ "../none", DRAY_ERR_NOT_FOUND, DRAY_ERR_USAGE, "../none" },
-		{ "none.tar", DRAY_ERR_NOT_FOUND, DRAY_ERR_USAGE, "none.tar" },
 		{ "none.tar.gz", DRAY_ERR_NOT_FOUND, DRAY_ERR_USAGE, "none.tar.gz" },
 		{ "docker://", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "" },
 		{ "docker://UPPER", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "" },
@@ -183,9 +182,43 @@ static void place_hint_when_writing(void **state)
 	dray_error *err = NULL;
 
 	(void)state;
-	assert_int_equal(place_parse("new.tar", true, &p, &err), -1);
-	assert_string_equal(dray_error_hint(err), "say oci:new.tar or oci-archive:new.tar");
+	assert_int_equal(place_parse("./new", PLACE_WRITE, &p, &err), -1);
+	assert_string_equal(dray_error_hint(err),
+			    "say docker-archive:./new, oci-archive:./new, oci:./new or dir:./new");
 	assert_err_kind(err, DRAY_ERR_USAGE);
+}
+
+/* What a bare word becomes that names nothing yet. */
+static void place_new(void **state)
+{
+	static const struct {
+		const char *typed;
+		enum place_use use;
+		enum place_kind kind;
+	} rows[] = {
+		{ "new.tar", PLACE_WRITE, PLACE_ARCHIVE },
+		{ "/none/x.tar", PLACE_WRITE, PLACE_ARCHIVE },
+		{ "new.docker", PLACE_WRITE, PLACE_ARCHIVE },
+		{ "new.tar", PLACE_OUTPUT, PLACE_ARCHIVE },
+		{ "new", PLACE_OUTPUT, PLACE_ARCHIVE },
+		{ "./new", PLACE_OUTPUT, PLACE_ARCHIVE },
+		{ "host/app:1", PLACE_OUTPUT, PLACE_ARCHIVE },
+		{ "new", PLACE_WRITE, PLACE_REGISTRY },
+		{ "new", PLACE_READ, PLACE_REGISTRY },
+		{ "dir:new", PLACE_WRITE, PLACE_DIR },
+		{ "oci:new", PLACE_OUTPUT, PLACE_OCI_DIR },
+		{ "docker://new", PLACE_OUTPUT, PLACE_REGISTRY },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_place struct place p = { 0 };
+		dray_error *err = NULL;
+
+		assert_ok(place_parse(rows[i].typed, rows[i].use, &p, &err), err);
+		if (p.kind != rows[i].kind)
+			fail_msg("%s: kind %d", rows[i].typed, p.kind);
+	}
 }
 
 /* Whatever is typed, a terminal only shows it. */
@@ -368,11 +401,12 @@ static void context_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(place_paths),	      cmocka_unit_test(place_registries),
-		cmocka_unit_test(place_refusals),     cmocka_unit_test(place_hint_when_writing),
-		cmocka_unit_test(place_hostile_text), cmocka_unit_test(place_allocations),
-		cmocka_unit_test(selector_from_both), cmocka_unit_test(selector_refusals),
-		cmocka_unit_test(selector_platform),  cmocka_unit_test(context_refusals),
+		cmocka_unit_test(place_paths),	     cmocka_unit_test(place_registries),
+		cmocka_unit_test(place_refusals),    cmocka_unit_test(place_hint_when_writing),
+		cmocka_unit_test(place_new),	     cmocka_unit_test(place_hostile_text),
+		cmocka_unit_test(place_allocations), cmocka_unit_test(selector_from_both),
+		cmocka_unit_test(selector_refusals), cmocka_unit_test(selector_platform),
+		cmocka_unit_test(context_refusals),
 	};
 
 	return cmocka_run_group_tests_name("place", tests, enter, leave);

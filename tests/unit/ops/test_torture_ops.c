@@ -249,11 +249,15 @@ static void torture_why(void **state)
 
 static void torture_copy(void **state)
 {
-	for (int oci = 0; oci < 2; oci++) {
-		struct order j = job_of(state, oci);
+	static const char *const kinds[] = { "oci-archive:", "docker-archive:", "dir:" };
 
-		torture(run_copy, &j);
-	}
+	for (int oci = 0; oci < 2; oci++)
+		for (size_t i = 0; i < ROWS(kinds); i++) {
+			struct order j = job_of(state, oci);
+
+			j.dst = box_place(j.b, kinds[i], i < 2 ? "out.tar" : "out.dir");
+			torture(run_copy, &j);
+		}
 }
 
 /* With layers to convert: decoders, encoders and the pool. */
