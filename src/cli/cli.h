@@ -86,6 +86,7 @@ extern const struct command *const commands[]; /* NULL at the end */
 const struct command *command_find(const char *name);
 int command_unknown(const char *name, dray_error **err);
 
+
 extern const struct command cmd_images;
 extern const struct command cmd_inspect;
 extern const struct command cmd_digest;
@@ -95,6 +96,9 @@ extern const struct command cmd_verify;
 extern const struct command cmd_sign;
 extern const struct command cmd_push;
 extern const struct command cmd_copy;
+extern const struct command cmd_pull;
+extern const struct command cmd_save;
+extern const struct command cmd_load;
 extern const struct command cmd_normalize;
 extern const struct command cmd_tags;
 extern const struct command cmd_catalog;

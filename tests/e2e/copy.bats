@@ -304,7 +304,7 @@ print([m.name for m in t][-1])' >"$(out last)"
 	expect 2
 	dray_run copy "$IMAGE" "oci:"
 	expect 2
-	dray_run copy "$IMAGE" "dir:$(out d)"
+	dray_run copy "$IMAGE" "docker-root:$(out d)"
 	expect 8
 	dray_run copy "$IMAGE" "docker-daemon:x:1"
 	expect 8

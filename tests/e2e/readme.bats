@@ -9,13 +9,13 @@ setup() {
 }
 
 @test "readme: the verbs are those of help" {
-	diff <(sed -n '/^## Verbs/,/^## /s/^| `\([a-z]*\).*/\1/p' "$README" | sed '/^docker\|^oci/d') \
+	diff <(sed -n '/^## Verbs/,/^## /s/^| `\([a-z]*\).*/\1/p' "$README" | sed '/^docker\|^oci\|^dir/d') \
 		<("$DRAY" help | sed -n 's/^  \([a-z]\{3,\}\)  .*/\1/p')
 }
 
 @test "readme: the prefixes of places it calls missing are refused with 8" {
 	local prefix
-	for prefix in dir: docker-daemon: docker-root: containers-storage:; do
+	for prefix in docker-daemon: docker-root: containers-storage:; do
 		grep -qF "\`$prefix\`" "$README"
 		run -8 "$DRAY" images "${prefix}x"
 	done
