@@ -309,7 +309,7 @@ int oci_tree_load(struct archive *a, struct oci_tree *ret, dray_error **err)
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
 
 	if (read_root(a, &raw, err) < 0 || parse_index(&raw, &ret->index, err) < 0)
-		return err_ctx(err, "index.json");
+		return a->store.kind == STORE_DIR ? -1 : err_ctx(err, "index.json");
 	if (!ret->index)
 		return 0;
 	if (ret->index->kind != MANIFEST_INDEX)

@@ -681,7 +681,7 @@ requests_but() { fakereg_requests "$FAKEREG_ADDR" "select((.method | IN(\"GET\",
 	expect 2
 	dray_run push "$IMAGE" "oci:$BATS_TEST_TMPDIR/layout"
 	expect 2 "*hint:*dray copy*"
-	dray_run push "$IMAGE" dir:x
+	dray_run push "$IMAGE" docker-root:x
 	expect 8
 	dray_run push "$BATS_TEST_TMPDIR/none.tar" "$REGISTRY_ADDR/e/x:1"
 	expect 3

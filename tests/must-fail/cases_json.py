@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hostile JSON (M-10, M-11): the same text as manifest.json, as a config and as an OCI index."""
 from bricks import APP, BASE, Layout, Save, compact, config, digest
-from table import ACCEPT, DAMAGED, REFUSE, WRONG
+from table import DAMAGED, REFUSE, WRONG
 
 DEEP = 100000
 
@@ -91,8 +91,8 @@ def whole_documents(t):
             ("nul-bytes", text + bytes(20), "data after the value"),
     ):
         manifest(t, "M-10-%s-manifest" % name, data, answers=REFUSE, say=say, twin=twin)
-    manifest(t, "M-10-object-manifest", b'{"Config":"x"}', say="not a list of images", twin=twin,
-             answers=dict.fromkeys(ACCEPT, 8))
+    manifest(t, "M-10-object-manifest", b'{"Config":"x"}', say="manifest.json", twin=twin,
+             answers=REFUSE)
     for name, element, say in (
             ("layers-text", {"Layers": "x"}, "Layers"),
             ("layers-object", {"Layers": {}}, "Layers"),
