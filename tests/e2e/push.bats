@@ -700,10 +700,10 @@ requests_but() { fakereg_requests "$FAKEREG_ADDR" "select((.method | IN(\"GET\",
 	dray_piped /dev/null push - "$REGISTRY_ADDR/e/x:1"
 	expect 6
 	image_need skopeo-dir
-	dray_run push "dir:$IMAGE" "$REGISTRY_ADDR/e/x:1"
-	expect 8
-	dray_run push "$IMAGE" "$REGISTRY_ADDR/e/x:1"
-	expect 8
+	dray_run push "dir:$IMAGE" "$REGISTRY_ADDR/e/dir:1"
+	ok
+	dray_run push "$IMAGE" "$REGISTRY_ADDR/e/dir:1"
+	ok
 	absent "tag" "$(remote_walk "$REGISTRY_ADDR" e/x 1)"
 }
 
