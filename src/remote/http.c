@@ -37,6 +37,12 @@ static void log_exchange(const struct http_exchange *x)
 
 	if (x->http->o->verbose < 1)
 		return;
+	if (x->http->socket) {
+		http_log(x->http, "%s unix:%.300s %.*s %d %lld ms", x->q.method, x->http->socket,
+			 (int)strcspn(u->rest, "?"), u->rest, x->res->status,
+			 (long long)(io_now_ms() - x->began_ms));
+		return;
+	}
 	http_log(x->http, "%s %s://%s:%d%.*s %d %lld ms", x->q.method, u->scheme, u->host, u->port,
 		 (int)strcspn(u->rest, "?"), u->rest, x->res->status,
 		 (long long)(io_now_ms() - x->began_ms));
@@ -84,13 +90,29 @@ static bool trickles(struct http_exchange *x, int64_t waited_ms)
 	return false;
 }
 
+struct peer_name {
+	char text[320];
+};
+
+/* Who is at the other end, for messages. */
+static struct peer_name peer_name(const struct http_exchange *x)
+{
+	struct peer_name n;
+
+	if (x->http->socket)
+		snprintf(n.text, sizeof(n.text), "%.300s", x->http->socket);
+	else
+		snprintf(n.text, sizeof(n.text), "%.300s:%d", x->q.url->host, x->q.url->port);
+	return n;
+}
+
 static int stalled(struct http_exchange *x, dray_error **err)
 {
 	x->res->fault = HTTP_FAULT_BROKEN;
 	x->done = true;
 	x->code = CURLE_OPERATION_TIMEDOUT;
-	return err_set(err, DRAY_ERR_NETWORK, "%s:%d was silent, or nearly so, for %lld s",
-		       x->q.url->host, x->q.url->port, (long long)((x->limit_ms + 999) / 1000));
+	return err_set(err, DRAY_ERR_NETWORK, "%s was silent, or nearly so, for %lld s",
+		       peer_name(x).text, (long long)((x->limit_ms + 999) / 1000));
 }
 
 /* One turn: let curl work, then wait until it can work again. */
@@ -145,8 +167,8 @@ static int start(struct http_exchange *x, dray_error **err)
 	return 0;
 }
 
-int http_begin(struct http *h, const struct http_request *q, struct http_response *res,
-	       struct http_exchange **ret, dray_error **err)
+static int open_exchange(struct http *h, const struct http_request *q, bool pushed,
+			 struct http_response *res, struct http_exchange **ret, dray_error **err)
 {
 	struct arena *arena = res->arena;
 	cleanup_exchange struct http_exchange *x = mem_zalloc(sizeof(*x));
@@ -156,6 +178,7 @@ int http_begin(struct http *h, const struct http_request *q, struct http_respons
 		return err_nomem(err);
 	x->http = h;
 	x->q = *q;
+	x->pushed = pushed;
 	if (q->body) {
 		x->body = *q->body;
 		x->q.body = &x->body;
@@ -167,6 +190,17 @@ int http_begin(struct http *h, const struct http_request *q, struct http_respons
 	if (start(x, err) < 0)
 		return -1;
 	res->fault = HTTP_FAULT_NONE;
+	*ret = steal_pointer(&x);
+	return 0;
+}
+
+int http_begin(struct http *h, const struct http_request *q, struct http_response *res,
+	       struct http_exchange **ret, dray_error **err)
+{
+	cleanup_exchange struct http_exchange *x = NULL;
+
+	if (open_exchange(h, q, false, res, &x, err) < 0)
+		return -1;
 	int rc = drive_to_head(x, err);
 	log_exchange(x);
 	if (rc < 0)
@@ -181,6 +215,61 @@ static void unpause(struct http_exchange *x)
 		return;
 	x->paused = false;
 	x->http->curl->easy_pause(x->line->easy, CURLPAUSE_CONT);
+}
+
+/* ---- a body that is pushed ---- */
+
+int http_push(struct http *h, const struct http_request *q, struct http_response *res,
+	      struct http_exchange **ret, dray_error **err)
+{
+	return open_exchange(h, q, true, res, ret, err);
+}
+
+/* Curl asked for bytes that were not there, and waits to be told that they are. */
+static void feed_again(struct http_exchange *x)
+{
+	if (!x->hungry)
+		return;
+	x->hungry = false;
+	x->http->curl->easy_pause(x->line->easy, CURLPAUSE_CONT);
+}
+
+int http_offer(struct http_exchange *x, struct span bytes, dray_error **err)
+{
+	x->moved_ms = io_now_ms(); /* as in http_peek() */
+	x->offer = bytes;
+	while (x->offer.len && !x->done) {
+		feed_again(x);
+		if (turn(x, err) < 0)
+			return -1;
+		if (x->paused) { /* an answer of that size before the end is no answer */
+			x->res->fault = HTTP_FAULT_FINAL;
+			return err_set(err, DRAY_ERR_NETWORK, "%s talks before it has listened",
+				       peer_name(x).text);
+		}
+	}
+	if (!x->offer.len)
+		return 1;
+	x->offer = (struct span){ 0 };
+	if (x->code != CURLE_OK && !x->head_done)
+		return http_fail(x, err);
+	return 0;
+}
+
+int http_offer_end(struct http_exchange *x, dray_error **err)
+{
+	x->offered_all = true;
+	x->moved_ms = io_now_ms();
+	feed_again(x);
+	while (!x->head_done && !x->done) {
+		if (turn(x, err) < 0)
+			return -1;
+	}
+	log_exchange(x);
+	/* A head that is here counts even if the sending broke: it says why. */
+	if (!x->head_done && x->code != CURLE_OK)
+		return http_fail(x, err);
+	return 0;
 }
 
 int http_peek(struct http_exchange *x, size_t min, struct span *ret, dray_error **err)
@@ -308,6 +397,16 @@ static bool certificate_trouble(const struct http_exchange *x)
 	}
 }
 
+static int explain_engine(struct http_exchange *x, dray_error **err)
+{
+	if (certificate_trouble(x))
+		return err_hint(err, "DOCKER_CERT_PATH is the folder of ca.pem, cert.pem and "
+				     "key.pem for this engine");
+	if (x->code == CURLE_SSL_CONNECT_ERROR)
+		return err_hint(err, "if the engine speaks no TLS, unset DOCKER_TLS_VERIFY");
+	return -1;
+}
+
 static int explain(struct http_exchange *x, dray_error **err)
 {
 	long connect_code = 0;
@@ -327,6 +426,9 @@ static int explain(struct http_exchange *x, dray_error **err)
 int http_fail(struct http_exchange *x, dray_error **err)
 {
 	const char *why = *x->error ? x->error : x->http->curl->easy_strerror(x->code);
+
+	if (x->http->socket && x->code == CURLE_COULDNT_CONNECT) /* not "localhost port 80" */
+		why = "nobody listens at this socket";
 	cleanup_free char *safe = NULL;
 
 	if (x->inner_failed) {
@@ -340,7 +442,7 @@ int http_fail(struct http_exchange *x, dray_error **err)
 	if (x->code == CURLE_OUT_OF_MEMORY)
 		return err_nomem(err);
 	safe = text_safe(span_str(why), 300);
-	err_set(err, DRAY_ERR_NETWORK, "%s:%d: %s", x->q.url->host, x->q.url->port,
+	err_set(err, DRAY_ERR_NETWORK, "%s: %s", peer_name(x).text,
 		safe ? safe : "connection failed");
-	return explain(x, err);
+	return x->http->engine ? explain_engine(x, err) : explain(x, err);
 }

@@ -22,6 +22,11 @@ struct http *http_new(const struct remote_options *o, dray_error **err);
 void http_free(struct http *h);
 /** From here on @p origin and nobody else gets @p files and tls_skip_verify. All lent. */
 void http_set_origin(struct http *h, const struct url *origin, const struct tls_files *files);
+/**
+ * The peer is an engine, and errors say so; with @p path (lent) every request goes to this unix
+ * socket, whatever host its URL names.
+ */
+void http_set_engine(struct http *h, const char *path);
 
 /** A request body that is pulled. */
 struct http_body {
@@ -63,6 +68,19 @@ struct http_response {
 };
 
 struct http_exchange;
+/**
+ * Begin a request whose body the caller has piece by piece: http_offer(), http_offer_end(), then
+ * as after http_begin(). @p q names no body; it goes out chunked.
+ */
+int http_push(struct http *h, const struct http_request *q, struct http_response *res,
+	      struct http_exchange **ret, dray_error **err) MUST_CHECK;
+/**
+ * Send @p bytes, waiting as long as the peer reads. 1 = all taken, 0 = the answer came before
+ * the body was over: nothing more is read, look at it instead; -1.
+ */
+int http_offer(struct http_exchange *x, struct span bytes, dray_error **err) MUST_CHECK;
+/** That was all; wait for the head of the answer. */
+int http_offer_end(struct http_exchange *x, dray_error **err) MUST_CHECK;
 /**
  * Send and wait for the head of the final answer. @p res->arena is set by the caller. @p q
  * and its body are copied; url, pull's arg and @p res are lent until http_end().

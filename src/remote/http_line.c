@@ -60,6 +60,12 @@ void http_free(struct http *h)
 	mem_free(h);
 }
 
+void http_set_engine(struct http *h, const char *path)
+{
+	h->engine = true;
+	h->socket = path;
+}
+
 void http_set_origin(struct http *h, const struct url *origin, const struct tls_files *files)
 {
 	h->origin = *origin;
@@ -151,6 +157,22 @@ static size_t on_pull(char *data, size_t size, size_t n, void *arg)
 	return CURL_READFUNC_ABORT;
 }
 
+/* What was offered; with nothing at hand curl waits until http_offer() wakes it. */
+static size_t on_offer(char *data, size_t size, size_t n, void *arg)
+{
+	struct http_exchange *x = arg;
+	struct span piece = span_head(x->offer, size * n);
+
+	if (!piece.len && !x->offered_all) {
+		x->hungry = true;
+		return CURL_READFUNC_PAUSE;
+	}
+	if (piece.len)
+		memcpy(data, piece.data, piece.len);
+	x->offer = span_from(x->offer, piece.len);
+	return piece.len;
+}
+
 /* A body that was begun is not begun again behind our back: the levels above ask the registry where it stands. */
 static int on_seek(void *arg, curl_off_t off, int origin)
 {
@@ -212,6 +234,14 @@ static int set_headers(struct http_exchange *x, dray_error **err)
 	return 0;
 }
 
+/* -1 = unknown: chunked. */
+static int64_t body_size(const struct http_exchange *x)
+{
+	if (x->pushed)
+		return -1;
+	return x->q.body ? x->q.body->size : 0;
+}
+
 static void set_method(struct http_exchange *x)
 {
 	__typeof__(curl_easy_setopt) *set = x->http->curl->easy_setopt;
@@ -228,11 +258,11 @@ static void set_method(struct http_exchange *x)
 	}
 	set(easy, CURLOPT_UPLOAD, 1L);
 	set(easy, CURLOPT_CUSTOMREQUEST, q->method);
-	set(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)(q->body ? q->body->size : 0));
-	set(easy, CURLOPT_READFUNCTION, on_pull);
+	set(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)body_size(x));
+	set(easy, CURLOPT_READFUNCTION, x->pushed ? on_offer : on_pull);
 	set(easy, CURLOPT_READDATA, x);
 	set(easy, CURLOPT_SEEKFUNCTION, on_seek);
-	if (q->body)
+	if (q->body || x->pushed)
 		set(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
 }
 
@@ -249,6 +279,8 @@ static void set_trust(struct http_exchange *x)
 		set(easy, CURLOPT_SSL_VERIFYPEER, 0L);
 		set(easy, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
+	if (h->files && h->files->only)
+		set(easy, CURLOPT_CAPATH, NULL);
 	if (h->files && h->files->ca.len) {
 		struct curl_blob ca = { h->files->ca.data, h->files->ca.len, CURL_BLOB_NOCOPY };
 
@@ -286,8 +318,10 @@ static void set_manners(struct http_exchange *x)
 #else
 	set(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
-	if (url_host_is_loopback(x->q.url))
+	if (url_host_is_loopback(x->q.url) || h->socket)
 		set(easy, CURLOPT_NOPROXY, "*");
+	if (h->socket)
+		set(easy, CURLOPT_UNIX_SOCKET_PATH, h->socket);
 }
 
 int http_line_setup(struct http_exchange *x, dray_error **err)

@@ -24,6 +24,8 @@ struct http {
 	struct url origin;
 	bool has_origin;
 	const struct tls_files *files;
+	bool engine;		/* no registry */
+	const char *socket;	/* NULL: as the URL says */
 	int64_t stall_ms;
 	const char *agent;
 };
@@ -39,6 +41,10 @@ struct http_exchange {
 	uint8_t *data;		/* body bytes at hand: [start, start + len) */
 	size_t start, len, cap;
 	bool head_done, done, paused, added;
+	bool pushed;		/* the body comes from http_offer() */
+	bool hungry;		/* curl asked for more of it than was there */
+	bool offered_all;
+	struct span offer;	/* lent: of the piece at hand, not sent yet */
 	CURLcode code;
 	int64_t began_ms, moved_ms, limit_ms;
 	curl_off_t moved;	/* bytes both ways when we last looked */

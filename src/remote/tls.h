@@ -11,6 +11,7 @@ struct tls_files {
 	struct buf ca;	/* PEM, trusted besides the system's */
 	char *cert;	/* path of the client's certificate, NULL */
 	char *key;
+	bool only;	/* @ca alone is trusted, not the system's besides */
 };
 
 /**
