@@ -140,10 +140,11 @@ static int open_output(struct oci_tar *t, const char *path, bool no_clobber, dra
 			outfile_sweep(t->out.dirfd, ".");
 		t->to.fd = t->out.fd;
 	}
-	t->to.stream = !t->out.temp;
-	if (t->to.stream && isatty(t->to.fd))
+	if (!t->out.temp && isatty(t->to.fd))
 		return err_set(err, DRAY_ERR_USAGE, "an archive is not written to a terminal");
-	return write_layout(t, err);
+	if (!t->out.temp)
+		t->to.stream = sink_to_fd(t->to.fd, false, err);
+	return t->out.temp || t->to.stream ? write_layout(t, err) : -1;
 }
 
 /* What an archive has is what it keeps; a kind that was asked for must be among it. */
@@ -231,6 +232,20 @@ struct dest *dest_docker_tar(const char *path, const char *tmpdir, bool no_clobb
 			     dray_error **err)
 {
 	return new_archive(path, tmpdir, true, no_clobber, err);
+}
+
+struct dest *dest_docker_stream(struct sink *to, const char *tmpdir, dray_error **err)
+{
+	cleanup_sink struct sink *own = to;
+	cleanup_dest struct dest *base = NULL;
+	struct oci_tar *t = to ? new_tar("-", tmpdir, true, true, err) : NULL;
+
+	if (!t)
+		return NULL;
+	base = &t->base;
+	t->to.fd = -1;
+	t->to.stream = steal_pointer(&own);
+	return write_layout(t, err) < 0 ? NULL : steal_pointer(&base);
 }
 
 struct dest *dest_append_tar(const char *path, enum archive_kind kind, dray_error **err)

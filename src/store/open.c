@@ -68,6 +68,20 @@ struct store *store_open_tar(const char *path, const struct place_options *o, dr
 	return finish(a, fill(a, fd, !standard_input, o, err), o && o->oci, err);
 }
 
+struct store *store_open_stream(const char *place, struct source *in, const struct place_options *o,
+				dray_error **err)
+{
+	struct archive *a = NULL;
+
+	if (!in)
+		return NULL;
+	if (archive_new(place, &a, err) < 0) {
+		source_free(in);
+		return NULL;
+	}
+	return finish(a, members_walk(in, o, &a->store.notes, &a->members, err), o && o->oci, err);
+}
+
 struct store *store_open_dir(const char *path, dray_error **err)
 {
 	struct archive *a = NULL;

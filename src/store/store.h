@@ -85,6 +85,12 @@ struct image {
 	struct digest index_digest; /* the index it came from; unset if none */
 	struct digest root;	    /* the outermost index around that one; unset if none */
 	struct digest wanted; /* of its manifest, as index or reference name it; may be unset */
+	/*
+	 * From the list of an engine: the config's digest is the image ID, its members are what
+	 * the list says, and its bytes were not read. No layer can be opened.
+	 */
+	bool listed;
+	int64_t listed_size; /* as the engine counts it; -1 unknown */
 };
 void image_free(struct image *im);
 /** Something names its manifest, and the place does not have it. */
@@ -193,6 +199,8 @@ struct place_options {
 	member_fn *on_member; /* forward walks; NULL = hash with member_hash() */
 	void *arg;
 	bool oci; /* "oci-archive:": index.json decides even where a manifest.json is */
+	/* Only a list is wanted: a place that has one of its own need not read its images. */
+	bool listing;
 };
 
 /** The default member_fn: blob digest, DiffID, sizes; @p arg unused. */
@@ -207,6 +215,9 @@ int member_hash_into(struct sink *to, const char *name, struct source *data, int
  * stdin. A pipe and an outer compression make it forward-only. @p o may be NULL.
  */
 struct store *store_open_tar(const char *path, const struct place_options *o, dray_error **err);
+/** The same of bytes that @p in (consumed) hands out, which came from @p place. */
+struct store *store_open_stream(const char *place, struct source *in, const struct place_options *o,
+				dray_error **err);
 /** A directory: OCI layout, "dir:", or an unpacked docker-archive. */
 struct store *store_open_dir(const char *path, dray_error **err);
 /** What "-", an existing file or folder is. */
@@ -273,6 +284,12 @@ struct dest *dest_oci_tar(const char *path, const char *tmpdir, bool no_clobber,
  */
 struct dest *dest_docker_tar(const char *path, const char *tmpdir, bool no_clobber,
 			     dray_error **err);
+struct sink;
+/**
+ * Such an archive as a stream: blobs of known digest and size go straight through, others wait in
+ * @p tmpdir. @p to is taken over, and finished with the destination.
+ */
+struct dest *dest_docker_stream(struct sink *to, const char *tmpdir, dray_error **err);
 enum archive_kind { ARCHIVE_ANY, ARCHIVE_DOCKER, ARCHIVE_OCI };
 /**
  * An archive that is there; images are added as manifest.json and index.json of it allow,

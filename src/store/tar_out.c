@@ -44,7 +44,7 @@ static const struct sink_ops at_ops = { .write = at_write, .free = at_free };
 /* Bytes at the end of a member or at its head; a stream only knows its end. */
 int tar_out_at(struct tar_out *t, struct span bytes, int64_t off, dray_error **err)
 {
-	int rc = t->stream ? io_write_all(t->fd, bytes, err)
+	int rc = t->stream ? sink_write(t->stream, bytes, err)
 			   : io_pwrite_all(t->fd, bytes, off, err);
 
 	if (rc < 0 && t->stream)
@@ -190,8 +190,8 @@ static int blob_spooled(struct tar_out *t, const struct blob_put *put, struct so
 	if (make_header(name, *ret_size, false, &head, err) < 0)
 		return -1;
 	t->failed = true; /* until the member is whole */
-	if (io_write_all(t->fd, span_buf(&head), err) < 0 ||
-	    io_copy_range(spool, 0, *ret_size, t->fd, err) < 0 ||
+	if (sink_write(t->stream, span_buf(&head), err) < 0 ||
+	    sink_splice(t->stream, spool, 0, *ret_size, err) < 0 ||
 	    put_padding(t, 0, *ret_size, err) < 0)
 		return -1;
 	t->failed = false;
@@ -204,18 +204,17 @@ static int blob_through(struct tar_out *t, const struct blob_put *put, struct so
 {
 	cleanup_buf struct buf head = BUF_INIT(LIMIT_PAX);
 	cleanup_free char *name = dest_blob_path(&put->desc.digest);
-	cleanup_sink struct sink *k = sink_to_fd(t->fd, false, err);
 
-	if (!name || !k || make_header(name, put->desc.size, false, &head, err) < 0) {
+	if (!name || make_header(name, put->desc.size, false, &head, err) < 0) {
 		source_free(data);
-		return name || !k ? -1 : err_nomem(err);
+		return name ? -1 : err_nomem(err);
 	}
 	t->failed = true; /* what went out cannot be taken back */
-	if (io_write_all(t->fd, span_buf(&head), err) < 0) {
+	if (sink_write(t->stream, span_buf(&head), err) < 0) {
 		source_free(data);
 		return -1;
 	}
-	if (dest_copy(put, data, k, ret_digest, ret_size, err) < 0 ||
+	if (dest_copy(put, data, t->stream, ret_digest, ret_size, err) < 0 ||
 	    put_padding(t, 0, *ret_size, err) < 0)
 		return -1;
 	t->failed = false;
@@ -261,12 +260,13 @@ int tar_out_end(struct tar_out *t, dray_error **err)
 	/* Failed members and twins may have reached further. */
 	if (!t->stream && t->reached > t->pos)
 		return io_ftruncate(t->fd, t->pos, err);
-	return 0;
+	return t->stream ? sink_finish(t->stream, err) : 0;
 }
 
 void tar_out_clear(struct tar_out *t)
 {
 	map_clear(&t->seen);
 	arena_clear(&t->arena);
+	sink_free(t->stream);
 	mem_free(t->tmpdir);
 }

@@ -8,8 +8,8 @@
 #include "store/dest_priv.h"
 
 struct tar_out {
-	int fd;		/* lent */
-	bool stream;	/* cannot go back */
+	int fd;		/* lent; -1 = @stream */
+	struct sink *stream;	/* owned; cannot go back. NULL = @fd */
 	char *tmpdir;	/* where blobs wait for their name, when @stream; owned */
 	int64_t pos;	/* end of the last whole member */
 	int64_t reached;/* end of the file, failed members included */
@@ -30,6 +30,6 @@ int tar_out_note(struct tar_out *t, const struct digest *d, int64_t size,
 		 dray_error **err) MUST_CHECK;
 /** Bytes at @p off; a stream only knows its end. */
 int tar_out_at(struct tar_out *t, struct span bytes, int64_t off, dray_error **err) MUST_CHECK;
-/** The end marker; nothing is left behind it. */
+/** The end marker; nothing is left behind it, and a stream is finished. */
 int tar_out_end(struct tar_out *t, dray_error **err) MUST_CHECK;
 void tar_out_clear(struct tar_out *t);
