@@ -41,4 +41,8 @@
 #define LIMIT_KEYRING (64 * MIB)	/* of --keyring; that of all Debian developers has 25 MiB */
 #define LIMIT_GPG_LINE (64 * KIB)	/* one status line of gpg; user IDs have up to 2 KiB, escaped 6 */
 #define LIMIT_GPG_SAID (16 * KIB)	/* kept of what gpg tells people */
+#define LIMIT_ENGINE_LIST (32 * MIB)	/* an engine's list: thousands of images, labels included */
+#define LIMIT_ENGINE_LINE (64 * KIB)	/* one line of its answer to a load */
+#define LIMIT_ENGINE_ANSWER (16 * MIB)	/* all of them */
+#define LIMIT_ENGINE_NAMES (512 * KIB)	/* the names of one request; Go's server reads 1 MiB */
 #define LIMIT_ZSTD_WINDOW_LOG 27	/* log2: 128 MiB, libzstd's own default limit */
