@@ -255,7 +255,7 @@ static int settle(void *arg, size_t index, dray_error **err)
 int move_layers(struct plan *p, dray_error **err)
 {
 	/* An archive takes one blob after the other: which came first must not be chance (G-15). */
-	bool in_turn = p->c->forward || p->c->target->archive;
+	bool in_turn = p->c->forward || p->c->target->archive || p->c->target->engine;
 
 	return run_parallel(in_turn ? 1 : p->c->ctx->jobs, p->n_work,
 			    p->c->forward ? settle : move_one, p, err);

@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "remote/engine.h"
 
 /* ---- documents ---- */
 
@@ -118,16 +119,54 @@ int copy_is_tagged(const struct copy *c, const struct digest *d, const char *con
 
 /* ---- the result ---- */
 
+/* The first name that an engine takes from @p tags; a warning when they hold none. */
+static int name_at_engine(const struct copy *c, const char *const *tags, size_t n_tags,
+			  struct arena *a, const char **ret, dray_error **err)
+{
+	*ret = NULL;
+	for (size_t i = 0; i < n_tags && !*ret; i++)
+		if (engine_name(a, tags[i], ret, err) < 0)
+			return -1;
+	if (n_tags && !*ret)
+		context_log(c->ctx, DRAY_LOG_WARNING,
+			    "\"%.128s\" is no image name: the engine may have none for it; say "
+			    "docker-daemon:NAME:TAG",
+			    tags[0]);
+	return 0;
+}
+
+/* "PLACE@DIGEST"; of an engine "docker-daemon:NAME@ID", by the name that it took. */
+static int name_result(const struct copy *c, const char *digest, const char *const *tags,
+		       size_t n_tags, struct arena *a, struct dray_copied *ret, dray_error **err)
+{
+	const struct target *t = c->target;
+	const char *place = t->repository ? t->repository : t->dest->place;
+	const char *name = n_tags ? tags[0] : NULL, *at = NULL;
+
+	if (t->engine) {
+		if (name_at_engine(c, tags, n_tags, a, &name, err) < 0)
+			return -1;
+		at = name;
+	}
+	ret->reference = arena_printf(a, "%s%s%s@%s", place, at ? ":" : "", at ? at : "", digest);
+	if (name) {
+		ret->tagged = arena_printf(a, "%s:%s", place, name);
+		if (!ret->tagged)
+			return err_nomem(err);
+	}
+	return ret->reference ? 0 : err_nomem(err);
+}
+
 int copy_tell(const struct copy *c, const struct manifest *m, const char *image_id,
 	      const char *const *tags, size_t n_tags, struct arena *a, struct dray_copied *ret,
 	      dray_error **err)
 {
 	const struct target *t = c->target;
-	const char *place = t->repository ? t->repository : t->dest->place;
-	bool failed = false;
+	bool by_id = (t->archive || t->engine) && image_id;
 
 	*ret = (struct dray_copied){
 		.manifest_digest = arena_strdup(a, m->digest.text),
+		.image_id = image_id ? arena_strdup(a, image_id) : NULL,
 		.blobs_sent = c->blobs_sent,
 		.blobs_skipped = c->blobs_skipped,
 		.bytes_sent = c->bytes_sent,
@@ -135,17 +174,9 @@ int copy_tell(const struct copy *c, const struct manifest *m, const char *image_
 			: image_id		  ? "image"
 						  : "artifact",
 	};
-	ret->reference = arena_printf(a, "%s@%s", place,
-				      t->archive && image_id ? image_id : m->digest.text);
-	if (image_id) {
-		ret->image_id = arena_strdup(a, image_id);
-		failed = !ret->image_id;
-	}
-	if (n_tags > 0) {
-		ret->tagged = arena_printf(a, "%s:%s", place, tags[0]);
-		failed = failed || !ret->tagged;
-	}
-	return failed || !ret->manifest_digest || !ret->reference ? err_nomem(err) : 0;
+	if (!ret->manifest_digest || (image_id && !ret->image_id))
+		return err_nomem(err);
+	return name_result(c, by_id ? image_id : m->digest.text, tags, n_tags, a, ret, err);
 }
 
 static int tell(struct plan *p, const struct manifest *m, const char *const *tags, size_t n_tags,

@@ -89,10 +89,34 @@ static int root_to_own_tags(struct run *r, const struct root *root, size_t *push
 	return 0;
 }
 
+/* "docker-daemon:HOST/NAME:TAG" says where to before it is read, as docker push has it. */
+static int from_engine(struct run *r, dray_copy_result *result, dray_error **err)
+{
+	const char *name = r->from.place.tag;
+	cleanup_reference struct reference ref = { 0 };
+	cleanup_target struct target t = { 0 };
+	bool usable = false;
+
+	if (name && parse_own(name, &ref, &usable, err) < 0)
+		return -1;
+	if (!usable) {
+		err_set(err, DRAY_ERR_USAGE, "%s names no registry host: where shall it go?",
+			r->from.place.text);
+		return err_hint(err, "dray push docker-daemon:NAME:TAG HOST/NAME:TAG");
+	}
+	const char *tag = ref.tag;
+	if (run_target_registry(r, &ref, &t, err) < 0 || run_open(r, copy_passing, err) < 0 ||
+	    run_copy_one(r, r->from.images[0], &tag, 1, result, err) < 0)
+		return -1;
+	return dest_finish(t.dest, err);
+}
+
 int copy_to_own_tags(struct run *r, dray_copy_result *result, dray_error **err)
 {
 	size_t pushed = 0;
 
+	if (r->from.place.kind == PLACE_DAEMON)
+		return from_engine(r, result, err);
 	if (strcmp(r->from.place.path ? r->from.place.path : "", "-") == 0) {
 		err_set(err, DRAY_ERR_USAGE, "a pipe names its tags last: where shall it go?");
 		return err_hint(err, "dray push - HOST/NAME:TAG");

@@ -32,6 +32,7 @@ struct target {
 	bool archive;		/* named by the image ID, as archives are */
 	bool takes_plain;	/* what an engine saved stays uncompressed */
 	bool absent;		/* failed to open because it has to be there and is not */
+	bool engine;		/* likewise, behind its name there */
 };
 int target_open_registry(dray_context *ctx, const struct reference *ref, struct target *ret,
 			 dray_error **err) MUST_CHECK;

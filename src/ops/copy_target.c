@@ -7,6 +7,7 @@
 #include "ops/copy_priv.h"
 
 #include "base/mem.h"
+#include "remote/engine.h"
 
 /* ---- wishes ---- */
 
@@ -158,6 +159,23 @@ static int open_archive(dray_context *ctx, const struct place *p, const struct d
 	return ret->dest ? 0 : -1;
 }
 
+static int open_daemon(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
+		       struct target *ret, dray_error **err)
+{
+	struct engine *e = NULL;
+
+	(void)p;
+	ret->engine = ret->takes_plain = true;
+	ret->absent = true; /* it is there, or nothing can be done */
+	if (engine_open(&ctx->remote, &e, err) < 0)
+		return -1;
+	ret->dest = engine_dest(e, "docker-daemon", ctx->tmpdir, err);
+	if (!ret->dest)
+		return -1;
+	ret->dest->no_clobber = o->no_clobber;
+	return 0;
+}
+
 /* A kind of place that images can be written to; registries have more to say. */
 struct target_kind {
 	enum place_kind kind;
@@ -172,6 +190,7 @@ static const struct target_kind TARGETS[] = {
 	{ PLACE_OCI_ARCHIVE, open_oci_archive, true },
 	{ PLACE_ARCHIVE, open_archive, true },
 	{ PLACE_DIR, open_dir, false },
+	{ PLACE_DAEMON, open_daemon, false },
 };
 
 int target_open(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,

@@ -45,6 +45,7 @@ enum place_kind {
 	PLACE_OCI_DIR, PLACE_OCI_ARCHIVE, PLACE_DIRECTORY,
 	PLACE_DIR,		/* dir: */
 	PLACE_REGISTRY,
+	PLACE_DAEMON,		/* an engine's socket; tag or digest choose, neither = all it has */
 	PLACE_OTHER,		/* a prefix we know but do not serve yet: UNSUPPORTED */
 };
 struct place {

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "remote/engine.h"
 
 /* ---- parsing ---- */
 
@@ -33,7 +34,7 @@ static const struct prefix PREFIXES[] = {
 	{ "oci:", PLACE_OCI_DIR, REST_OCI },
 	{ "oci-archive:", PLACE_OCI_ARCHIVE, REST_OCI },
 	{ "dir:", PLACE_DIR, REST_NONE },
-	{ "docker-daemon:", PLACE_OTHER, REST_NONE },
+	{ "docker-daemon:", PLACE_DAEMON, REST_NONE },
 	{ "docker-root:", PLACE_OTHER, REST_NONE },
 	{ "containers-storage:", PLACE_OTHER, REST_NONE },
 };
@@ -136,6 +137,33 @@ static int parse_registry(const char *text, struct place *ret, dray_error **err)
 	return reference_parse(span_str(text), &ret->ref, err);
 }
 
+/* NAME[:TAG], sha256:ID, or nothing; names as engines show them, so that they compare. */
+static int parse_daemon(const char *text, bool writing, struct place *ret, dray_error **err)
+{
+	cleanup_reference struct reference ref = { 0 };
+
+	if (!*text)
+		return 0;
+	if (span_starts(span_str(text), "sha256:")) {
+		if (writing)
+			return err_set(err, DRAY_ERR_USAGE,
+				       "%s: an engine takes names and makes the ID itself",
+				       ret->text);
+		if (digest_parse(span_str(text), &ret->digest, NULL) == 0)
+			return 0;
+		return err_set(err, DRAY_ERR_USAGE, "%s: expected sha256: and 64 hex digits",
+			       ret->text);
+	}
+	if (reference_parse(span_str(text), &ref, err) < 0 ||
+	    reference_default_tag(&ref, err) < 0)
+		return err_ctx(err, "%s", ret->text);
+	if (writing && digest_set(&ref.digest))
+		return err_set(err, DRAY_ERR_USAGE, "%s: an image is loaded under NAME[:TAG]",
+			       ret->text);
+	ret->tag = reference_familiar(&ref);
+	return ret->tag ? 0 : err_nomem(err);
+}
+
 static bool looks_like_path(const char *text)
 {
 	static const char *const ends[] = { ".tar",	".tgz",	    ".tar.gz", ".tar.xz",
@@ -197,6 +225,8 @@ static int parse(const char *text, enum place_use use, struct place *ret, dray_e
 				ret->text, p->text);
 		if (p->kind == PLACE_REGISTRY)
 			return parse_registry(text + strlen(p->text), ret, err);
+		if (p->kind == PLACE_DAEMON)
+			return parse_daemon(text + strlen(p->text), use != PLACE_READ, ret, err);
 		return parse_path(text + strlen(p->text), p->rest, ret, err);
 	}
 	return parse_bare(text, use, ret, err);
@@ -253,6 +283,17 @@ static int open_registry(dray_context *ctx, const struct place *p, struct store 
 	return *ret ? 0 : -1;
 }
 
+static int open_daemon(dray_context *ctx, const struct place *p, const struct place_options *o,
+		       struct store **ret, dray_error **err)
+{
+	struct engine *e = NULL;
+
+	if (engine_open(&ctx->remote, &e, err) < 0)
+		return -1;
+	*ret = engine_store(e, p->text, o, err);
+	return *ret ? 0 : -1;
+}
+
 int place_open(dray_context *ctx, const struct place *p, const struct place_options *o,
 	       struct store **ret, dray_error **err)
 {
@@ -263,6 +304,8 @@ int place_open(dray_context *ctx, const struct place *p, const struct place_opti
 	switch (p->kind) {
 	case PLACE_REGISTRY:
 		return open_registry(ctx, p, ret, err);
+	case PLACE_DAEMON:
+		return open_daemon(ctx, p, o, ret, err);
 	case PLACE_OCI_DIR:
 	case PLACE_DIRECTORY:
 	case PLACE_DIR:

@@ -196,6 +196,8 @@ static int fill_v1(dray_report *r, const struct image *im, struct dray_layer_inf
 {
 	cleanup_error dray_error *e = NULL;
 
+	if (im->listed) /* v1 IDs hash the whole config */
+		return 0;
 	if (v1_origins(im, &r->arena, out, &e) == 0)
 		return 0;
 	if (dray_error_kind(e) == DRAY_ERR_FORMAT)
@@ -295,9 +297,11 @@ static int fill_config(dray_report *r, const struct image *im, struct dray_image
 		return err_nomem(err);
 	info->image_id = c->digest.text;
 	info->created = c->created;
+	info->platform = arena_strdup(&r->arena, platform);
+	if (im->listed) /* a list has no config */
+		return info->platform ? 0 : err_nomem(err);
 	info->config_raw = c->raw.data;
 	info->config_size = c->raw.len;
-	info->platform = arena_strdup(&r->arena, platform);
 	if (json_type(author) == JSON_STRING &&
 	    json_string(author, "author", &r->arena, &info->author, err) < 0)
 		return -1;
@@ -330,7 +334,7 @@ static int fill_image(dray_report *r, const struct image *im, const struct blob_
 		return -1;
 	if (fill_layers(r, im, facts, info, err) < 0)
 		return -1;
-	info->size = stored_size(info);
+	info->size = im->listed ? im->listed_size : stored_size(info);
 	return 0;
 }
 
@@ -350,9 +354,10 @@ int report_fill(dray_report *r, const struct blob_facts *const *const *facts, dr
 static int look(dray_context *ctx, const char *place, const struct dray_select *sel,
 		enum report_scope scope, dray_report **ret, dray_error **err)
 {
+	const struct place_options po = { .listing = scope == SCOPE_ALL };
 	cleanup_report dray_report *r = NULL;
 
-	if (report_open(ctx, place, sel, scope, NULL, &r, err) < 0 ||
+	if (report_open(ctx, place, sel, scope, &po, &r, err) < 0 ||
 	    report_fill(r, NULL, err) < 0 || report_notes(r, false, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
@@ -421,7 +426,7 @@ const char *dray_report_store(const dray_report *r)
 		[STORE_MEMORY] = "memory",
 	};
 
-	return names[r->store->kind];
+	return r->place.kind == PLACE_DAEMON ? "docker-daemon" : names[r->store->kind];
 }
 
 void dray_report_free(dray_report *r)

@@ -127,6 +127,41 @@ static void place_registries(void **state)
 	}
 }
 
+/* Names as engines show them; an ID or a digest is something to read from, not to load as. */
+static void place_daemons(void **state)
+{
+	static const struct {
+		const char *typed, *tag;
+		bool digest, writing;
+	} rows[] = {
+		{ "docker-daemon:", NULL, false, true },
+		{ "docker-daemon:app", "app:latest", false, true },
+		{ "docker-daemon:app:1", "app:1", false, true },
+		{ "docker-daemon:docker.io/library/app:1", "app:1", false, true },
+		{ "docker-daemon:h:5000/a/app", "h:5000/a/app:latest", false, true },
+		{ "docker-daemon:" DIGEST, NULL, true, false },
+		{ "docker-daemon:app@" DIGEST, "app@" DIGEST, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ROWS(rows); i++) {
+		const char *typed = rows[i / 2].typed;
+		cleanup_place struct place p = { 0 };
+		dray_error *err = NULL;
+		int rc = place_parse(typed, i % 2, &p, &err);
+
+		if (i % 2 && !rows[i / 2].writing) {
+			assert_int_equal(rc, -1);
+			assert_err(err, DRAY_ERR_USAGE, typed);
+			continue;
+		}
+		assert_ok(rc, err);
+		assert_int_equal(p.kind, PLACE_DAEMON);
+		assert_text(typed, p.tag, rows[i / 2].tag);
+		assert_int_equal(digest_set(&p.digest), rows[i / 2].digest);
+	}
+}
+
 static void place_refusals(void **state)
 {
 	static const struct {
@@ -147,7 +182,9 @@ static void place_refusals(void **state)
 		{ "oci:@" DIGEST, DRAY_ERR_USAGE, DRAY_ERR_USAGE, "path is missing" },
 		{ "oci:folder:", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "nothing behind" },
 		{ "dir:", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "path is missing" },
-		{ "docker-daemon:x", DRAY_ERR_UNSUPPORTED, DRAY_ERR_UNSUPPORTED, "docker-daemon:" },
+		{ "docker-daemon:UPPER", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "docker-daemon:UPPER" },
+		{ "docker-daemon:app:", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "docker-daemon:app:" },
+		{ "docker-daemon:sha256:12", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "docker-daemon:" },
 		{ "docker-root:x", DRAY_ERR_UNSUPPORTED, DRAY_ERR_UNSUPPORTED, "docker-root:" },
 		{ "containers-storage:x", DRAY_ERR_UNSUPPORTED, DRAY_ERR_UNSUPPORTED,
 		  "containers-storage:" },
@@ -225,7 +262,8 @@ static void place_new(void **state)
 static void place_hostile_text(void **state)
 {
 	static const char *const heads[] = {
-		"", "./", "docker-archive:", "oci:", "oci-archive:", "docker://", "dir:"
+		"",	"./",		"docker-daemon:", "docker-archive:",
+		"oci:", "oci-archive:", "docker://",	  "dir:"
 	};
 	static const char *const tails[] = { "\x1b]0;x\x07", "\x80\xff",       "a:\x1b[2J",
 					     "%s%n",	     "\xe2\x80\xaert", "a.tar:@\x1b",
@@ -401,11 +439,17 @@ static void context_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(place_paths),	     cmocka_unit_test(place_registries),
-		cmocka_unit_test(place_refusals),    cmocka_unit_test(place_hint_when_writing),
-		cmocka_unit_test(place_new),	     cmocka_unit_test(place_hostile_text),
-		cmocka_unit_test(place_allocations), cmocka_unit_test(selector_from_both),
-		cmocka_unit_test(selector_refusals), cmocka_unit_test(selector_platform),
+		cmocka_unit_test(place_paths),
+		cmocka_unit_test(place_registries),
+		cmocka_unit_test(place_daemons),
+		cmocka_unit_test(place_refusals),
+		cmocka_unit_test(place_hint_when_writing),
+		cmocka_unit_test(place_new),
+		cmocka_unit_test(place_hostile_text),
+		cmocka_unit_test(place_allocations),
+		cmocka_unit_test(selector_from_both),
+		cmocka_unit_test(selector_refusals),
+		cmocka_unit_test(selector_platform),
 		cmocka_unit_test(context_refusals),
 	};
 
