@@ -306,7 +306,7 @@ print([m.name for m in t][-1])' >"$(out last)"
 	expect 2
 	dray_run copy "$IMAGE" "docker-root:$(out d)"
 	expect 8
-	dray_run copy "$IMAGE" "docker-daemon:x:1"
+	dray_run copy "$IMAGE" "docker-root:$(out root)"
 	expect 8
 	dray_run copy "$(out none.tar)" "oci:$(out l)"
 	expect 3

@@ -285,7 +285,7 @@ for diff in sys.stdin.read().split():
 	dray_piped "$BATS_TEST_TMPDIR/cut.tar" explain -
 	expect 6
 	dray_run explain "docker-daemon:x:1"
-	expect 8
+	expect 3
 	dray_run explain "containers-storage:x"
 	expect 8
 	dray_run explain --retry 0 "127.0.0.1:$(free_port)/x/y:1"

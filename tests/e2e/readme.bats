@@ -15,7 +15,7 @@ setup() {
 
 @test "readme: the prefixes of places it calls missing are refused with 8" {
 	local prefix
-	for prefix in docker-daemon: docker-root: containers-storage:; do
+	for prefix in docker-root: containers-storage:; do
 		grep -qF "\`$prefix\`" "$README"
 		run -8 "$DRAY" images "${prefix}x"
 	done
