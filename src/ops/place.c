@@ -154,8 +154,7 @@ static int parse_daemon(const char *text, bool writing, struct place *ret, dray_
 		return err_set(err, DRAY_ERR_USAGE, "%s: expected sha256: and 64 hex digits",
 			       ret->text);
 	}
-	if (reference_parse(span_str(text), &ref, err) < 0 ||
-	    reference_default_tag(&ref, err) < 0)
+	if (reference_parse(span_str(text), &ref, err) < 0 || reference_default_tag(&ref, err) < 0)
 		return err_ctx(err, "%s", ret->text);
 	if (writing && digest_set(&ref.digest))
 		return err_set(err, DRAY_ERR_USAGE, "%s: an image is loaded under NAME[:TAG]",

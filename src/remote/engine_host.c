@@ -7,6 +7,7 @@
 #include "remote/engine_priv.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
 
