@@ -106,7 +106,7 @@ static int from_engine(struct run *r, dray_copy_result *result, dray_error **err
 	}
 	const char *tag = ref.tag;
 	if (run_target_registry(r, &ref, &t, err) < 0 || run_open(r, copy_passing, err) < 0 ||
-	    run_copy_one(r, r->from.images[0], &tag, 1, result, err) < 0)
+	    run_copy_one(r, &r->from.roots[0], &tag, 1, result, err) < 0)
 		return -1;
 	return dest_finish(t.dest, err);
 }
