@@ -60,8 +60,9 @@ static int again(int fd, short events, const char *verb, dray_error **err)
 /* As err_sys(), naming the file; what does not exist is NOT_FOUND. */
 static int path_failed(int errnum, const char *verb, const char *path, dray_error **err)
 {
+	if (!err)
+		return -1;
 	cleanup_free char *shown = text_safe(span_str(path), SHOWN_PATH);
-
 	if (!shown)
 		return err_nomem(err);
 	err_sys(err, errnum, "%s %s", verb, shown);

@@ -72,6 +72,7 @@ int io_random(void *data, size_t len, dray_error **err) MUST_CHECK;
  * the same folder, fsync, rename, fsync of the folder (reliability G-01). A target
  * that is no regular file (/dev/null, a fifo, /dev/stdout) is written directly.
  */
+#define OUTFILE_PARTIAL_MARK ".dray-partial"
 struct outfile {
 	int dirfd;	/* the folder, owned; -1 when written directly */
 	int fd;		/* write here; owned */
@@ -92,12 +93,24 @@ struct outfile {
  */
 int outfile_begin(struct outfile *o, int dirfd, const char *path, bool no_clobber,
 		  dray_error **err) MUST_CHECK;
+/**
+ * As outfile_begin() for a file that is not there yet and whose content its name tells: the
+ * temp has a fixed name, and what a killed run wrote to it is still in it; *ret_have says how
+ * many bytes. Writes go to the end (O_APPEND). Best effort: 1 = ours, 0 = take an ordinary
+ * temp (another process writes it, or it cannot be had or locked), -1 = NOMEM.
+ */
+int outfile_begin_partial(struct outfile *o, int dirfd, const char *path, int64_t *ret_have,
+			  dray_error **err) MUST_CHECK;
+/** From here on outfile_clear() leaves the temp where it is: for the next run, or renamed. */
+void outfile_keep(struct outfile *o);
 /** fsync, rename over the final name, fsync of the folder. */
 int outfile_commit(struct outfile *o, dray_error **err) MUST_CHECK;
 /**
  * Remove the temps that a killed run left in @p folder (G-02): files of our pattern that
- * no living process holds. Best effort, says nothing.
+ * no living process holds. Those of outfile_begin_partial() stay for OUTFILE_PARTIAL_DAYS
+ * after their last byte, unless the file itself is there by now. Best effort, says nothing.
  */
+#define OUTFILE_PARTIAL_DAYS 7
 void outfile_sweep(int dirfd, const char *folder);
 /** Discard unless committed; frees. NULL-safe, leaves errno alone. */
 void outfile_clear(struct outfile *o);

@@ -236,6 +236,69 @@ int outfile_begin(struct outfile *o, int dirfd, const char *path, bool no_clobbe
 	return -1;
 }
 
+/* ---- temps that outlive a kill ---- */
+
+/*
+ * With the lock held: does the name still lead to what is open? Else somebody published or
+ * swept it in between, and it must not be written to. Nor must a file that has another name.
+ */
+static bool still_named(const struct outfile *o, struct stat *st)
+{
+	struct stat named;
+
+	return io_fstat(o->fd, st, NULL) == 0 && S_ISREG(st->st_mode) && st->st_nlink == 1 &&
+	       io_fstatat(o->dirfd, o->temp, AT_SYMLINK_NOFOLLOW, &named, NULL) == 0 &&
+	       named.st_dev == st->st_dev && named.st_ino == st->st_ino;
+}
+
+/* 1 = open and locked. A file system without locks has no partial files. */
+static int open_partial(struct outfile *o, int64_t *ret_have)
+{
+	struct stat st;
+
+	o->fd = io_openat(o->dirfd, o->temp, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK,
+			  0600, NULL);
+	if (o->fd < 0 || io_flock(o->fd, LOCK_EX | LOCK_NB, NULL) <= 0 || !still_named(o, &st))
+		return 0;
+	o->hold = fcntl(o->fd, F_DUPFD_CLOEXEC, 0);
+	*ret_have = st.st_size;
+	return o->hold >= 0;
+}
+
+int outfile_begin_partial(struct outfile *o, int dirfd, const char *path, int64_t *ret_have,
+			  dray_error **err)
+{
+	cleanup_error dray_error *failure = NULL;
+	cleanup_free char *dir = NULL;
+	int rc = split_path(path, &dir, &o->name, &failure);
+
+	assert(o->fd < 0 && o->dirfd < 0 && !o->temp);
+	if (rc == 0)
+		rc = o->dirfd = io_openat(dirfd, dir, O_RDONLY | O_DIRECTORY, 0, &failure);
+	if (rc >= 0) {
+		o->mode = 0666 & ~current_umask();
+		o->temp = mem_printf(".%s" OUTFILE_PARTIAL_MARK, o->name);
+		rc = o->temp ? open_partial(o, ret_have) : err_nomem(&failure);
+	}
+	if (rc > 0)
+		return 1;
+	outfile_keep(o); /* it is not ours */
+	outfile_clear(o);
+	if (!failure || dray_error_kind(failure) != DRAY_ERR_NOMEM)
+		return 0;
+	if (err)
+		*err = steal_pointer(&failure);
+	return -1;
+}
+
+void outfile_keep(struct outfile *o)
+{
+	slot_release(&o->slot);
+	mem_free(steal_pointer(&o->temp));
+}
+
+/* ---- the end ---- */
+
 /* Give the finished temp its name; from here on it is the file. */
 static int publish(struct outfile *o, dray_error **err)
 {
@@ -248,8 +311,7 @@ static int publish(struct outfile *o, dray_error **err)
 			*err = steal_pointer(&failure);
 		return -1;
 	}
-	slot_release(&o->slot);
-	mem_free(steal_pointer(&o->temp));
+	outfile_keep(o);
 	return io_fsync(o->dirfd, err);
 }
 

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <sys/wait.h>
+#include <time.h>
 #include "base/mem.h"
 #include "torture.h"
 
@@ -313,6 +314,97 @@ static void test_G02_sweep(void **state)
 	outfile_clear(&alive);
 }
 
+static void set_age(const struct place *p, const char *name, int days)
+{
+	struct timespec now, t[2];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	t[0] = t[1] = (struct timespec){ now.tv_sec - days * 24LL * 60 * 60, 0 };
+	assert_int_equal(utimensat(p->fd, name, t, 0), 0);
+}
+
+/* What a killed run wrote is found again; one process at a time has it. */
+static void test_partial(void **state)
+{
+	struct place *p = *state;
+	struct outfile o = OUTFILE_INIT, second = OUTFILE_INIT;
+	dray_error *err = NULL;
+	int64_t have = -1;
+
+	assert_int_equal(outfile_begin_partial(&o, p->fd, "x", &have, &err), 1);
+	assert_int_equal(have, 0);
+	assert_ok(io_write_all(o.fd, SPAN_LIT("begun"), &err), err);
+	assert_int_equal(outfile_begin_partial(&second, p->fd, "x", &have, &err), 0);
+	outfile_keep(&o);
+	outfile_clear(&o);
+	assert_file_is(p->fd, ".x.dray-partial", "begun");
+	assert_int_equal(outfile_begin_partial(&o, p->fd, "x", &have, &err), 1);
+	assert_int_equal(have, 5);
+	assert_ok(io_write_all(o.fd, SPAN_LIT(" and ended"), &err), err);
+	assert_ok(outfile_commit(&o, &err), err);
+	outfile_clear(&o);
+	assert_file_is(p->fd, "x", "begun and ended");
+	assert_int_equal(mode_of(p->fd, "x"), 0644);
+	assert_int_equal(dir_count(p->fd), 1);
+	/* Unless it is kept, it goes. */
+	assert_int_equal(outfile_begin_partial(&o, p->fd, "y", &have, &err), 1);
+	outfile_clear(&o);
+	assert_int_equal(dir_count(p->fd), 1);
+}
+
+static void test_partial_of_others(void **state)
+{
+	struct place *p = *state;
+	struct outfile o = OUTFILE_INIT;
+	int64_t have;
+
+	put_file(p->fd, "precious", SPAN_LIT("precious"));
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(i == 0	  ? symlinkat("precious", p->fd, ".x.dray-partial")
+				 : i == 1 ? linkat(p->fd, "precious", p->fd, ".x.dray-partial", 0)
+				 : i == 2 ? mkfifoat(p->fd, ".x.dray-partial", 0600)
+					  : mkdirat(p->fd, ".x.dray-partial", 0700),
+				 0);
+		assert_int_equal(outfile_begin_partial(&o, p->fd, "x", &have, NULL), 0);
+		assert_int_equal(dir_count(p->fd), 2);
+		assert_int_equal(unlinkat(p->fd, ".x.dray-partial", i == 3 ? AT_REMOVEDIR : 0), 0);
+	}
+	assert_file_is(p->fd, "precious", "precious");
+	assert_int_equal(outfile_begin_partial(&o, p->fd, "none/x", &have, NULL), 0);
+}
+
+static void test_partial_sweep(void **state)
+{
+	static const struct {
+		int days;
+		bool final, stays;
+	} rows[] = {
+		{ 0, false, true }, { 6, false, true }, { 8, false, false }, { 0, true, false }
+	};
+	struct place *p = *state;
+	struct outfile o = OUTFILE_INIT;
+	int64_t have;
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		put_file(p->fd, ".x.dray-partial", SPAN_LIT("begun"));
+		set_age(p, ".x.dray-partial", rows[i].days);
+		if (rows[i].final)
+			put_file(p->fd, "x", SPAN_LIT("whole"));
+		/* Not while somebody writes it. */
+		assert_int_equal(outfile_begin_partial(&o, p->fd, "x", &have, NULL), 1);
+		outfile_sweep(p->fd, ".");
+		assert_int_equal(faccessat(p->fd, ".x.dray-partial", F_OK, 0), 0);
+		outfile_keep(&o);
+		outfile_clear(&o);
+		outfile_sweep(p->fd, ".");
+		assert_int_equal(faccessat(p->fd, ".x.dray-partial", F_OK, 0) == 0, rows[i].stays);
+	}
+	put_file(p->fd, ".dray-partial", SPAN_LIT("has no name"));
+	set_age(p, ".dray-partial", 99);
+	outfile_sweep(p->fd, ".");
+	assert_int_equal(faccessat(p->fd, ".dray-partial", F_OK, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +414,9 @@ int main(void)
 		WITH_PLACE(test_G01_torture),
 		WITH_PLACE(test_G02_crash_sweep),
 		WITH_PLACE(test_G02_sweep),
+		WITH_PLACE(test_partial),
+		WITH_PLACE(test_partial_of_others),
+		WITH_PLACE(test_partial_sweep),
 		WITH_PLACE(test_no_clobber),
 		WITH_PLACE(test_special_targets),
 		WITH_PLACE(test_symlinks),
