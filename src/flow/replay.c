@@ -151,7 +151,9 @@ struct source *source_replayable(struct source *in, size_t window, dray_error **
 struct reopenable {
 	struct source base;
 	struct source *now; /* NULL until the next read */
+	/* one of the two */
 	struct source *(*open)(void *arg, dray_error **err);
+	struct source *(*open_at)(void *arg, int64_t off, dray_error **err);
 	void *arg;
 	void (*free_arg)(void *arg);
 };
@@ -161,9 +163,11 @@ static int reopenable_open(struct reopenable *r, dray_error **err)
 {
 	if (r->now)
 		return 0;
-	r->now = r->open(r->arg, err);
+	r->now = r->open_at ? r->open_at(r->arg, r->base.pos, err) : r->open(r->arg, err);
 	if (!r->now)
 		return -1;
+	if (r->open_at)
+		return 0;
 
 	int64_t got = source_skip(r->now, r->base.pos, err);
 
@@ -229,8 +233,7 @@ static const struct source_ops reopenable_ops = {
 	.free = reopenable_free,
 };
 
-struct source *source_reopenable(struct source *(*open)(void *arg, dray_error **err), void *arg,
-				 void (*free_arg)(void *arg), dray_error **err)
+static struct reopenable *reopenable_new(void *arg, void (*free_arg)(void *arg), dray_error **err)
 {
 	struct reopenable *r = mem_zalloc(sizeof(*r));
 
@@ -241,8 +244,30 @@ struct source *source_reopenable(struct source *(*open)(void *arg, dray_error **
 		return NULL;
 	}
 	r->base.ops = &reopenable_ops;
-	r->open = open;
 	r->arg = arg;
 	r->free_arg = free_arg;
+	return r;
+}
+
+struct source *source_reopenable(struct source *(*open)(void *arg, dray_error **err), void *arg,
+				 void (*free_arg)(void *arg), dray_error **err)
+{
+	struct reopenable *r = reopenable_new(arg, free_arg, err);
+
+	if (!r)
+		return NULL;
+	r->open = open;
+	return &r->base;
+}
+
+struct source *source_reopenable_at(struct source *(*open)(void *arg, int64_t off,
+							   dray_error **err),
+				    void *arg, void (*free_arg)(void *arg), dray_error **err)
+{
+	struct reopenable *r = reopenable_new(arg, free_arg, err);
+
+	if (!r)
+		return NULL;
+	r->open_at = open;
 	return &r->base;
 }

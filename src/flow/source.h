@@ -108,6 +108,10 @@ struct source *source_hash(struct source *in, struct hash *h, dray_error **err);
  */
 struct source *source_verified(struct source *in, const struct digest *expect, int64_t size,
 			       const char *what, dray_error **err);
+/** The same for the rest of a stream whose beginning @p seen (taken over, left empty) has hashed. */
+struct source *source_verified_rest(struct source *in, struct hash *seen,
+				    const struct digest *expect, int64_t size, const char *what,
+				    dray_error **err);
 /**
  * Keep the last @p window bytes that passed, so that rewind works that far back
  * on a stream that cannot be opened again (pipes).
@@ -120,6 +124,10 @@ struct source *source_replayable(struct source *in, size_t window, dray_error **
  */
 struct source *source_reopenable(struct source *(*open)(void *arg, dray_error **err), void *arg,
 				 void (*free_arg)(void *arg), dray_error **err);
+/** The same with an @p open whose source begins at byte @p off: nothing is read to be skipped. */
+struct source *source_reopenable_at(struct source *(*open)(void *arg, int64_t off,
+							   dray_error **err),
+				    void *arg, void (*free_arg)(void *arg), dray_error **err);
 /**
  * Move the reading of @p in to a thread of its own, up to @p ahead bytes ahead.
  * Taps inside @p in run on that thread; what they collected may be read once the

@@ -254,8 +254,9 @@ static const struct source_ops verified_ops = {
 	.free = verified_free,
 };
 
-struct source *source_verified(struct source *in, const struct digest *expect, int64_t size,
-			       const char *what, dray_error **err)
+struct source *source_verified_rest(struct source *in, struct hash *seen,
+				    const struct digest *expect, int64_t size, const char *what,
+				    dray_error **err)
 {
 	if (!in)
 		return NULL;
@@ -268,13 +269,28 @@ struct source *source_verified(struct source *in, const struct digest *expect, i
 	v->expect = *expect;
 	v->size = size;
 	v->what = mem_strdup(what);
-	if (!v->what)
+	if (!v->what) {
 		err_nomem(err);
-	if (!v->what || hash_init(&v->hash, expect->algo, err) < 0) {
 		verified_free(&v->base);
 		return NULL;
 	}
+	v->hash = *seen;
+	*seen = (struct hash){ 0 };
 	return &v->base;
+}
+
+struct source *source_verified(struct source *in, const struct digest *expect, int64_t size,
+			       const char *what, dray_error **err)
+{
+	cleanup_hash struct hash none = { 0 };
+
+	if (!in)
+		return NULL;
+	if (hash_init(&none, expect->algo, err) < 0) {
+		source_free(in);
+		return NULL;
+	}
+	return source_verified_rest(in, &none, expect, size, what, err);
 }
 
 /* ---- torn ---- */

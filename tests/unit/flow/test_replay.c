@@ -129,6 +129,34 @@ static void reopened_stream_may_not_shrink(void **state)
 	assert_err(err, DRAY_ERR_CORRUPT, "ends at byte 5");
 }
 
+static struct source *open_again_at(void *arg, int64_t off, dray_error **err)
+{
+	struct opener *o = arg;
+
+	o->opened++;
+	return source_from_span(span_from(SPAN_LIT("0123456789"), (size_t)off), err);
+}
+
+/* Who rewinds before the first read never opens what comes before. */
+static void reopens_in_the_middle(void **state)
+{
+	struct opener o = { 0 };
+	dray_error *err = NULL;
+	cleanup_source struct source *s = source_reopenable_at(open_again_at, &o, NULL, &err);
+	char data[3];
+
+	(void)state;
+	assert_ok(source_rewind(s, 7, &err), err);
+	assert_int_equal(o.opened, 0);
+	assert_ok(source_read_exact(s, data, 3, &err), err);
+	assert_memory_equal(data, "789", 3);
+	assert_int_equal(source_read(s, data, 1, &err), 0);
+	assert_ok(source_rewind(s, 1, &err), err);
+	assert_ok(source_read_exact(s, data, 3, &err), err);
+	assert_memory_equal(data, "123", 3);
+	assert_int_equal(o.opened, 2);
+}
+
 static int both_kinds(void *arg, dray_error **err)
 {
 	struct opener o = { .len = 10 };
@@ -165,6 +193,7 @@ int main(void)
 		cmocka_unit_test(says_how_far_back_it_can_go),
 		cmocka_unit_test(window_of_nothing),
 		cmocka_unit_test(reopens),
+		cmocka_unit_test(reopens_in_the_middle),
 		cmocka_unit_test(reopened_stream_may_not_shrink),
 		cmocka_unit_test(allocations_fail_cleanly_G17),
 	};

@@ -137,6 +137,35 @@ static void verified_never_ends_wrong_G05(void **state)
 	}
 }
 
+/* The rest of a stream, its beginning hashed by somebody else. */
+static void verified_rest(void **state)
+{
+	struct digest d = digest_for(SPAN_LIT("right"));
+
+	(void)state;
+	for (size_t i = 0; i <= 5; i++) {
+		for (int wrong = 0; wrong < 2; wrong++) {
+			cleanup_hash struct hash h = { 0 };
+			cleanup_buf struct buf b = BUF_INIT(10);
+			dray_error *err = NULL;
+
+			assert_ok(hash_init(&h, DIGEST_SHA256, &err), err);
+			hash_update(&h,
+				    span_head(wrong ? SPAN_LIT("rigth") : SPAN_LIT("right"), i));
+			struct source *s = source_from_span(span_from(SPAN_LIT("right"), i), &err);
+			s = source_verified_rest(s, &h, &d, 5, "blob digest", &err);
+			assert_null(h.ctx);
+			if (wrong && i > 3) {
+				assert_int_equal(slurp(s, &b, &err), -1);
+				assert_err(err, DRAY_ERR_CORRUPT, "blob digest");
+			} else {
+				assert_ok(slurp(s, &b, &err), err);
+				assert_int_equal(b.len, 5 - i);
+			}
+		}
+	}
+}
+
 /* A short loan shows the end, so it has to be proven before it is lent. */
 static void verified_proves_short_loans(void **state)
 {
@@ -241,6 +270,7 @@ int main(void)
 		cmocka_unit_test(watch_shows_each_byte_once),
 		cmocka_unit_test(verified_passes_what_is_right),
 		cmocka_unit_test(verified_never_ends_wrong_G05),
+		cmocka_unit_test(verified_rest),
 		cmocka_unit_test(verified_proves_short_loans),
 		cmocka_unit_test(verified_refuses_what_it_cannot_compute_M06),
 		cmocka_unit_test(torn_fails_where_told),
