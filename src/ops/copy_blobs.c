@@ -152,6 +152,7 @@ static int send(struct plan *p, struct work *w, const char *label, dray_error **
 		.blob_size = l->blob.size,
 		.diff_id = l->diff_id,
 		.found = w->found,
+		.dear = c->store->kind == STORE_REGISTRY,
 		.how = { w->convert, c->wishes.encode },
 	};
 

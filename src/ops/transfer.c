@@ -153,14 +153,20 @@ struct chain {
 	enum compression found;
 };
 
-static struct source *open_stored(void *arg, dray_error **err)
+static struct source *open_stored(struct chain *c, int64_t off, dray_error **err)
 {
-	struct chain *c = arg;
-	const struct transfer *t = c->t;
-	struct source *s = store_open_layer(c->from.store, c->from.image, c->from.index, err);
+	struct source *s = store_open_layer_at(c->from.store, c->from.image, c->from.index, off,
+					       err);
 
-	c->meter->pos = 0;
-	s = source_watch(s, (struct tap){ meter_see, c->meter }, err);
+	c->meter->pos = off;
+	return source_watch(s, (struct tap){ meter_see, c->meter }, err);
+}
+
+static struct source *open_checked(struct chain *c, dray_error **err)
+{
+	const struct transfer *t = c->t;
+	struct source *s = open_stored(c, 0, err);
+
 	if (digest_set(&t->blob_digest))
 		s = source_verified(s, &t->blob_digest, t->blob_size, "blob digest", err);
 	return s;
@@ -171,7 +177,7 @@ static struct source *open_converted(void *arg, dray_error **err)
 	struct chain *c = arg;
 	const struct transfer *t = c->t;
 	struct pool *pool = context_pool(t->ctx, err);
-	struct source *s = pool ? open_stored(c, err) : NULL;
+	struct source *s = pool ? open_checked(c, err) : NULL;
 
 	s = source_decode_auto(s, &c->found, err);
 	if (digest_set(&t->diff_id))
@@ -187,8 +193,10 @@ static int put(const struct transfer *t, const struct digest *expect, int64_t si
 		.label = t->label,
 	};
 
-	if (expect)
+	if (expect) {
 		blob.desc.digest = *expect;
+		blob.keep_partial = t->dear;
+	}
 	if (!s)
 		return -1;
 	return dest_put_blob(t->dest, &blob, s, &ret->digest, &ret->size, err);
@@ -229,17 +237,37 @@ static void once_see(void *arg, struct span bytes)
 struct untouched {
 	struct chain chain;
 	struct once once;
+	bool vouched;
+	bool begun;
 };
 
-static struct source *open_untouched(void *arg, dray_error **err)
+/* From the start again, and checked all along: what was read before may differ now. */
+static struct source *open_again(struct untouched *u, int64_t off, dray_error **err)
 {
-	struct untouched *u = arg;
-	struct source *s = open_stored(&u->chain, err);
+	cleanup_source struct source *s = open_checked(&u->chain, err);
 
 	u->once.pos = 0;
 	if (u->once.to.see)
-		s = source_watch(s, (struct tap){ once_see, &u->once }, err);
-	return s;
+		s = source_watch(steal_pointer(&s), (struct tap){ once_see, &u->once }, err);
+	if (!s)
+		return NULL;
+	int64_t got = source_skip(s, off, err);
+	if (got >= 0 && got < off)
+		err_set(err, DRAY_ERR_CORRUPT, "read again, it ends at byte %lld", (long long)got);
+	return got == off ? steal_pointer(&s) : NULL;
+}
+
+/*
+ * The first time the destination itself holds all bytes against the digest that somebody vouched
+ * for, also those before @p off, which a killed run left it: a second hash would prove nothing.
+ */
+static struct source *open_untouched(void *arg, int64_t off, dray_error **err)
+{
+	struct untouched *u = arg;
+	bool first = !u->begun;
+
+	u->begun = true;
+	return first && u->vouched ? open_stored(&u->chain, off, err) : open_again(u, off, err);
 }
 
 /*
@@ -250,8 +278,8 @@ static int move_untouched(const struct transfer *t, struct chain *c, struct tran
 			  dray_error **err)
 {
 	cleanup_tee struct tee tee = { 0 };
-	struct untouched u = { .chain = *c };
 	bool vouched = digest_set(&t->blob_digest);
+	struct untouched u = { .chain = *c, .vouched = vouched };
 	struct digest diff_id;
 	int64_t size;
 
@@ -262,7 +290,7 @@ static int move_untouched(const struct transfer *t, struct chain *c, struct tran
 		u.once.to = (struct tap){ tee_see, &tee };
 	}
 	if (put(t, vouched ? &t->blob_digest : NULL, t->blob_size,
-		source_reopenable(open_untouched, &u, NULL, err), ret, err) < 0)
+		source_reopenable_at(open_untouched, &u, NULL, err), ret, err) < 0)
 		return -1;
 	if (!u.once.to.see)
 		return 0;

@@ -22,6 +22,7 @@ struct transfer {
 	int64_t blob_size;		/* -1 unknown */
 	struct digest diff_id;		/* checked when set */
 	enum compression found;		/* of the stored bytes */
+	bool dear;			/* they come over a network: see blob_put.keep_partial */
 	struct conversion how;
 };
 

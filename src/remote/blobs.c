@@ -48,7 +48,8 @@ int remote_has_blob(struct remote *r, const struct digest *d, int64_t *ret_size,
 	return has_blob(r, d, ret_size, err);
 }
 
-struct source *remote_open_blob_here(struct remote *r, const struct descriptor *d, dray_error **err)
+static struct source *open_here(struct remote *r, const struct descriptor *d, int64_t off,
+				dray_error **err)
 {
 	struct arena scratch = { 0 };
 	struct source *s = NULL;
@@ -56,26 +57,37 @@ struct source *remote_open_blob_here(struct remote *r, const struct descriptor *
 
 	if (remote_ready(r, err) == 0 &&
 	    remote_url(r, &scratch, &url, err, "blobs/%s", d->digest.text) == 0)
-		s = download_open(&r->client, &url, d->size, err);
+		s = download_open(&r->client, &url, d->size, off, err);
 	if (!s)
 		err_ctx(err, "%s: blob %s", r->name, d->digest.text);
 	arena_clear(&scratch);
 	return s;
 }
 
-struct source *remote_open_blob(struct remote *r, const struct descriptor *d, dray_error **err)
+struct source *remote_open_blob_here(struct remote *r, const struct descriptor *d, dray_error **err)
+{
+	return open_here(r, d, 0, err);
+}
+
+struct source *remote_open_blob_at(struct remote *r, const struct descriptor *d, int64_t off,
+				   dray_error **err)
 {
 	for (size_t i = 0; i < r->n_mirrors; i++) {
 		struct remote *m = mirror_at(r, i);
 		dray_error *why = NULL;
-		struct source *s = m ? remote_open_blob_here(m, d, &why) : NULL;
+		struct source *s = m ? open_here(m, d, off, &why) : NULL;
 
 		if (s)
 			return s;
 		if (m && mirror_failed(r, m, why, err) < 0)
 			return NULL;
 	}
-	return remote_open_blob_here(r, d, err);
+	return open_here(r, d, off, err);
+}
+
+struct source *remote_open_blob(struct remote *r, const struct descriptor *d, dray_error **err)
+{
+	return remote_open_blob_at(r, d, 0, err);
 }
 
 /* ---- mount ---- */

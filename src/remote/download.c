@@ -20,7 +20,7 @@ struct download {
 		url; /* at the registry: signed addresses of redirects end too soon to resume with */
 	char *url_strings[3];
 	int64_t size;	 /* as the descriptor says, -1 */
-	int64_t off;	 /* consumed so far */
+	int64_t off;	 /* in the blob, of the next byte to be consumed */
 	struct buf kept; /* bytes behind off that came before the last break */
 	int64_t skip;	 /* bytes of x that we had before */
 	int64_t reached; /* how far the last try had come: progress since then clears attempts */
@@ -261,7 +261,7 @@ static int keep_url(struct download *d, const struct url *url, dray_error **err)
 	return d->url.scheme && d->url.host && d->url.rest ? 0 : err_nomem(err);
 }
 
-struct source *download_open(struct client *c, const struct url *url, int64_t size,
+struct source *download_open(struct client *c, const struct url *url, int64_t size, int64_t off,
 			     dray_error **err)
 {
 	struct download *d = mem_zalloc(sizeof(*d));
@@ -274,6 +274,7 @@ struct source *download_open(struct client *c, const struct url *url, int64_t si
 	d->client = c;
 	d->retries = c->o->retries;
 	d->size = size;
+	d->off = d->reached = off;
 	d->kept = BUF_INIT(HTTP_AT_HAND_MAX);
 	if (keep_url(d, url, err) < 0 || open_body(d, err) < 0) {
 		download_free(&d->source);

@@ -8,6 +8,9 @@
 #include "flow/source.h"
 #include "remote/client.h"
 
-/** Opens at once: "not found" is known early. @p size -1 = unknown. @p c outlives the source. */
-struct source *download_open(struct client *c, const struct url *url, int64_t size,
+/**
+ * The bytes from @p off on. Opens at once: "not found" is known early. @p size of the whole
+ * blob, -1 = unknown. @p c outlives the source.
+ */
+struct source *download_open(struct client *c, const struct url *url, int64_t size, int64_t off,
 			     dray_error **err);

@@ -109,6 +109,9 @@ int remote_check_login(struct remote *r, dray_error **err) MUST_CHECK;
  */
 int remote_mount(struct remote *r, const struct digest *d, const char *from,
 		 dray_error **err) MUST_CHECK;
+/** remote_open_blob() from byte @p off on, with Range where the registry does that. */
+struct source *remote_open_blob_at(struct remote *r, const struct descriptor *d, int64_t off,
+				   dray_error **err);
 /**
  * Upload @p data (consumed), checked against put->desc as far as that is set; the digest is
  * learnt if not. A broken connection resumes at the offset that the registry reports when

@@ -455,6 +455,12 @@ static int index_of(struct store *st, const struct digest *d, struct manifest **
 	return remote_get_manifest(reg->remote, d->text, ret, err);
 }
 
+static struct source *open_layer_at(struct store *st, const struct image *im, size_t i, int64_t off,
+				    dray_error **err)
+{
+	return remote_open_blob_at(((struct registry *)st)->remote, &im->layers[i].blob, off, err);
+}
+
 static void free_store(struct store *st)
 {
 	struct registry *reg = (struct registry *)st;
@@ -474,6 +480,7 @@ static const struct store_ops ops = {
 	.open_layer = open_layer,
 	.index = index_of,
 	.referrers = referrers,
+	.open_layer_at = open_layer_at,
 	.free = free_store,
 };
 

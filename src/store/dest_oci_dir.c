@@ -244,8 +244,10 @@ static int publish(struct oci_dir *d, struct outfile *o, const struct digest *di
 	if (io_fchmod(o->fd, o->mode, err) < 0 || io_close(steal_fd(&o->fd), err) < 0 ||
 	    (!there && note_written(d, &path, err) < 0))
 		return -1;
-	/* outfile_clear() then looks for the temp's old name and finds nothing. */
-	return io_renameat(o->dirfd, o->temp, digest_hex(digest), false, err);
+	if (io_renameat(o->dirfd, o->temp, digest_hex(digest), false, err) < 0)
+		return -1;
+	outfile_keep(o);
+	return 0;
 }
 
 static const char *algo_folder(const struct digest *d)
@@ -267,6 +269,58 @@ static int begin_blob(struct oci_dir *d, const struct digest *digest, struct out
 	return o->temp ? 0 : err_set(err, DRAY_ERR_FORMAT, "%s is no regular file", path);
 }
 
+/* ---- blobs that a killed run began ---- */
+
+#define PARTIAL_FROM (1 * MIB) /* smaller ones are fetched again in no time */
+
+static bool resumable(const struct blob_put *put, const struct source *data)
+{
+	return put->keep_partial && digest_set(&put->desc.digest) &&
+	       put->desc.size >= PARTIAL_FROM && source_can_rewind(data);
+}
+
+/*
+ * After a failure: bytes that a later run can go on from stay, if the layout was there before;
+ * a new one disappears as a whole. A full disk wants its room back, wrong bytes help nobody.
+ */
+static bool worth_keeping(const struct oci_dir *d, const dray_error *why)
+{
+	enum dray_err_kind kind = dray_error_kind(why);
+
+	return !d->made_layout && (kind == DRAY_ERR_NETWORK || kind == DRAY_ERR_CANCELLED);
+}
+
+/*
+ * Like the usual way, with a temp of fixed name: whatever ends this process, the next one finds
+ * what is there, hashes it again and asks for the rest only. Who comes second while another
+ * process is at it (G-10) gets 0 and fetches the blob for itself; 1 = done, *data consumed.
+ */
+static int put_resumable(struct oci_dir *d, const struct blob_put *put, struct source **data,
+			 struct digest *ret_digest, int64_t *ret_size, dray_error **err)
+{
+	cleanup_outfile struct outfile o = OUTFILE_INIT;
+	cleanup_error dray_error *why = NULL;
+	cleanup_free char *path = dest_blob_path(&put->desc.digest);
+	int64_t have;
+	int rc = path ? io_mkdirat(d->root, algo_folder(&put->desc.digest), 0755, true, &why)
+		      : err_nomem(&why);
+
+	if (rc == 0)
+		rc = outfile_begin_partial(&o, d->root, path, &have, &why);
+	if (rc == 0)
+		return 0;
+	if (rc > 0)
+		rc = dest_copy_rest(put, steal_pointer(data), o.fd, have, ret_digest, ret_size,
+				    &why);
+	if (rc == 0 && publish(d, &o, ret_digest, *ret_size, &why) == 0)
+		return 1;
+	if (worth_keeping(d, why))
+		outfile_keep(&o);
+	if (err)
+		*err = steal_pointer(&why);
+	return -1;
+}
+
 static int dir_put_blob(struct dest *base, const struct blob_put *put, struct source *data,
 			struct digest *ret_digest, int64_t *ret_size, dray_error **err)
 {
@@ -279,6 +333,13 @@ static int dir_put_blob(struct dest *base, const struct blob_put *put, struct so
 
 	if (whole > 0)
 		return check_only(put, data, ret_digest, ret_size, err);
+	if (whole == 0 && resumable(put, data)) {
+		int rc = put_resumable(d, put, &data, ret_digest, ret_size, err);
+
+		if (rc > 0)
+			return 0;
+		whole = rc;
+	}
 	if (whole < 0 || begin_blob(d, &put->desc.digest, &o, err) < 0) {
 		source_free(data);
 		return -1;

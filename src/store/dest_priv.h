@@ -21,6 +21,13 @@
  */
 int dest_copy(const struct blob_put *put, struct source *data, struct sink *k,
 	      struct digest *ret_digest, int64_t *ret_size, dray_error **err) MUST_CHECK;
+/**
+ * The same into a file that holds the first @p have bytes already (digest and size of @p put
+ * are set, @p fd is O_APPEND): they are hashed again, @p data is rewound past them. If the whole
+ * then is not the blob, the file is emptied and everything fetched once.
+ */
+int dest_copy_rest(const struct blob_put *put, struct source *data, int fd, int64_t have,
+		   struct digest *ret_digest, int64_t *ret_size, dray_error **err) MUST_CHECK;
 /** "blobs/sha256/HEX" in new memory; NULL = no memory. */
 char *dest_blob_path(const struct digest *d);
 

@@ -48,6 +48,21 @@ char *cosign_tag(const struct digest *d, const char *kind)
 	return mem_printf("%.*s-%s.%s", (int)(hex - d->text - 1), d->text, hex, kind);
 }
 
+struct source *store_open_layer_at(struct store *st, const struct image *im, size_t i, int64_t off,
+				   dray_error **err)
+{
+	if (off > 0 && st->ops->open_layer_at)
+		return st->ops->open_layer_at(st, im, i, off, err);
+
+	cleanup_source struct source *s = store_open_layer(st, im, i, err);
+	int64_t got = s ? source_skip(s, off, err) : -1;
+
+	if (got >= 0 && got < off)
+		err_set(err, DRAY_ERR_CORRUPT, "its bytes end at %lld, before %lld", (long long)got,
+			(long long)off);
+	return got == off ? steal_pointer(&s) : NULL;
+}
+
 void images_free(struct image **images, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

@@ -161,6 +161,12 @@ struct store_ops {
 	 */
 	int (*referrers)(struct store *st, const struct digest *subject, struct image ***ret,
 			 size_t *ret_n, dray_error **err);
+	/**
+	 * Optional, where skipping costs more than not asking: the same from byte @p off on, which
+	 * is less than the layer's size.
+	 */
+	struct source *(*open_layer_at)(struct store *st, const struct image *im, size_t i,
+					int64_t off, dray_error **err);
 	void (*free)(struct store *st);
 };
 
@@ -186,6 +192,9 @@ char *cosign_tag(const struct digest *d, const char *kind);
 void images_free(struct image **images, size_t n);
 struct source *store_open_layer(struct store *st, const struct image *im, size_t i,
 				dray_error **err);
+/** The bytes from @p off on; CORRUPT when there are not so many. */
+struct source *store_open_layer_at(struct store *st, const struct image *im, size_t i, int64_t off,
+				   dray_error **err);
 
 /**
  * Called for each member of a forward walk that is no document: the layer's
@@ -236,6 +245,9 @@ struct blob_put {
 	struct descriptor desc; /* digest set: expected, checked. Unset: learnt */
 	const char *label;	/* for progress and messages: "layer 3 of 7" */
 	struct tap progress;	/* stored bytes as they go out; see may be NULL */
+	/* The bytes are dear (a network): who stores them under a known digest may keep what a
+	 * killed run got, and rewind @p data past it before the first read. */
+	bool keep_partial;
 };
 struct dest_ops {
 	/** 1 = this blob is already there (desc.digest set, size as far as known), 0 = no, -1. */

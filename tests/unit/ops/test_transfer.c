@@ -43,7 +43,6 @@ static int again_put(struct dest *d, const struct blob_put *put, struct source *
 	struct again_dest *a = (struct again_dest *)d;
 	cleanup_source struct source *s = data;
 
-	(void)put;
 	buf_clear(&a->got);
 	a->got = tb_new();
 	while (a->again_at >= 0 && (int64_t)a->got.len < a->again_at) {
@@ -67,7 +66,10 @@ static int again_put(struct dest *d, const struct blob_put *put, struct source *
 	if (source_slurp(s, &a->got, err) < 0 || digest_of(span_buf(&a->got), ret_digest, err) < 0)
 		return -1;
 	*ret_size = (int64_t)a->got.len;
-	return 0;
+	/* As every destination does with a digest that it is told. */
+	return digest_set(&put->desc.digest)
+		       ? digest_expect(&put->desc.digest, ret_digest, "blob digest", err)
+		       : 0;
 }
 
 static const struct dest_ops again_ops = { .put_blob = again_put };
