@@ -307,6 +307,8 @@ static int publish(struct outfile *o, dray_error **err)
 	if (io_renameat(o->dirfd, o->temp, o->name, o->no_clobber, &failure) < 0) {
 		if (dray_error_errno(failure) == EEXIST)
 			err_rekind(&failure, DRAY_ERR_USAGE);
+		if (dray_error_kind(failure) == DRAY_ERR_NOT_FOUND)
+			err_rekind(&failure, DRAY_ERR_SYSTEM); /* the folder went away */
 		if (err)
 			*err = steal_pointer(&failure);
 		return -1;

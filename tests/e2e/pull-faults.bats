@@ -28,7 +28,7 @@ noisy() {
 		o.roots = [o.image(layers, annotations={"org.opencontainers.image.ref.name": "1"})]
 		o.write(sys.argv[2])
 	END
-	fakereg_start main
+	fakereg_start main --root "$BATS_TEST_TMPDIR/registry"
 	dray_run push --no-cache "oci:$BATS_TEST_TMPDIR/src:1" "$FAKEREG_ADDR/a:1"
 	ok
 	WANT=$DIGEST
@@ -260,4 +260,220 @@ pull() { dray_run copy --jobs 1 "$@" "$FROM" "oci:$OUT"; }
 	echo "image $total, 50 killed runs $sent, the last one $(blob_bytes)"
 	# What a killed process had not read yet is sent twice: socket buffers, at most some MB for each kill.
 	[ "$(blob_bytes)" -lt "$total" ]
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Registries that lie or stumble
+
+# answers: rows "STATUS|PATTERN of stderr|FAULT...": to a layout and to an archive; what fails leaves nothing, what
+# succeeds is whole. The retries are few and quick.
+answers() {
+	local want pattern faults to
+	while IFS='|' read -r want pattern faults; do
+		for to in oci oci-archive; do
+			# shellcheck disable=SC2086
+			fakereg_faults "$FAKEREG_ADDR" $faults
+			dray_run copy --retry 2 "$FROM" "$to:$OUT"
+			# shellcheck disable=SC2053
+			[[ $status == $want && $stderr == $pattern ]] || {
+				printf 'with %s to %s: status %s, want %s and %s\n%s\n' "$faults" "$to" "$status" "$want" "$pattern" "$stderr"
+				return 1
+			}
+			[[ $stderr != *$'\e'* && ${#stderr} -lt 2000 ]] || return 1
+			fakereg_faults "$FAKEREG_ADDR"
+			if [ "$status" -eq 0 ]; then
+				"$DRAY" verify -q "$OUT" || return 1
+			else
+				absent "left behind with $faults" "$(ls -A "${OUT%/*}")" || return 1
+			fi
+			rm -rf "$OUT"
+		done
+	done
+}
+
+@test "pull: G-05 M-01 blobs that are wrong, short or long" {
+	noisy 1500000 300000
+	local layer config
+	layer=$(layer_digest 0)
+	config=$(jq -r .config.digest "$BATS_TEST_TMPDIR/src/blobs/sha256/${WANT#*:}")
+	for blob in "$layer" "$config"; do
+		answers <<-END
+			6|*differs*expected*${blob:0:19}*got*|flip@GET:$blob
+			6|*sends a blob of*its descriptor says*|short=3@GET:$blob
+			6|*sends a blob of*its descriptor says*|long=2@GET:$blob
+			[56]|*|len-lie=5@GET:$blob
+			6|*sends a blob of*its descriptor says*|len-lie=-5@GET:$blob
+			6|*differs*expected*${blob:0:19}*got*|chunked@GET:$blob flip=7@GET:$blob
+			5|*ended after*of*bytes*|chunked@GET:$blob short=3@GET:$blob
+			6|*${blob:0:19}*at least*|chunked@GET:$blob long=2@GET:$blob
+			6|*sends a blob of*its descriptor says*|html-errors 5xx=200,1000@GET:$blob
+			3|*HTTP 404*|html-errors 5xx=404,1000@GET:$blob
+			5|*HTTP 500*|error-secret=65536 5xx=500,1000@GET:$blob
+			0|*|ct-lie=text/html@GET:$blob
+		END
+	done
+}
+
+@test "pull: M-01 M-08 manifests that are wrong, cut or something else" {
+	noisy 20000
+	answers <<-'END'
+		6|*Docker-Content-Digest differs*|digest-lie
+		6|*Docker-Content-Digest differs*|flip=20@GET:/manifests/
+		6|*Docker-Content-Digest differs*|short=3@GET:/manifests/
+		6|*Docker-Content-Digest differs*|long=2@GET:/manifests/
+		6|*JSON*|no-digest short=3@GET:/manifests/
+		6|*JSON at byte 0*|html-errors 5xx=200,1000@GET:/manifests/
+		5|*HTTP 500*|html-errors 5xx=500,1000@GET:/manifests/
+		5|*|len-lie=5@GET:/manifests/
+		5|*|cut=100@GET:/manifests/
+		0|*|chunked@GET:/manifests/ cut=100,times=1@GET:/manifests/
+		0|*|no-digest
+		0|*|ct-lie=text/html@GET:/manifests/
+		0|*|ct-lie=text/plain@GET:/manifests/
+		6|*|ct-lie=application/vnd.oci.image.index.v1+json@GET:/manifests/
+	END
+	# By digest nothing but the digest counts.
+	FROM=docker://$FAKEREG_ADDR/a@$WANT
+	answers <<-'END'
+		6|*differs*expected*got*|no-digest flip=20@GET:/manifests/
+		6|*differs*expected*got*|digest-lie
+	END
+}
+
+@test "pull: manifests over the limit, and one that just fits" {
+	noisy 20000
+	python3 - "$BATS_TEST_TMPDIR/src/blobs/sha256/${WANT#*:}" "$BATS_TEST_TMPDIR" <<-'END'
+		import json, sys
+		m = json.load(open(sys.argv[1]))
+		for name, size in ("fits", 4 << 20), ("over", (4 << 20) + 1):
+		    m["annotations"] = {"pad": ""}
+		    m["annotations"]["pad"] = "x" * (size - len(json.dumps(m)))
+		    open(sys.argv[2] + "/" + name, "w").write(json.dumps(m))
+	END
+	local manifests=$BATS_TEST_TMPDIR/registry/repos/a/_manifests/sha256
+	# As if they had been pushed: this registry takes none over the limit either.
+	for name in fits over; do
+		digest=$(sha256sum <"$BATS_TEST_TMPDIR/$name" | cut -d ' ' -f 1)
+		cp "$BATS_TEST_TMPDIR/$name" "$manifests/$digest"
+		cp "$manifests/${WANT#*:}.type" "$manifests/$digest.type"
+		printf 'sha256:%s' "$digest" >"$BATS_TEST_TMPDIR/registry/repos/a/_tags/$name"
+	done
+	FROM=docker://$FAKEREG_ADDR/a:fits answers <<<'0|*|chunked'
+	FROM=docker://$FAKEREG_ADDR/a:fits answers <<<'0|*|no-digest'
+	FROM=docker://$FAKEREG_ADDR/a:over answers <<<'6|*over the limit of 4194304 bytes*|chunked'
+	FROM=docker://$FAKEREG_ADDR/a:over answers <<<'6|*over the limit of 4194304 bytes*|no-digest'
+}
+
+@test "pull: G-07 G-12 connections that break, busy registries: retried, and not for ever" {
+	noisy 1500000 300000
+	answers <<-'END'
+		0|*|chunked cut=100000,times=2@GET:/blobs/
+		0|*|cut=100000,times=2@GET:/blobs/
+		0|*|reset=700000,times=2@GET:/blobs/
+		0|*|reset=0,times=2@GET:/manifests/
+		5|*|chunked cut=100@GET:/blobs/
+		5|*|reset=0@GET:/blobs/
+		0|*|429=1,1@GET:/blobs/
+		0|*|429=0,2@GET:/manifests/
+		5|*HTTP 429*|429=0,1000@GET:/blobs/
+		5|*HTTP 429*come back in 3600 s*|429=3600,1000@GET:/blobs/
+		0|*|5xx=503,2@GET:/blobs/
+		5|*HTTP 503*|5xx=503,1000@GET:/blobs/
+		5|*HTTP 502*|5xx=502,1000@GET:/manifests/
+		0|*|redirect={0},302@GET:/blobs/
+		5|*more than 5 redirects*|redirect=http://{0}{path}?x,302,on=0
+	END
+	# Polite: three tries, no more, however many layers wait.
+	fakereg_forget "$FAKEREG_ADDR"
+	fakereg_faults "$FAKEREG_ADDR" "5xx=503,1000@GET:/manifests/"
+	pull --retry 2
+	expect 5
+	same "tries" "$(fakereg_requests "$FAKEREG_ADDR" 'select(.path | contains("/manifests/"))' | wc -l)" 3
+}
+
+@test "pull: G-11 stalls" {
+	noisy 1500000
+	answers <<-'END'
+		0|*|stall,times=1@GET:/blobs/
+		0|*|stall=100000,times=1@GET:/blobs/
+		5|*silent*|stall=head@GET:/manifests/
+	END
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The machine
+
+@test "pull: G-04 the disk fills up in a layer: exit 9, a new layout goes, an old one keeps what it had" {
+	require_root
+	noisy 1500000 1500000 1500000
+	mkdir "$BATS_TEST_TMPDIR/small"
+	for kib in 60 1000 1600 3100 4300; do
+		for to in oci oci-archive; do
+			mount -t tmpfs -o "size=${kib}k" dray-small "$BATS_TEST_TMPDIR/small"
+			dray_run copy "$FROM" "$to:$BATS_TEST_TMPDIR/small/out"
+			expect 9 '*No space left*'
+			absent "left behind" "$(ls -A "$BATS_TEST_TMPDIR/small")"
+			umount "$BATS_TEST_TMPDIR/small"
+		done
+	done
+	# A layout that holds one of the layers already, and a partial file of another one.
+	mount -t tmpfs -o size=3600k dray-small "$BATS_TEST_TMPDIR/small"
+	OUT=$BATS_TEST_TMPDIR/small/out
+	mkdir -p "$OUT/blobs/sha256"
+	printf '{"imageLayoutVersion":"1.0.0"}' >"$OUT/oci-layout"
+	cp "$BATS_TEST_TMPDIR/src/blobs/sha256/$(layer_digest 0 | cut -d : -f 2)" "$OUT/blobs/sha256/"
+	before=$(find "$OUT" -type f | sort)
+	head -c 200000 "$BATS_TEST_TMPDIR/src/blobs/sha256/$(layer_digest 1 | cut -d : -f 2)" >"$(partial_of 1)"
+	pull
+	expect 9 '*No space left*'
+	same "files" "$(find "$OUT" -type f | sort)" "$before"
+	mount -o remount,size=9000k "$BATS_TEST_TMPDIR/small"
+	pull
+	ok
+	whole
+}
+
+@test "pull: a target that is read-only, a file, or goes away: exit 9" {
+	require_root
+	noisy 1500000
+	mkdir "$BATS_TEST_TMPDIR/small"
+	mount -t tmpfs dray-small "$BATS_TEST_TMPDIR/small"
+	dray_run copy "oci:$BATS_TEST_TMPDIR/src:1" "oci:$BATS_TEST_TMPDIR/small/old"
+	mount -o remount,ro "$BATS_TEST_TMPDIR/small"
+	for to in oci:old oci:new oci-archive:new; do
+		dray_run copy "$FROM" "${to%%:*}:$BATS_TEST_TMPDIR/small/${to#*:}"
+		expect 9 '*Read-only file system*'
+	done
+	umount "$BATS_TEST_TMPDIR/small"
+	dray_run copy "$FROM" "oci:$BATS_TEST_TMPDIR/none/out"
+	expect 9
+	dray_run copy "$FROM" "oci-archive:$BATS_TEST_TMPDIR/none/out"
+	expect 9
+	[ ! -e "$BATS_TEST_TMPDIR/none" ]
+}
+
+# taken_away KIND: the folder of the target goes while its first layer comes.
+taken_away() {
+	fakereg_faults "$FAKEREG_ADDR" "trickle=2000000@GET:/blobs/"
+	"$DRAY" copy "$FROM" "$1:$OUT" >"$BATS_TEST_TMPDIR/stdout" 2>"$BATS_TEST_TMPDIR/stderr" 3>&- &
+	local pid=$! code=0
+	wait_until 20 eval "fakereg_requests $FAKEREG_ADDR 'select(.kind == \"blob\")' | grep -q . && [ -n \"\$(ls -A ${OUT%/*})\" ]"
+	sleep 0.2
+	rm -rf "${OUT%/*}"
+	wait "$pid" || code=$?
+	fakereg_faults "$FAKEREG_ADDR"
+	same "status ($(cat "$BATS_TEST_TMPDIR/stderr"))" "$code" 9 || return 1
+	[ ! -s "$BATS_TEST_TMPDIR/stdout" ] && [ ! -e "${OUT%/*}" ] || return 1
+	mkdir "${OUT%/*}"
+}
+
+@test "pull: the target is removed in mid-way: exit 9, and the next run works" {
+	noisy 3000000
+	for to in oci oci-archive; do
+		taken_away "$to"
+		dray_run copy "$FROM" "$to:$OUT"
+		ok
+		"$DRAY" verify -q "$OUT"
+		rm -rf "$OUT"
+	done
 }
