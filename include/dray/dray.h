@@ -11,3 +11,4 @@
 #include <dray/normalize.h>
 #include <dray/report.h>
 #include <dray/sign.h>
+#include <dray/sync.h>

@@ -100,6 +100,7 @@ extern const struct command cmd_pull;
 extern const struct command cmd_save;
 extern const struct command cmd_load;
 extern const struct command cmd_normalize;
+extern const struct command cmd_sync;
 extern const struct command cmd_tags;
 extern const struct command cmd_catalog;
 extern const struct command cmd_manifest;
@@ -120,6 +121,8 @@ int session_check_input(const struct session *s, const char *ref, dray_error **e
 void session_note(struct session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /** The one line of a failure, and its hint, on stderr; also with --quiet. */
 void session_complain(struct session *s, const dray_error *e);
+/** One thing that failed while others go on, on stderr whatever was asked; @p safe for a terminal. */
+void session_failure(struct session *s, const char *safe);
 /** The warnings of a report on stderr, for people; JSON has them in the document. */
 void session_warnings(struct session *s, const dray_report *r);
 /** Whether @p ref means standard input or output. */

@@ -72,6 +72,7 @@ const struct command *const commands[] = {
 	&cmd_save,
 	&cmd_load,
 	&cmd_normalize,
+	&cmd_sync,
 	&cmd_tags,
 	&cmd_catalog,
 	&cmd_manifest,

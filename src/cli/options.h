@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/error.h"
+#include "base/nearest.h"
 
 enum option_kind {
 	OPT_FLAG,   /* bool: set to true */
@@ -76,13 +77,3 @@ int options_next(struct option_parser *p, const char **ret_word, dray_error **er
 
 /** Whether @p word is one of @p choices "a|b|c". */
 bool choice_has(const char *choices, const char *word);
-
-/** The nearest of several names to what was typed. Zero-initialised but for typed. */
-struct nearest {
-	const char *typed;
-	const char *best;
-	size_t distance;
-};
-void nearest_offer(struct nearest *n, const char *name);
-/** The best offer when it is near enough to be meant; else NULL. */
-const char *nearest_get(const struct nearest *n);

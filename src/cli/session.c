@@ -54,6 +54,13 @@ void session_complain(struct session *s, const dray_error *e)
 		return; /* there is nobody left to tell */
 }
 
+void session_failure(struct session *s, const char *safe)
+{
+	cleanup_free char *before = mem_printf("%s: ", s->command->name);
+
+	write_note(s, before ? before : "", safe);
+}
+
 void session_warnings(struct session *s, const dray_report *r)
 {
 	if (s->global.json || s->global.quiet)

@@ -5,7 +5,7 @@
  * Promises: no memory, constant stack; long names are compared by their start.
  */
 #include <string.h>
-#include "cli/options.h"
+#include "base/nearest.h"
 
 #define NAME_MAX_COMPARED 32
 
