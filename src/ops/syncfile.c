@@ -87,19 +87,24 @@ static int get_strings(struct json v, const char *name, struct arena *a, const c
 	return 0;
 }
 
+static int check_pattern(const char *name, const char *pattern, dray_error **err)
+{
+	const char *problem = glob_problem(pattern);
+
+	if (!problem)
+		return 0;
+	cleanup_free char *safe = text_safe(span_str(pattern), 128);
+	return err_set(err, DRAY_ERR_USAGE, "\"%s\": \"%s\": %s", name, safe ? safe : "", problem);
+}
+
 static int get_patterns(struct json v, const char *name, struct arena *a, const char ***ret,
 			size_t *ret_n, dray_error **err)
 {
 	if (get_strings(v, name, a, ret, ret_n, err) < 0)
 		return -1;
-	for (size_t i = 0; i < *ret_n; i++) {
-		const char *problem = glob_problem((*ret)[i]);
-		cleanup_free char *safe = text_safe(span_str((*ret)[i]), 128);
-
-		if (problem)
-			return err_set(err, DRAY_ERR_USAGE, "\"%s\": \"%s\": %s", name,
-				       safe ? safe : "", problem);
-	}
+	for (size_t i = 0; i < *ret_n; i++)
+		if (check_pattern(name, (*ret)[i], err) < 0)
+			return -1;
 	return 0;
 }
 

@@ -44,7 +44,6 @@ static int look_up(struct span name, const struct reference *ref, const char *ta
 		{ "name", ref ? last_part(ref->path) : NULL },
 		{ "tag", tag },
 	};
-	cleanup_free char *safe = text_safe(name, 40);
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		if (!span_is(name, known[i].name))
@@ -54,6 +53,7 @@ static int look_up(struct span name, const struct reference *ref, const char *ta
 			    : err_set(err, DRAY_ERR_USAGE,
 				      "\"destination\": the source has no {%s}", known[i].name);
 	}
+	cleanup_free char *safe = text_safe(name, 40);
 	err_set(err, DRAY_ERR_USAGE, "\"destination\": unknown {%s}", safe ? safe : "");
 	return err_hint(err, "{host}, {path}, {name} and {tag} are known");
 }
