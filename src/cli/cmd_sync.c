@@ -205,13 +205,12 @@ const struct command cmd_sync = {
 	.min_args = 1,
 	.max_args = 1,
 	.complete = COMPLETE_FILE,
-	.notes = "FILE is a JSON document: {\"version\":1,\"destination\":\"docker://mirror:5000\","
-		 "\"images\":[{\"source\":\"docker.io/library/"
-		 "busybox\",\"tags\":[\"1.*\",\"latest\"],"
-		 "\"exclude\":[\"*-rc*\"],\"limit\":5,\"platforms\":\"all\"}]}; dray-sync(1) tells "
-		 "all "
-		 "of it. Images that the destination has already are passed over. After a failure "
-		 "the "
+	.notes = "FILE is a JSON document: {\"version\": 1, \"destination\": "
+		 "\"docker://mirror:5000\", \"images\": [{\"source\": "
+		 "\"docker.io/library/busybox\", \"tags\": [\"1.*\", \"latest\"], \"exclude\": "
+		 "[\"*-rc*\"], \"limit\": 5, \"platforms\": \"all\"}]}; dray-sync(1) tells all of "
+		 "it. "
+		 "Images that the destination has already are passed over. After a failure the "
 		 "others go on; the exit status is the first failure's.",
 	.features = FEATURE_JSON,
 	.options = sync_table,

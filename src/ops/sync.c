@@ -129,7 +129,7 @@ static int unless_stopped(dray_error *why, dray_error **err)
 	return -1;
 }
 
-/* 1 = the same manifest or index is under the same name at both ends, 0, -1. */
+/* 1 = the same manifest or index is under the same name at both ends, 0, -1. *ret: the destination's. */
 static int is_there(dray_context *ctx, const struct sync_item *item, struct digest *ret,
 		    dray_error **err)
 {
@@ -165,8 +165,9 @@ static char *keep(dray_sync_result *r, const char *text, dray_error **err)
 	return copy;
 }
 
-static int take_result(dray_sync_result *r, const dray_copy_result *copied, struct dray_synced *s,
-		       dray_error **err)
+/* One platform of an index: that it was there already shows in what the copy found. */
+static int take_result(dray_sync_result *r, const dray_copy_result *copied,
+		       const struct digest *there, struct dray_synced *s, dray_error **err)
 {
 	const struct dray_copied *c = dray_copy_get(copied, 0);
 
@@ -176,9 +177,15 @@ static int take_result(dray_sync_result *r, const dray_copy_result *copied, stru
 	s->blobs_sent = c->blobs_sent;
 	s->blobs_skipped = c->blobs_skipped;
 	s->bytes_sent = c->bytes_sent;
+	s->manifest_digest = keep(r, c->manifest_digest, err);
+	if (!s->manifest_digest)
+		return -1;
+	if (digest_set(there) && strcmp(there->text, s->manifest_digest) == 0) {
+		s->status = DRAY_SYNC_UNCHANGED;
+		return 0;
+	}
 	s->reference = keep(r, c->reference, err);
-	s->manifest_digest = s->reference ? keep(r, c->manifest_digest, err) : NULL;
-	return s->manifest_digest ? 0 : -1;
+	return s->reference ? 0 : -1;
 }
 
 /* The platforms of the entry in place of the context's, for one copy. */
@@ -205,14 +212,14 @@ static int copy_as_wished(dray_context *ctx, const struct sync_item *item, dray_
 }
 
 static int copy_item(dray_context *ctx, dray_sync_result *r, struct sync_item *item,
-		     struct dray_synced *s, dray_error **err)
+		     const struct digest *there, struct dray_synced *s, dray_error **err)
 {
 	dray_copy_result *copied = NULL;
 	dray_error *why = NULL;
 	int rc;
 
 	if (copy_as_wished(ctx, item, &copied, &why) == 0) {
-		rc = take_result(r, copied, s, err);
+		rc = take_result(r, copied, there, s, err);
 		dray_copy_free(copied);
 		return rc;
 	}
@@ -250,7 +257,7 @@ static int sync_item(dray_context *ctx, dray_sync_result *r, struct sync_item *i
 		return s->manifest_digest ? 0 : -1;
 	}
 	s->status = DRAY_SYNC_PLANNED;
-	return dry ? 0 : copy_item(ctx, r, item, s, err);
+	return dry ? 0 : copy_item(ctx, r, item, &there, s, err);
 }
 
 /* ---- the whole ---- */

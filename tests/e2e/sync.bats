@@ -141,6 +141,29 @@ docker://$A/other:y -> docker://$B/elsewhere/other-y:v1"
 	same "bytes" "$(digest_of "$B/pin/lib/box@sha256:$(digest_of "$A/lib/box:1")")" "$(digest_of "$A/lib/box:1")"
 }
 
+@test "sync: one platform of an index; the second time it is there" {
+	two_registries
+	PYTHONDONTWRITEBYTECODE=1 python3 - "$PEERS_TOP/tests/must-fail" "$BATS_TEST_TMPDIR/multi" <<-'END'
+		import sys
+		sys.path.insert(0, sys.argv[1])
+		from bricks import *
+		o = Layout()
+		def at(arch, layers):
+		    return o.image(layers, config_value=config(layers, architecture=arch), platform={"os": "linux", "architecture": arch})
+		o.roots = [o.document(o.index([at("amd64", (BASE, APP)), at("arm64", (APP, TOP))]), OCI_INDEX,
+		                      annotations={"org.opencontainers.image.ref.name": "multi"})]
+		o.write(sys.argv[2])
+	END
+	skopeo copy --quiet --all --dest-tls-verify=false "oci:$BATS_TEST_TMPDIR/multi:multi" "docker://$A/multi:1"
+	list '{"version":1, "destination":"{B}", "images":[{"source":"{A}/multi", "tags":["*"], "platforms":["linux/arm64"]}]}'
+	dray_run sync "$LIST"
+	expect 0 '*1 copied*'
+	same "platform" "$(skopeo inspect --config --tls-verify=false "docker://$B/multi:1" | jq -r .architecture)" arm64
+	dray_run sync --json "$LIST"
+	expect 0 '*0 copied*1 there already*'
+	same "digest" "$(jq -r '.images[0].manifest_digest' <<<"$output")" "sha256:$(digest_of "$B/multi:1")"
+}
+
 @test "sync: the shards are the whole, each image in one, whatever the order of the list" {
 	A=a.example.test B=b.example.test
 	local images i all
