@@ -166,7 +166,7 @@ docker://$A/other:y -> docker://$B/elsewhere/other-y:v1"
 
 @test "sync: the shards are the whole, each image in one, whatever the order of the list" {
 	A=a.example.test B=b.example.test
-	local images i all
+	local images i
 	images=$(for i in $(seq 1 30); do printf '{"source":"{A}/r%d:1"},' "$i"; done)
 	list '{"version":1,"destination":"oci:{T}/m","images":['"${images%,}"']}'
 	"$DRAY" sync -q --dry-run "$LIST" | LC_ALL=C sort >"$BATS_TEST_TMPDIR/all"
