@@ -51,6 +51,8 @@ whole() {
 	absent "hidden" "$(find "$OUT" -name '.*')"
 }
 
+layer_asked() { blob_gets | grep -q "$(layer_digest 0)"; }
+
 # killed_at SIZE: a pull that was killed when SIZE bytes of the first layer had come, slowly.
 killed_at() {
 	fakereg_faults "$FAKEREG_ADDR" "trickle=2000000@GET:/blobs/"
@@ -59,6 +61,8 @@ killed_at() {
 	wait_until 20 partial_reaches "$(partial_of 0)" "$1"
 	kill9 "$pid"
 	fakereg_faults "$FAKEREG_ADDR"
+	# It notices, and writes it down, some time later.
+	wait_until 10 layer_asked
 	fakereg_forget "$FAKEREG_ADDR"
 }
 
