@@ -192,22 +192,21 @@ static int take_result(dray_sync_result *r, const dray_copy_result *copied,
 static int copy_as_wished(dray_context *ctx, const struct sync_item *item, dray_copy_result **ret,
 			  dray_error **err)
 {
-	const struct platform platform = ctx->platform;
-	const bool all = ctx->all_platforms;
+	const struct dray_context was = *ctx;
 	const struct sync_entry *e = item->entry;
 	int rc;
 
-	if (e->platforms == SYNC_PLATFORMS_LIST && e->n_list > 1)
-		return err_set(err, DRAY_ERR_UNSUPPORTED,
-			       "%s: this version copies one platform of an index, or all",
-			       e->where);
 	if (e->platforms != SYNC_PLATFORMS_DEFAULT) {
 		ctx->all_platforms = e->platforms == SYNC_PLATFORMS_ALL;
 		ctx->platform = e->n_list ? e->list[0] : (struct platform){ 0 };
+		ctx->more = e->n_list > 1 ? e->list + 1 : NULL;
+		ctx->n_more = e->n_list > 1 ? e->n_list - 1 : 0;
 	}
 	rc = dray_copy(ctx, item->source, item->destination, NULL, ret, err);
-	ctx->platform = platform;
-	ctx->all_platforms = all;
+	ctx->platform = was.platform;
+	ctx->all_platforms = was.all_platforms;
+	ctx->more = was.more;
+	ctx->n_more = was.n_more;
 	return rc;
 }
 

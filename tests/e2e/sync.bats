@@ -162,6 +162,12 @@ docker://$A/other:y -> docker://$B/elsewhere/other-y:v1"
 	dray_run sync --json "$LIST"
 	expect 0 '*0 copied*1 there already*'
 	same "digest" "$(jq -r '.images[0].manifest_digest' <<<"$output")" "sha256:$(digest_of "$B/multi:1")"
+	for platforms in '"all"' '["linux/arm64","linux/amd64"]'; do
+		list '{"version":1, "destination":"{B}/'"$((++n))"'", "images":[{"source":"{A}/multi:1", "platforms":'"$platforms"'}]}'
+		dray_run sync "$LIST"
+		expect 0 '*1 copied*'
+		same "index" "$(digest_of "$B/$n/multi:1")" "$(digest_of "$A/multi:1")"
+	done
 }
 
 @test "sync: the shards are the whole, each image in one, whatever the order of the list" {
