@@ -101,6 +101,8 @@ static int copy_options(const struct session *s, struct dray_copy_options *ret, 
 	ret->no_reuse = f->no_reuse;
 	ret->no_clobber = s->global.no_clobber;
 	ret->append = f->append;
+	ret->holes = f->holes;
+	ret->referrers = f->referrers;
 	return 0;
 }
 
