@@ -89,6 +89,7 @@ void help_overview(struct page *p)
 		 "  oci:PATH[:TAG|@DIGEST]                     an OCI layout, a folder\n"
 		 "  oci-archive:PATH[:TAG|@DIGEST]             the same in a tar\n"
 		 "  dir:PATH                                   skopeo's flat folder\n"
+		 "  docker-daemon:NAME[:TAG]|sha256:ID         the Docker engine, over its socket\n"
 		 "  PATH, -, HOST/NAME[:TAG]                   a file or folder by its content, a\n"
 		 "                                             pipe, else a registry\n\n");
 	page_heading(p, "Options of every verb");

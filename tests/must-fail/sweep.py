@@ -80,7 +80,7 @@ class Scenario:
 
     def act(self, fault):
         if self.name == "normalize":
-            return run(["normalize", self.source, "-o", self.out], fault, self.home)
+            return run(["normalize", "-q", self.source, "-o", self.out], fault, self.home)
         if self.is_copy:
             return self.copy(self.place(), fault)
         return run([self.name, self.source], fault, self.home)
