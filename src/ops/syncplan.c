@@ -13,6 +13,8 @@
 #include "base/number.h"
 #include "base/text.h"
 
+#define TAG_SHOWN_MAX 160 /* bytes of a tag that a warning shows */
+
 void sync_plan_clear(struct sync_plan *p)
 {
 	for (size_t i = 0; i < p->n; i++)
@@ -252,6 +254,8 @@ static int add_tag(struct sync_plan *p, const struct sync_file *f, const struct 
 	struct reference tagged = *ref;
 	cleanup_free char *name = NULL, *source = NULL;
 
+	if (tag && !reference_tag_valid(span_str(tag)))
+		return err_set(err, DRAY_ERR_USAGE, "\"tags\": what is no tag cannot be copied");
 	cleanup_free char *own = tag ? mem_strdup(tag) : NULL;
 	tagged.tag = own;
 	if (tag && !own)
@@ -289,6 +293,9 @@ static bool is_literal(const struct sync_entry *e, const char *tag)
 
 static bool wanted(const struct sync_entry *e, const char *tag)
 {
+	/* A registry may list anything, and a tag becomes part of a path. */
+	if (!reference_tag_valid(span_str(tag)))
+		return false;
 	for (size_t i = 0; i < e->n_tags; i++)
 		if (glob_is_pattern(e->tags[i]) && glob_match(e->tags[i], tag))
 			return !excluded(e, tag);
@@ -312,6 +319,21 @@ static void warn_idle(dray_context *ctx, const struct sync_entry *e,
 		if (!used)
 			context_log(ctx, DRAY_LOG_WARNING, "%s: no tag of %s matches \"%s\"",
 				    e->where, e->source, e->tags[i]);
+	}
+}
+
+/* What no reference can name cannot be copied; the others can. */
+static void warn_invalid(dray_context *ctx, const struct sync_entry *e,
+			 const struct remote_names *names)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		cleanup_free char *safe = NULL;
+
+		if (reference_tag_valid(span_str(names->list[i])))
+			continue;
+		safe = text_safe(span_str(names->list[i]), TAG_SHOWN_MAX);
+		context_log(ctx, DRAY_LOG_WARNING, "%s: %s lists \"%s\", which is no tag: left out",
+			    e->where, e->source, safe ? safe : "?");
 	}
 }
 
@@ -408,6 +430,7 @@ static int add_patterns(dray_context *ctx, struct sync_plan *p, const struct syn
 	if (ask_tags(ctx, ref, &to, &names, &why) < 0)
 		return note_failure(p, e, why, err);
 	warn_idle(ctx, e, &names);
+	warn_invalid(ctx, e, &names);
 	return add_tags(p, f, e, ref, &names, err);
 }
 

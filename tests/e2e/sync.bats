@@ -262,3 +262,25 @@ docker://$A/other:y -> docker://$B/elsewhere/other-y:v1"
 	expect 0 '*0 copied*2 there already*'
 	same "requests" "$(fakereg_requests "$A" '[.method, .kind] | join(" ")' | sort -u | xargs)" "GET ping GET tags HEAD manifest"
 }
+
+@test "sync: what a registry lists and is no tag never becomes a path; the others are copied" {
+	fakereg_start source
+	A=$FAKEREG_ADDR
+	images "$A/a" 1
+	mkdir "$BATS_TEST_TMPDIR/out"
+	list '{"version":1,"images":[{"source":"{A}/a","tags":["*"],"destination":"docker-archive:{T}/out/{name}-{tag}.tar"}]}'
+	local odd
+	for odd in '-o' 'x/../../escaped' '1@sha256:0000000000000000000000000000000000000000000000000000000000000000'; do
+		fakereg_faults "$A" "odd-tag=$odd"
+		dray_run sync --dry-run "$LIST"
+		expect 0 "*no tag: left out*1 to be copied*"
+		same "plan" "$output" "docker://$A/a:1 -> docker-archive:$BATS_TEST_TMPDIR/out/a-1.tar"
+	done
+	dray_run sync "$LIST"
+	expect 0 '*1 copied*'
+	same "files" "$(ls "$BATS_TEST_TMPDIR/out")" a-1.tar
+	# The same in the list itself is the user's mistake.
+	list '{"version":1,"images":[{"source":"{A}/a","tags":["../x"],"destination":"docker-archive:{T}/out/{name}-{tag}.tar"}]}'
+	dray_run sync --dry-run "$LIST"
+	expect 2 '*no tag*'
+}

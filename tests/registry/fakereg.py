@@ -119,6 +119,7 @@ FAULTS = {k.name: k for k in [
     Kind("no-mount", "", "POST:upload", (), "mount is answered with 202 and a session"),
     Kind("mount-401", "[=CODE]", "POST:upload", (int, 401), "mount is refused"),
     Kind("no-single-post", "", "POST:upload", (), "POST ?digest= ignores its body and opens a session"),
+    Kind("odd-tag", "=NAME", "GET:tags", ("raw", NEEDED), "the list of tags also holds NAME, whatever it is"),
     Kind("no-referrers", "", "*:referrers,manifest", (), "no referrers API, no OCI-Subject"),
     Kind("manifest-reject-oci", "[=CODE]", "PUT:manifest", (int, 400), "OCI media types are MANIFEST_INVALID"),
     Kind("patch-201", "", "PATCH:upload", (), "PATCH answers 201 (seen at ECR)"),
@@ -1518,6 +1519,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if tags is None:
             raise Oops(404, "NAME_UNKNOWN", "no repository %s" % self.name)
         tags, headers = self.page(tags)
+        odd = self.struck("odd-tag")
+        tags = tags + [odd.args[0]] if odd else tags
         self.answer_json(200, {"name": self.name, "tags": tags}, headers)
 
     def on_catalog(self):

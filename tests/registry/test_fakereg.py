@@ -441,6 +441,8 @@ class Faults(Case):
         self.reg.fault("manifest-reject-oci", "no-referrers")
         self.assertEqual(self.code(self.expect(400, "PUT", "/v2/a/b/manifests/t", self.manifest[0], {"Content-Type": IMAGE})), "MANIFEST_INVALID")
         self.expect(404, "GET", "/v2/a/b/referrers/" + sha(b"x"))
+        self.reg.fault("odd-tag=../x")
+        self.assertIn("../x", json.loads(self.expect(200, "GET", "/v2/a/b/tags/list").data)["tags"])
         self.reg.fault("html-errors", "cookie", "header=Warning:299 - \"a, b\"")
         got = self.expect(404, "GET", "/nowhere")
         self.assertTrue(got.data.startswith(b"<!DOCTYPE"))
