@@ -76,20 +76,57 @@ static int note_doc(struct append *a, enum doc doc, const struct tar_entry *e, d
 	return doc == DOC_LIST ? read_doc(a->fd, e, LIMIT_MANIFEST_JSON, &a->list, err) : 0;
 }
 
-/* A blob by its name and size: what comes later counts on it as has_blob() of a layout does. */
-static int note_blob(struct tar_out *t, struct span name, const struct tar_entry *e,
-		     dray_error **err)
+/* A member that has a blob's name. */
+struct old_blob {
+	struct old_blob *next; /* of the same name */
+	int64_t off, size;     /* of its bytes; off -1 = no regular file */
+	bool proven;
+};
+
+/* A blob by its name and size; its bytes are looked at when somebody counts on them. */
+static int note_blob(struct append *a, struct tar_out *t, struct span name,
+		     const struct tar_entry *e, dray_error **err)
 {
 	struct span hex = span_from(name, strlen(BLOB_PREFIX));
 	char text[DIGEST_TEXT];
+	struct old_blob *b;
 	struct digest d;
 
-	if (e->type != TAR_FILE || !hex_is_lower(hex, 64))
+	if (!hex_is_lower(hex, 64))
 		return 0;
 	snprintf(text, sizeof(text), "sha256:%.64s", (const char *)hex.data);
-	if (digest_parse(span_str(text), &d, err) < 0)
+	if (digest_parse(span_str(text), &d, err) < 0 ||
+	    (!tar_out_seen(t, &d) && tar_out_note(t, &d, e->size, err) < 0))
 		return -1;
-	return tar_out_seen(t, &d) ? 0 : tar_out_note(t, &d, e->size, err);
+	b = arena_alloc(&a->arena, sizeof(*b));
+	if (!b)
+		return err_nomem(err);
+	*b = (struct old_blob){ .next = map_get(&a->blobs, span_str(d.text)),
+				.off = e->type == TAR_FILE ? e->data_off : -1,
+				.size = e->size };
+	return map_put(&a->blobs, span_str(tar_out_seen(t, &d)->digest.text), b, err);
+}
+
+static int prove_one(const struct append *a, const struct old_blob *b, const struct digest *d,
+		     dray_error **err)
+{
+	cleanup_source struct source *s = NULL;
+
+	if (b->off < 0)
+		return err_set(err, DRAY_ERR_FORMAT, "no regular file");
+	s = source_verified(source_from_extent(a->fd, b->off, b->size, err), d, b->size,
+			    "blob digest", err);
+	return s ? source_drain(s, err) : -1;
+}
+
+int append_prove(struct append *a, const struct digest *d, dray_error **err)
+{
+	for (struct old_blob *b = map_get(&a->blobs, span_str(d->text)); b; b = b->next) {
+		if (!b->proven && prove_one(a, b, d, err) < 0)
+			return err_ctx(err, "the old archive's " BLOB_PREFIX "%s", digest_hex(d));
+		b->proven = true;
+	}
+	return 0;
 }
 
 static int scan_entry(struct append *a, struct tar_out *t, const struct tar_entry *e,
@@ -115,7 +152,7 @@ static int scan_entry(struct append *a, struct tar_out *t, const struct tar_entr
 		return note_doc(a, doc, e, err) < 0
 			       ? err_ctx(err, "%.*s", (int)name.len, (const char *)name.data)
 			       : 0;
-	return span_starts(span_buf(&name), BLOB_PREFIX) ? note_blob(t, span_buf(&name), e, err)
+	return span_starts(span_buf(&name), BLOB_PREFIX) ? note_blob(a, t, span_buf(&name), e, err)
 							 : 0;
 }
 
@@ -307,4 +344,6 @@ void append_clear(struct append *a)
 	cleanup_fd_fn(&a->fd);
 	buf_clear(&a->index);
 	buf_clear(&a->list);
+	map_clear(&a->blobs);
+	arena_clear(&a->arena);
 }

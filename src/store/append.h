@@ -3,7 +3,7 @@
  * An archive that images are added to: where its documents lie, and how they give way.
  *
  * Readers disagree about twin members (A-02), so an archive may at no moment hold two
- * manifest.json. Two ways, both without reading a layer:
+ * manifest.json. Two ways, both without reading a layer that no new image has too:
  *
  * - Documents at the end, as nearly all writers put them: new members go behind the end
  *   marker, where no reader looks. The last step writes one header of 512 bytes over that
@@ -40,6 +40,8 @@ struct append {
 	struct superseded docs[3];
 	size_t n_docs;
 	struct buf index, list;	/* old index.json and manifest.json */
+	struct map blobs;	/* digest text -> struct old_blob */
+	struct arena arena;
 };
 #define APPEND_INIT ((struct append){ .fd = -1 })
 
@@ -49,6 +51,12 @@ struct append {
  * manifest.json and index.json; FORMAT damaged or ambiguous.
  */
 int append_open(struct append *a, const char *path, struct tar_out *t, dray_error **err) MUST_CHECK;
+/**
+ * Before a new image counts on blob @p d of the old archive: are the bytes there its own?
+ * 0 also when the archive has none of this name. CORRUPT when there are others, in any of the
+ * members of this name: a second member could not mend it (A-02). Not thread-safe.
+ */
+int append_prove(struct append *a, const struct digest *d, dray_error **err) MUST_CHECK;
 /** Begin the new members: in the file itself, or in @p out, which is OUTFILE_INIT. */
 int append_begin(struct append *a, const char *path, struct outfile *out, struct tar_out *t,
 		 dray_error **err) MUST_CHECK;

@@ -29,6 +29,12 @@ struct oci_tar {
 
 /* ---- blobs and documents, as they come ---- */
 
+/* With the lock held. What an archive had before is a name and a size until it was read. */
+static int prove_old(struct oci_tar *t, const struct digest *d, dray_error **err)
+{
+	return t->old.fd >= 0 && digest_set(d) ? append_prove(&t->old, d, err) : 0;
+}
+
 static int tar_put_blob(struct dest *base, const struct blob_put *put, struct source *data,
 			struct digest *ret_digest, int64_t *ret_size, dray_error **err)
 {
@@ -36,7 +42,14 @@ static int tar_put_blob(struct dest *base, const struct blob_put *put, struct so
 	int rc;
 
 	lock_take(t->lock);
-	rc = tar_out_blob(&t->to, put, data, ret_digest, ret_size, err);
+	rc = prove_old(t, &put->desc.digest, err);
+	if (rc < 0)
+		source_free(data);
+	else
+		rc = tar_out_blob(&t->to, put, data, ret_digest, ret_size, err);
+	/* Its digest may only be known now. */
+	if (rc == 0)
+		rc = prove_old(t, ret_digest, err);
 	lock_drop(t->lock);
 	return rc;
 }
@@ -45,12 +58,13 @@ static int tar_has_blob(struct dest *base, const struct descriptor *desc, dray_e
 {
 	struct oci_tar *t = (struct oci_tar *)base;
 	const struct dest_entry *e;
+	int rc;
 
-	(void)err;
 	lock_take(t->lock);
 	e = tar_out_seen(&t->to, &desc->digest);
+	rc = prove_old(t, &desc->digest, err);
 	lock_drop(t->lock);
-	return e && (desc->size < 0 || desc->size == e->size);
+	return rc < 0 ? -1 : e && (desc->size < 0 || desc->size == e->size);
 }
 
 static int tar_put_manifest(struct dest *base, const struct manifest *m, const char *tag,

@@ -367,6 +367,71 @@ static void test_append_refused(void **state)
 	assert_err(err, DRAY_ERR_FORMAT, "twice");
 }
 
+/* The last byte of the first blob of an archive, found by its member. */
+static size_t in_first_blob(struct span bytes)
+{
+	cleanup_source struct source *in = source_from_span(bytes, NULL);
+	cleanup_tar_reader struct tar_reader *r = tar_reader_new(in, NULL, NULL, NULL);
+	const struct tar_entry *e;
+
+	while (tar_next(r, &e, NULL) > 0)
+		if (span_starts(e->name, "blobs/"))
+			return (size_t)(e->data_off + e->size - 1);
+	fail_msg("no blob");
+	return 0;
+}
+
+/* The members that are blobs. */
+static struct span blobs_of(struct span bytes)
+{
+	cleanup_source struct source *in = source_from_span(bytes, NULL);
+	cleanup_tar_reader struct tar_reader *r = tar_reader_new(in, NULL, NULL, NULL);
+	const struct tar_entry *e;
+	size_t from = 0, to = 0;
+
+	while (tar_next(r, &e, NULL) > 0) {
+		if (!span_starts(e->name, "blobs/"))
+			continue;
+		from = to ? from : (size_t)e->header_off;
+		to = (size_t)e->end_off;
+	}
+	return span_from(span_head(bytes, to), from);
+}
+
+/* What the archive calls a blob is believed when it was read, and only who needs it reads it. */
+static void test_append_lying_blob(void **state)
+{
+	(void)state;
+	for (int twin = 0; twin <= 1; twin++) {
+		cleanup_place struct place p = place_make("out.tar");
+		cleanup_made struct made same = make_image(1), other = make_image(2);
+		cleanup_buf struct buf b = BUF_INIT(0), bad = BUF_INIT(0);
+		cleanup_buf struct buf both = BUF_INIT(LIMIT_CONFIG), after = BUF_INIT(0);
+		dray_error *err = NULL;
+
+		make_old(&p, true, true);
+		assert_ok(append(p.path, ARCHIVE_ANY, &same, "b:1", false, &err), err);
+		make_old(&p, true, false);
+		slurp(p.fd, "out.tar", &b);
+		slurp(p.fd, "out.tar", &bad);
+		bad.data[in_first_blob(span_buf(&bad))] ^= 1;
+		if (twin) {
+			/* The right bytes under the same name are no help: readers differ. */
+			struct span first = blobs_of(span_buf(&b));
+
+			assert_int_equal(buf_add(&both, first, NULL), 0);
+		}
+		assert_int_equal(buf_add(&both, span_buf(&bad), NULL), 0);
+		put_file(p.fd, "out.tar", span_buf(&both));
+		assert_int_equal(append(p.path, ARCHIVE_ANY, &same, "b:1", false, &err), -1);
+		assert_err(err, DRAY_ERR_CORRUPT, "old archive's blobs/sha256/");
+		slurp(p.fd, "out.tar", &after);
+		assert_true(span_eq(span_buf(&after), span_buf(&both)));
+		err = NULL;
+		assert_ok(append(p.path, ARCHIVE_ANY, &other, "b:1", false, &err), err);
+	}
+}
+
 /* Half an append leaves the very bytes that were there. */
 static void test_append_abandoned(void **state)
 {
@@ -625,14 +690,23 @@ static void test_flat_faults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tar_file),	cmocka_unit_test(test_tar_tail),
-		cmocka_unit_test(test_tar_abandoned),	cmocka_unit_test(test_tar_pipe),
-		cmocka_unit_test(test_tar_pipe_broken), cmocka_unit_test(test_names),
-		cmocka_unit_test(test_index_listed),	cmocka_unit_test(test_append),
-		cmocka_unit_test(test_append_refused),	cmocka_unit_test(test_append_abandoned),
-		cmocka_unit_test(test_append_crash),	cmocka_unit_test(test_append_io),
-		cmocka_unit_test(test_append_memory),	cmocka_unit_test(test_flat),
-		cmocka_unit_test(test_flat_refused),	cmocka_unit_test(test_flat_faults),
+		cmocka_unit_test(test_tar_file),
+		cmocka_unit_test(test_tar_tail),
+		cmocka_unit_test(test_tar_abandoned),
+		cmocka_unit_test(test_tar_pipe),
+		cmocka_unit_test(test_tar_pipe_broken),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_index_listed),
+		cmocka_unit_test(test_append),
+		cmocka_unit_test(test_append_refused),
+		cmocka_unit_test(test_append_lying_blob),
+		cmocka_unit_test(test_append_abandoned),
+		cmocka_unit_test(test_append_crash),
+		cmocka_unit_test(test_append_io),
+		cmocka_unit_test(test_append_memory),
+		cmocka_unit_test(test_flat),
+		cmocka_unit_test(test_flat_refused),
+		cmocka_unit_test(test_flat_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
