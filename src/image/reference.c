@@ -220,13 +220,36 @@ static void cut(struct span text, struct parts *p)
 	p->path = rest;
 }
 
+/* Bytes of a "USER:PASSWORD@" that somebody put before the host; a secret is not repeated. */
+static size_t secret_len(struct span text)
+{
+	int64_t scheme = span_find(text, ':');
+	size_t from = 0;
+
+	if (scheme > 0 && span_starts(span_from(text, (size_t)scheme), "://"))
+		from = (size_t)scheme + strlen("://");
+	struct span host = span_from(text, from);
+	int64_t slash = span_find(host, '/');
+
+	if (slash < 0)
+		return 0;
+	host = span_head(host, (size_t)slash);
+	int64_t at = span_find(host, '@');
+	if (at < 0 || span_find(span_head(host, (size_t)at), ':') < 0)
+		return 0;
+	return from + (size_t)at;
+}
+
 static int refuse(struct span text, const char *why, dray_error **err)
 {
-	cleanup_free char *shown = text_safe(text, SHOWN);
+	size_t secret = secret_len(text);
+	cleanup_free char *shown = text_safe(span_from(text, secret), SHOWN);
 
 	if (!shown)
 		return err_nomem(err);
-	return err_set(err, DRAY_ERR_USAGE, "invalid reference \"%s\": %s", shown, why);
+	err_set(err, DRAY_ERR_USAGE, "invalid reference \"%s%s\": %s", secret ? "..." : "", shown,
+		why);
+	return secret ? err_hint(err, "--creds or 'dray login' tell who you are") : -1;
 }
 
 /* Why @p path is refused; NULL when it is not. @p prefix as normalisation will add it. */

@@ -122,6 +122,25 @@ static const struct bad bad[] = {
 	{ "h.x%2f/x", "HOST" },
 };
 
+/* A password before the host is refused, and not repeated. */
+static void reference_secret(void **state)
+{
+	static const char *const rows[] = { "me:s3cret@h.x/x", "https://me:s3cret@h.x/x",
+					    "docker://me:s3cret@h.x:5/x:1" };
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_reference struct reference r = { 0 };
+		dray_error *err = NULL;
+
+		assert_int_equal(reference_parse(span_str(rows[i]), &r, &err), -1);
+		assert_null(strstr(dray_error_message(err), "s3cret"));
+		assert_non_null(strstr(dray_error_message(err), "@h.x"));
+		assert_non_null(strstr(dray_error_hint(err), "login"));
+		assert_err_kind(err, DRAY_ERR_USAGE);
+	}
+}
+
 static void reference_bad(void **state)
 {
 	(void)state;
@@ -198,8 +217,11 @@ static void reference_torture(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reference_good),     cmocka_unit_test(reference_bad),
-		cmocka_unit_test(reference_any_byte), cmocka_unit_test(reference_default_tag_rules),
+		cmocka_unit_test(reference_good),
+		cmocka_unit_test(reference_bad),
+		cmocka_unit_test(reference_secret),
+		cmocka_unit_test(reference_any_byte),
+		cmocka_unit_test(reference_default_tag_rules),
 		cmocka_unit_test(reference_torture),
 	};
 
