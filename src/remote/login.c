@@ -141,13 +141,24 @@ static int read_text(const char *path, struct buf *ret, dray_error **err)
 	return rc;
 }
 
+/* A secret goes to a file, never into a pipe, a terminal or a device that has its name. */
+static int check_regular(const char *path, dray_error **err)
+{
+	cleanup_error dray_error *why = NULL;
+	struct stat st;
+
+	if (io_fstatat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &st, &why) < 0 || S_ISREG(st.st_mode))
+		return 0;
+	return err_set(err, DRAY_ERR_USAGE, "%s is no regular file", path);
+}
+
 /* Read it, and keep other dray away until edit_clear(). */
 static int edit_begin(struct edit *e, const char *path, bool make, dray_error **err)
 {
 	cleanup_free char *folder = NULL;
 
 	e->path = resolve(path, err);
-	if (!e->path)
+	if (!e->path || check_regular(e->path, err) < 0)
 		return -1;
 	folder = folder_of(e->path);
 	if (!folder)
