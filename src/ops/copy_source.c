@@ -82,9 +82,9 @@ static struct digest root_of(const struct selector *sel, const struct image *im)
 {
 	if (!sel->whole)
 		return (struct digest){ 0 };
-	if (!digest_set(&sel->digest) || digest_eq(&sel->digest, &im->root))
+	if (!selector_by_digest(sel) || selector_names(sel, &im->root))
 		return im->root;
-	if (digest_eq(&sel->digest, &im->index_digest))
+	if (selector_names(sel, &im->index_digest))
 		return im->index_digest;
 	return (struct digest){ 0 };
 }

@@ -337,6 +337,24 @@ int place_require_whole(const struct store *st, const struct image *im, dray_err
 
 /* ---- choosing ---- */
 
+#define PREFIX_MIN 7 /* hex digits of a digest that are worth looking for */
+
+/* sha256:ID, or its beginning as "dray images" and others show it. */
+static int select_digest(const char *image, struct arena *a, struct selector *ret, dray_error **err)
+{
+	struct span hex = span_from(span_str(image), strlen("sha256:"));
+
+	if (digest_parse(span_str(image), &ret->digest, NULL) == 0)
+		return 0;
+	if (hex.len < PREFIX_MIN || hex.len > 64 || !hex_is_lower(hex, hex.len))
+		return err_set(
+			err, DRAY_ERR_USAGE,
+			"--image: expected sha256: and 64 hex digits, or the first %d or more",
+			PREFIX_MIN);
+	ret->prefix = arena_strdup(a, image);
+	return ret->prefix ? 0 : err_nomem(err);
+}
+
 /* --image REF | @N | sha256:ID */
 static int select_image(const char *image, struct arena *a, struct selector *ret, dray_error **err)
 {
@@ -346,12 +364,8 @@ static int select_image(const char *image, struct arena *a, struct selector *ret
 		ret->has_at = true;
 		return 0;
 	}
-	if (span_starts(span_str(image), "sha256:")) {
-		if (digest_parse(span_str(image), &ret->digest, NULL) < 0)
-			return err_set(err, DRAY_ERR_USAGE,
-				       "--image: expected sha256: and 64 hex digits");
-		return 0;
-	}
+	if (span_starts(span_str(image), "sha256:"))
+		return select_digest(image, a, ret, err);
 	ret->ref = arena_strdup(a, image);
 	return ret->ref ? 0 : err_nomem(err);
 }

@@ -166,10 +166,11 @@ static int choose(struct engine_place *p, const struct selector *sel, struct ima
 			return -1;
 		return list_one(p, *ret_name, ret, err) < 0 ? no_such_image(p, *ret_name, err) : 0;
 	}
-	if (digest_set(&sel->digest))
-		return list_one(p, sel->digest.text, ret, err) < 0
-			       ? no_such_image(p, sel->digest.text, err)
-			       : 0;
+	if (selector_by_digest(sel)) {
+		const char *id = sel->prefix ? sel->prefix : sel->digest.text;
+
+		return list_one(p, id, ret, err) < 0 ? no_such_image(p, id, err) : 0;
+	}
 	if (list_all(p, ret, err) < 0)
 		return -1;
 	return image_list_select(ret, sel, p->store.place, err);

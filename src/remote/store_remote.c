@@ -159,7 +159,7 @@ static bool everything(const struct selector *sel)
 	if (sel->whole && sel->platform.os && !sel->all_platforms)
 		return false;
 	return sel->whole || sel->all_platforms || (sel->all && !sel->platform.os) ||
-	       digest_set(&sel->digest);
+	       selector_by_digest(sel);
 }
 
 /* Entries that name another platform need not be fetched to be passed over. */

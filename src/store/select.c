@@ -152,11 +152,25 @@ static int by_ref(struct image_list *l, const char *text, const char *place, boo
 
 /* ---- by position, by digest ---- */
 
-static bool has_digest(const struct image *im, const struct digest *d)
+bool selector_by_digest(const struct selector *sel)
 {
-	return (im->config && digest_eq(&im->config->digest, d)) ||
-	       (im->manifest && digest_eq(&im->manifest->digest, d)) ||
-	       digest_eq(&im->index_digest, d) || digest_eq(&im->root, d);
+	return digest_set(&sel->digest) || sel->prefix;
+}
+
+bool selector_names(const struct selector *sel, const struct digest *d)
+{
+	if (!digest_set(d))
+		return false;
+	if (digest_set(&sel->digest))
+		return digest_eq(&sel->digest, d);
+	return sel->prefix && span_starts(span_str(d->text), sel->prefix);
+}
+
+static bool has_digest(const struct image *im, const struct selector *sel)
+{
+	return (im->config && selector_names(sel, &im->config->digest)) ||
+	       (im->manifest && selector_names(sel, &im->manifest->digest)) ||
+	       selector_names(sel, &im->index_digest) || selector_names(sel, &im->root);
 }
 
 static bool is_manifest(const struct image *im, const struct digest *d)
@@ -191,7 +205,7 @@ static int by_place(struct image_list *l, const struct selector *sel, const char
 
 	for (size_t i = 0; i < l->n; i++) {
 		keep[i] = (!sel->has_at || l->list[i]->at == sel->at) &&
-			  (!digest_set(&sel->digest) || has_digest(l->list[i], &sel->digest));
+			  (!selector_by_digest(sel) || has_digest(l->list[i], sel));
 		any = any || keep[i];
 	}
 	if (!any) {
@@ -199,7 +213,8 @@ static int by_place(struct image_list *l, const struct selector *sel, const char
 		if (!l->n)
 			return -1;
 		return sel->has_at ? err_ctx(err, "no image @%lld", (long long)sel->at)
-				   : err_ctx(err, "no image %s", sel->digest.text);
+				   : err_ctx(err, "no image %s",
+					     sel->prefix ? sel->prefix : sel->digest.text);
 	}
 	keep_only(l, keep);
 	one_manifest_once(l, &sel->digest, keep);
@@ -366,7 +381,7 @@ static int select_with(struct image_list *l, const struct selector *sel, const c
 {
 	if (sel->ref && by_ref(l, sel->ref, place, keep, err) < 0)
 		return -1;
-	if ((sel->has_at || digest_set(&sel->digest)) && by_place(l, sel, place, keep, err) < 0)
+	if ((sel->has_at || selector_by_digest(sel)) && by_place(l, sel, place, keep, err) < 0)
 		return -1;
 	if (!l->n)
 		return sel->all ? 0 : fail(l, DRAY_ERR_NOT_FOUND, place, "", err);

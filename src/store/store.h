@@ -115,6 +115,7 @@ struct selector {
 	int64_t at;	 /* @N, with has_at */
 	bool has_at;
 	struct digest digest; /* image ID or manifest digest, when set */
+	const char *prefix;   /* else the beginning of one, "sha256:" and some hex digits */
 	/* Every image, artifacts and attestations too; of all platforms unless one is given. */
 	bool all;
 	/* For indexes; os NULL = the host's, and the only one if there is one. */
@@ -129,6 +130,10 @@ struct selector {
 	 */
 	bool whole;
 };
+/** Was a digest asked for, whole or by its beginning? */
+bool selector_by_digest(const struct selector *sel);
+/** Is @p d what was asked for so? */
+bool selector_names(const struct selector *sel, const struct digest *d);
 /** Is @p have one of the platforms that were asked for? With none asked for the host's. */
 bool selector_wants(const struct selector *sel, const struct platform *have);
 

@@ -178,6 +178,13 @@ print([m.name for m in t][-1])' >"$(out last)"
 	ok
 	same tags "$(layout_tags "$(out l)" | sort | xargs)" "a b"
 	same "a" "$(source_image_id "oci:$(out l):a")" "$(docker_image_id test/multi-b:1)"
+	# An ID is known by what `images` shows of it.
+	id=$(docker_image_id test/multi-b:1)
+	dray_run copy --image "${id:0:19}" "$IMAGE" "oci:$(out l):a"
+	ok
+	same "a" "$(source_image_id "oci:$(out l):a")" "$id"
+	dray_run copy --image sha256:0000000 "$IMAGE" "oci:$(out l):a"
+	expect 3 '*no image sha256:0000000*@0*@1*'
 	# Into a layout that skopeo made, and skopeo into ours.
 	image_need skopeo-layout
 	cp -a "$IMAGE" "$(out theirs)"

@@ -340,6 +340,7 @@ static void selector_from_both(void **state)
 		{ "a.tar", "app:1", "app:1", -1, false },
 		{ "a.tar", "@0", NULL, 0, false },
 		{ "a.tar", DIGEST, NULL, -1, true },
+		{ "a.tar", "sha256:0123456", NULL, -1, true },
 		{ "a.tar", "", "", -1, false }, /* names nothing; the store says so */
 	};
 	dray_context *ctx = context(NULL, false);
@@ -355,7 +356,7 @@ static void selector_from_both(void **state)
 		assert_ok(place_selector(ctx, &p, rows[i].image, false, &a, &sel, &err), err);
 		assert_text(rows[i].place, sel.ref, rows[i].ref);
 		assert_int_equal(sel.has_at ? sel.at : -1, rows[i].at);
-		assert_int_equal(digest_set(&sel.digest), rows[i].digest);
+		assert_int_equal(selector_by_digest(&sel), rows[i].digest);
 		assert_false(sel.all || sel.all_platforms);
 		arena_clear(&a);
 	}
@@ -378,6 +379,9 @@ static void selector_refusals(void **state)
 		{ "a.tar", "@-1", false, DRAY_ERR_USAGE },
 		{ "a.tar", "sha256:", false, DRAY_ERR_USAGE },
 		{ "a.tar", "sha256:abc", false, DRAY_ERR_USAGE },
+		{ "a.tar", "sha256:012345", false, DRAY_ERR_USAGE },
+		{ "a.tar", "sha256:0123456789abcdeF", false, DRAY_ERR_USAGE },
+		{ "a.tar", DIGEST "0", false, DRAY_ERR_USAGE },
 	};
 	dray_context *ctx = context(NULL, false);
 
