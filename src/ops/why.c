@@ -361,15 +361,72 @@ static const char *join_tags(struct arena *a, const struct dray_image_info *info
 	return text;
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* One name has several spellings: "app:1" is "docker.io/library/app:1". NULL = no memory. */
+static const char *spelled_out(struct arena *a, const char *tag)
+{
+	cleanup_reference struct reference ref = { 0 };
+	cleanup_error dray_error *odd = NULL;
+	cleanup_free char *full = NULL;
+
+	/* The tag of a layout need not be a name. */
+	if (reference_parse(span_str(tag), &ref, &odd) < 0 || reference_default_tag(&ref, &odd) < 0)
+		return dray_error_kind(odd) == DRAY_ERR_NOMEM ? NULL : arena_strdup(a, tag);
+	full = reference_text(&ref);
+	return full ? arena_strdup(a, full) : NULL;
+}
+
+/* The names spelled out, sorted, each once; NULL = no memory. */
+static const char **names_of(struct arena *a, const struct dray_image_info *info, size_t *ret_n)
+{
+	const char **names = arena_array(a, info->n_tags, sizeof(*names));
+	size_t n = 0;
+
+	for (size_t i = 0; names && i < info->n_tags; i++) {
+		names[i] = spelled_out(a, info->tags[i]);
+		if (!names[i])
+			return NULL;
+	}
+	if (!names)
+		return NULL;
+	qsort(names, info->n_tags, sizeof(*names), by_text);
+	for (size_t i = 0; i < info->n_tags; i++)
+		if (n == 0 || strcmp(names[n - 1], names[i]) != 0)
+			names[n++] = names[i];
+	*ret_n = n;
+	return names;
+}
+
+/* 1, 0, -1. Neither is without. */
+static int same_names(struct pair *p, dray_error **err)
+{
+	size_t n, m;
+	const char **a = names_of(&p->w->arena, p->ia, &n);
+	const char **b = a ? names_of(&p->w->arena, p->ib, &m) : NULL;
+
+	if (!b)
+		return err_nomem(err);
+	for (size_t i = 0; n == m && i < n; i++)
+		if (strcmp(a[i], b[i]) != 0)
+			return 0;
+	return n == m;
+}
+
 static int compare_tags(struct pair *p, dray_error **err)
 {
-	const char *a = join_tags(&p->w->arena, p->ia);
-	const char *b = join_tags(&p->w->arena, p->ib);
+	const char *a, *b;
+	int same = p->ia->n_tags && p->ib->n_tags ? same_names(p, err) : 1;
 
+	if (same != 0)
+		return same < 0 ? -1 : 0;
+	a = join_tags(&p->w->arena, p->ia);
+	b = join_tags(&p->w->arena, p->ib);
 	if (!a || !b)
 		return err_nomem(err);
-	if (strcmp(a, b) == 0 || p->ia->n_tags == 0 || p->ib->n_tags == 0)
-		return 0;
 	return add(p->w, "tag",
 		   arena_printf(&p->w->arena, "the same image under other tags: %s in A, %s in B",
 				a, b),

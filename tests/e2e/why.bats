@@ -42,6 +42,15 @@ differ() {
 	run --separate-stderr bash -c 'cat "$2" | "$0" why - "$1"' "$DRAY" "$(image_path sym)" "$(image_path untagged)"
 	expect 0
 	[[ $output == *same* ]]
+	# Spelled out or not, one name is one name; another is told.
+	"$DRAY" -q normalize "$(image_path sym)" -o "$BATS_TEST_TMPDIR/full.tar"
+	why "$(image_path sym)" "$BATS_TEST_TMPDIR/full.tar"
+	expect 0
+	same "causes" "$(jq -c '[.causes[].code]' <<<"$output")" "[]"
+	"$DRAY" -q normalize "$(image_path sym)" --tag other:1 -o "$BATS_TEST_TMPDIR/other.tar"
+	why "$(image_path sym)" "$BATS_TEST_TMPDIR/other.tar"
+	expect 0
+	same "causes" "$(jq -c '[.causes[].code]' <<<"$output")" '["tag"]'
 }
 
 @test "why: another config names its keys" {
