@@ -94,7 +94,9 @@ static int host_domain(const char *host, struct reference *ret, dray_error **err
 
 int registry_host(const char *text, struct reference *ret, dray_error **err)
 {
-	struct span key = credentials_key(span_str(text));
+	struct span s = span_str(text);
+	struct span key = credentials_key(span_starts(s, SCHEME) ? span_from(s, sizeof(SCHEME) - 1)
+								 : s);
 	cleanup_free char *host = mem_strndup((const char *)key.data, key.len);
 	char *path = host ? mem_strdup("") : NULL;
 

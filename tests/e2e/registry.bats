@@ -58,6 +58,9 @@ login() { "$DRAY" -q login "$@" --username "$REGISTRY_USER" --password-stdin <<<
 	dray_run catalog "$REGISTRY_ADDR"
 	expect 0
 	same catalog "$output" $'a/one\nb'
+	dray_run catalog "docker://$REGISTRY_ADDR"
+	expect 0
+	same catalog "$output" $'a/one\nb'
 	dray_run catalog --json "http://$REGISTRY_ADDR/"
 	expect 0
 	same JSON "$(jq -c .repositories <<<"$output")" '["a/one","b"]'
