@@ -54,6 +54,13 @@ char *dest_blob_path(const struct digest *d)
 	return mem_printf("blobs/%.*s/%s", (int)(hex - d->text - 1), d->text, hex);
 }
 
+int dest_gone(int rc, dray_error **err)
+{
+	if (rc < 0 && err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
+		err_rekind(err, DRAY_ERR_SYSTEM);
+	return rc;
+}
+
 static int check_size(int64_t want, int64_t have, dray_error **err)
 {
 	char expected[24], actual[24];

@@ -124,7 +124,7 @@ static int put_file(struct flat_dir *d, const char *name, struct span text, dray
 	cleanup_fd int fd = io_openat(d->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666,
 				      err);
 
-	if (fd < 0 || io_write_all(fd, text, err) < 0)
+	if (dest_gone(fd, err) < 0 || io_write_all(fd, text, err) < 0)
 		return -1;
 	return io_close(steal_fd(&fd), err);
 }
@@ -171,7 +171,7 @@ static int flat_put_blob(struct dest *base, const struct blob_put *put, struct s
 	cleanup_outfile struct outfile o = OUTFILE_INIT;
 	cleanup_sink struct sink *k = NULL;
 
-	if (outfile_begin(&o, d->fd, BLOB_NAME, false, err) == 0)
+	if (dest_gone(outfile_begin(&o, d->fd, BLOB_NAME, false, err), err) == 0)
 		k = sink_to_fd(o.fd, false, err);
 	if (!k) {
 		source_free(data);
@@ -179,7 +179,7 @@ static int flat_put_blob(struct dest *base, const struct blob_put *put, struct s
 	}
 	if (dest_copy(put, data, k, ret_digest, ret_size, err) < 0 ||
 	    io_fchmod(o.fd, o.mode, err) < 0 || io_close(steal_fd(&o.fd), err) < 0 ||
-	    io_renameat(d->fd, o.temp, digest_hex(ret_digest), false, err) < 0)
+	    dest_gone(io_renameat(d->fd, o.temp, digest_hex(ret_digest), false, err), err) < 0)
 		return -1;
 	return note(d, ret_digest, *ret_size, err);
 }
@@ -241,13 +241,13 @@ static int flat_finish(struct dest *base, dray_error **err)
 		return -1;
 	if (!d->replaces) {
 		/* Over nothing, or over an empty folder. */
-		if (io_renameat(d->parent, d->temp, d->name, false, err) < 0)
+		if (dest_gone(io_renameat(d->parent, d->temp, d->name, false, err), err) < 0)
 			return -1;
 		mem_free(steal_pointer(&d->temp));
 		return io_fsync(d->parent, err);
 	}
 	/* From here on the temp's name is that of the old layout, which flat_free() removes. */
-	return replace(d, err) < 0 ? -1 : io_fsync(d->parent, err);
+	return dest_gone(replace(d, err), err) < 0 ? -1 : io_fsync(d->parent, err);
 }
 
 static void flat_free(struct dest *base)

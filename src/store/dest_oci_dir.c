@@ -36,14 +36,6 @@ struct oci_dir {
 
 /* ---- small files of the layout ---- */
 
-/* The layout was taken away under us: nobody asked for something to be found. */
-static int gone(int rc, dray_error **err)
-{
-	if (rc < 0 && err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
-		err_rekind(err, DRAY_ERR_SYSTEM);
-	return rc;
-}
-
 /* 1 = a regular file is at @p path, 0 = nothing, -1; anything else is FORMAT. */
 static int regular_file(int root, const char *path, int64_t *ret_size, dray_error **err)
 {
@@ -252,7 +244,7 @@ static int publish(struct oci_dir *d, struct outfile *o, const struct digest *di
 	if (io_fchmod(o->fd, o->mode, err) < 0 || io_close(steal_fd(&o->fd), err) < 0 ||
 	    (!there && note_written(d, &path, err) < 0))
 		return -1;
-	if (gone(io_renameat(o->dirfd, o->temp, digest_hex(digest), false, err), err) < 0)
+	if (dest_gone(io_renameat(o->dirfd, o->temp, digest_hex(digest), false, err), err) < 0)
 		return -1;
 	outfile_keep(o);
 	return 0;
@@ -271,8 +263,8 @@ static int begin_blob(struct oci_dir *d, const struct digest *digest, struct out
 
 	if (!path)
 		return err_nomem(err);
-	if (gone(io_mkdirat(d->root, folder, 0755, true, err), err) < 0 ||
-	    gone(outfile_begin(o, d->root, path, false, err), err) < 0)
+	if (dest_gone(io_mkdirat(d->root, folder, 0755, true, err), err) < 0 ||
+	    dest_gone(outfile_begin(o, d->root, path, false, err), err) < 0)
 		return -1;
 	return o->temp ? 0 : err_set(err, DRAY_ERR_FORMAT, "%s is no regular file", path);
 }
@@ -310,8 +302,9 @@ static int put_resumable(struct oci_dir *d, const struct blob_put *put, struct s
 	cleanup_error dray_error *why = NULL;
 	cleanup_free char *path = dest_blob_path(&put->desc.digest);
 	int64_t have;
-	int rc = path ? gone(io_mkdirat(d->root, algo_folder(&put->desc.digest), 0755, true, &why),
-			     &why)
+	int rc = path ? dest_gone(io_mkdirat(d->root, algo_folder(&put->desc.digest), 0755, true,
+					     &why),
+				  &why)
 		      : err_nomem(&why);
 
 	if (rc == 0)
@@ -400,7 +393,7 @@ static int dir_finish(struct dest *base, dray_error **err)
 	d->index.no_clobber = base->no_clobber;
 	cleanup_fd int lock = lock_index(d, err);
 	if (lock < 0)
-		return gone(-1, err);
+		return dest_gone(-1, err);
 	if (read_index(d->root, &old, &digest, err) < 0 ||
 	    dest_index_write(&d->index, span_buf(&old), &text, err) < 0)
 		return -1;
@@ -412,8 +405,8 @@ static int dir_finish(struct dest *base, dray_error **err)
 	 */
 	if (io_syncfs(d->root, err) < 0)
 		return -1;
-	return gone(write_file(d->root, OCI_INDEX_NAME, span_buf(&text), false, &d->done, err),
-		    err);
+	return dest_gone(write_file(d->root, OCI_INDEX_NAME, span_buf(&text), false, &d->done, err),
+			 err);
 }
 
 /* Nobody adds blobs besides us, and nobody has added images since we came. */

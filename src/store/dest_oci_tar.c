@@ -6,7 +6,6 @@
  * Promises documents last: an archive cut anywhere has none, so that nobody loads it (G-19).
  */
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 #include "base/io.h"
 #include "base/limits.h"
@@ -191,15 +190,6 @@ static const struct dest_ops tar_ops = {
 	.free = tar_free,
 };
 
-static const char *temp_folder(const char *given)
-{
-	const char *env = getenv("TMPDIR");
-
-	if (given)
-		return given;
-	return env && env[0] == '/' ? env : "/var/tmp"; /* blobs are too big for a /tmp in memory */
-}
-
 static struct oci_tar *new_tar(const char *path, const char *tmpdir, bool oci, bool docker,
 			       dray_error **err)
 {
@@ -215,10 +205,11 @@ static struct oci_tar *new_tar(const char *path, const char *tmpdir, bool oci, b
 	t->oci = oci;
 	t->docker = t->index.named = docker;
 	t->base.place = mem_strdup(path);
-	t->to.tmpdir = mem_strdup(temp_folder(tmpdir));
-	t->lock = t->base.place && t->to.tmpdir ? lock_new(err) : NULL;
-	if (!t->base.place || !t->to.tmpdir)
+	t->to.tmpdir = tmpdir ? mem_strdup(tmpdir) : NULL;
+	if (!t->base.place || (tmpdir && !t->to.tmpdir))
 		err_nomem(err);
+	else
+		t->lock = lock_new(err);
 	if (t->lock)
 		return t;
 	tar_free(&t->base);

@@ -28,6 +28,8 @@ int dest_copy(const struct blob_put *put, struct source *data, struct sink *k,
  */
 int dest_copy_rest(const struct blob_put *put, struct source *data, int fd, int64_t have,
 		   struct digest *ret_digest, int64_t *ret_size, dray_error **err) MUST_CHECK;
+/** @p rc; a folder that was taken away under us is SYSTEM: nobody asked for something to be found. */
+int dest_gone(int rc, dray_error **err) MUST_CHECK;
 /** "blobs/sha256/HEX" in new memory; NULL = no memory. */
 char *dest_blob_path(const struct digest *d);
 

@@ -7,8 +7,6 @@
 #include "store/tar_out.h"
 
 #include <assert.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "base/io.h"
 #include "base/limits.h"
@@ -149,31 +147,12 @@ static int blob_to_file(struct tar_out *t, const struct blob_put *put, struct so
 	return tar_out_note(t, ret_digest, *ret_size, err);
 }
 
-/* A file that has no name any more, or never had one. */
-static int open_spool(const char *dir, dray_error **err)
-{
-	cleanup_outfile struct outfile o = OUTFILE_INIT;
-	cleanup_free char *path = NULL;
-	int fd = io_openat(AT_FDCWD, dir, O_TMPFILE | O_RDWR | O_EXCL, 0600, NULL);
-
-	if (fd >= 0)
-		return fd;
-	path = mem_printf("%s/dray-blob", dir); /* a file system without O_TMPFILE */
-	if (!path)
-		return err_nomem(err);
-	if (outfile_begin(&o, AT_FDCWD, path, false, err) < 0)
-		return -1;
-	if (!o.temp)
-		return err_set(err, DRAY_ERR_USAGE, "%s: no place for temporary files", dir);
-	return steal_fd(&o.fd);
-}
-
 /* Name and size must come before the data: let it wait in a file until they are known. */
 static int blob_spooled(struct tar_out *t, const struct blob_put *put, struct source *data,
 			struct digest *ret_digest, int64_t *ret_size, dray_error **err)
 {
 	cleanup_buf struct buf head = BUF_INIT(LIMIT_PAX);
-	cleanup_fd int spool = open_spool(t->tmpdir, err);
+	cleanup_fd int spool = io_tempfile(t->tmpdir, err);
 	cleanup_sink struct sink *k = spool < 0 ? NULL : sink_to_fd(spool, false, err);
 
 	if (!k) {

@@ -10,7 +10,7 @@
 struct tar_out {
 	int fd;		/* lent; -1 = @stream */
 	struct sink *stream;	/* owned; cannot go back. NULL = @fd */
-	char *tmpdir;	/* where blobs wait for their name, when @stream; owned */
+	char *tmpdir;	/* where blobs wait for their name, when @stream; owned. As io_tempfile() */
 	int64_t pos;	/* end of the last whole member */
 	int64_t reached;/* end of the file, failed members included */
 	bool failed;	/* the stream holds half a member */
