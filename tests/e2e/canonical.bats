@@ -78,7 +78,7 @@ make() {
 	absent "lines of the dump that are not in the archive" "$(grep -vxFf "$BATS_TEST_TMPDIR/real" "$BATS_TEST_TMPDIR/dump")"
 }
 
-@test "producers: dockerd twice, podman, skopeo, docker-registry and a second data root give one sha256" {
+@test "producers: dockerd twice, podman, skopeo, docker-registry, a second data root and sockets give one sha256" {
 	require_peer podman skopeo
 	image_need big
 	local t=$BATS_TEST_TMPDIR id
@@ -103,9 +103,11 @@ make() {
 	normalize "$IMAGE" --untagged
 	all_same "$SHA" "$t/podman.tar" --untagged
 
-	# skopeo: an archive, and the registry's compressed layers.
+	# skopeo: an archive, a "dir:", and the registry's compressed layers.
 	skopeo copy --quiet "docker-archive:$IMAGE" "docker-archive:$t/skopeo.tar:test/big:1"
 	all_same "$want" "$t/skopeo.tar"
+	skopeo copy --quiet "docker-archive:$IMAGE" "dir:$t/skopeo.dir"
+	all_same "$want" "dir:$t/skopeo.dir" --tag test/big:1
 	registry_start main plain
 	docker tag test/big:1 "$REGISTRY_ADDR/test/big:1"
 	docker push --quiet "$REGISTRY_ADDR/test/big:1"
@@ -120,6 +122,14 @@ make() {
 	second_engine docker tag "$REGISTRY_ADDR/test/big:1" test/big:1
 	second_engine docker save -o "$t/second.tar" test/big:1
 	all_same "$want" "$t/second.tar"
+
+	# An engine's socket, and what dray brought through it into one that had nothing.
+	all_same "$want" docker-daemon:test/big:1
+	second_engine docker rmi -f "$id"
+	second_engine "$DRAY" copy -q "$IMAGE" docker-daemon:test/big:1
+	second_engine all_same "$want" docker-daemon:test/big:1
+	second_engine docker save -o "$t/second.tar" test/big:1
+	all_same "$want" "$t/second.tar"
 	peer_stop dockerd-2
 	docker rmi "$REGISTRY_ADDR/test/big:1"
 
@@ -127,6 +137,9 @@ make() {
 	dray_run copy "$IMAGE" "oci:$t/layout"
 	ok
 	all_same "$want" "oci:$t/layout"
+	dray_run copy "$IMAGE" "dir:$t/dray.dir"
+	ok
+	all_same "$want" "dir:$t/dray.dir" --tag test/big:1
 	for how in gzip gzip-single zstd; do
 		dray_run copy --compression "$how" "$IMAGE" "oci-archive:$t/$how.tar"
 		ok

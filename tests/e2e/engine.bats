@@ -6,45 +6,11 @@ load lib
 
 setup() { verbs_setup; }
 teardown() {
-	[ ! -f "$BATS_TEST_TMPDIR/spare" ] || spare_stop
+	spare_stop
 	peers_teardown
 }
 
 out() { echo "$BATS_TEST_TMPDIR/$1"; }
-
-# A dockerd of the test's own, with nothing in it; DOCKER_HOST is its socket from here on.
-spare_start() {
-	require_docker || return 1
-	touch "$BATS_TEST_TMPDIR/spare"
-	SPARE=$PEERS_DIR/spare-$BATS_SUITE_TEST_NUMBER
-	peer_spawn spare env -u DOCKER_HOST PATH="$PATH:/usr/sbin:/sbin" dockerd --iptables=false --ip6tables=false \
-		--bridge=none --data-root "$SPARE.data" --exec-root "$SPARE.exec" --pidfile "$SPARE.pid" \
-		--host "unix://$SPARE.sock" --group "$(id -gn)"
-	export DOCKER_HOST=unix://$SPARE.sock
-	wait_until 60 spare_ready || {
-		peer_log spare >&2
-		return 1
-	}
-}
-spare_ready() { curl -fsS -o /dev/null --max-time 5 --unix-socket "$SPARE.sock" http://d/_ping 2>/dev/null; }
-
-# What a power cut does to it: dockerd and its containerd, by the folder that only they name.
-spare_kill9() {
-	local p
-	peer_kill9 spare
-	for p in /proc/[0-9]*; do
-		case $({ tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null) in
-		*containerd*" $SPARE.exec/"*) kill9 "${p#/proc/}" ;;
-		esac
-	done
-	rm -f "$SPARE.sock" "$SPARE.pid"
-}
-spare_stop() {
-	peer_stop spare 30
-	peers_umount "$SPARE.data"
-	peers_umount "$SPARE.exec"
-	rm -rf --one-file-system "$SPARE.data" "$SPARE.exec"
-}
 
 # fake_start [FAULT...]: an engine with test/sym:1 in it that misbehaves. FAKE is its folder.
 fake_start() {

@@ -3,7 +3,8 @@
 # wherever the destination can hold it; the image ID and the DiffIDs always do.
 #
 # A place is a row of PLACES: its name, and three functions of that name: place_NAME writes DST for dray, read_NAME the
-# same place as a source, peer_NAME what another program reads there (empty = none). An engine's socket takes a row more.
+# same place as a source, peer_NAME what another program reads there (empty = none). An engine keeps no manifest and gives
+# none back: its row is a test of its own.
 
 load lib
 
@@ -15,7 +16,10 @@ setup() {
 	image_need sym
 	registry_start main plain
 }
-teardown() { peers_teardown; }
+teardown() {
+	spare_stop
+	peers_teardown
+}
 
 out() { echo "$BATS_TEST_TMPDIR/$1"; }
 
@@ -119,4 +123,43 @@ check() {
 			check "$to" "sk-$from-$to" "$want"
 		done
 	done
+}
+
+# in_docker NAME: what the engine itself says of an image that it has under NAME.
+in_docker() {
+	same "docker-daemon:$1: image ID" "$(docker_image_id "$1")" "$ID" || return 1
+	same "docker-daemon:$1: DiffIDs" "$(docker_diff_ids "$1")" "$DIFF_IDS" || return 1
+	same "docker-daemon:$1: dray's image ID" "$("$DRAY" digest --image-id "docker-daemon:$1")" "$ID" || return 1
+	same "docker-daemon:$1: docker run" "$(docker_run "$1")" "$SYM_LINE"
+}
+
+@test "matrix: from every place into an engine that has nothing, and from there to every place" {
+	require_docker
+	ID=$(docker_image_id test/sym:1)
+	DIFF_IDS=$(docker_diff_ids test/sym:1)
+	dray_run push "$IMAGE" "$REGISTRY_ADDR/m/start:1"
+	ok
+	start=docker://$REGISTRY_ADDR/m/start:1
+	spare_start
+	for from in $PLACES; do
+		src=$(place_"$from" "engine-$from")
+		dray_run copy "$start" "$src"
+		expect 0
+		dray_run copy "$src" "docker-daemon:m/$from:1"
+		expect 0
+		in_docker "m/$from:1"
+		for to in $PLACES; do
+			dray_run copy "docker-daemon:m/$from:1" "$(place_"$to" "engine-$from-$to")"
+			expect 0
+			check "$to" "engine-$from-$to" ""
+		done
+		# The next one must bring its layers again.
+		docker rmi "m/$from:1" >/dev/null
+		absent "images" "$(docker images -aq)"
+	done
+	dray_run copy "$IMAGE" docker-daemon:m/one:1
+	expect 0
+	dray_run copy docker-daemon:m/one:1 docker-daemon:m/two:1
+	expect 0
+	in_docker m/two:1
 }

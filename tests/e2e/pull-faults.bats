@@ -266,15 +266,51 @@ pull() { dray_run copy --jobs 1 "$@" "$FROM" "oci:$OUT"; }
 	[ "$(blob_bytes)" -lt "$total" ]
 }
 
+# To what appears whole or not at all: a file and a folder. An old one stands until a run gets to its end.
+@test "pull: G-02 killed 50 times on the way into a docker-archive and a dir: the old one stands, the next run succeeds" {
+	noisy 1000000 1500000
+	local old new i pid to moment moments left=${OUT%/*}
+	moments=$(python3 -c 'import random; r = random.Random(11); print(*["%.3f" % r.uniform(0, 0.3) for _ in range(25)])')
+	for to in docker-archive dir; do
+		dray_run copy --canonical "$FROM" "docker-archive:$BATS_TEST_TMPDIR/old.tar"
+		ok
+		dray_run copy "$BATS_TEST_TMPDIR/old.tar" "$to:$OUT"
+		ok
+		old=$(contents)
+		i=0
+		fakereg_faults "$FAKEREG_ADDR" "trickle=12000000@GET:/blobs/"
+		for moment in $moments; do
+			i=$((i + 1))
+			"$DRAY" copy -q --jobs 2 "$FROM" "$to:$OUT" >/dev/null 2>&1 3>&- &
+			pid=$!
+			sleep "$moment"
+			kill9 "$pid"
+			[ "$(contents)" = "$old" ] || "$DRAY" verify -q "$OUT" || { echo "kill $i" && return 1; }
+		done
+		fakereg_faults "$FAKEREG_ADDR"
+		dray_run copy "$FROM" "$to:$OUT"
+		ok
+		new=$(contents)
+		[ "$new" != "$old" ]
+		"$DRAY" verify -q "$OUT"
+		same "digest in $to" "$("$DRAY" digest "$to:$OUT")" "$WANT"
+		same "left in the folder of $to" "$(ls -A "$left")" out
+		rm -rf "$OUT"
+	done
+}
+
+# contents: one line about what the target holds.
+contents() { find "$OUT" -type f -exec sha256sum {} + | sort | sha256sum; }
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Registries that lie or stumble
 
-# answers: rows "STATUS|PATTERN of stderr|FAULT...": to a layout and to an archive; what fails leaves nothing, what
+# answers: rows "STATUS|PATTERN of stderr|FAULT...": to a layout, archives and a "dir:"; what fails leaves nothing, what
 # succeeds is whole. The retries are few and quick.
 answers() {
 	local want pattern faults to
 	while IFS='|' read -r want pattern faults; do
-		for to in oci oci-archive; do
+		for to in oci oci-archive docker-archive dir; do
 			# shellcheck disable=SC2086
 			fakereg_faults "$FAKEREG_ADDR" $faults
 			dray_run copy --retry 2 "$FROM" "$to:$OUT"
@@ -412,7 +448,7 @@ answers() {
 	noisy 1500000 1500000 1500000
 	mkdir "$BATS_TEST_TMPDIR/small"
 	for kib in 60 1000 1600 3100 4300; do
-		for to in oci oci-archive; do
+		for to in oci oci-archive docker-archive dir; do
 			mount -t tmpfs -o "size=${kib}k" dray-small "$BATS_TEST_TMPDIR/small"
 			dray_run copy "$FROM" "$to:$BATS_TEST_TMPDIR/small/out"
 			expect 9 '*No space left*'
@@ -444,15 +480,15 @@ answers() {
 	mount -t tmpfs dray-small "$BATS_TEST_TMPDIR/small"
 	dray_run copy "oci:$BATS_TEST_TMPDIR/src:1" "oci:$BATS_TEST_TMPDIR/small/old"
 	mount -o remount,ro "$BATS_TEST_TMPDIR/small"
-	for to in oci:old oci:new oci-archive:new; do
+	for to in oci:old oci:new oci-archive:new docker-archive:new dir:new; do
 		dray_run copy "$FROM" "${to%%:*}:$BATS_TEST_TMPDIR/small/${to#*:}"
 		expect 9 '*Read-only file system*'
 	done
 	umount "$BATS_TEST_TMPDIR/small"
-	dray_run copy "$FROM" "oci:$BATS_TEST_TMPDIR/none/out"
-	expect 9
-	dray_run copy "$FROM" "oci-archive:$BATS_TEST_TMPDIR/none/out"
-	expect 9
+	for to in oci oci-archive docker-archive dir; do
+		dray_run copy "$FROM" "$to:$BATS_TEST_TMPDIR/none/out"
+		expect 9
+	done
 	[ ! -e "$BATS_TEST_TMPDIR/none" ]
 }
 
@@ -473,7 +509,7 @@ taken_away() {
 
 @test "pull: the target is removed in mid-way: exit 9, and the next run works" {
 	noisy 3000000
-	for to in oci oci-archive; do
+	for to in oci oci-archive docker-archive dir; do
 		taken_away "$to"
 		dray_run copy "$FROM" "$to:$OUT"
 		ok
