@@ -130,8 +130,8 @@ bool ref_is_stdio(const char *ref);
 
 int status_of(const dray_error *err, int signal);
 
-void help_overview(struct page *p);
-void help_command(struct page *p, const struct command *c);
+/** How to use @p c, or with NULL what verbs there are, as text or JSON; an exit status, -1. */
+int help_show(struct session *s, const struct command *c, dray_error **err);
 
 DEFINE_CLEANUP(dray_report, cleanup_report_fn, dray_report_free)
 #define cleanup_report CLEANUP(cleanup_report_fn)

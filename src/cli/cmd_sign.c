@@ -14,7 +14,7 @@
 #include "cli/render.h"
 
 struct sign_flags {
-	const char *key, *output, *homedir, *passphrase_file;
+	const char *key, *homedir, *passphrase_file;
 	bool armor;
 };
 
@@ -23,9 +23,6 @@ struct sign_flags {
 static const struct option sign_table[] = {
 	{ "key", 0, OPT_STRING, S(key), "ID",
 	  .help = "the key to sign with: a fingerprint, key ID or address, as gpg takes them" },
-	{ "output", 'o', OPT_STRING, S(output), "SIG",
-	  "the signature file; an old one is replaced at the end, whole; - is standard output",
-	  .complete = COMPLETE_FILE },
 	{ "armor", 0, OPT_FLAG, S(armor), .help = "text instead of binary" },
 	{ "homedir", 0, OPT_STRING, S(homedir), "DIR",
 	  "gpg's folder (default: GNUPGHOME, else ~/.gnupg)", .complete = COMPLETE_DIR },
@@ -35,36 +32,37 @@ static const struct option sign_table[] = {
 	{ 0 },
 };
 
-static bool to_stdout(const struct sign_flags *f)
+static bool to_stdout(const struct session *s)
 {
-	return strcmp(f->output, "-") == 0;
+	return strcmp(s->global.output, "-") == 0;
 }
 
-static int check_flags(const struct sign_flags *f, dray_error **err)
+static int check_flags(const struct session *s, dray_error **err)
 {
+	const struct sign_flags *f = s->options;
+
 	if (!f->key) {
 		err_set(err, DRAY_ERR_USAGE, "--key is missing: which key is to sign?");
 		return err_hint(err, "gpg --list-secret-keys shows which there are");
 	}
-	if (!f->output)
+	if (!s->global.output)
 		return err_set(err, DRAY_ERR_USAGE,
 			       "--output is missing: where is the signature to go?");
-	if (!to_stdout(f) || f->armor || !isatty(STDOUT_FILENO))
+	if (!to_stdout(s) || f->armor || !isatty(STDOUT_FILENO))
 		return 0;
 	err_set(err, DRAY_ERR_USAGE, "a binary signature does not go to a terminal");
 	return err_hint(err, "name a file with -o, or say --armor");
 }
 
 /* One line per image: the signature's file and what it is a signature of. */
-static char *line_of(const struct sign_flags *f, const dray_signatures *r, size_t i)
+static char *line_of(const char *path, const dray_signatures *r, size_t i)
 {
-	cleanup_free char *file = text_safe(span_str(f->output), 4096);
+	cleanup_free char *file = text_safe(span_str(path), 4096);
 
 	return file ? mem_printf("%s@%s", file, dray_signatures_image(r, i)) : NULL;
 }
 
-static int result_json(struct page *p, const struct sign_flags *f, const dray_signatures *r,
-		       dray_error **err)
+static int result_json(struct page *p, const char *path, const dray_signatures *r, dray_error **err)
 {
 	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
 	struct jsonw w;
@@ -72,7 +70,7 @@ static int result_json(struct page *p, const struct sign_flags *f, const dray_si
 	jsonw_init(&w, &out, err);
 	jsonw_object(&w);
 	jsonw_kint(&w, "schema", 1);
-	jsonw_kstring(&w, "output", f->output);
+	jsonw_kstring(&w, "output", path);
 	render_signatures(&w, r);
 	jsonw_end_object(&w);
 	if (jsonw_finish(&w) < 0)
@@ -83,20 +81,20 @@ static int result_json(struct page *p, const struct sign_flags *f, const dray_si
 
 static int report_result(struct session *s, const dray_signatures *r, dray_error **err)
 {
-	const struct sign_flags *f = s->options;
+	const char *path = s->global.output;
 
 	progress_hide(&s->progress);
 	for (size_t i = 0; i < dray_signatures_count(r); i++)
 		session_note(s, "signed by %s at %s", dray_signatures_get(r, i)->fingerprint,
 			     dray_signatures_get(r, i)->created);
-	if (s->global.json && !to_stdout(f))
-		return result_json(&s->page, f, r, err);
+	if (s->global.json && !to_stdout(s))
+		return result_json(&s->page, path, r, err);
 	for (size_t i = 0; i < dray_signatures_images(r); i++) {
-		cleanup_free char *line = line_of(f, r, i);
+		cleanup_free char *line = line_of(path, r, i);
 
 		if (!line)
 			return err_nomem(err);
-		if (to_stdout(f))
+		if (to_stdout(s))
 			session_note(s, "%s", line);
 		else
 			page_put(&s->page, "%s\n", line);
@@ -117,13 +115,14 @@ static int sign_to(struct session *s, struct outfile *o, dray_error **err)
 	options.homedir = f->homedir;
 	options.passphrase_file = f->passphrase_file;
 	options.armor = f->armor;
-	if (!to_stdout(f) && outfile_begin(o, AT_FDCWD, f->output, s->global.no_clobber, err) < 0)
+	if (!to_stdout(s) &&
+	    outfile_begin(o, AT_FDCWD, s->global.output, s->global.no_clobber, err) < 0)
 		return -1;
 	if (dray_sign(s->ctx, s->args[0], &select, &options, &r, err) < 0)
 		return -1;
 
 	const void *data = dray_signatures_data(r, &size);
-	if (to_stdout(f))
+	if (to_stdout(s))
 		page_bytes(&s->page, span_of(data, size));
 	else if (io_write_all(o->fd, span_of(data, size), err) < 0 || outfile_commit(o, err) < 0)
 		return -1;
@@ -134,7 +133,7 @@ static int run_sign(struct session *s, dray_error **err)
 {
 	cleanup_outfile struct outfile o = OUTFILE_INIT;
 
-	if (check_flags(s->options, err) < 0 || session_check_input(s, s->args[0], err) < 0 ||
+	if (check_flags(s, err) < 0 || session_check_input(s, s->args[0], err) < 0 ||
 	    !session_context(s, err))
 		return -1;
 	return sign_to(s, &o, err);
@@ -154,7 +153,8 @@ const struct command cmd_sign = {
 		"is the same wherever the image is: dray verify --signature checks it there, and "
 		"so does gpg alone: dray normalize --untagged IMAGE | gpg --verify SIG -. Names "
 		"and tags are not covered. With --all the signature is over the set of all images.",
-	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_CLOBBER,
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_OUTPUT | FEATURE_CLOBBER |
+		    FEATURE_PRODUCT,
 	.options = sign_table,
 	.options_size = sizeof(struct sign_flags),
 	.run = run_sign,

@@ -70,12 +70,13 @@ static void verb_list(struct page *p)
 	}
 }
 
-void help_overview(struct page *p)
+static void help_overview(struct page *p)
 {
 	page_put(p, "usage: dray VERB [OPTION]... ARGUMENT...\n\n");
 	page_wrap(p,
 		  "dray reads, verifies, explains and moves container images: docker save "
-		  "archives of every age, OCI layouts, registries. Digests never change "
+		  "archives of every age, OCI layouts, registries, engines. Digests never "
+		  "change "
 		  "unless you ask for it.",
 		  0, 0);
 	page_put(p, "\n");
@@ -98,7 +99,7 @@ void help_overview(struct page *p)
 	page_put(p, "\n'dray help VERB' tells about one verb, 'man dray' everything.\n");
 }
 
-void help_command(struct page *p, const struct command *c)
+static void help_command(struct page *p, const struct command *c)
 {
 	page_put(p, "usage: dray %s [OPTION]...%s%s\n\n", c->name, *c->args ? " " : "", c->args);
 	page_wrap(p, c->notes, 0, 0);
@@ -115,19 +116,113 @@ void help_command(struct page *p, const struct command *c)
 	option_list(p, global_options, 0, false);
 }
 
+/* ---- the same as JSON ---- */
+
+static void choices_json(struct jsonw *w, const char *choices)
+{
+	jsonw_key(w, "choices");
+	jsonw_array(w);
+	while (choices) {
+		const char *end = strchrnul(choices, '|');
+
+		jsonw_bytes(w, span_of(choices, (size_t)(end - choices)));
+		choices = *end ? end + 1 : NULL;
+	}
+	jsonw_end_array(w);
+}
+
+static void option_json(struct jsonw *w, const struct option *o)
+{
+	const char letter[] = { o->letter, '\0' };
+
+	jsonw_object(w);
+	jsonw_kstring(w, "name", o->name);
+	jsonw_kstring(w, "letter", o->letter ? letter : NULL);
+	jsonw_kstring(w, "value", o->arg);
+	jsonw_kbool(w, "value_optional", o->kind == OPT_BOOL);
+	jsonw_kbool(w, "repeatable", o->kind == OPT_LIST || o->kind == OPT_COUNT);
+	if (o->kind == OPT_CHOICE)
+		choices_json(w, o->choices);
+	if (o->kind == OPT_INT) {
+		jsonw_kint(w, "min", o->lo);
+		jsonw_kint(w, "max", o->hi);
+	}
+	jsonw_kstring(w, "help", o->help);
+	jsonw_end_object(w);
+}
+
+/* As option_list(). */
+static void options_json(struct jsonw *w, const struct option *table, unsigned features,
+			 bool shared)
+{
+	const struct option_set set = { table, NULL, features };
+
+	for (const struct option *o = table; o && o->name; o++) {
+		if (option_offered(&set, o) && (o->needs != 0) == shared)
+			option_json(w, o);
+	}
+}
+
+static void verb_json(struct jsonw *w, const struct command *c)
+{
+	jsonw_object(w);
+	jsonw_kstring(w, "name", c->name);
+	jsonw_kstring(w, "group", group_titles[c->group]);
+	jsonw_kstring(w, "summary", c->summary);
+	jsonw_kstring(w, "arguments", c->args);
+	jsonw_kstring(w, "description", c->notes);
+	jsonw_key(w, "options");
+	jsonw_array(w);
+	options_json(w, c->options, c->features, false);
+	options_json(w, global_options, c->features, true);
+	jsonw_end_array(w);
+	jsonw_end_object(w);
+}
+
+static int help_json(struct page *p, const struct command *only, dray_error **err)
+{
+	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
+	struct jsonw w;
+
+	jsonw_init(&w, &out, err);
+	jsonw_object(&w);
+	jsonw_kint(&w, "schema", 1);
+	jsonw_key(&w, "verbs");
+	jsonw_array(&w);
+	for (size_t i = 0; commands[i]; i++) {
+		if (!only || only == commands[i])
+			verb_json(&w, commands[i]);
+	}
+	jsonw_end_array(&w);
+	jsonw_key(&w, "options");
+	jsonw_array(&w);
+	options_json(&w, global_options, 0, false);
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	if (jsonw_finish(&w) < 0)
+		return -1;
+	page_json(p, span_buf(&out));
+	return STATUS_OK;
+}
+
+int help_show(struct session *s, const struct command *c, dray_error **err)
+{
+	if (s->global.json)
+		return help_json(&s->page, c, err);
+	if (c)
+		help_command(&s->page, c);
+	else
+		help_overview(&s->page);
+	return STATUS_OK;
+}
+
 static int run_help(struct session *s, dray_error **err)
 {
-	const struct command *c;
+	const struct command *c = s->n_args ? command_find(s->args[0]) : NULL;
 
-	if (s->n_args == 0) {
-		help_overview(&s->page);
-		return STATUS_OK;
-	}
-	c = command_find(s->args[0]);
-	if (!c)
+	if (s->n_args && !c)
 		return command_unknown(s->args[0], err);
-	help_command(&s->page, c);
-	return STATUS_OK;
+	return help_show(s, c, err);
 }
 
 const struct command cmd_help = {
@@ -137,6 +232,9 @@ const struct command cmd_help = {
 	.args = "[VERB]",
 	.max_args = 1,
 	.complete = COMPLETE_VERB,
-	.notes = "Tells what dray can do, or how to use one verb.",
+	.notes = "Tells what dray can do, or how to use one verb. With --json: every verb, or the "
+		 "one, "
+		 "with its options.",
+	.features = FEATURE_JSON,
 	.run = run_help,
 };

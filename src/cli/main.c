@@ -125,14 +125,8 @@ static int run(struct session *s, const char *const *argv, dray_error **err)
 {
 	if (parse(s, argv, err) < 0)
 		return -1;
-	if (s->global.help && s->command) {
-		help_command(&s->page, s->command);
-		return STATUS_OK;
-	}
-	if (s->global.help) {
-		help_overview(&s->page);
-		return STATUS_OK;
-	}
+	if (s->global.help)
+		return help_show(s, s->command, err);
 	if (s->global.version)
 		return cmd_version.run(s, err);
 	if (!s->command) {

@@ -52,16 +52,6 @@ int run_source(struct run *r, const char *src, dray_error **err)
 	return 0;
 }
 
-static void warn_notes(dray_context *ctx, const struct notes *notes)
-{
-	for (size_t i = 0; i < notes->n; i++) {
-		const struct note *n = &notes->list[i];
-
-		context_log(ctx, DRAY_LOG_WARNING, "%s%s%s", n->where ? n->where : "",
-			    n->where ? ": " : "", n->message);
-	}
-}
-
 /* A platform that fits several images of an index: each of them would want its tag. */
 static int refuse_twins(const struct run *r, dray_error **err)
 {
@@ -172,10 +162,10 @@ int run_open(struct run *r, member_fn *walk, dray_error **err)
 	sel->whole = sel->all_platforms || sel->n_more || (sel->all && !sel->platform.os);
 	if (store_images(r->copy.store, sel, &r->from.images, &r->from.n, err) < 0)
 		return -1;
-	warn_notes(r->copy.ctx, &r->copy.store->notes);
+	context_notes(r->copy.ctx, &r->copy.store->notes);
 	for (size_t i = 0; i < r->from.n; i++)
 		if (!r->from.images[i]->broken) /* else the first of them is the error */
-			warn_notes(r->copy.ctx, &r->from.images[i]->notes);
+			context_notes(r->copy.ctx, &r->from.images[i]->notes);
 	if (r->from.n == 0)
 		return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image", r->from.place.text);
 	if (!sel->whole && refuse_twins(r, err) < 0)
