@@ -13,6 +13,8 @@ TITLES = {
     "pipe": "push from a pipe (skopeo: through a temporary file)",
     "second": "second push, one small layer changed, same machine",
     "second-elsewhere": "second push, one small layer changed, machine without cache",
+    "pull": "registry to archive, compressed layers (skopeo decompresses them)",
+    "mirror": "registry to an empty registry",
     "verify": "verify (openssl: only the file's sha256)",
     "normalize": "canonical archive of an archive, one core (openssl: cp, sync, and sha256)",
     "canonical": "OCI layout to canonical archive (skopeo: to docker-archive)",
