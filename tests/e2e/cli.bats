@@ -44,6 +44,24 @@ on_terminal() {
 	done
 }
 
+@test "help --json tells every verb and option that the text does" {
+	same() { [ "$1" = "$2" ] || { diff <(echo "$1") <(echo "$2") && false; }; }
+	options() { sed -n 's/^ \{2,6\}\(-.\, \)\?--\([a-z-]*\).*/\2/p'; }
+	"$DRAY" help --json >all.json
+	jq -e '.schema == 1 and all(.verbs[]; .summary and .description and (.group | length > 0))' all.json
+	same "$(jq -r '.verbs[].name' all.json | sort)" "$(verbs | sort)"
+	same "$(jq -r '.options[].name' all.json)" "$("$DRAY" help | options)"
+	for verb in $(verbs); do
+		"$DRAY" help "$verb" --json >one.json
+		same "$(jq -c '.verbs' one.json)" "$(jq -c "[.verbs[] | select(.name == \"$verb\")]" all.json)"
+		same "$(jq -r '.verbs[].options[].name, .options[].name' one.json)" "$("$DRAY" "$verb" --help | options)"
+	done
+	same "$("$DRAY" version --help --json)" "$("$DRAY" help --json version)"
+	jq -e '.options[] | select(.name == "jobs") | .letter == "j" and .value == "N" and .min == 1 and .max == 256' all.json
+	jq -e '.options[] | select(.name == "progress") | .choices == ["auto", "plain", "json", "none"]' all.json
+	run -2 "$DRAY" help nonsense --json
+}
+
 @test "no verb, unknown verb, unknown option: exit 2 and a hint" {
 	run -2 --separate-stderr "$DRAY"
 	[ -z "$output" ]

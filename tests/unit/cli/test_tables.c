@@ -89,9 +89,9 @@ static void test_help_is_whole(void **state)
 {
 	(void)state;
 	for (size_t i = 0; commands[i]; i++) {
-		struct page p = { .text = BUF_INIT(PAGE_MAX) };
-		help_command(&p, commands[i]);
-		char *text = buf_steal_str(&p.text, NULL);
+		struct session s = { .page = { .text = BUF_INIT(PAGE_MAX) } };
+		assert_int_equal(help_show(&s, commands[i], NULL), STATUS_OK);
+		char *text = buf_steal_str(&s.page.text, NULL);
 		for (const struct option *o = commands[i]->options; o && o->name; o++)
 			assert_non_null(strstr(text, o->name));
 		for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
