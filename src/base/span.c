@@ -45,6 +45,13 @@ void buf_clear(struct buf *b)
 	*b = BUF_INIT(b->max);
 }
 
+void buf_wipe(struct buf *b)
+{
+	if (b->data)
+		explicit_bzero(b->data, b->cap);
+	buf_clear(b);
+}
+
 void buf_reset(struct buf *b)
 {
 	b->len = 0;

@@ -67,6 +67,7 @@ bool span_ends(struct span a, const char *text);
 int64_t span_find(struct span s, uint8_t c);
 
 void buf_clear(struct buf *b);	/* frees; keeps max */
+void buf_wipe(struct buf *b);	/* the same for secrets: nothing of them stays in memory */
 void buf_reset(struct buf *b);	/* empties, keeps memory */
 int buf_reserve(struct buf *b, size_t more, dray_error **err) MUST_CHECK;
 int buf_add(struct buf *b, struct span bytes, dray_error **err) MUST_CHECK;
@@ -81,3 +82,4 @@ static inline void cleanup_buf_fn(struct buf *b)
 	buf_clear(b);
 }
 #define cleanup_buf CLEANUP(cleanup_buf_fn)
+#define cleanup_secret_buf CLEANUP(buf_wipe)

@@ -142,14 +142,6 @@ static int splice(struct span text, size_t from, size_t to, struct span in, stru
 	return buf_add(ret, span_from(text, to), err);
 }
 
-static void wipe(struct buf *b)
-{
-	if (b->data)
-		explicit_bzero(b->data, b->cap);
-	buf_clear(b);
-}
-#define cleanup_secret_buf CLEANUP(wipe)
-
 /* 1 = *ret is without one of them, 0 = there is none. */
 static int remove_one(struct span text, const char *domain, const char *keep, struct buf *ret,
 		      dray_error **err)
@@ -179,11 +171,11 @@ static int remove_all(struct span text, const char *domain, const char *keep, st
 
 		rc = remove_one(span_buf(ret), domain, keep, &next, err);
 		if (rc <= 0) {
-			wipe(&next);
+			buf_wipe(&next);
 			return rc < 0 ? -1 : removed;
 		}
 		removed = 1;
-		wipe(ret);
+		buf_wipe(ret);
 		*ret = next;
 	}
 }

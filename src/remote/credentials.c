@@ -171,9 +171,7 @@ static int take_auth(struct json v, struct arena *a, struct credentials *ret, dr
 		plain.len--;
 	if (rc == 0)
 		rc = split(span_buf(&plain), ret, err);
-	if (plain.data)
-		explicit_bzero(plain.data, plain.cap);
-	buf_clear(&plain);
+	buf_wipe(&plain);
 	if (rc < 0 && err && *err)
 		err_rekind(err, DRAY_ERR_FORMAT);
 	return rc;

@@ -53,9 +53,7 @@ static int in_file(const char *path, bool must_exist, const struct reference *re
 	}
 	if (rc == 0)
 		rc = in_bytes(span_buf(&text), ref, ret, &why);
-	if (text.data)
-		explicit_bzero(text.data, text.cap);
-	buf_clear(&text);
+	buf_wipe(&text);
 	if (rc >= 0)
 		return rc;
 	err_ctx(&why, "credentials in %s", path);

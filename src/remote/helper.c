@@ -107,13 +107,6 @@ static int ask(struct helper *h, struct buf *answer, dray_error **err)
 	return rc < 0 ? rc : judge(status, span_buf(answer), err);
 }
 
-static void wipe(struct buf *b)
-{
-	if (b->data)
-		explicit_bzero(b->data, b->cap);
-	buf_clear(b);
-}
-
 /* @p answer is the caller's to wipe. */
 static int run(const char *name, const char *verb, struct span question, struct buf *answer,
 	       dray_error **err)
@@ -155,7 +148,7 @@ int credentials_from_helper(const char *name, const char *server, struct credent
 		if (rc < 0)
 			err_ctx(err, "credential helper docker-credential-%s", name);
 	}
-	wipe(&answer);
+	buf_wipe(&answer);
 	return rc;
 }
 
@@ -189,8 +182,8 @@ int credentials_helper_store(const char *name, const char *server, const char *u
 	if (rc == 0)
 		rc = err_set(err, DRAY_ERR_DENIED, "credential helper %s did not store the login",
 			     name);
-	wipe(&login);
-	wipe(&answer);
+	buf_wipe(&login);
+	buf_wipe(&answer);
 	return rc < 0 ? -1 : 0;
 }
 
@@ -201,6 +194,6 @@ int credentials_helper_erase(const char *name, const char *server, dray_error **
 
 	if (rc == 0)
 		rc = run(name, "erase", span_str(server), &answer, err);
-	wipe(&answer);
+	buf_wipe(&answer);
 	return rc;
 }

@@ -19,14 +19,6 @@
 
 #define LINKS_MAX 16 /* hops from a name to its file */
 
-static void wipe(struct buf *b)
-{
-	if (b->data)
-		explicit_bzero(b->data, b->cap);
-	buf_clear(b);
-}
-#define cleanup_secret_buf CLEANUP(wipe)
-
 /* ---- names of files ---- */
 
 /* Everything before the last slash; "." without one, "/" for what stands in the root. */
@@ -119,7 +111,7 @@ static void edit_clear(struct edit *e)
 {
 	mem_free(e->path);
 	cleanup_fd_fn(&e->folder);
-	wipe(&e->text);
+	buf_wipe(&e->text);
 }
 #define cleanup_edit CLEANUP(edit_clear)
 #define EDIT_INIT                                                 \

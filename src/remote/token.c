@@ -155,9 +155,7 @@ struct reply {
 static void reply_clear(struct reply *r)
 {
 	arena_clear(&r->arena);
-	if (r->body.data)
-		explicit_bzero(r->body.data, r->body.cap);
-	buf_clear(&r->body);
+	buf_wipe(&r->body);
 	*r = (struct reply){ .body = BUF_INIT(LIMIT_HTTP_BODY) };
 }
 
@@ -299,9 +297,7 @@ int token_fetch(struct http *h, const struct token_query *q, struct token *ret, 
 	if (rc < 0)
 		err_ctx(err, "token server of %s:%d", q->from->host, q->from->port);
 	secret_free(ask.basic);
-	if (ask.form.data)
-		explicit_bzero(ask.form.data, ask.form.cap);
-	buf_clear(&ask.form);
+	buf_wipe(&ask.form);
 	buf_clear(&ask.query);
 	arena_clear(&a);
 	return rc;

@@ -170,21 +170,25 @@ static const struct lie {
 	bool digest, size; /* what the descriptor tells */
 	int64_t fail_at;   /* the source breaks there; -1 = never */
 	enum dray_err_kind kind;
+	int64_t more; /* that the descriptor's size tells too much */
 } lies[] = {
 	{ "wrong digest", "the bytes that were promised, and no other!", true, true, -1,
-	  DRAY_ERR_CORRUPT },
+	  DRAY_ERR_CORRUPT, 0 },
 	{ "wrong digest, no size", "the bytes that were promised, and no other!", true, false, -1,
-	  DRAY_ERR_CORRUPT },
-	{ "short", "the bytes that were promised", true, true, -1, DRAY_ERR_CORRUPT },
-	{ "short, no size", "the bytes that were promised", true, false, -1, DRAY_ERR_CORRUPT },
-	{ "short, no digest", "the bytes that were promised", false, true, -1, DRAY_ERR_CORRUPT },
-	{ "long", TRUTH ", but more", true, true, -1, DRAY_ERR_CORRUPT },
-	{ "long, no size", TRUTH ", but more", true, false, -1, DRAY_ERR_CORRUPT },
-	{ "long, no digest", TRUTH ", but more", false, true, -1, DRAY_ERR_CORRUPT },
-	{ "empty", "", true, true, -1, DRAY_ERR_CORRUPT },
-	{ "source fails at once", TRUTH, true, true, 0, DRAY_ERR_SYSTEM },
-	{ "source fails midway", TRUTH, true, true, 20, DRAY_ERR_SYSTEM },
-	{ "source fails midway, nothing told", TRUTH, false, false, 20, DRAY_ERR_SYSTEM },
+	  DRAY_ERR_CORRUPT, 0 },
+	{ "short", "the bytes that were promised", true, true, -1, DRAY_ERR_CORRUPT, 0 },
+	{ "short, no size", "the bytes that were promised", true, false, -1, DRAY_ERR_CORRUPT, 0 },
+	{ "short, no digest", "the bytes that were promised", false, true, -1, DRAY_ERR_CORRUPT,
+	  0 },
+	{ "long", TRUTH ", but more", true, true, -1, DRAY_ERR_CORRUPT, 0 },
+	{ "long, no size", TRUTH ", but more", true, false, -1, DRAY_ERR_CORRUPT, 0 },
+	{ "long, no digest", TRUTH ", but more", false, true, -1, DRAY_ERR_CORRUPT, 0 },
+	{ "size too large", TRUTH, true, true, -1, DRAY_ERR_CORRUPT, 1 },
+	{ "size too small", TRUTH, true, true, -1, DRAY_ERR_CORRUPT, -1 },
+	{ "empty", "", true, true, -1, DRAY_ERR_CORRUPT, 0 },
+	{ "source fails at once", TRUTH, true, true, 0, DRAY_ERR_SYSTEM, 0 },
+	{ "source fails midway", TRUTH, true, true, 20, DRAY_ERR_SYSTEM, 0 },
+	{ "source fails midway, nothing told", TRUTH, false, false, 20, DRAY_ERR_SYSTEM, 0 },
 };
 
 static int put_lie(struct dest *d, const struct lie *l, dray_error **err)
@@ -198,7 +202,7 @@ static int put_lie(struct dest *d, const struct lie *l, dray_error **err)
 	if (l->digest)
 		p.desc.digest = truth.digest;
 	if (l->size)
-		p.desc.size = truth.size;
+		p.desc.size = truth.size + l->more;
 	if (l->fail_at >= 0)
 		s = source_torn(s, 7, l->fail_at, err);
 	return dest_put_blob(d, &p, s, &got, &size, err);
