@@ -96,26 +96,30 @@ unsigned tar_name_quirks(struct span name);
 int tar_link_resolve(struct span from, struct span target, struct buf *ret,
 		     dray_error **err) MUST_CHECK;
 
-/* ---- writing: plain deterministic members ---- */
+/* ---- writing: deterministic members ---- */
 
 /**
- * A regular file, directory, symlink or hard link to be written as ustar: uid and gid 0,
- * no owner names, mtime as given, device fields NUL.
+ * An entry to be written as ustar, with a pax header only for what ustar cannot say. What is
+ * zero or empty is written so: owner root without names, mtime 0, no attributes.
  */
 struct tar_member {
-	enum tar_type type;
+	enum tar_type type;	/* not TAR_SPARSE, TAR_OTHER */
 	struct span name;
 	struct span link;
 	int64_t size;
-	int64_t mode;
+	int64_t mode, uid, gid;
 	int64_t mtime;
+	int32_t mtime_nsec;
+	int64_t dev_major, dev_minor;
+	struct span uname, gname;
+	const struct tar_xattr *xattrs;	/* written in this order */
+	size_t n_xattrs;
 	/* A pax size record even if the field would do: so the header's length is known before. */
 	bool always_size;
 };
-/**
- * Append its header, whole blocks; a pax record precedes it only where ustar cannot say
- * it (size, mtime, long names). USAGE, UNSUPPORTED or LIMIT for what is never written.
- */
+/** All that @p e says, spans lent from it. */
+struct tar_member tar_member_of(const struct tar_entry *e);
+/** Append its header, whole blocks. USAGE, UNSUPPORTED or LIMIT for what is never written. */
 int tar_header_write(const struct tar_member *m, struct buf *ret, dray_error **err) MUST_CHECK;
 /** Bytes of padding behind @p size data bytes. */
 static inline size_t tar_padding(int64_t size)

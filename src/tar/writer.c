@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Headers of plain deterministic members.
+ * Headers of deterministic members.
  * Relies on POSIX.1-2017 pax "ustar Header Block"; reads no clock, user or locale.
  * Promises the same blocks for the same member, which all readers understand alike.
  */
@@ -57,11 +57,37 @@ static uint8_t type_flag(enum tar_type t)
 		return '1';
 	case TAR_SYMLINK:
 		return '2';
+	case TAR_CHAR:
+		return '3';
+	case TAR_BLOCK_DEV:
+		return '4';
 	case TAR_DIR:
 		return '5';
+	case TAR_FIFO:
+		return '6';
 	default:
 		return 0;
 	}
+}
+
+static bool fits_octal(int64_t v, size_t len)
+{
+	return v >= 0 && v < (int64_t)1 << (3 * (len - 1));
+}
+
+/* What does not fit is zero here and stands in a pax record. */
+static void put_number(uint8_t *field, size_t len, int64_t v)
+{
+	put_octal(field, len, fits_octal(v, len) ? (uint64_t)v : 0);
+}
+
+/* Device fields of what is no device stay NUL. */
+static void put_device(uint8_t *b, const struct tar_member *m)
+{
+	if (m->type != TAR_CHAR && m->type != TAR_BLOCK_DEV)
+		return;
+	put_number(b + TAR_MAJOR_AT, TAR_SHORT_LEN, m->dev_major);
+	put_number(b + TAR_MINOR_AT, TAR_SHORT_LEN, m->dev_minor);
 }
 
 /* One ustar block; what does not fit its field is cut or zero, and stands in a pax record. */
@@ -69,19 +95,21 @@ static int add_block(struct buf *ret, uint8_t type, const struct split *name,
 		     const struct tar_member *m, dray_error **err)
 {
 	uint8_t b[TAR_BLOCK] = { 0 };
-	bool time_fits = m->mtime >= 0 && m->mtime <= TAR_OCTAL_MAX;
 
 	put_text(b + TAR_NAME_AT, TAR_NAME_LEN, name->name);
 	put_octal(b + TAR_MODE_AT, TAR_SHORT_LEN, (uint64_t)m->mode);
-	put_octal(b + TAR_UID_AT, TAR_SHORT_LEN, 0);
-	put_octal(b + TAR_GID_AT, TAR_SHORT_LEN, 0);
-	put_octal(b + TAR_SIZE_AT, TAR_LONG_LEN, m->size <= TAR_OCTAL_MAX ? (uint64_t)m->size : 0);
-	put_octal(b + TAR_MTIME_AT, TAR_LONG_LEN, time_fits ? (uint64_t)m->mtime : 0);
+	put_number(b + TAR_UID_AT, TAR_SHORT_LEN, m->uid);
+	put_number(b + TAR_GID_AT, TAR_SHORT_LEN, m->gid);
+	put_number(b + TAR_SIZE_AT, TAR_LONG_LEN, m->size);
+	put_number(b + TAR_MTIME_AT, TAR_LONG_LEN, m->mtime);
 	b[TAR_TYPE_AT] = type;
 	put_text(b + TAR_LINK_AT, TAR_LINK_LEN, m->link);
 	put_text(b + TAR_MAGIC_AT, 8,
 		 SPAN_LIT("ustar\0"
 			  "00"));
+	put_text(b + TAR_UNAME_AT, TAR_OWNER_LEN - 1, m->uname);
+	put_text(b + TAR_GNAME_AT, TAR_OWNER_LEN - 1, m->gname);
+	put_device(b, m);
 	put_text(b + TAR_PREFIX_AT, TAR_PREFIX_LEN, name->prefix);
 	put_octal(b + TAR_SUM_AT, 7, tar_checksum(b));
 	b[TAR_SUM_AT + 7] = ' ';
@@ -112,20 +140,69 @@ static int add_number(struct buf *ret, const char *key, int64_t v, dray_error **
 	return add_record(ret, key, span_str(text), err);
 }
 
+static int add_xattrs(struct buf *ret, const struct tar_member *m, dray_error **err)
+{
+	cleanup_buf struct buf key = BUF_INIT(LIMIT_PAX);
+
+	for (size_t i = 0; i < m->n_xattrs; i++) {
+		buf_reset(&key);
+		if (buf_add_str(&key, "SCHILY.xattr.", err) < 0 ||
+		    buf_add(&key, m->xattrs[i].name, err) < 0 || buf_add_byte(&key, 0, err) < 0 ||
+		    add_record(ret, (const char *)key.data, m->xattrs[i].value, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_owner(struct buf *ret, const char *key, struct span name, dray_error **err)
+{
+	return name.len < TAR_OWNER_LEN ? 0 : add_record(ret, key, name, err);
+}
+
+static int add_id(struct buf *ret, const char *key, int64_t id, dray_error **err)
+{
+	return fits_octal(id, TAR_SHORT_LEN) ? 0 : add_number(ret, key, id, err);
+}
+
+static int add_mtime(struct buf *ret, const struct tar_member *m, dray_error **err)
+{
+	char text[40];
+	int64_t sec = m->mtime, nsec = m->mtime_nsec;
+	bool minus = sec < 0 && nsec > 0; /* pax writes -1.5, we hold -2 and 500000000 */
+	int n;
+
+	if (nsec == 0)
+		return fits_octal(sec, TAR_LONG_LEN) ? 0 : add_number(ret, "mtime", sec, err);
+	if (minus) {
+		sec = -(sec + 1);
+		nsec = 1000000000 - nsec;
+	}
+	n = snprintf(text, sizeof(text), "%s%lld.%09lld", minus ? "-" : "", (long long)sec,
+		     (long long)nsec);
+	while (text[n - 1] == '0')
+		n--;
+	return add_record(ret, "mtime", span_of(text, (size_t)n), err);
+}
+
 /* Records sorted by key, only where a field cannot say it. */
 static int add_records(struct buf *ret, const struct tar_member *m, bool name_fits,
 		       dray_error **err)
 {
+	if (add_xattrs(ret, m, err) < 0 || add_id(ret, "gid", m->gid, err) < 0 ||
+	    add_owner(ret, "gname", m->gname, err) < 0)
+		return -1;
 	if (m->link.len > TAR_LINK_LEN && add_record(ret, "linkpath", m->link, err) < 0)
 		return -1;
-	if ((m->mtime < 0 || m->mtime > TAR_OCTAL_MAX) &&
-	    add_number(ret, "mtime", m->mtime, err) < 0)
+	if (add_mtime(ret, m, err) < 0)
 		return -1;
 	if (!name_fits && add_record(ret, "path", m->name, err) < 0)
 		return -1;
-	if (m->size > TAR_OCTAL_MAX || m->always_size)
-		return add_number(ret, "size", m->size, err);
-	return 0;
+	if ((m->size > TAR_OCTAL_MAX || m->always_size) &&
+	    add_number(ret, "size", m->size, err) < 0)
+		return -1;
+	if (add_id(ret, "uid", m->uid, err) < 0)
+		return -1;
+	return add_owner(ret, "uname", m->uname, err);
 }
 
 /* The header of the records themselves. Its name only matters to readers that know no pax. */
@@ -150,10 +227,34 @@ static int check_member(const struct tar_member *m, dray_error **err)
 	if (m->mode < 0 || m->mode > 07777777 || m->size < 0 ||
 	    (m->type != TAR_FILE && m->size > 0))
 		return err_set(err, DRAY_ERR_USAGE, "tar: mode or size is out of range");
+	if (m->uid < 0 || m->gid < 0 || m->mtime_nsec < 0 || m->mtime_nsec > 999999999 ||
+	    !fits_octal(m->dev_major, TAR_SHORT_LEN) || !fits_octal(m->dev_minor, TAR_SHORT_LEN))
+		return err_set(err, DRAY_ERR_USAGE, "tar: owner, time or device is out of range");
 	if (m->name.len > LIMIT_PATH || m->link.len > LIMIT_PATH)
 		return err_set(err, DRAY_ERR_LIMIT, "tar: name over LIMIT_PATH (%lld bytes)",
 			       LIMIT_PATH);
 	return 0;
+}
+
+struct tar_member tar_member_of(const struct tar_entry *e)
+{
+	return (struct tar_member){
+		.type = e->type,
+		.name = e->name,
+		.link = e->link,
+		.size = e->size,
+		.mode = e->mode & 07777,
+		.uid = e->uid,
+		.gid = e->gid,
+		.mtime = e->mtime,
+		.mtime_nsec = e->mtime_nsec,
+		.dev_major = e->dev_major,
+		.dev_minor = e->dev_minor,
+		.uname = e->uname,
+		.gname = e->gname,
+		.xattrs = e->xattrs,
+		.n_xattrs = e->n_xattrs,
+	};
 }
 
 int tar_header_write(const struct tar_member *m, struct buf *ret, dray_error **err)
