@@ -7,8 +7,9 @@
 #include <dray/context.h>
 #include <dray/copy.h>
 #include <dray/error.h>
-#include <dray/registry.h>
 #include <dray/normalize.h>
+#include <dray/registry.h>
 #include <dray/report.h>
+#include <dray/rootfs.h>
 #include <dray/sign.h>
 #include <dray/sync.h>

@@ -22,6 +22,7 @@
 #define LIMIT_PATH (64 * KIB)		/* a name inside a tar */
 #define LIMIT_PAX (1 * MIB)		/* one pax or GNU extension block (Go's choice) */
 #define LIMIT_TAR_EXT_HEADERS 16	/* extension headers before one entry */
+#define LIMIT_LAYER_ENTRIES 4000000	/* entries of one layer, at some 250 bytes each */
 #define LIMIT_LINK_HOPS 8		/* links followed from a layer name to its member */
 #define LIMIT_INDEX_ENTRIES 10000	/* entries of one image index */
 #define LIMIT_INDEX_DEPTH 8		/* indexes inside indexes */

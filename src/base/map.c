@@ -17,7 +17,7 @@ static struct {
 	uint64_t key[2];
 } seed = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static int seed_once(dray_error **err)
+int map_hash_ready(dray_error **err)
 {
 	int rc = 0;
 
@@ -58,7 +58,7 @@ static void sip_word(uint64_t v[4], uint64_t word)
 	v[0] ^= word;
 }
 
-static uint64_t hash_bytes(struct span s)
+uint64_t map_hash(struct span s)
 {
 	uint64_t v[4] = {
 		seed.key[0] ^ 0x736f6d6570736575ULL,
@@ -94,7 +94,7 @@ void map_clear(struct map *m)
 static uint32_t *find_cell(const struct map *m, struct span key)
 {
 	size_t mask = m->table_len - 1;
-	size_t at = hash_bytes(key) & mask;
+	size_t at = map_hash(key) & mask;
 
 	while (m->table[at] && !span_eq(m->slots[m->table[at] - 1].key, key))
 		at = (at + 1) & mask;
@@ -145,7 +145,7 @@ int map_put(struct map *m, struct span key, void *value, dray_error **err)
 		slot->value = value;
 		return 0;
 	}
-	if (seed_once(err) < 0 || grow_table(m, err) < 0)
+	if (map_hash_ready(err) < 0 || grow_table(m, err) < 0)
 		return -1;
 	if (mem_grow(&m->slots, m->len, &m->cap, sizeof(*m->slots)) < 0)
 		return err_nomem(err);

@@ -26,3 +26,8 @@ struct map_slot *map_find(const struct map *m, struct span key);
 void *map_get(const struct map *m, struct span key);
 /** Insert or overwrite. */
 int map_put(struct map *m, struct span key, void *value, dray_error **err) MUST_CHECK;
+
+/** The hash itself, for tables whose keys are no single byte string; after map_hash_ready(). */
+uint64_t map_hash(struct span s);
+/** Draw the process's seed if nobody has. */
+int map_hash_ready(dray_error **err) MUST_CHECK;

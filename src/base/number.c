@@ -275,6 +275,17 @@ void hex_encode(const uint8_t *data, size_t n, char *out)
 	*out = '\0';
 }
 
+static uint8_t hex_value(char c)
+{
+	return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+void hex_decode(const char *hex, uint8_t *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++, hex += 2)
+		out[i] = (uint8_t)(hex_value(hex[0]) << 4 | hex_value(hex[1]));
+}
+
 bool hex_is_lower(struct span s, size_t digits)
 {
 	if (s.len != digits)

@@ -29,6 +29,8 @@ const char *time_format_go(int64_t sec, int32_t nsec, int32_t off_min, char out[
 /** lower-case hex; out has 2*n+1 bytes. */
 void hex_encode(const uint8_t *data, size_t n, char *out);
 bool hex_is_lower(struct span s, size_t digits);
+/** 2*n lower-case digits, known to be such, to n bytes. */
+void hex_decode(const char *hex, uint8_t *out, size_t n);
 /** Standard base64 (padded), owned by the caller. NULL = no memory. */
 char *base64_encode(struct span s);
 /** Append what strict standard base64 stands for; -1 with FORMAT when malformed. */

@@ -230,3 +230,15 @@ struct source *source_from_file(int fd, int64_t len, dray_error **err)
 		cleanup_fd_fn(&fd);
 	return s;
 }
+
+bool source_extent(const struct source *s, int *ret_fd, int64_t *ret_off, int64_t *ret_len)
+{
+	const struct file_source *f = (const struct file_source *)s;
+
+	if (s->ops != &extent_ops || s->pos > 0)
+		return false;
+	*ret_fd = f->fd;
+	*ret_off = f->first;
+	*ret_len = f->total;
+	return true;
+}

@@ -81,6 +81,12 @@ struct source *source_from_extent(int fd, int64_t off, int64_t len, dray_error *
 /** The first @p len bytes of @p fd in the same way, which is taken over, also on failure. */
 struct source *source_from_file(int fd, int64_t len, dray_error **err);
 
+/**
+ * Where @p s reads from, if it is a source_from_extent() from which nothing was taken yet:
+ * who wants to go back to the bytes need not copy them. False leaves the rest alone.
+ */
+bool source_extent(const struct source *s, int *ret_fd, int64_t *ret_off, int64_t *ret_len);
+
 /* ---- stages: each consumes @p in ---- */
 
 /** The next @p len bytes of @p in, *lent*, which stays behind them. Ending early is FORMAT. */

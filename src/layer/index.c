@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From the tar of one layer to the list of its entries.
+ * Relies on tar/ to refuse what readers take for different entries.
+ * Promises memory per entry and never per byte of content.
+ */
+#include "layer/index.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/number.h"
+#include "base/text.h"
+
+#define NAME_SHOWN_MAX 200 /* bytes of a path that an error shows */
+
+void layer_index_free(struct layer_index *ix)
+{
+	if (!ix)
+		return;
+	mem_free(ix->list);
+	arena_clear(&ix->arena);
+	mem_free(ix);
+}
+
+/* ---- names ---- */
+
+enum whiteout whiteout_of(const char *path, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	size_t prefix = strlen(WHITEOUT_PREFIX);
+
+	if (strncmp(name, WHITEOUT_PREFIX, prefix) != 0)
+		return WHITEOUT_NONE;
+	if (strcmp(name, WHITEOUT_OPAQUE_NAME) == 0)
+		return WHITEOUT_OPAQUE;
+	name += prefix;
+	if (strncmp(name, WHITEOUT_PREFIX, prefix) == 0)
+		return WHITEOUT_AUFS;
+	if (ret_name)
+		*ret_name = name;
+	return WHITEOUT_NAME;
+}
+
+/* A whiteout has to name an entry of its folder. */
+static int check_whiteout(const char *path, dray_error **err)
+{
+	const char *name = NULL;
+
+	if (whiteout_of(path, &name) != WHITEOUT_NAME)
+		return 0;
+	if (name[0] && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
+		return 0;
+	return err_set(err, DRAY_ERR_FORMAT, "a whiteout that names nothing");
+}
+
+static int clean(struct arena *a, struct span name, struct buf *room, const char **ret,
+		 dray_error **err)
+{
+	buf_reset(room);
+	if (tar_name_clean(name, room, err) < 0)
+		return -1;
+	*ret = arena_strndup(a, room->len ? (const char *)room->data : "", room->len);
+	return *ret ? 0 : err_nomem(err);
+}
+
+/* ---- one entry ---- */
+
+/* @p what as "uid"; the kernel's widths are ours. */
+static int narrow(int64_t v, const char *what, uint32_t *ret, dray_error **err)
+{
+	if (v < 0 || v > UINT32_MAX)
+		return err_set(err, DRAY_ERR_FORMAT, "%s %lld is out of range", what, (long long)v);
+	*ret = (uint32_t)v;
+	return 0;
+}
+
+static int set_numbers(struct layer_entry *e, const struct tar_entry *t, dray_error **err)
+{
+	e->size = t->size;
+	e->header_off = t->header_off;
+	e->data_off = t->data_off;
+	e->mtime = t->mtime;
+	e->mtime_nsec = (uint32_t)t->mtime_nsec;
+	e->mode = (uint32_t)t->mode & 07777; /* Docker to 23 also wrote the bits of the type */
+	if (narrow(t->uid, "uid", &e->uid, err) < 0 || narrow(t->gid, "gid", &e->gid, err) < 0)
+		return -1;
+	if (t->type != TAR_CHAR && t->type != TAR_BLOCK_DEV)
+		return 0;
+	if (narrow(t->dev_major, "device major", &e->dev_major, err) < 0)
+		return -1;
+	return narrow(t->dev_minor, "device minor", &e->dev_minor, err);
+}
+
+static int copy_xattrs(struct arena *a, const struct tar_entry *t, struct layer_entry *e,
+		       dray_error **err)
+{
+	struct layer_xattrs *x;
+
+	if (t->n_xattrs == 0)
+		return 0;
+	x = arena_alloc(a, sizeof(*x) + t->n_xattrs * sizeof(x->list[0]));
+	if (!x)
+		return err_nomem(err);
+	for (size_t i = 0; i < t->n_xattrs; i++) {
+		struct tar_xattr *to = &x->list[x->n++];
+
+		to->name = arena_dup(a, t->xattrs[i].name);
+		to->value = arena_dup(a, t->xattrs[i].value);
+		if (!to->name.data || !to->value.data)
+			return err_nomem(err);
+	}
+	e->xattrs = x;
+	return 0;
+}
+
+static int set_link(struct arena *a, const struct tar_entry *t, struct buf *room,
+		    struct layer_entry *e, dray_error **err)
+{
+	if (t->type == TAR_SYMLINK) {
+		e->link = arena_strndup(a, (const char *)t->link.data, t->link.len);
+		return e->link ? 0 : err_nomem(err);
+	}
+	if (t->type != TAR_HARDLINK)
+		return 0;
+	/* Absolute targets start at the root of the image (P-01). */
+	if (clean(a, t->link, room, &e->link, err) < 0)
+		return err_ctx(err, "hard link");
+	return 0;
+}
+
+/* Neighbours mostly belong to the same owner: one text for all of them. */
+static int share(struct arena *a, struct span name, const char *last, const char **ret,
+		 dray_error **err)
+{
+	*ret = last && span_is(name, last) ? last
+					   : arena_strndup(a, (const char *)name.data, name.len);
+	return *ret ? 0 : err_nomem(err);
+}
+
+static int set_owner(struct layer_index *ix, const struct tar_entry *t, struct layer_entry *e,
+		     dray_error **err)
+{
+	const struct layer_entry *last = ix->n ? &ix->list[ix->n - 1] : NULL;
+
+	if (share(&ix->arena, t->uname, last ? last->uname : NULL, &e->uname, err) < 0)
+		return -1;
+	return share(&ix->arena, t->gname, last ? last->gname : NULL, &e->gname, err);
+}
+
+static int hash_content(struct arena *a, struct tar_reader *r, struct layer_entry *e,
+			dray_error **err)
+{
+	cleanup_hash struct hash h = { 0 };
+	uint8_t *raw = arena_alloc(a, CONTENT_DIGEST_LEN);
+	struct digest d;
+
+	if (!raw)
+		return err_nomem(err);
+	if (hash_init(&h, DIGEST_SHA256, err) < 0)
+		return -1;
+	cleanup_source struct source *data = tar_data(r, err);
+	data = source_hash(steal_pointer(&data), &h, err);
+	if (!data || source_drain(data, err) < 0 || hash_finish(&h, &d, err) < 0)
+		return -1;
+	hex_decode(digest_hex(&d), raw, CONTENT_DIGEST_LEN);
+	e->content = raw;
+	return 0;
+}
+
+static int make_entry(struct layer_index *ix, const struct tar_entry *t, struct buf *room,
+		      struct layer_entry *e, dray_error **err)
+{
+	unsigned quirks = tar_name_quirks(t->name);
+
+	*e = (struct layer_entry){ .type = (uint8_t)t->type };
+	e->odd_name = (quirks & ~(unsigned)TAR_NAME_TRAILING_SLASH) != 0;
+	if (clean(&ix->arena, t->name, room, &e->path, err) < 0 ||
+	    check_whiteout(e->path, err) < 0 || set_numbers(e, t, err) < 0 ||
+	    set_owner(ix, t, e, err) < 0 || copy_xattrs(&ix->arena, t, e, err) < 0)
+		return -1;
+	if (t->type == TAR_OTHER)
+		return err_set(err, DRAY_ERR_UNSUPPORTED, "tar entry type 0x%02x", t->raw_type);
+	return set_link(&ix->arena, t, room, e, err);
+}
+
+static int at_entry(const struct tar_entry *t, dray_error **err)
+{
+	cleanup_free char *name = text_safe(t->name, NAME_SHOWN_MAX);
+
+	return err_ctx(err, "%s (tar header at byte %lld)", name ? name : "?",
+		       (long long)t->header_off);
+}
+
+static int add(struct layer_index *ix, struct tar_reader *r, const struct tar_entry *t,
+	       struct buf *room, bool contents, dray_error **err)
+{
+	struct layer_entry *e;
+
+	if (ix->n >= LIMIT_LAYER_ENTRIES)
+		return err_set(err, DRAY_ERR_LIMIT, "more than %d entries (LIMIT_LAYER_ENTRIES)",
+			       LIMIT_LAYER_ENTRIES);
+	if (mem_grow(&ix->list, ix->n, &ix->cap, sizeof(*ix->list)) < 0)
+		return err_nomem(err);
+	e = &ix->list[ix->n];
+	if (make_entry(ix, t, room, e, err) < 0)
+		return at_entry(t, err);
+	if (contents && t->type == TAR_FILE && hash_content(&ix->arena, r, e, err) < 0)
+		return at_entry(t, err);
+	ix->n++;
+	return 0;
+}
+
+static int read_all(struct layer_index *ix, struct tar_reader *r, bool contents, dray_error **err)
+{
+	cleanup_buf struct buf room = BUF_INIT(LIMIT_PATH);
+	const struct tar_entry *t;
+	int rc;
+
+	while ((rc = tar_next(r, &t, err)) > 0)
+		if (add(ix, r, t, &room, contents, err) < 0)
+			return -1;
+	return rc < 0 ? -1 : tar_tail(r, err);
+}
+
+int layer_index_read(struct source *in, const struct layer_index_options *o,
+		     struct layer_index **ret, dray_error **err)
+{
+	cleanup_layer_index struct layer_index *ix = mem_zalloc(sizeof(*ix));
+	cleanup_tar_reader struct tar_reader *r = NULL;
+	int64_t start = in->pos;
+
+	if (!ix)
+		return err_nomem(err);
+	r = tar_reader_new(in, o->on_odd, o->arg, err);
+	if (!r || read_all(ix, r, o->contents, err) < 0)
+		return -1;
+	ix->size = in->pos - start;
+	*ret = steal_pointer(&ix);
+	return 0;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One layer tar as a list of entries: what each is, and where its bytes lie in
+ * the uncompressed stream. No content is kept. Spec: OCI image-spec layer.md;
+ * formats.md section 6.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "tar/tar.h"
+
+#define CONTENT_DIGEST_LEN 32 /* bytes of a sha256 */
+
+/** Extended attributes of one entry, in the order of the tar. */
+struct layer_xattrs {
+	size_t n;
+	struct tar_xattr list[];
+};
+
+/** One entry. Strings live in the index; offsets are those of the uncompressed tar. */
+struct layer_entry {
+	const char *path;   /* cleaned: no leading or trailing '/', no "."; "" = the root */
+	const char *link;   /* symbolic link: its text; hard link: cleaned path; else NULL */
+	const struct layer_xattrs *xattrs; /* NULL = none */
+	const uint8_t *content; /* sha256 of a file's bytes, CONTENT_DIGEST_LEN; NULL = not asked */
+	const char *uname, *gname; /* shared by neighbours */
+	int64_t header_off; /* first extension header */
+	int64_t data_off;
+	int64_t size;	    /* data bytes; of a sparse file the stored ones */
+	int64_t mtime;	    /* Unix seconds */
+	uint32_t mtime_nsec;
+	uint32_t mode;	    /* permission bits and setuid, setgid, sticky: 07777 */
+	uint32_t uid, gid;
+	uint32_t dev_major, dev_minor;
+	uint8_t type;	    /* enum tar_type */
+	/* The name as stored differs from path in more than a slash behind it: "./a", "/a". */
+	bool odd_name;
+};
+
+struct layer_index {
+	struct arena arena;
+	struct layer_entry *list; /* in the order of the tar */
+	size_t n, cap;
+	int64_t size; /* bytes of the tar, what follows its end marker included */
+};
+
+struct layer_index_options {
+	bool contents;	      /* compute layer_entry.content */
+	tar_oddity_fn *on_odd; /* may be NULL */
+	void *arg;
+};
+
+/**
+ * Read the uncompressed tar @p in (lent) to its end. FORMAT for what readers disagree
+ * about, for names and hard links that leave the root (A-05), for whiteouts that name nothing
+ * (A-14), for numbers out of range (A-13); LIMIT_LAYER_ENTRIES; UNSUPPORTED for entries of
+ * unknown type.
+ */
+int layer_index_read(struct source *in, const struct layer_index_options *o,
+		     struct layer_index **ret, dray_error **err) MUST_CHECK;
+void layer_index_free(struct layer_index *ix);
+DEFINE_CLEANUP(struct layer_index, cleanup_layer_index_fn, layer_index_free)
+#define cleanup_layer_index CLEANUP(cleanup_layer_index_fn)
+
+/** What the last component of a path means in a layer (layer.md "Whiteouts"). */
+enum whiteout {
+	WHITEOUT_NONE,
+	WHITEOUT_NAME,	 /* ".wh.NAME": NAME of the layers below is gone */
+	WHITEOUT_OPAQUE, /* ".wh..wh..opq": the folder shows nothing of the layers below */
+	WHITEOUT_AUFS,	 /* other ".wh..wh.": what aufs left behind; no part of the tree */
+};
+/** @p ret_name (may be NULL) is the NAME of WHITEOUT_NAME, within @p path. */
+enum whiteout whiteout_of(const char *path, const char **ret_name);
+#define WHITEOUT_PREFIX ".wh."
+#define WHITEOUT_OPAQUE_NAME ".wh..wh..opq"

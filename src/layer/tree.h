@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a stack of layers means: the merged tree. Symbolic links are entries and
+ * are never followed. Spec: OCI image-spec layer.md "Applying Changesets"; where it is
+ * silent, what overlayfs shows of layers that Docker unpacked (docs/layers.md).
+ */
+#pragma once
+
+#include "layer/index.h"
+
+/**
+ * What hard-linked names share. Content and attributes may come from different entries: a
+ * hard link's own header applies to the file that it names.
+ */
+struct inode {
+	const struct layer_entry *data; /* the entry with the bytes; of an implied folder NULL */
+	const struct layer_entry *attrs; /* mode, owner, times, xattrs; NULL as above */
+	uint32_t data_layer, attrs_layer;
+	uint32_t n_names; /* in the tree; counted by tree_finish() */
+};
+
+/** One name. Lives as long as its tree. */
+struct node {
+	struct node *parent; /* NULL = the root */
+	struct node *child, *next; /* in order of names once tree_finish() ran */
+	const char *name; /* the last component; "" = the root */
+	struct inode *inode;
+	/* The entry that put this name here last; NULL for a folder that only its contents imply. */
+	const struct layer_entry *entry;
+	uint32_t layer; /* whose entry that was; of an implied folder that of its first content */
+	uint32_t epoch; /* the tree's own */
+	uint32_t parent_epoch;
+	bool gone; /* the tree's own */
+};
+
+static inline bool node_is_dir(const struct node *n)
+{
+	return !n->inode->data || n->inode->data->type == TAR_DIR;
+}
+/** enum tar_type; an implied folder is TAR_DIR. Never TAR_HARDLINK. */
+static inline enum tar_type node_type(const struct node *n)
+{
+	return n->inode->data ? (enum tar_type)n->inode->data->type : TAR_DIR;
+}
+
+/** Something in a layer that readers disagree about, or that was taken in a stated way. */
+struct tree_oddity {
+	const char *code; /* stable: see docs/layers.md */
+	uint32_t layer;
+	const char *path;
+};
+typedef void tree_oddity_fn(void *arg, const struct tree_oddity *o);
+
+struct tree;
+/** An empty tree: a root folder that nobody described. @p on_odd may be NULL. */
+struct tree *tree_new(tree_oddity_fn *on_odd, void *arg, dray_error **err);
+/**
+ * Put the next layer on top: its whiteouts remove from what is there, then its entries
+ * come in their order. @p ix is lent and must outlive the tree; several trees may share it.
+ * FORMAT for a hard link to what is not there or is a folder; LIMIT_LAYER_ENTRIES in all.
+ */
+int tree_apply(struct tree *t, const struct layer_index *ix, dray_error **err) MUST_CHECK;
+/** Sort each folder by the bytes of its names and count the names of each inode. */
+void tree_finish(struct tree *t);
+void tree_free(struct tree *t);
+DEFINE_CLEANUP(struct tree, cleanup_tree_fn, tree_free)
+#define cleanup_tree CLEANUP(cleanup_tree_fn)
+
+struct node *tree_root(const struct tree *t);
+/** Layers applied so far. */
+uint32_t tree_layers(const struct tree *t);
+/** Names in the tree, the root not counted. After tree_finish(). */
+size_t tree_count(const struct tree *t);
+/** The node after @p n, folders before what they hold; NULL at the end. After tree_finish(). */
+struct node *tree_next(const struct node *n);
+/** The node after @p n and all that it holds. */
+struct node *tree_skip(const struct node *n);
+/** By cleaned path ("" = the root); NULL when there is none. Links are not followed. */
+struct node *tree_find(const struct tree *t, const char *path);
+/** The cleaned path of @p n, into @p ret (emptied first), with a NUL that is not counted. */
+int node_path(const struct node *n, struct buf *ret, dray_error **err) MUST_CHECK;

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From records to pieces (a header of ours, bytes of a layer, padding), and from these
+ * to the bytes of a tar, pulled.
+ * Relies on a feed for the layers' bytes.
+ * Promises that what layer_tar_order() foresees is what layer_tar_source() reads.
+ */
+#include "layer/write.h"
+
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "base/map.h"
+#include "base/mem.h"
+
+#define OUT_BUFFER (512 * 1024) /* bytes made ahead: over SOURCE_PEEK_MAX */
+
+/* Bytes of a layer. */
+struct run {
+	uint32_t layer;
+	int64_t off, left;
+};
+
+/* What one record becomes. */
+struct piece {
+	bool made;		 /* with a header of ours */
+	const struct node *link; /* which makes it a hard link to this name */
+	struct run run;		 /* left 0 = none */
+	size_t padding;		 /* zeros behind it */
+};
+
+/* Where a walk over the records stands. */
+struct cursor {
+	const struct record_list *list;
+	struct record at;
+	struct map firsts; /* address of a shared inode -> node that carries its data */
+	struct buf path;
+};
+
+static void cursor_clear(struct cursor *c)
+{
+	map_clear(&c->firsts);
+	buf_clear(&c->path);
+}
+#define cleanup_cursor CLEANUP(cursor_clear)
+
+static struct cursor cursor_of(const struct record_list *l)
+{
+	return (struct cursor){ .list = l, .path = BUF_INIT(2 * LIMIT_PATH) };
+}
+
+/* ---- planning ---- */
+
+static int64_t raw_end(const struct layer_entry *e)
+{
+	return e->data_off + e->size + (int64_t)tar_padding(e->size);
+}
+
+static struct piece raw_piece(const struct node *n)
+{
+	const struct layer_entry *e = n->entry;
+
+	return (struct piece){ .run = { n->layer, e->header_off, raw_end(e) - e->header_off } };
+}
+
+static struct piece made_piece(const struct node *n, const struct node *link)
+{
+	const struct layer_entry *data = n->inode->data;
+	struct piece p = { .made = true, .link = link };
+
+	if (link || !data || data->size == 0)
+		return p;
+	p.run = (struct run){ n->inode->data_layer, data->data_off, data->size };
+	p.padding = tar_padding(data->size);
+	return p;
+}
+
+/* Does the entry that put @p n there say all of it: name, attributes and data? */
+static bool says_all(const struct node *n)
+{
+	return n->entry && n->inode->data == n->entry && n->inode->attrs == n->entry;
+}
+
+/* A hard link as stored still says it all when its target carries the data under that name. */
+static int link_stands(struct cursor *c, const struct node *n, const struct node *first, bool *ret,
+		       dray_error **err)
+{
+	*ret = false;
+	if (n->entry->type != TAR_HARDLINK || n->inode->attrs != n->entry)
+		return 0;
+	if (node_path(first, &c->path, err) < 0)
+		return -1;
+	*ret = span_is(span_buf(&c->path), n->entry->link);
+	return 0;
+}
+
+/* The name under which the inode of @p n was written already; NULL for its first one. */
+static int first_name(struct cursor *c, const struct node *n, const struct node **ret,
+		      dray_error **err)
+{
+	struct span key = span_of(&n->inode, sizeof(n->inode));
+
+	*ret = NULL;
+	if (n->inode->n_names < 2 || node_is_dir(n))
+		return 0;
+	*ret = map_get(&c->firsts, key);
+	return *ret ? 0 : map_put(&c->firsts, key, (void *)(uintptr_t)n, err);
+}
+
+static int plan_node(struct cursor *c, const struct record *rec, struct piece *ret,
+		     dray_error **err)
+{
+	const struct node *n = rec->node, *first = rec->link;
+	bool stands;
+
+	if (!first && first_name(c, n, &first, err) < 0)
+		return -1;
+	if (!first) {
+		*ret = says_all(n) ? raw_piece(n) : made_piece(n, NULL);
+		return 0;
+	}
+	if (link_stands(c, n, first, &stands, err) < 0)
+		return -1;
+	*ret = stands ? raw_piece(n) : made_piece(n, first);
+	return 0;
+}
+
+/* The next record and what it becomes: 1, 0 = end, -1. */
+static int next_piece(struct cursor *c, struct piece *ret, dray_error **err)
+{
+	struct record rec = { 0 };
+
+	do {
+		if (!c->list->next(c->list, &c->at, &rec))
+			return 0;
+		c->at = rec;
+		/* A root that only its contents imply has nothing to say. */
+	} while (!rec.node->parent && !rec.node->inode->data);
+	if (rec.kind == RECORD_WHITEOUT) {
+		*ret = (struct piece){ .made = true };
+		return 1;
+	}
+	return plan_node(c, &rec, ret, err) < 0 ? -1 : 1;
+}
+
+static int add_late(struct layer_order *o, const struct run *run, dray_error **err)
+{
+	if (mem_grow(&o->late, o->n_late, &o->cap_late, sizeof(*o->late)) < 0)
+		return err_nomem(err);
+	o->late[o->n_late++] = (struct late){ run->off, run->left, 0 };
+	o->late_bytes += run->left;
+	return 0;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+	const struct late *x = a, *y = b;
+
+	return (x->off > y->off) - (x->off < y->off);
+}
+
+static void sort_late(struct layer_order *o)
+{
+	int64_t before = 0;
+
+	if (o->n_late)
+		qsort(o->late, o->n_late, sizeof(struct late), by_offset);
+	for (size_t i = 0; i < o->n_late; i++) {
+		o->late[i].before = before;
+		before += o->late[i].size;
+	}
+}
+
+static int find_late(const struct record_list *l, struct layer_order *orders, int64_t *reached,
+		     dray_error **err)
+{
+	cleanup_cursor struct cursor c = cursor_of(l);
+	struct piece p;
+	int rc;
+
+	while ((rc = next_piece(&c, &p, err)) > 0) {
+		if (p.run.left == 0)
+			continue;
+		if (p.run.off >= reached[p.run.layer])
+			reached[p.run.layer] = p.run.off + p.run.left;
+		else if (add_late(&orders[p.run.layer], &p.run, err) < 0)
+			return -1;
+	}
+	return rc;
+}
+
+int layer_tar_order(const struct record_list *l, struct layer_order *ret, size_t n_layers,
+		    dray_error **err)
+{
+	cleanup_free int64_t *reached = mem_zalloc((n_layers + 1) * sizeof(*reached));
+
+	if (!reached)
+		return err_nomem(err);
+	if (find_late(l, ret, reached, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n_layers; i++)
+		sort_late(&ret[i]);
+	return 0;
+}
+
+void layer_orders_clear(struct layer_order *o, size_t n_layers)
+{
+	for (size_t i = 0; o && i < n_layers; i++) {
+		mem_free(o[i].late);
+		o[i] = (struct layer_order){ 0 };
+	}
+}
+
+/* ---- headers ---- */
+
+static int whiteout_header(struct cursor *c, struct buf *ret, dray_error **err)
+{
+	const struct node *n = c->at.node;
+	struct tar_member m = { .type = TAR_FILE };
+
+	if (node_path(n->parent, &c->path, err) < 0 ||
+	    (c->path.len && buf_add_byte(&c->path, '/', err) < 0) ||
+	    buf_add_str(&c->path, WHITEOUT_PREFIX, err) < 0 ||
+	    buf_add_str(&c->path, n->name, err) < 0)
+		return -1;
+	m.name = span_buf(&c->path);
+	return tar_header_write(&m, ret, err);
+}
+
+static void set_attributes(struct tar_member *m, const struct layer_entry *a)
+{
+	m->mode = a->mode;
+	m->uid = a->uid;
+	m->gid = a->gid;
+	m->uname = span_str(a->uname);
+	m->gname = span_str(a->gname);
+	m->mtime = a->mtime;
+	m->mtime_nsec = (int32_t)a->mtime_nsec;
+	if (!a->xattrs)
+		return;
+	m->xattrs = a->xattrs->list;
+	m->n_xattrs = a->xattrs->n;
+}
+
+static void set_data(struct tar_member *m, const struct layer_entry *d)
+{
+	m->type = (enum tar_type)d->type;
+	m->size = d->size;
+	m->dev_major = d->dev_major;
+	m->dev_minor = d->dev_minor;
+	if (m->type == TAR_SYMLINK)
+		m->link = span_str(d->link);
+}
+
+static int add_dir_slash(struct buf *path, dray_error **err)
+{
+	return path->len ? buf_add_byte(path, '/', err) : buf_add_str(path, "./", err);
+}
+
+/* A new header: the node's name, the attributes of its inode, or a hard link. */
+static int node_header(struct cursor *c, const struct node *link, struct buf *ret, dray_error **err)
+{
+	cleanup_buf struct buf target = BUF_INIT(2 * LIMIT_PATH);
+	const struct node *n = c->at.node;
+	struct tar_member m = { .type = TAR_DIR, .mode = 0755 };
+
+	if (node_path(n, &c->path, err) < 0 ||
+	    (node_is_dir(n) && add_dir_slash(&c->path, err) < 0) ||
+	    (link && node_path(link, &target, err) < 0))
+		return -1;
+	m.name = span_buf(&c->path);
+	if (n->inode->attrs)
+		set_attributes(&m, n->inode->attrs);
+	if (n->inode->data && !link)
+		set_data(&m, n->inode->data);
+	if (link) {
+		m.type = TAR_HARDLINK;
+		m.link = span_buf(&target);
+	}
+	return tar_header_write(&m, ret, err);
+}
+
+static int make_header(struct cursor *c, const struct piece *p, struct buf *ret, dray_error **err)
+{
+	buf_reset(ret);
+	return c->at.kind == RECORD_WHITEOUT ? whiteout_header(c, ret, err)
+					     : node_header(c, p->link, ret, err);
+}
+
+int layer_tar_size(const struct record_list *l, int64_t *ret, dray_error **err)
+{
+	cleanup_cursor struct cursor c = cursor_of(l);
+	cleanup_buf struct buf head = BUF_INIT(2 * LIMIT_PAX);
+	int64_t size = 2 * TAR_BLOCK;
+	struct piece p;
+	int rc;
+
+	while ((rc = next_piece(&c, &p, err)) > 0) {
+		if (p.made && make_header(&c, &p, &head, err) < 0)
+			return -1;
+		size += p.run.left + (int64_t)p.padding + (p.made ? (int64_t)head.len : 0);
+	}
+	*ret = size;
+	return rc;
+}
+
+/* ---- the source ---- */
+
+struct tar_source {
+	struct source base;
+	struct cursor cursor;
+	struct layer_feed feed;
+	struct buf head; /* made by us; goes before the run */
+	size_t head_done;
+	struct run run;
+	size_t padding; /* zeros behind the run */
+	bool has_ahead; /* a piece was planned while looking whether the run goes on */
+	struct piece ahead;
+	uint8_t *out;
+	size_t start, len;
+	bool ended; /* the end blocks are in head */
+};
+
+static int put_end(struct tar_source *s, dray_error **err)
+{
+	static const uint8_t zeros[2 * TAR_BLOCK];
+
+	s->ended = true;
+	buf_reset(&s->head);
+	s->head_done = 0;
+	return buf_add(&s->head, span_of(zeros, sizeof(zeros)), err);
+}
+
+/* A piece that was planned ahead is that of the cursor's record still. */
+static int take_piece(struct tar_source *s, struct piece *ret, dray_error **err)
+{
+	if (!s->has_ahead)
+		return next_piece(&s->cursor, ret, err);
+	s->has_ahead = false;
+	*ret = s->ahead;
+	return 1;
+}
+
+static int put_next(struct tar_source *s, dray_error **err)
+{
+	struct piece p;
+	int rc = take_piece(s, &p, err);
+
+	if (rc <= 0)
+		return rc < 0 ? -1 : put_end(s, err);
+	s->run = p.run;
+	s->padding = p.padding;
+	buf_reset(&s->head);
+	s->head_done = 0;
+	return p.made ? make_header(&s->cursor, &p, &s->head, err) : 0;
+}
+
+/* Small files that lie side by side are read together. */
+static int lengthen_run(struct tar_source *s, size_t room, dray_error **err)
+{
+	while (!s->has_ahead && (uint64_t)s->run.left < room) {
+		struct piece p;
+		int rc = next_piece(&s->cursor, &p, err);
+
+		if (rc <= 0)
+			return rc;
+		if (p.made || p.run.layer != s->run.layer ||
+		    p.run.off != s->run.off + s->run.left) {
+			s->ahead = p;
+			s->has_ahead = true;
+			return 0;
+		}
+		s->run.left += p.run.left;
+	}
+	return 0;
+}
+
+static size_t room_left(const struct tar_source *s)
+{
+	return OUT_BUFFER - s->start - s->len;
+}
+
+static uint8_t *room_at(struct tar_source *s)
+{
+	return s->out + s->start + s->len;
+}
+
+static int read_run(struct tar_source *s, dray_error **err)
+{
+	size_t room = room_left(s);
+	int64_t got;
+
+	if (s->padding == 0 && lengthen_run(s, room, err) < 0)
+		return -1;
+	if ((uint64_t)s->run.left < room)
+		room = (size_t)s->run.left;
+	got = s->feed.read(s->feed.arg, s->run.layer, s->run.off, room_at(s), room, err);
+	if (got < 0)
+		return -1;
+	s->len += (size_t)got;
+	s->run.off += got;
+	s->run.left -= got;
+	return 0;
+}
+
+static size_t put_head(struct tar_source *s)
+{
+	size_t n = s->head.len - s->head_done, room = room_left(s);
+
+	n = n < room ? n : room;
+	if (n > 0)
+		memcpy(room_at(s), s->head.data + s->head_done, n);
+	s->head_done += n;
+	s->len += n;
+	return n;
+}
+
+static size_t put_padding(struct tar_source *s)
+{
+	size_t room = room_left(s), n = s->padding < room ? s->padding : room;
+
+	memset(room_at(s), 0, n);
+	s->padding -= n;
+	s->len += n;
+	return n;
+}
+
+/* Some more bytes into the buffer: 1, 0 = nothing is left, -1. */
+static int fill(struct tar_source *s, dray_error **err)
+{
+	if (put_head(s) > 0)
+		return 1;
+	if (s->run.left > 0)
+		return read_run(s, err) < 0 ? -1 : 1;
+	if (put_padding(s) > 0)
+		return 1;
+	if (s->ended)
+		return 0;
+	return put_next(s, err) < 0 ? -1 : 1;
+}
+
+static int tar_source_peek(struct source *base, size_t min, struct span *ret, dray_error **err)
+{
+	struct tar_source *s = (struct tar_source *)base;
+	int rc = 1;
+
+	if (s->start > 0 && s->len < min) {
+		memmove(s->out, s->out + s->start, s->len);
+		s->start = 0;
+	}
+	while (rc > 0 && s->len < min) {
+		rc = fill(s, err);
+		if (rc < 0)
+			return -1;
+	}
+	*ret = span_of(s->out + s->start, s->len);
+	return 0;
+}
+
+static void tar_source_consume(struct source *base, size_t n)
+{
+	struct tar_source *s = (struct tar_source *)base;
+
+	s->start += n;
+	s->len -= n;
+	if (s->len == 0)
+		s->start = 0;
+}
+
+static void tar_source_free(struct source *base)
+{
+	struct tar_source *s = (struct tar_source *)base;
+
+	cursor_clear(&s->cursor);
+	buf_clear(&s->head);
+	mem_free(s->out);
+	mem_free(s);
+}
+
+static const struct source_ops tar_source_ops = {
+	.peek = tar_source_peek,
+	.consume = tar_source_consume,
+	.free = tar_source_free,
+};
+
+struct source *layer_tar_source(const struct record_list *l, const struct layer_feed *feed,
+				dray_error **err)
+{
+	struct tar_source *s = mem_zalloc(sizeof(*s));
+
+	if (!s) {
+		err_nomem(err);
+		return NULL;
+	}
+	s->base.ops = &tar_source_ops;
+	s->cursor = cursor_of(l);
+	s->feed = *feed;
+	s->head = BUF_INIT(2 * LIMIT_PAX);
+	s->out = mem_alloc(OUT_BUFFER);
+	if (s->out)
+		return &s->base;
+	tar_source_free(&s->base);
+	err_nomem(err);
+	return NULL;
+}
+
+bool tree_record_next(const struct record_list *l, const struct record *at, struct record *ret)
+{
+	const struct node *n = at->node ? tree_next(at->node) : tree_root(l->arg);
+
+	*ret = (struct record){ .kind = RECORD_NODE, .node = n };
+	return n != NULL;
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reading the layers of an image: each distinct one once, side by side.
+ * Relies on the store for stored bytes, on layer/ for what they mean.
+ * Promises that no entry leaves here of which not every byte of its layer was proven.
+ */
+#include "ops/stack_priv.h"
+
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "ops/transfer.h"
+
+#define LABEL_MAX 80
+
+/* ---- what passes on a forward walk ---- */
+
+struct tee_file {
+	int fd;
+	dray_error *failed;
+};
+
+static void tee_write(void *arg, struct span bytes)
+{
+	struct tee_file *t = arg;
+
+	if (!t->failed && io_write_all(t->fd, bytes, &t->failed) < 0)
+		return; /* told when the member is through */
+}
+
+static int keep_passed(struct stack *s, int fd, const struct blob_facts *facts, dray_error **err)
+{
+	struct stack_passed *p = arena_alloc(&s->arena, sizeof(*p));
+
+	if (!p) {
+		close(fd);
+		return err_nomem(err);
+	}
+	*p = (struct stack_passed){ facts->blob_digest, fd, facts->blob_size };
+	if (map_get(&s->passed, span_str(p->digest.text))) {
+		close(fd);
+		return 0;
+	}
+	return map_put(&s->passed, span_str(p->digest.text), p, err);
+}
+
+static int on_member(void *arg, const char *name, struct source *data, int64_t size,
+		     struct blob_facts *ret, dray_error **err)
+{
+	struct stack *s = arg;
+	struct tee_file t = { .fd = io_tempfile(s->ctx->tmpdir, err) };
+	cleanup_fd int fd = t.fd;
+	cleanup_source struct source *watched = NULL;
+
+	if (fd < 0)
+		return -1;
+	watched = source_watch(source_lend(data, err), (struct tap){ tee_write, &t }, err);
+	if (!watched || member_hash(NULL, name, watched, size, ret, err) < 0) {
+		dray_error_free(t.failed);
+		return -1;
+	}
+	if (t.failed) {
+		if (err)
+			*err = steal_pointer(&t.failed);
+		dray_error_free(t.failed);
+		return -1;
+	}
+	return keep_passed(s, steal_fd(&fd), ret, err);
+}
+
+/* ---- one layer ---- */
+
+static bool manifest_vouches(const struct stack *s)
+{
+	return s->im->manifest &&
+	       (s->report->store->kind != STORE_DOCKER_ARCHIVE || s->im->manifest_trusted);
+}
+
+/* The digest by which stored bytes are kept: of what passed, or of what a registry sends. */
+static const struct digest *kept_by(const struct stack *s, const struct layer *l)
+{
+	if (l->facts)
+		return &l->facts->blob_digest;
+	return s->report->store->kind == STORE_REGISTRY ? &l->blob.digest : NULL;
+}
+
+/* A registry is asked once: its bytes are proven and kept. */
+static int fetch(struct stack *s, size_t i, dray_error **err)
+{
+	const struct layer *l = &s->im->layers[i];
+	struct blob_facts facts = { .blob_digest = l->blob.digest };
+	cleanup_fd int fd = -1;
+	cleanup_sink struct sink *k = NULL;
+	cleanup_source struct source *in = NULL;
+	int rc;
+
+	if (s->report->store->kind != STORE_REGISTRY)
+		return 0;
+	fd = io_tempfile(s->ctx->tmpdir, err);
+	k = fd < 0 ? NULL : sink_to_fd(fd, false, err);
+	in = k ? store_open_layer(s->report->store, s->im, i, err) : NULL;
+	in = source_verified(steal_pointer(&in), &l->blob.digest, l->blob.size, "blob digest", err);
+	facts.blob_size = in ? pump(in, k, err) : -1;
+	if (facts.blob_size < 0)
+		return -1;
+	lock_take(s->ctx->lock);
+	rc = keep_passed(s, steal_fd(&fd), &facts, err);
+	lock_drop(s->ctx->lock);
+	return rc;
+}
+
+/* The stored bytes; *ret_file says where they lie when that is a regular file. */
+static struct source *open_stored(struct stack *s, size_t i, struct extent *ret_file,
+				  dray_error **err)
+{
+	const struct digest *d = kept_by(s, &s->im->layers[i]);
+	const struct stack_passed *p = NULL;
+	struct source *stored;
+
+	*ret_file = (struct extent){ .fd = -1 };
+	if (d) {
+		lock_take(s->ctx->lock);
+		p = map_get(&s->passed, span_str(d->text));
+		lock_drop(s->ctx->lock);
+	}
+	if (p) {
+		*ret_file = (struct extent){ p->fd, 0, p->size };
+		return source_from_extent(p->fd, 0, p->size, err);
+	}
+	stored = store_open_layer(s->report->store, s->im, i, err);
+	if (stored)
+		source_extent(stored, &ret_file->fd, &ret_file->off, &ret_file->size);
+	else
+		place_absent(s->report->store, err);
+	return stored;
+}
+
+/* Stored bytes, decoded and held against whatever vouches for them. */
+struct source *stack_open_tar(struct stack *s, size_t i, struct extent *ret_file, dray_error **err)
+{
+	const struct layer *l = &s->im->layers[i];
+	bool vouched = manifest_vouches(s) && digest_set(&l->blob.digest);
+	enum compression c = COMPRESSION_NONE;
+	struct source *in = open_stored(s, i, ret_file, err);
+
+	if (in && vouched)
+		in = source_verified(in, &l->blob.digest, l->blob.size, "blob digest", err);
+	in = source_decode_auto(in, &c, err);
+	if (in && !vouched && digest_set(&l->diff_id))
+		in = source_verified(in, &l->diff_id, -1, "DiffID", err);
+	if (c != COMPRESSION_NONE)
+		ret_file->fd = -1;
+	return in;
+}
+
+static int read_layer(struct stack *s, struct stack_read *r, dray_error **err)
+{
+	const struct layer_index_options o = { .contents = s->o.contents };
+	cleanup_source struct source *tar = NULL;
+
+	if (fetch(s, r->layer, err) < 0)
+		return -1;
+	tar = stack_open_tar(s, r->layer, &r->bytes, err);
+	return tar ? layer_index_read(tar, &o, &r->index, err) : -1;
+}
+
+static int read_one(void *arg, size_t index, dray_error **err)
+{
+	struct stack *s = arg;
+	struct stack_read *r = &s->reads[index];
+	char label[LABEL_MAX];
+	struct dray_progress p = {
+		.state = DRAY_PROGRESS_BEGIN,
+		.id = context_progress_id(s->ctx),
+		.label = label,
+		.total = s->im->layers[r->layer].blob.size,
+	};
+
+	snprintf(label, sizeof(label), "layer %zu of %zu", r->layer + 1, s->n);
+	context_progress(s->ctx, &p);
+	p.state = DRAY_PROGRESS_DONE;
+	if (read_layer(s, r, err) == 0) {
+		context_progress(s->ctx, &p);
+		return 0;
+	}
+	p.state = DRAY_PROGRESS_FAILED;
+	context_progress(s->ctx, &p);
+	return err_ctx(err, "%s", label);
+}
+
+/* ---- the image ---- */
+
+static int add_read(struct stack *s, size_t layer, struct map *seen, size_t *ret, dray_error **err)
+{
+	const struct layer *l = &s->im->layers[layer];
+	const struct digest *d = digest_set(&l->diff_id) ? &l->diff_id : &l->blob.digest;
+	const struct map_slot *twin = digest_set(d) ? map_find(seen, span_str(d->text)) : NULL;
+
+	if (twin) {
+		*ret = (size_t)(uintptr_t)twin->value;
+		return 0;
+	}
+	*ret = s->n_reads;
+	s->reads[s->n_reads++] = (struct stack_read){ .layer = layer,
+						      .spool = -1,
+						      .bytes = { .fd = -1 } };
+	return digest_set(d) ? map_put(seen, span_str(d->text), (void *)(uintptr_t)*ret, err) : 0;
+}
+
+static int read_layers(struct stack *s, dray_error **err)
+{
+	struct map seen = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < s->n; i++)
+		rc = add_read(s, i, &seen, &s->which[i], err);
+	map_clear(&seen);
+	if (rc < 0 || run_parallel(s->ctx->threads, s->n_reads, read_one, s, err) < 0)
+		return -1;
+	for (size_t i = 0; i < s->n; i++)
+		s->index[i] = s->reads[s->which[i]].index;
+	return 0;
+}
+
+static int check_image(const struct stack *s, dray_error **err)
+{
+	if (place_require_whole(s->report->store, s->im, err) < 0)
+		return -1;
+	if (s->im->artifact || !s->im->config)
+		return err_set(err, DRAY_ERR_UNSUPPORTED, "%s is an artifact: it has no files",
+			       s->im->where);
+	return 0;
+}
+
+static int open_image(struct stack *s, const char *place, const struct dray_select *sel,
+		      dray_error **err)
+{
+	const struct place_options po = { .on_member = on_member, .arg = s };
+
+	if (report_open(s->ctx, place, sel, SCOPE_ONE, &po, &s->report, err) < 0 ||
+	    report_notes(s->report, false, err) < 0)
+		return -1;
+	if (s->report->n_images != 1)
+		return err_set(err, DRAY_ERR_USAGE, "%zu images; choose one with --image",
+			       s->report->n_images);
+	s->im = s->report->images[0];
+	if (check_image(s, err) < 0)
+		return -1;
+	s->n = s->im->n_layers;
+	s->index = arena_array(&s->arena, s->n + 1, sizeof(struct layer_index *));
+	s->reads = arena_array(&s->arena, s->n + 1, sizeof(*s->reads));
+	s->which = arena_array(&s->arena, s->n + 1, sizeof(*s->which));
+	if (!s->index || !s->reads || !s->which)
+		return err_nomem(err);
+	if (read_layers(s, err) < 0)
+		return err_ctx(err, "%s", s->im->where);
+	return 0;
+}
+
+int stack_open(dray_context *ctx, const char *place, const struct dray_select *sel,
+	       const struct stack_options *o, struct stack **ret, dray_error **err)
+{
+	cleanup_stack struct stack *s = mem_zalloc(sizeof(*s));
+
+	if (!s)
+		return err_nomem(err);
+	s->ctx = ctx;
+	s->o = *o;
+	if (open_image(s, place, sel, err) < 0)
+		return -1;
+	*ret = steal_pointer(&s);
+	return 0;
+}
+
+void stack_free(struct stack *s)
+{
+	if (!s)
+		return;
+	stack_feeds_free(s);
+	for (size_t i = 0; i < s->n_reads; i++) {
+		layer_index_free(s->reads[i].index);
+		cleanup_fd_fn(&s->reads[i].spool);
+	}
+	for (size_t i = 0; i < s->passed.len; i++) {
+		struct stack_passed *p = s->passed.slots[i].value;
+
+		cleanup_fd_fn(&p->fd);
+	}
+	map_clear(&s->passed);
+	dray_report_free(s->report);
+	arena_clear(&s->arena);
+	mem_free(s);
+}
+
+static void on_odd(void *arg, const struct tree_oddity *o)
+{
+	context_log(arg, DRAY_LOG_INFO, "layer %u: %s: %s", o->layer + 1, o->code, o->path);
+}
+
+int stack_tree(const struct stack *s, size_t n, struct tree **ret, dray_error **err)
+{
+	cleanup_tree struct tree *t = tree_new(on_odd, s->ctx, err);
+
+	for (size_t i = 0; t && i < n; i++)
+		if (tree_apply(t, s->index[i], err) < 0)
+			return err_ctx(err, "%s", s->im->where);
+	if (!t)
+		return -1;
+	tree_finish(t);
+	*ret = steal_pointer(&t);
+	return 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The layers of one image, read once: their entries, and where their bytes lie.
+ * What every verb that looks into layers begins with.
+ */
+#pragma once
+
+#include "base/map.h"
+#include "layer/tree.h"
+#include "layer/write.h"
+#include "ops/report.h"
+
+struct stack_options {
+	bool contents; /* compute the digest of each file's content */
+};
+
+/** Lives on its own; all that it hands out is lent. */
+struct stack {
+	dray_context *ctx;
+	dray_report *report; /* of the place; its warnings were not told yet */
+	struct image *im;
+	struct stack_options o;
+	size_t n; /* layers */
+	const struct layer_index **index; /* of each; equal layers share one */
+	struct stack_read *reads; /* the distinct ones */
+	size_t n_reads;
+	size_t *which;		/* of each layer: its stack_read */
+	struct stack_feed *feeds; /* of each layer, between stack_prepare() and the end */
+	struct map passed; /* what a walk kept: blob digest -> struct stack_passed */
+	struct arena arena;
+};
+
+/**
+ * Open @p place, choose one image, read its layers side by side. Every byte is held against the
+ * digest that vouches for it: the manifest's, else the config's DiffID. What a pipe or a
+ * registry brings waits, as stored, in temporary files of the context's folder.
+ * As dray_explain(); UNSUPPORTED for artifacts; FORMAT for layers that are no tar.
+ */
+int stack_open(dray_context *ctx, const char *place, const struct dray_select *sel,
+	       const struct stack_options *o, struct stack **ret, dray_error **err) MUST_CHECK;
+void stack_free(struct stack *s);
+DEFINE_CLEANUP(struct stack, cleanup_stack_fn, stack_free)
+#define cleanup_stack CLEANUP(cleanup_stack_fn)
+
+/** The merged tree of the lowest @p n layers, finished. What is odd is logged as information. */
+int stack_tree(const struct stack *s, size_t n, struct tree **ret, dray_error **err) MUST_CHECK;
+
+/**
+ * Make ready to write @p l from the layers: those that are read out of their order are decoded
+ * into temporary files, once; the others are decoded again as they are written.
+ */
+int stack_prepare(struct stack *s, const struct record_list *l, dray_error **err) MUST_CHECK;
+/** The bytes of the layers, for what stack_prepare() saw; one writer at a time. */
+struct layer_feed stack_feed(struct stack *s);
+/** After writing: the rest of what was decoded again is proven too. */
+int stack_feed_finish(struct stack *s, dray_error **err) MUST_CHECK;

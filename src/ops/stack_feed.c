@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The bytes of layers, once more, for who writes them in another order.
+ * Relies on layer_tar_order() to foresee what is read when.
+ * Promises to decode a layer once more at most: in order as it is written, with the few pieces
+ * that come late kept in memory, or into a file when they are many.
+ */
+#include "ops/stack_priv.h"
+
+#include <assert.h>
+
+#include "base/io.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+#define AHEAD (4 * MIB)	    /* bytes decoded before they are asked for */
+#define AHEAD_LAYERS 4	    /* the biggest layers: each has a thread for it */
+#define LATE_MAX (16 * MIB) /* bytes of all layers that are kept in memory */
+
+/* How one layer is read again. */
+struct stack_feed {
+	struct source *in; /* NULL = not begun */
+	struct layer_order order;
+	struct buf kept; /* the late pieces that were passed, one after the other */
+	size_t n_kept;
+};
+
+void stack_feeds_free(struct stack *s)
+{
+	for (size_t i = 0; s->feeds && i < s->n; i++) {
+		source_free(s->feeds[i].in);
+		buf_clear(&s->feeds[i].kept);
+		layer_orders_clear(&s->feeds[i].order, 1);
+	}
+	s->feeds = NULL;
+}
+
+/* ---- making ready ---- */
+
+/* Decode a layer into a file, since it will be read to and fro. */
+static int spool_layer(void *arg, size_t index, dray_error **err)
+{
+	struct stack *s = arg;
+	struct stack_read *r = &s->reads[index];
+	cleanup_sink struct sink *k = NULL;
+	cleanup_source struct source *tar = NULL;
+	struct extent file;
+	int64_t size;
+
+	if (!r->random || r->bytes.fd >= 0)
+		return 0;
+	context_log(s->ctx, DRAY_LOG_INFO,
+		    "layer %zu of %zu is not in order: it is decoded into a temporary file",
+		    r->layer + 1, s->n);
+	r->spool = io_tempfile(s->ctx->tmpdir, err);
+	k = r->spool < 0 ? NULL : sink_to_fd(r->spool, false, err);
+	tar = k ? stack_open_tar(s, r->layer, &file, err) : NULL;
+	size = tar ? pump(tar, k, err) : -1;
+	if (size < 0)
+		return err_ctx(err, "layer %zu of %zu", r->layer + 1, s->n);
+	r->bytes = (struct extent){ r->spool, 0, size };
+	return 0;
+}
+
+/* Which layers have more that comes late than memory is for? Bottom first: those are big. */
+static void choose_random(struct stack *s, const struct layer_order *orders)
+{
+	int64_t left = LATE_MAX;
+
+	for (size_t i = s->n; i-- > 0;) {
+		struct stack_read *r = &s->reads[s->which[i]];
+
+		if (r->bytes.fd >= 0 || r->random)
+			continue;
+		r->random = orders[i].late_bytes > left;
+		left -= r->random ? 0 : orders[i].late_bytes;
+	}
+}
+
+int stack_prepare(struct stack *s, const struct record_list *l, dray_error **err)
+{
+	struct layer_order *orders = arena_array(&s->arena, s->n + 1, sizeof(*orders));
+	int rc;
+
+	stack_feeds_free(s);
+	s->feeds = arena_array(&s->arena, s->n + 1, sizeof(*s->feeds));
+	if (!orders || !s->feeds)
+		return err_nomem(err);
+	rc = layer_tar_order(l, orders, s->n, err);
+	for (size_t i = 0; i < s->n; i++) { /* theirs now, to be freed either way */
+		s->feeds[i].order = orders[i];
+		s->feeds[i].kept = BUF_INIT(LATE_MAX);
+	}
+	if (rc < 0)
+		return -1;
+	choose_random(s, orders);
+	return run_parallel(s->ctx->threads, s->n_reads, spool_layer, s, err);
+}
+
+/* ---- reading forward ---- */
+
+/* Is layer @p i among the few that are worth a thread? */
+static bool is_big(const struct stack *s, size_t i)
+{
+	size_t bigger = 0;
+
+	for (size_t k = 0; k < s->n; k++)
+		bigger += s->index[k]->size > s->index[i]->size;
+	return bigger < AHEAD_LAYERS && s->index[i]->size > AHEAD;
+}
+
+static struct source *open_stream(struct stack *s, size_t i, dray_error **err)
+{
+	struct extent file;
+	struct source *tar = stack_open_tar(s, i, &file, err);
+
+	return tar && is_big(s, i) ? source_readahead(tar, AHEAD, err) : tar;
+}
+
+static int skip_to(struct source *in, int64_t off, dray_error **err)
+{
+	int64_t want = off - in->pos;
+
+	assert(want >= 0); /* layer_tar_order() saw to it */
+	if (want == 0)
+		return 0;
+	want -= source_skip(in, want, err);
+	if (want > off)
+		return -1;
+	return want == 0 ? 0 : err_set(err, DRAY_ERR_CORRUPT, "it ends early the second time");
+}
+
+/* Go to @p off, keeping what is passed and wanted later. */
+static int go_to(struct stack_feed *f, int64_t off, dray_error **err)
+{
+	while (f->n_kept < f->order.n_late && f->order.late[f->n_kept].off < off) {
+		const struct late *l = &f->order.late[f->n_kept];
+
+		if (skip_to(f->in, l->off, err) < 0 ||
+		    buf_reserve(&f->kept, (size_t)l->size, err) < 0 ||
+		    source_read_exact(f->in, f->kept.data + f->kept.len, (size_t)l->size, err) < 0)
+			return -1;
+		f->kept.len += (size_t)l->size;
+		f->n_kept++;
+	}
+	return skip_to(f->in, off, err);
+}
+
+/* A piece that was passed: the bytes at @p off of the layer, within it. */
+static int64_t read_kept(const struct stack_feed *f, int64_t off, void *data, size_t len)
+{
+	size_t first = 0, end = f->n_kept;
+	const struct late *l;
+	int64_t have;
+
+	while (end - first > 1) {
+		size_t middle = first + (end - first) / 2;
+
+		*(f->order.late[middle].off <= off ? &first : &end) = middle;
+	}
+	assert(first < f->n_kept);
+	l = &f->order.late[first];
+	have = l->off + l->size - off;
+	assert(off >= l->off && have > 0);
+	have = (uint64_t)have < len ? have : (int64_t)len;
+	memcpy(data, f->kept.data + l->before + (off - l->off), (size_t)have);
+	return have;
+}
+
+static int64_t read_stream(struct stack *s, size_t i, int64_t off, void *data, size_t len,
+			   dray_error **err)
+{
+	struct stack_feed *f = &s->feeds[i];
+
+	if (!f->in)
+		f->in = open_stream(s, i, err);
+	if (!f->in)
+		return -1;
+	if (off < f->in->pos)
+		return read_kept(f, off, data, len);
+	return go_to(f, off, err) < 0 ? -1 : source_read(f->in, data, len, err);
+}
+
+static int64_t feed_read(void *arg, uint32_t layer, int64_t off, void *data, size_t len,
+			 dray_error **err)
+{
+	struct stack *s = arg;
+	const struct extent *b = &s->reads[s->which[layer]].bytes;
+	int64_t n;
+
+	if (b->fd < 0)
+		n = read_stream(s, layer, off, data, len, err);
+	else
+		n = io_pread(b->fd, data, len, b->off + off, err);
+	if (n > 0)
+		return n;
+	if (n == 0)
+		err_set(err, DRAY_ERR_CORRUPT, "it changed or was truncated while it was read");
+	return err_ctx(err, "layer %u of %zu", layer + 1, s->n);
+}
+
+struct layer_feed stack_feed(struct stack *s)
+{
+	return (struct layer_feed){ feed_read, s };
+}
+
+int stack_feed_finish(struct stack *s, dray_error **err)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->feeds[i].in && source_drain(s->feeds[i].in, err) < 0)
+			return err_ctx(err, "layer %zu of %zu", i + 1, s->n);
+	stack_feeds_free(s);
+	return 0;
+}
