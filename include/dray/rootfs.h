@@ -48,6 +48,129 @@ DRAY_API int dray_export(dray_context *ctx, const char *image, const struct dray
 			 const char *output, bool no_clobber, int64_t *ret_size,
 			 dray_error **err);
 
+/** An extended attribute; its name as the kernel has it ("security.capability"). */
+struct dray_xattr {
+	const char *name;
+	size_t name_size;
+	const void *value;
+	size_t value_size;
+};
+
+/** One name of a tree. Paths and texts of links are bytes: UTF-8 only mostly. */
+struct dray_file {
+	const char *path;		/**< without '/' in front or behind; "" = the root */
+	/**
+	 * "file", "dir", "symlink", "hardlink", "char", "block" or "fifo"; of one layer also
+	 * "whiteout" (path is gone) and "opaque" (path shows nothing of the layers below).
+	 */
+	const char *type;
+	uint32_t mode;			/**< permission bits, setuid, setgid, sticky */
+	uint32_t uid, gid;
+	int64_t size;			/**< bytes; of a sparse file those that are stored; else 0 */
+	int64_t mtime;			/**< Unix seconds */
+	uint32_t mtime_nsec;
+	const char *link;		/**< text of a symlink; path that a hardlink shares; NULL */
+	int64_t layer;			/**< that put the name there; 0 = bottom */
+	const char *digest;		/**< sha256 of the content; NULL: not asked, sparse, no file */
+	uint32_t dev_major, dev_minor;	/**< of char and block */
+	const struct dray_xattr *xattrs;
+	size_t n_xattrs;
+};
+/** @p f lives during the call. 0 = go on; else dray_files() stops and returns that. */
+typedef int dray_file_fn(void *arg, const struct dray_file *f);
+
+/** Begin with DRAY_FILES_OPTIONS_INIT. */
+struct dray_files_options {
+	size_t size;
+	const char *path;	/**< it and what is below it; NULL = all but the root itself */
+	int64_t layer;		/**< entries of this layer alone, whiteouts too; -1 = merged */
+	bool digests;		/**< of contents */
+};
+#define DRAY_FILES_OPTIONS_INIT { .size = sizeof(struct dray_files_options), .layer = -1 }
+
+/**
+ * The names of the merged tree, sorted by their bytes, a folder before what it holds; or those
+ * of one layer, in the order of its tar, of which only that layer is read.
+ *
+ * A file's first name is a "file", its others are "hardlink" with the same attributes. Links in
+ * o->path are followed inside the image, a last one only with a '/' behind it.
+ *
+ * @param o    NULL = defaults
+ * @param fn   called once per name, when all that is needed was read and proven
+ * @param arg  handed to fn untouched
+ * @return  0; what @p fn returned to stop; -1
+ *
+ * Units:   bytes, seconds
+ * Owns:    nothing changes hands
+ * Errors:  as dray_export(); NOT_FOUND o->path; USAGE a layer that the image does not have
+ * Threads: see dray_context_new(); @p fn on the caller's
+ * Spec:    docs/layers.md
+ * Since:   0.1
+ */
+DRAY_API int dray_files(dray_context *ctx, const char *image, const struct dray_select *sel,
+			const struct dray_files_options *o, dray_file_fn *fn, void *arg,
+			dray_error **err);
+
+/** Begin with DRAY_CAT_OPTIONS_INIT. */
+struct dray_cat_options {
+	size_t size;
+	const char *output;	/**< a file, which appears whole or not at all; NULL = @p write */
+	bool no_clobber;	/**< an output that is there already is USAGE */
+	/** Gets the bytes in order; not 0 = stop, with CANCELLED. */
+	int (*write)(void *arg, const void *data, size_t n);
+	void *arg;
+};
+#define DRAY_CAT_OPTIONS_INIT { .size = sizeof(struct dray_cat_options) }
+/**
+ * The content of one file. Symbolic links are followed inside the image.
+ *
+ * Layers are read from the top one down, and those below the answer are not read.
+ *
+ * @param path      in the image, with or without a '/' in front
+ * @param o         output or write is set
+ * @param ret_size  bytes; may be NULL
+ * @return  0; -1
+ *
+ * Units:   bytes
+ * Owns:    nothing changes hands
+ * Errors:  as dray_export(); NOT_FOUND no such file, more than 40 links; USAGE a folder;
+ *          UNSUPPORTED sparse files, devices
+ * Threads: see dray_context_new(); o->write on the caller's
+ * Spec:    docs/layers.md
+ * Since:   0.1
+ */
+DRAY_API int dray_cat(dray_context *ctx, const char *image, const struct dray_select *sel,
+		      const char *path, const struct dray_cat_options *o, int64_t *ret_size,
+		      dray_error **err);
+
+/** What one layer did to a path. */
+struct dray_blame_step {
+	const char *path;		/**< links on the way resolved */
+	int64_t layer;
+	const char *diff_id;		/**< NULL unknown */
+	const char *created_by;		/**< of the layer's line of the history; NULL */
+	/** "added"; "changed", also by new attributes alone; "deleted". */
+	const char *change;
+	const struct dray_file *file;	/**< as the layer's entry has it; NULL when deleted */
+};
+typedef void dray_blame_fn(void *arg, const struct dray_blame_step *s);
+/**
+ * Every layer that brought, changed or deleted a path, from the bottom one up. All layers are
+ * read. Links on the way are followed in the image, a last one only with a '/' behind it.
+ *
+ * @param fn   called once per layer that did something, at least once when 0 or 1 returns
+ * @param arg  handed to fn untouched
+ * @return  1 = the path is there; 0 = it was, and was deleted; -1
+ *
+ * Owns:    nothing changes hands; a step lives during its call
+ * Errors:  as dray_export(); NOT_FOUND no layer ever had it
+ * Threads: see dray_context_new(); @p fn on the caller's
+ * Spec:    docs/layers.md
+ * Since:   0.1
+ */
+DRAY_API int dray_blame(dray_context *ctx, const char *image, const struct dray_select *sel,
+			const char *path, dray_blame_fn *fn, void *arg, dray_error **err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -24,6 +24,7 @@
 #define LIMIT_TAR_EXT_HEADERS 16	/* extension headers before one entry */
 #define LIMIT_LAYER_ENTRIES 4000000	/* entries of one layer, at some 250 bytes each */
 #define LIMIT_LINK_HOPS 8		/* links followed from a layer name to its member */
+#define LIMIT_SYMLINK_HOPS 40		/* symbolic links on the way to a file of an image; as Linux does */
 #define LIMIT_INDEX_ENTRIES 10000	/* entries of one image index */
 #define LIMIT_INDEX_DEPTH 8		/* indexes inside indexes */
 #define LIMIT_INDEX_NODES 100000	/* documents visited below one root */

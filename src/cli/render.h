@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <dray/rootfs.h>
 #include <dray/sign.h>
 #include "cli/page.h"
 
@@ -23,4 +24,10 @@ void render_signatures(struct jsonw *w, const dray_signatures *s);
 /** The pieces, for documents of other shapes and for tests. */
 void render_image(struct jsonw *w, const struct dray_image_info *image, bool with_config);
 void render_finding(struct jsonw *w, const struct dray_finding *f, bool problem);
+/** One name of a tree; @p digest: whether its digest was asked for. */
+void render_file(struct jsonw *w, const struct dray_file *f, bool digest);
+/** "-rw-r--r-- 0/0 12 2023-11-14 22:13:20 etc/motd" and what it leads to. */
+void show_file(struct page *p, const struct dray_file *f);
+/** Members @p key, and "KEY_bytes" in base64 when the text is no UTF-8; NULL writes null. */
+void render_bytes(struct jsonw *w, const char *key, const char *bytes);
 void render_error(struct jsonw *w, const dray_error *e);

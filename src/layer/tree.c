@@ -187,6 +187,22 @@ struct node *tree_find(const struct tree *t, const char *path)
 	return at;
 }
 
+struct node *tree_reach(const struct tree *t, const char *path)
+{
+	struct node *at = t->root;
+
+	while (path[0]) {
+		size_t len = strcspn(path, "/");
+		struct node *n = find_child(t, at, path, len);
+
+		if (!n)
+			break;
+		at = n;
+		path += len + (path[len] == '/');
+	}
+	return at;
+}
+
 /* ---- whiteouts ---- */
 
 /* The node that cleaned @p path without its last component leads to; NULL when there is none. */
@@ -261,7 +277,7 @@ static int find_target(struct tree *t, const struct layer_entry *e, struct inode
 static int make_inode(struct tree *t, const struct layer_entry *e, struct inode **ret,
 		      dray_error **err)
 {
-	if (e->type != TAR_HARDLINK) {
+	if (e->type != TAR_HARDLINK || (t->partial && !tree_find(t, e->link))) {
 		*ret = new_inode(t, e);
 		return *ret ? 0 : err_nomem(err);
 	}
@@ -357,6 +373,11 @@ int tree_apply(struct tree *t, const struct layer_index *ix, dray_error **err)
 struct node *tree_root(const struct tree *t)
 {
 	return t->root;
+}
+
+void tree_set_partial(struct tree *t)
+{
+	t->partial = true;
 }
 
 uint32_t tree_layers(const struct tree *t)

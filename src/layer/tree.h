@@ -37,7 +37,7 @@ static inline bool node_is_dir(const struct node *n)
 {
 	return !n->inode->data || n->inode->data->type == TAR_DIR;
 }
-/** enum tar_type; an implied folder is TAR_DIR. Never TAR_HARDLINK. */
+/** enum tar_type; an implied folder is TAR_DIR. TAR_HARDLINK in a partial tree only. */
 static inline enum tar_type node_type(const struct node *n)
 {
 	return n->inode->data ? (enum tar_type)n->inode->data->type : TAR_DIR;
@@ -54,6 +54,11 @@ typedef void tree_oddity_fn(void *arg, const struct tree_oddity *o);
 struct tree;
 /** An empty tree: a root folder that nobody described. @p on_odd may be NULL. */
 struct tree *tree_new(tree_oddity_fn *on_odd, void *arg, dray_error **err);
+/**
+ * Of a tree that lacks the layers below: a hard link to what is not there is no error, its inode
+ * has the link's own entry as data. Before the first tree_apply().
+ */
+void tree_set_partial(struct tree *t);
 /**
  * Put the next layer on top: its whiteouts remove from what is there, then its entries
  * come in their order. @p ix is lent and must outlive the tree; several trees may share it.
@@ -77,5 +82,7 @@ struct node *tree_next(const struct node *n);
 struct node *tree_skip(const struct node *n);
 /** By cleaned path ("" = the root); NULL when there is none. Links are not followed. */
 struct node *tree_find(const struct tree *t, const char *path);
+/** The deepest node on the way to cleaned @p path, itself if it is there. */
+struct node *tree_reach(const struct tree *t, const char *path);
 /** The cleaned path of @p n, into @p ret (emptied first), with a NUL that is not counted. */
 int node_path(const struct node *n, struct buf *ret, dray_error **err) MUST_CHECK;

@@ -14,6 +14,7 @@ struct tree {
 	uint32_t n_layers;
 	size_t n_applied; /* entries of all layers */
 	size_t count;
+	bool partial; /* hard links may lead to layers that were not applied */
 	tree_oddity_fn *on_odd;
 	void *arg;
 };

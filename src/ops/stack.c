@@ -178,6 +178,8 @@ static int read_one(void *arg, size_t index, dray_error **err)
 		.total = s->im->layers[r->layer].blob.size,
 	};
 
+	if (r->index)
+		return 0;
 	snprintf(label, sizeof(label), "layer %zu of %zu", r->layer + 1, s->n);
 	context_progress(s->ctx, &p);
 	p.state = DRAY_PROGRESS_DONE;
@@ -209,7 +211,7 @@ static int add_read(struct stack *s, size_t layer, struct map *seen, size_t *ret
 	return digest_set(d) ? map_put(seen, span_str(d->text), (void *)(uintptr_t)*ret, err) : 0;
 }
 
-static int read_layers(struct stack *s, dray_error **err)
+static int plan_reads(struct stack *s, dray_error **err)
 {
 	struct map seen = { 0 };
 	int rc = 0;
@@ -217,8 +219,23 @@ static int read_layers(struct stack *s, dray_error **err)
 	for (size_t i = 0; rc == 0 && i < s->n; i++)
 		rc = add_read(s, i, &seen, &s->which[i], err);
 	map_clear(&seen);
-	if (rc < 0 || run_parallel(s->ctx->threads, s->n_reads, read_one, s, err) < 0)
-		return -1;
+	return rc;
+}
+
+int stack_load(struct stack *s, size_t i, dray_error **err)
+{
+	size_t read = s->which[i];
+
+	if (!s->reads[read].index && read_one(s, read, err) < 0)
+		return err_ctx(err, "%s", s->im->where);
+	s->index[i] = s->reads[read].index;
+	return 0;
+}
+
+int stack_load_all(struct stack *s, dray_error **err)
+{
+	if (run_parallel(s->ctx->threads, s->n_reads, read_one, s, err) < 0)
+		return err_ctx(err, "%s", s->im->where);
 	for (size_t i = 0; i < s->n; i++)
 		s->index[i] = s->reads[s->which[i]].index;
 	return 0;
@@ -254,9 +271,9 @@ static int open_image(struct stack *s, const char *place, const struct dray_sele
 	s->which = arena_array(&s->arena, s->n + 1, sizeof(*s->which));
 	if (!s->index || !s->reads || !s->which)
 		return err_nomem(err);
-	if (read_layers(s, err) < 0)
-		return err_ctx(err, "%s", s->im->where);
-	return 0;
+	if (plan_reads(s, err) < 0)
+		return -1;
+	return s->o.lazy ? 0 : stack_load_all(s, err);
 }
 
 int stack_open(dray_context *ctx, const char *place, const struct dray_select *sel,

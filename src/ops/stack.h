@@ -12,6 +12,7 @@
 
 struct stack_options {
 	bool contents; /* compute the digest of each file's content */
+	bool lazy;     /* read no layer before stack_load() asks for it */
 };
 
 /** Lives on its own; all that it hands out is lent. */
@@ -21,7 +22,7 @@ struct stack {
 	struct image *im;
 	struct stack_options o;
 	size_t n; /* layers */
-	const struct layer_index **index; /* of each; equal layers share one */
+	const struct layer_index **index; /* of each; equal layers share one; NULL = not read yet */
 	struct stack_read *reads; /* the distinct ones */
 	size_t n_reads;
 	size_t *which;		/* of each layer: its stack_read */
@@ -41,6 +42,15 @@ int stack_open(dray_context *ctx, const char *place, const struct dray_select *s
 void stack_free(struct stack *s);
 DEFINE_CLEANUP(struct stack, cleanup_stack_fn, stack_free)
 #define cleanup_stack CLEANUP(cleanup_stack_fn)
+
+/** Read layer @p i unless it was read; of use with stack_options.lazy. */
+int stack_load(struct stack *s, size_t i, dray_error **err) MUST_CHECK;
+/** All that were not read yet, side by side. */
+int stack_load_all(struct stack *s, dray_error **err) MUST_CHECK;
+
+/** The bytes of @p e, a file of layer @p i that was read; they are proven when the source ends. */
+struct source *stack_open_file(struct stack *s, size_t i, const struct layer_entry *e,
+			       dray_error **err);
 
 /** The merged tree of the lowest @p n layers, finished. What is odd is logged as information. */
 int stack_tree(const struct stack *s, size_t n, struct tree **ret, dray_error **err) MUST_CHECK;

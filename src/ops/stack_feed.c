@@ -212,3 +212,76 @@ int stack_feed_finish(struct stack *s, dray_error **err)
 	stack_feeds_free(s);
 	return 0;
 }
+
+/* ---- one file ---- */
+
+/* The tar of a layer that stands at a file: its rest is proven before the end is told. */
+struct file_source {
+	struct source base;
+	struct source *tar;
+	int64_t left;
+	bool proven;
+};
+
+static int file_peek(struct source *s, size_t min, struct span *ret, dray_error **err)
+{
+	struct file_source *f = (struct file_source *)s;
+	size_t want = (uint64_t)f->left < min ? (size_t)f->left : min;
+
+	*ret = (struct span){ 0 };
+	if (want > 0) {
+		if (source_peek(f->tar, want, ret, err) < 0)
+			return -1;
+		if (ret->len < want)
+			return err_set(err, DRAY_ERR_CORRUPT, "it ends early the second time");
+		*ret = span_head(*ret, (uint64_t)f->left < ret->len ? (size_t)f->left : ret->len);
+	} else if (!f->proven) {
+		if (source_drain(f->tar, err) < 0)
+			return -1;
+		f->proven = true;
+	}
+	return 0;
+}
+
+static void file_consume(struct source *s, size_t n)
+{
+	struct file_source *f = (struct file_source *)s;
+
+	source_consume(f->tar, n);
+	f->left -= (int64_t)n;
+}
+
+static void file_free(struct source *s)
+{
+	struct file_source *f = (struct file_source *)s;
+
+	source_free(f->tar);
+	mem_free(f);
+}
+
+struct source *stack_open_file(struct stack *s, size_t i, const struct layer_entry *e,
+			       dray_error **err)
+{
+	static const struct source_ops ops = { .peek = file_peek,
+					       .consume = file_consume,
+					       .free = file_free };
+	const struct extent *b = &s->reads[s->which[i]].bytes;
+	cleanup_source struct source *tar = NULL;
+	struct extent file;
+	struct file_source *f;
+
+	if (b->fd >= 0)
+		return source_from_extent(b->fd, b->off + e->data_off, e->size, err);
+	tar = stack_open_tar(s, i, &file, err);
+	if (!tar || skip_to(tar, e->data_off, err) < 0)
+		return NULL;
+	f = mem_zalloc(sizeof(*f));
+	if (!f) {
+		err_nomem(err);
+		return NULL;
+	}
+	f->base.ops = &ops;
+	f->tar = steal_pointer(&tar);
+	f->left = e->size;
+	return &f->base;
+}
