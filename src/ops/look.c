@@ -79,11 +79,18 @@ static bool removes(const struct layer_entry *e, const char *path)
 	}
 }
 
+static bool layer_removes(const struct layer_index *ix, const char *path)
+{
+	for (size_t i = 0; i < ix->n; i++)
+		if (removes(&ix->list[i], path))
+			return true;
+	return false;
+}
+
 int look_layer(struct look *l, size_t i, const char *path, enum seen *ret,
 	       const struct node **ret_node, dray_error **err)
 {
 	const struct tree *t = layer_tree(l, i, err);
-	const struct layer_index *ix;
 
 	*ret_node = NULL;
 	if (!t)
@@ -93,10 +100,8 @@ int look_layer(struct look *l, size_t i, const char *path, enum seen *ret,
 	/* A parent that is no folder hides what layers below have. */
 	if (!*ret_node && !node_is_dir(tree_reach(t, path)))
 		*ret = SEEN_GONE;
-	ix = l->s->index[i];
-	for (size_t k = 0; *ret == SEEN_NOTHING && k < ix->n; k++)
-		if (removes(&ix->list[k], path))
-			*ret = SEEN_GONE;
+	if (*ret == SEEN_NOTHING && layer_removes(l->s->index[i], path))
+		*ret = SEEN_GONE;
 	return 0;
 }
 
@@ -124,11 +129,11 @@ int look_at(struct look *l, size_t n, const char *path, struct found *ret, dray_
 	while (ret->node && node_type(ret->node) == TAR_HARDLINK) {
 		size_t from = ret->layer;
 		const char *target = ret->node->inode->data->link;
-		enum seen seen;
 
-		/* What the layer itself has there came behind the link. */
-		if (look_layer(l, from, target, &seen, &ret->node, err) < 0 ||
-		    (seen != SEEN_GONE && look_down(l, from, target, ret, err) < 0))
+		/* What else the layer has there came behind the link: whiteouts alone come first. */
+		*ret = (struct found){ 0 };
+		if (!layer_removes(l->s->index[from], target) &&
+		    look_down(l, from, target, ret, err) < 0)
 			return -1;
 		if (!ret->node || node_is_dir(ret->node))
 			return err_set(err, DRAY_ERR_FORMAT,
