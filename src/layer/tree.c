@@ -187,22 +187,6 @@ struct node *tree_find(const struct tree *t, const char *path)
 	return at;
 }
 
-struct node *tree_reach(const struct tree *t, const char *path)
-{
-	struct node *at = t->root;
-
-	while (path[0]) {
-		size_t len = strcspn(path, "/");
-		struct node *n = find_child(t, at, path, len);
-
-		if (!n)
-			break;
-		at = n;
-		path += len + (path[len] == '/');
-	}
-	return at;
-}
-
 /* ---- whiteouts ---- */
 
 /* The node that cleaned @p path without its last component leads to; NULL when there is none. */

@@ -82,7 +82,5 @@ struct node *tree_next(const struct node *n);
 struct node *tree_skip(const struct node *n);
 /** By cleaned path ("" = the root); NULL when there is none. Links are not followed. */
 struct node *tree_find(const struct tree *t, const char *path);
-/** The deepest node on the way to cleaned @p path, itself if it is there. */
-struct node *tree_reach(const struct tree *t, const char *path);
 /** The cleaned path of @p n, into @p ret (emptied first), with a NUL that is not counted. */
 int node_path(const struct node *n, struct buf *ret, dray_error **err) MUST_CHECK;

@@ -59,15 +59,13 @@ static bool is_within(const char *path, const char *head, size_t len)
 	return strncmp(path, head, len) == 0 && (!path[len] || path[len] == '/');
 }
 
-/* Does @p e take @p path away from the layers below? */
-static bool removes(const struct layer_entry *e, const char *path)
+/* Does the whiteout @p e, if it is one, take @p path away from the layers below? */
+static bool whites_out(const struct layer_entry *e, const char *path)
 {
 	const char *slash = strrchr(e->path, '/');
 	size_t folder = slash ? (size_t)(slash + 1 - e->path) : 0; /* its '/' included */
 	const char *name = NULL;
 
-	if (e->type == TAR_CHAR && e->dev_major == 0 && e->dev_minor == 0)
-		return is_within(path, e->path, strlen(e->path));
 	switch (whiteout_of(e->path, &name)) {
 	case WHITEOUT_NAME:
 		return strncmp(path, e->path, folder) == 0 &&
@@ -79,30 +77,37 @@ static bool removes(const struct layer_entry *e, const char *path)
 	}
 }
 
-static bool layer_removes(const struct layer_index *ix, const char *path)
+/* What is no folder stands in for all that was at its path, also when it goes again. */
+static bool replaces(const struct layer_entry *e, const char *path)
 {
-	for (size_t i = 0; i < ix->n; i++)
-		if (removes(&ix->list[i], path))
-			return true;
-	return false;
+	return e->type != TAR_DIR && whiteout_of(e->path, NULL) == WHITEOUT_NONE &&
+	       is_within(path, e->path, strlen(e->path));
 }
 
 int look_layer(struct look *l, size_t i, const char *path, enum seen *ret,
 	       const struct node **ret_node, dray_error **err)
 {
 	const struct tree *t = layer_tree(l, i, err);
+	const struct layer_index *ix;
 
 	*ret_node = NULL;
 	if (!t)
 		return -1;
+	ix = l->s->index[i];
 	*ret_node = tree_find(t, path);
 	*ret = *ret_node ? SEEN_HERE : SEEN_NOTHING;
-	/* A parent that is no folder hides what layers below have. */
-	if (!*ret_node && !node_is_dir(tree_reach(t, path)))
-		*ret = SEEN_GONE;
-	if (*ret == SEEN_NOTHING && layer_removes(l->s->index[i], path))
-		*ret = SEEN_GONE;
+	for (size_t k = 0; *ret == SEEN_NOTHING && k < ix->n; k++)
+		if (whites_out(&ix->list[k], path) || replaces(&ix->list[k], path))
+			*ret = SEEN_GONE;
 	return 0;
+}
+
+static bool layer_whites_out(const struct layer_index *ix, const char *path)
+{
+	for (size_t i = 0; i < ix->n; i++)
+		if (whites_out(&ix->list[i], path))
+			return true;
+	return false;
 }
 
 /* ---- all of them ---- */
@@ -132,7 +137,7 @@ int look_at(struct look *l, size_t n, const char *path, struct found *ret, dray_
 
 		/* What else the layer has there came behind the link: whiteouts alone come first. */
 		*ret = (struct found){ 0 };
-		if (!layer_removes(l->s->index[from], target) &&
+		if (!layer_whites_out(l->s->index[from], target) &&
 		    look_down(l, from, target, ret, err) < 0)
 			return -1;
 		if (!ret->node || node_is_dir(ret->node))
