@@ -211,6 +211,7 @@ cat_is() {
 	same "status" "$status" 0
 	[[ $output != *$'\e'* && $output == *'red'* ]]
 	image_need sym
+	# shellcheck disable=SC2153
 	run script -qec "'$DRAY' cat '$IMAGE' bin/busybox" /dev/null </dev/null
 	same "status of a binary" "$status" 2
 	[[ $output == *"not written to a terminal"* ]]
