@@ -24,30 +24,52 @@ void layer_index_free(struct layer_index *ix)
 
 /* ---- names ---- */
 
+static bool starts(const char *name, const char *prefix)
+{
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* Does a folder on the way to @p name, which ends @p path, begin with @p prefix? */
+static bool lies_below(const char *path, const char *name, const char *prefix)
+{
+	const char *part = path;
+
+	for (; part < name; part = strchr(part, '/') + 1)
+		if (starts(part, prefix))
+			return true;
+	return false;
+}
+
 enum whiteout whiteout_of(const char *path, const char **ret_name)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	size_t prefix = strlen(WHITEOUT_PREFIX);
 
-	if (strncmp(name, WHITEOUT_PREFIX, prefix) != 0)
+	if (lies_below(path, name, WHITEOUT_PREFIX WHITEOUT_PREFIX))
+		return WHITEOUT_AUFS;
+	if (!starts(name, WHITEOUT_PREFIX))
 		return WHITEOUT_NONE;
 	if (strcmp(name, WHITEOUT_OPAQUE_NAME) == 0)
 		return WHITEOUT_OPAQUE;
 	name += prefix;
-	if (strncmp(name, WHITEOUT_PREFIX, prefix) == 0)
+	if (starts(name, WHITEOUT_PREFIX))
 		return WHITEOUT_AUFS;
 	if (ret_name)
 		*ret_name = name;
 	return WHITEOUT_NAME;
 }
 
-/* A whiteout has to name an entry of its folder. */
+/* A whiteout has to name an entry of its folder, and holds nothing. */
 static int check_whiteout(const char *path, dray_error **err)
 {
+	const char *slash = strrchr(path, '/');
 	const char *name = NULL;
+	enum whiteout kind = whiteout_of(path, &name);
 
-	if (whiteout_of(path, &name) != WHITEOUT_NAME)
+	if (kind != WHITEOUT_AUFS && slash && lies_below(path, slash + 1, WHITEOUT_PREFIX))
+		return err_set(err, DRAY_ERR_FORMAT, "an entry below a whiteout");
+	if (kind != WHITEOUT_NAME)
 		return 0;
 	if (name[0] && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
 		return 0;
@@ -92,6 +114,17 @@ static int set_numbers(struct layer_entry *e, const struct tar_entry *t, dray_er
 	return narrow(t->dev_minor, "device minor", &e->dev_minor, err);
 }
 
+/* Readers take the first of them or the last. */
+static int check_xattrs(const struct layer_xattrs *x, dray_error **err)
+{
+	for (size_t i = 0; i < x->n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (span_eq(x->list[i].name, x->list[k].name))
+				return err_set(err, DRAY_ERR_FORMAT,
+					       "an extended attribute is given twice");
+	return 0;
+}
+
 static int copy_xattrs(struct arena *a, const struct tar_entry *t, struct layer_entry *e,
 		       dray_error **err)
 {
@@ -99,6 +132,9 @@ static int copy_xattrs(struct arena *a, const struct tar_entry *t, struct layer_
 
 	if (t->n_xattrs == 0)
 		return 0;
+	if (t->n_xattrs > LIMIT_XATTRS)
+		return err_set(err, DRAY_ERR_LIMIT,
+			       "more than %d extended attributes (LIMIT_XATTRS)", LIMIT_XATTRS);
 	x = arena_alloc(a, sizeof(*x) + t->n_xattrs * sizeof(x->list[0]));
 	if (!x)
 		return err_nomem(err);
@@ -111,7 +147,7 @@ static int copy_xattrs(struct arena *a, const struct tar_entry *t, struct layer_
 			return err_nomem(err);
 	}
 	e->xattrs = x;
-	return 0;
+	return check_xattrs(x, err);
 }
 
 static int set_link(struct arena *a, const struct tar_entry *t, struct buf *room,
@@ -168,6 +204,15 @@ static int hash_content(struct arena *a, struct tar_reader *r, struct layer_entr
 	return 0;
 }
 
+/* GNU tar drops all before a "..", and makes a folder of a file whose name ends in a slash. */
+static bool is_ambiguous(const struct tar_entry *t, unsigned quirks)
+{
+	if (t->type == TAR_HARDLINK && (tar_name_quirks(t->link) & TAR_NAME_DOTDOT))
+		return true;
+	return (quirks & TAR_NAME_DOTDOT) ||
+	       ((quirks & TAR_NAME_TRAILING_SLASH) && t->type != TAR_DIR);
+}
+
 static int make_entry(struct layer_index *ix, const struct tar_entry *t, struct buf *room,
 		      struct layer_entry *e, dray_error **err)
 {
@@ -175,6 +220,7 @@ static int make_entry(struct layer_index *ix, const struct tar_entry *t, struct 
 
 	*e = (struct layer_entry){ .type = (uint8_t)t->type };
 	e->odd_name = (quirks & ~(unsigned)TAR_NAME_TRAILING_SLASH) != 0;
+	e->ambiguous = is_ambiguous(t, quirks);
 	if (clean(&ix->arena, t->name, room, &e->path, err) < 0 ||
 	    check_whiteout(e->path, err) < 0 || set_numbers(e, t, err) < 0 ||
 	    set_owner(ix, t, e, err) < 0 || copy_xattrs(&ix->arena, t, e, err) < 0)

@@ -35,6 +35,8 @@ struct layer_entry {
 	uint8_t type;	    /* enum tar_type */
 	/* The name as stored differs from path in more than a slash behind it: "./a", "/a". */
 	bool odd_name;
+	/* Readers take the name or the hard link's target differently ("a/../b", "file/"). */
+	bool ambiguous;
 };
 
 struct layer_index {
@@ -62,12 +64,13 @@ void layer_index_free(struct layer_index *ix);
 DEFINE_CLEANUP(struct layer_index, cleanup_layer_index_fn, layer_index_free)
 #define cleanup_layer_index CLEANUP(cleanup_layer_index_fn)
 
-/** What the last component of a path means in a layer (layer.md "Whiteouts"). */
+/** What a path means in a layer (layer.md "Whiteouts"). */
 enum whiteout {
 	WHITEOUT_NONE,
 	WHITEOUT_NAME,	 /* ".wh.NAME": NAME of the layers below is gone */
 	WHITEOUT_OPAQUE, /* ".wh..wh..opq": the folder shows nothing of the layers below */
-	WHITEOUT_AUFS,	 /* other ".wh..wh.": what aufs left behind; no part of the tree */
+	/* Other ".wh..wh.", and all below: what aufs left behind; no part of the tree. */
+	WHITEOUT_AUFS,
 };
 /** @p ret_name (may be NULL) is the NAME of WHITEOUT_NAME, within @p path. */
 enum whiteout whiteout_of(const char *path, const char **ret_name);

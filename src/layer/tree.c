@@ -258,6 +258,91 @@ static int find_target(struct tree *t, const struct layer_entry *e, struct inode
 	return 0;
 }
 
+/* ---- what a hard link does to its file ---- */
+
+#define XATTR_CAPABILITY "security.capability" /* which chown() takes away */
+
+static const struct tar_xattr *find_xattr(const struct layer_xattrs *x, struct span name)
+{
+	for (size_t i = 0; x && i < x->n; i++)
+		if (span_eq(x->list[i].name, name))
+			return &x->list[i];
+	return NULL;
+}
+
+/* Attributes that @p link does not give stay, but for what its chown() removes. */
+static bool keeps_xattr(const struct layer_entry *link, const struct tar_xattr *x)
+{
+	return !find_xattr(link->xattrs, x->name) && !span_is(x->name, XATTR_CAPABILITY);
+}
+
+static bool keeps_xattrs(const struct layer_xattrs *have, const struct layer_entry *link)
+{
+	const struct layer_xattrs *x = link->xattrs;
+
+	for (size_t i = 0; x && i < x->n; i++) {
+		const struct tar_xattr *old = find_xattr(have, x->list[i].name);
+
+		if (!old || !span_eq(old->value, x->list[i].value))
+			return false;
+	}
+	return !find_xattr(have, SPAN_LIT(XATTR_CAPABILITY)) ||
+	       find_xattr(x, SPAN_LIT(XATTR_CAPABILITY));
+}
+
+bool link_keeps_attributes(const struct inode *to, const struct layer_entry *link)
+{
+	const struct layer_entry *a = to->attrs;
+
+	/* Nobody sets the mode of a symbolic link. */
+	return (a->mode == link->mode || to->data->type == TAR_SYMLINK) && a->uid == link->uid &&
+	       a->gid == link->gid && a->mtime == link->mtime &&
+	       a->mtime_nsec == link->mtime_nsec && keeps_xattrs(a->xattrs, link);
+}
+
+static size_t count_xattrs(const struct layer_entry *e)
+{
+	return e->xattrs ? e->xattrs->n : 0;
+}
+
+/* The extended attributes of @p link over those of @p old, into @p e. */
+static int join_xattrs(struct tree *t, const struct layer_entry *old,
+		       const struct layer_entry *link, struct layer_entry *e, dray_error **err)
+{
+	size_t max = count_xattrs(old) + count_xattrs(link);
+	struct layer_xattrs *x = arena_alloc(&t->arena, sizeof(*x) + max * sizeof(x->list[0]));
+
+	if (!x)
+		return err_nomem(err);
+	for (size_t i = 0; i < count_xattrs(old); i++)
+		if (keeps_xattr(link, &old->xattrs->list[i]))
+			x->list[x->n++] = old->xattrs->list[i];
+	for (size_t i = 0; i < count_xattrs(link); i++)
+		x->list[x->n++] = link->xattrs->list[i];
+	e->xattrs = x;
+	return 0;
+}
+
+/* Engines link and then set what the link's header says; what it leaves out stays as it was. */
+static int set_link_attributes(struct tree *t, struct inode *to, const struct layer_entry *link,
+			       dray_error **err)
+{
+	const struct layer_entry *old = to->attrs;
+
+	if (link_keeps_attributes(to, link))
+		return 0;
+	to->attrs = link;
+	to->attrs_layer = t->n_layers;
+	if (!old->xattrs)
+		return 0;
+	struct layer_entry *joined = arena_alloc(&t->arena, sizeof(*joined));
+	if (!joined)
+		return err_nomem(err);
+	*joined = *link;
+	to->attrs = joined;
+	return join_xattrs(t, old, link, joined, err);
+}
+
 static int make_inode(struct tree *t, const struct layer_entry *e, struct inode **ret,
 		      dray_error **err)
 {
@@ -267,10 +352,7 @@ static int make_inode(struct tree *t, const struct layer_entry *e, struct inode 
 	}
 	if (find_target(t, e, ret, err) < 0)
 		return -1;
-	/* Engines link and then set what the link's header says (but for symbolic links' mode). */
-	(*ret)->attrs = e;
-	(*ret)->attrs_layer = t->n_layers;
-	return 0;
+	return set_link_attributes(t, *ret, e, err);
 }
 
 /* Put @p inode at @p name: onto a folder only if both are folders, else in place of what is there. */

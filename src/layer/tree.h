@@ -14,7 +14,11 @@
  */
 struct inode {
 	const struct layer_entry *data; /* the entry with the bytes; of an implied folder NULL */
-	const struct layer_entry *attrs; /* mode, owner, times, xattrs; NULL as above */
+	/*
+	 * Mode, owner, times, xattrs; NULL as above. Of an entry of a layer, or one of the tree's
+	 * own where a hard link changed some of them.
+	 */
+	const struct layer_entry *attrs;
 	uint32_t data_layer, attrs_layer;
 	uint32_t n_names; /* in the tree; counted by tree_finish() */
 };
@@ -32,6 +36,9 @@ struct node {
 	uint32_t parent_epoch;
 	bool gone; /* the tree's own */
 };
+
+/** Does a file with these attributes keep them when the hard link @p link is made to it? */
+bool link_keeps_attributes(const struct inode *to, const struct layer_entry *link);
 
 static inline bool node_is_dir(const struct node *n)
 {

@@ -78,7 +78,8 @@ static struct piece made_piece(const struct node *n, const struct node *link)
 /* Does the entry that put @p n there say all of it: name, attributes and data? */
 static bool says_all(const struct node *n)
 {
-	return n->entry && n->inode->data == n->entry && n->inode->attrs == n->entry;
+	return n->entry && n->inode->data == n->entry && n->inode->attrs == n->entry &&
+	       !n->entry->ambiguous;
 }
 
 /* A hard link as stored still says it all when its target carries the data under that name. */
@@ -86,7 +87,8 @@ static int link_stands(struct cursor *c, const struct node *n, const struct node
 		       dray_error **err)
 {
 	*ret = false;
-	if (n->entry->type != TAR_HARDLINK || n->inode->attrs != n->entry)
+	if (n->entry->type != TAR_HARDLINK || n->entry->ambiguous ||
+	    !link_keeps_attributes(n->inode, n->entry))
 		return 0;
 	if (node_path(first, &c->path, err) < 0)
 		return -1;
