@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Stacks of layers from anything: each line of bytes becomes an entry of one to four tars.
+ * Relies on libFuzzer, or on the plain driver that runs the corpus as a test.
+ * Promises: the merged tree written as a tar reads again, and is the same tree.
+ */
+#include <assert.h>
+
+#include "base/limits.h"
+#include "layer/rootfs.h"
+#include "layer/write.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define LAYERS 4
+#define STEPS 64 /* entries in all */
+
+struct input {
+	const uint8_t *data;
+	size_t left;
+};
+
+struct stack {
+	size_t n;
+	struct buf tar[LAYERS];
+	struct layer_index *index[LAYERS];
+	struct tree *tree;
+};
+
+static uint8_t take(struct input *in)
+{
+	if (in->left == 0)
+		return 0;
+	in->left--;
+	return *in->data++;
+}
+
+/* Few parts, so that entries meet; the rules speak of the odd ones. */
+static void put_name(struct input *in, struct buf *name)
+{
+	static const char *const parts[] = {
+		"a",	 "b",	  "c",	  "d/",	      "a/",	      "b/",
+		".wh.a", ".wh.b", ".wh.", ".wh..wh.", ".wh..wh..opq", ".wh..wh.plnk/",
+		"../",	 "./",	  "/",	  "\xff"
+	};
+	uint8_t shape = take(in);
+	int rc = 0;
+
+	for (int i = 0; i <= (shape & 3) && rc == 0; i++)
+		rc = buf_add_str(name, parts[take(in) & 15], NULL);
+	if ((shape & 0xf0) == 0xf0)
+		for (int i = 0; i < 40 && rc == 0; i++)
+			rc = buf_add_str(name, "long/name", NULL);
+}
+
+static void put_entry(struct input *in, struct buf *tar)
+{
+	static const uint8_t types[] = { TAR_FILE,     TAR_FILE,     TAR_DIR,	  TAR_DIR,
+					 TAR_HARDLINK, TAR_HARDLINK, TAR_SYMLINK, TAR_CHAR };
+	cleanup_buf struct buf name = BUF_INIT(4096), link = BUF_INIT(4096);
+	uint8_t kind = take(in), value = take(in);
+	struct tar_xattr xattr = { SPAN_LIT("user.x"), span_of(&value, 1) };
+	struct tar_member m = { .type = types[kind & 7], .mode = value & 077 };
+
+	put_name(in, &name);
+	m.name = span_buf(&name);
+	if (m.type == TAR_HARDLINK || m.type == TAR_SYMLINK) {
+		put_name(in, &link);
+		m.link = span_buf(&link);
+	}
+	m.uid = m.mtime = value >> 6;
+	m.dev_major = m.dev_minor = value & 1;
+	m.size = m.type == TAR_FILE ? value : 0;
+	m.xattrs = &xattr;
+	m.n_xattrs = kind >> 7;
+	if (kind & 0x40)
+		xattr.name = SPAN_LIT("security.capability");
+	size_t before = tar->len;
+	if (tar_header_write(&m, tar, NULL) < 0) {
+		tar->len = before;
+		return;
+	}
+	for (int64_t i = 0; i < m.size + (int64_t)tar_padding(m.size); i++)
+		if (buf_add_byte(tar, i < m.size ? value : 0, NULL) < 0)
+			return;
+}
+
+static void put_end(struct buf *tar)
+{
+	static const uint8_t zeros[2 * TAR_BLOCK];
+
+	if (buf_add(tar, span_of(zeros, sizeof(zeros)), NULL) < 0)
+		tar->len = 0;
+}
+
+static int index_one(struct span tar, struct layer_index **ret)
+{
+	const struct layer_index_options o = { .contents = true };
+	cleanup_source struct source *in = source_from_span(tar, NULL);
+
+	return in ? layer_index_read(in, &o, ret, NULL) : -1;
+}
+
+static int merge(struct stack *s)
+{
+	s->tree = tree_new(NULL, NULL, NULL);
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->tree || index_one(span_buf(&s->tar[i]), &s->index[i]) < 0 ||
+		    tree_apply(s->tree, s->index[i], NULL) < 0)
+			return -1;
+	tree_finish(s->tree);
+	return 0;
+}
+
+static void stack_clear(struct stack *s)
+{
+	tree_free(s->tree);
+	for (size_t i = 0; i < LAYERS; i++) {
+		layer_index_free(s->index[i]);
+		buf_clear(&s->tar[i]);
+	}
+}
+
+static int64_t feed_tars(void *arg, uint32_t layer, int64_t off, void *data, size_t len,
+			 dray_error **err)
+{
+	const struct stack *s = arg;
+	const struct buf *tar = &s->tar[layer];
+
+	(void)err;
+	assert(layer < s->n && off >= 0 && (size_t)off < tar->len && len > 0);
+	if (len > tar->len - (size_t)off)
+		len = tar->len - (size_t)off;
+	memcpy(data, tar->data + off, len);
+	return (int64_t)len;
+}
+
+static void write_back(struct stack *s, struct buf *ret)
+{
+	const struct record_list all = { tree_record_next, s->tree };
+	const struct layer_feed feed = { feed_tars, s };
+	cleanup_source struct source *tar = layer_tar_source(&all, &feed, NULL);
+	int64_t size = 0;
+
+	assert(tar && source_slurp(tar, ret, NULL) == 0);
+	assert(layer_tar_size(&all, &size, NULL) == 0 && (size_t)size == ret->len);
+}
+
+static void check(struct stack *s)
+{
+	struct stack again = { .n = 1, .tar = { BUF_INIT(64 * MIB) } };
+	struct digest one, two;
+	size_t n = 0;
+
+	for (const struct node *at = tree_next(tree_root(s->tree)); at; at = tree_next(at))
+		n++;
+	assert(n == tree_count(s->tree));
+	write_back(s, &again.tar[0]);
+	assert(merge(&again) == 0 && tree_count(again.tree) == n);
+	assert(rootfs_id(s->tree, true, &one, NULL) == 0);
+	assert(rootfs_id(again.tree, true, &two, NULL) == 0);
+	assert(strcmp(one.text, two.text) == 0);
+	stack_clear(&again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = { data, size };
+	struct stack s = { .n = 1 };
+
+	for (size_t i = 0; i < LAYERS; i++)
+		s.tar[i] = BUF_INIT(16 * MIB);
+	for (int i = 0; i < STEPS && in.left > 0; i++) {
+		if ((*in.data & 0x38) == 0x38 && s.n < LAYERS) {
+			take(&in);
+			s.n++;
+			continue;
+		}
+		put_entry(&in, &s.tar[s.n - 1]);
+	}
+	for (size_t i = 0; i < s.n; i++)
+		put_end(&s.tar[i]);
+	if (merge(&s) == 0)
+		check(&s);
+	stack_clear(&s);
+	return 0;
+}

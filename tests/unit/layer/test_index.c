@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One layer as a list of entries: where their bytes lie, what is refused.
+ * Relies on tar_build.h.
+ * Promises offsets that the tar itself confirms.
+ */
+#include "layers.h"
+
+#include "torture.h"
+
+static void test_offsets(void **state)
+{
+	(void)state;
+	cleanup_built struct built b = { 0 };
+	dray_error *err = NULL;
+	struct layer_index *ix;
+
+	build_tars(&b, "f ./a =hello @4755:1:2:-3.5 #user.x=1\nd d/\nh h >/a\nl l >a\nc c\n");
+	tb_zeros(&b.tar[0], 10240); /* what GNU tar adds */
+	assert_ok(read_index(span_buf(&b.tar[0]), 511, &b.index[0], &err), err);
+	ix = b.index[0];
+	assert_int_equal(ix->n, 5);
+	assert_int_equal(ix->size, b.tar[0].len);
+	assert_string_equal(ix->list[0].path, "a");
+	assert_true(ix->list[0].odd_name);
+	assert_false(ix->list[0].ambiguous);
+	assert_int_equal(ix->list[0].header_off, 0);
+	assert_int_equal(ix->list[0].data_off, 3 * 512); /* pax header, its records, header */
+	assert_int_equal(ix->list[0].size, 5);
+	assert_memory_equal(b.tar[0].data + ix->list[0].data_off, "hello", 5);
+	assert_int_equal(ix->list[0].mtime, -4);
+	assert_int_equal(ix->list[0].mtime_nsec, 500000000);
+	assert_int_equal(ix->list[0].mode, 04755);
+	assert_non_null(ix->list[0].content);
+	assert_string_equal(ix->list[1].path, "d");
+	assert_false(ix->list[1].odd_name);
+	assert_int_equal(ix->list[1].header_off, 4 * 512);
+	assert_string_equal(ix->list[2].link, "a");
+	assert_string_equal(ix->list[3].link, "a");
+	assert_int_equal(ix->list[4].dev_major, 1);
+	assert_null(ix->list[4].content);
+}
+
+static void test_whiteouts(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *path;
+		enum whiteout kind;
+		const char *name;
+	} rows[] = {
+		{ "a", WHITEOUT_NONE, NULL },
+		{ "", WHITEOUT_NONE, NULL },
+		{ ".wh.a", WHITEOUT_NAME, "a" },
+		{ "d/.wh.a", WHITEOUT_NAME, "a" },
+		{ ".wh..a", WHITEOUT_NAME, ".a" },
+		{ "d/.wh..wh..opq", WHITEOUT_OPAQUE, NULL },
+		{ ".wh..wh..opqx", WHITEOUT_AUFS, NULL },
+		{ ".wh..wh.plnk/1.2", WHITEOUT_AUFS, NULL },
+		{ "d/.wh..wh.orph/x/y", WHITEOUT_AUFS, NULL },
+		{ ".whx/.WH.a", WHITEOUT_NONE, NULL },
+		{ "a.wh.b", WHITEOUT_NONE, NULL },
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const char *name = NULL;
+
+		if (whiteout_of(rows[i].path, &name) != rows[i].kind)
+			fail_msg("%s", rows[i].path);
+		if (rows[i].name)
+			assert_string_equal(name, rows[i].name);
+	}
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	cleanup_buf struct buf unknown = tb_new(), many = tb_new(), few = tb_new(),
+			       records = tb_new();
+	cleanup_layer_index struct layer_index *ix = NULL;
+	dray_error *err = NULL;
+	char key[64];
+
+	tb_header(&unknown, &(struct tb_head){ .name = "v\nw", .type = 'V' });
+	tb_end(&unknown);
+	assert_int_equal(read_index(span_buf(&unknown), SIZE_MAX, &ix, &err), -1);
+	assert_null(strchr(dray_error_message(err), '\n')); /* bytes of the tar are never raw */
+	assert_err(err, DRAY_ERR_UNSUPPORTED, "type 0x56");
+
+	for (int i = 0; i <= LIMIT_XATTRS; i++) {
+		if (i == LIMIT_XATTRS) {
+			tb_ext(&few, 'x', records.data, records.len);
+			tb_file(&few, "a", "");
+		}
+		snprintf(key, sizeof(key), "SCHILY.xattr.user.%d", i);
+		tb_record(&records, key, "");
+	}
+	tb_ext(&many, 'x', records.data, records.len);
+	tb_file(&many, "a", "");
+	tb_end(&many);
+	tb_end(&few);
+	assert_int_equal(read_index(span_buf(&many), SIZE_MAX, &ix, &err), -1);
+	assert_err(err, DRAY_ERR_LIMIT, "LIMIT_XATTRS");
+	assert_ok(read_index(span_buf(&few), SIZE_MAX, &ix, &err), err);
+	assert_int_equal(ix->list[0].xattrs->n, LIMIT_XATTRS);
+}
+
+/* Cut anywhere it is refused, or it ended at an entry's end; a failing source is not taken for an end. */
+static void test_cut(void **state)
+{
+	(void)state;
+	cleanup_built struct built b = { 0 };
+	dray_error *err = NULL;
+
+	build_tars(&b, "f a =hello #user.x=1\nd b\n");
+	for (size_t len = 0; len < b.tar[0].len - 1024; len += 7) {
+		cleanup_layer_index struct layer_index *ix = NULL;
+
+		if (read_index(span_of(b.tar[0].data, len), SIZE_MAX, &ix, &err) < 0)
+			err_clear(&err);
+		else
+			assert_int_equal(len % 512, 0);
+		cleanup_source struct source *in = torn_span(span_buf(&b.tar[0]), 100, (int64_t)len,
+							     &err);
+		const struct layer_index_options o = { 0 };
+		assert_int_equal(layer_index_read(in, &o, &ix, &err), -1);
+		err_clear(&err);
+	}
+}
+
+static int index_again(void *arg, dray_error **err)
+{
+	const struct built *b = arg;
+	cleanup_layer_index struct layer_index *ix = NULL;
+
+	return read_index(span_buf(&b->tar[0]), SIZE_MAX, &ix, err);
+}
+
+static void test_torture(void **state)
+{
+	(void)state;
+	cleanup_built struct built b = { 0 };
+
+	build_tars(&b, "f a =hello #user.x=1 #user.y=2\nd b\nh c >a\nl d >a\n");
+	torture_alloc(index_again, &b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_offsets), cmocka_unit_test(test_whiteouts),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_torture),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Merged trees as tars: they mean the same, and what nobody changed keeps its bytes.
+ * Relies on the stacks of cases.h.
+ * Promises that a tar that reads back as another tree names its row.
+ */
+#include "layers.h"
+
+#include "cases.h"
+
+/* The merged tar as the only layer. */
+static void rebuild(struct built *b, struct built *ret)
+{
+	dray_error *err = NULL;
+	int64_t size = 0;
+	const struct record_list all = { tree_record_next, b->tree };
+
+	*ret = (struct built){ .n = 1, .tar = { tb_new() } };
+	assert_ok(write_merged(b, &ret->tar[0], &err), err);
+	assert_ok(layer_tar_size(&all, &size, &err), err);
+	assert_int_equal(size, ret->tar[0].len);
+	assert_ok(build_tree(ret, SIZE_MAX, &err), err);
+}
+
+static void test_same_tree(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(stack_cases); i++) {
+		cleanup_built struct built b = { 0 }, again = { 0 };
+		struct digest one, two;
+		dray_error *err = NULL;
+
+		if (!stack_cases[i].want)
+			continue;
+		build_tars(&b, stack_cases[i].stack);
+		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		rebuild(&b, &again);
+		cleanup_buf struct buf got = show_tree(&again);
+		if (!span_is(span_buf(&got), stack_cases[i].want))
+			fail_msg("%s: comes back as\n%.*s", stack_cases[i].name, (int)got.len,
+				 (const char *)got.data);
+		assert_ok(rootfs_id(b.tree, true, &one, &err), err);
+		assert_ok(rootfs_id(again.tree, true, &two, &err), err);
+		assert_string_equal(one.text, two.text);
+		/* And written once more it is the same bytes. */
+		cleanup_built struct built third = { 0 };
+		rebuild(&again, &third);
+		assert_span(span_buf(&third.tar[0]), span_buf(&again.tar[0]));
+	}
+}
+
+/* Stacks whose merged tar is one of its layers, byte for byte. */
+static void test_unchanged(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *stack;
+		size_t same_as; /* layer */
+	} rows[] = {
+		{ "d a @0700:1:2:3.25 #user.x=1\nf a/b =1 @0644:3000000:1:1\nl c >d\nc e\np f\n",
+		  0 },
+		{ "f a =1\nh b >a\nh c >a\n", 0 },
+		{ "f a =1 #user.x=1\nh b >a\n", 0 }, /* a link that leaves attributes out */
+		{ "d ./ @0700:1:2:3\nd ./a\nf ./a/b =1\n", 0 },
+		{ "f /a =1\nh b >/a\n", 0 },
+		{ "f x =1\n--\nf .wh.x\n--\nf y =1\n", 2 },
+		{ "f x =1\n--\nf x =2\n", 1 },
+		{ "f " LONG_300 " =1\n--\nd " LONG_60 "\nd " LONG_60 "/" LONG_60 "\nd " LONG_60
+		  "/" LONG_60 "/" LONG_60 "\nd " LONG_60 "/" LONG_60 "/" LONG_60 "/" LONG_60
+		  "\nf " LONG_300 " =2\n",
+		  1 },
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_built struct built b = { 0 };
+		cleanup_buf struct buf merged = tb_new();
+		dray_error *err = NULL;
+
+		build_tars(&b, rows[i].stack);
+		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		assert_ok(write_merged(&b, &merged, &err), err);
+		if (!span_eq(span_buf(&merged), span_buf(&b.tar[rows[i].same_as])))
+			fail_msg("other bytes than layer %zu of\n%s", rows[i].same_as,
+				 rows[i].stack);
+	}
+}
+
+/* Names that other readers take differently are written anew. */
+static void test_ambiguous(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *layer, *plain;
+	} rows[] = {
+		{ "f x/../a =1\n", "f a =1\n" },
+		{ "f a =1\nh b >x/../a\n", "f a =1\nh b >a\n" },
+		{ "f a/\n", "f a\n" },
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_built struct built b = { 0 }, again = { 0 };
+		dray_error *err = NULL;
+
+		build_tars(&b, rows[i].layer);
+		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		rebuild(&b, &again);
+		for (size_t k = 0; k < again.index[0]->n; k++)
+			assert_false(again.index[0]->list[k].ambiguous);
+		cleanup_buf struct buf got = show_tree(&again);
+		assert_span_is(span_buf(&got), rows[i].plain);
+	}
+}
+
+/* What layer_tar_order() foresees is what is read: forward, but for the late pieces. */
+struct watch {
+	struct built *b;
+	const struct layer_order *orders;
+	int64_t reached[STACK_MAX];
+	size_t late;
+};
+
+static bool is_late(const struct layer_order *o, int64_t off)
+{
+	for (size_t i = 0; i < o->n_late; i++)
+		if (off >= o->late[i].off && off < o->late[i].off + o->late[i].size)
+			return true;
+	return false;
+}
+
+static int64_t watch_read(void *arg, uint32_t layer, int64_t off, void *data, size_t len,
+			  dray_error **err)
+{
+	struct watch *w = arg;
+
+	if (is_late(&w->orders[layer], off)) {
+		w->late++;
+	} else {
+		assert_true(off >= w->reached[layer]);
+		w->reached[layer] = off + (int64_t)len;
+	}
+	return read_tars(w->b, layer, off, data, len, err);
+}
+
+static void test_order(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *stack;
+		size_t n_late[2];
+	} rows[] = {
+		{ "f a =1\nf b =2\nf c =3\n", { 0, 0 } },
+		{ "f b =1\nf c =2\nf a =3\n", { 2, 0 } }, /* a is reached first */
+		{ "f z =1\nf y =2\nf x =3\n--\nf 1 =1\nf 3 =1\nf 2 =1\n", { 2, 1 } },
+		{ "f z =1\n--\nh a >z\n", { 0, 0 } },
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_built struct built b = { 0 };
+		cleanup_buf struct buf merged = tb_new();
+		struct layer_order orders[STACK_MAX] = { 0 };
+		dray_error *err = NULL;
+
+		build_tars(&b, rows[i].stack);
+		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		const struct record_list all = { tree_record_next, b.tree };
+		assert_ok(layer_tar_order(&all, orders, b.n, &err), err);
+		for (size_t k = 0; k < b.n; k++)
+			assert_int_equal(orders[k].n_late, rows[i].n_late[k]);
+		struct watch w = { .b = &b, .orders = orders };
+		const struct layer_feed feed = { watch_read, &w };
+		assert_ok(slurp(layer_tar_source(&all, &feed, &err), &merged, &err), err);
+		assert_int_equal(w.late > 0, rows[i].n_late[0] + rows[i].n_late[1] > 0);
+		layer_orders_clear(orders, b.n);
+	}
+}
+
+/* A sparse file is passed on as it is, or not at all. */
+static void test_sparse(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *above; /* the layer over that with the sparse file "s" */
+		const char *want;  /* the tree; NULL = UNSUPPORTED */
+	} rows[] = {
+		{ "f t =1\n", "S s =abcdef\nf t =1\n" },
+		{ "f .wh.s\n", "" },
+		{ "h t >s\n", "S s =abcdef\nh t >s\n" },
+		{ "h a >s\n", NULL }, /* the data move to another header */
+		{ "h t >s @0600:1:1:1\n", NULL },
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_built struct built b = { 0 };
+		cleanup_buf struct buf merged = tb_new(), records = tb_new();
+		dray_error *err = NULL;
+		struct digest id;
+
+		build_tars(&b, rows[i].above);
+		b.tar[1] = b.tar[0];
+		b.tar[0] = tb_new();
+		b.n = 2;
+		tb_record(&records, "GNU.sparse.major", "0");
+		tb_record(&records, "GNU.sparse.minor", "1");
+		tb_record(&records, "GNU.sparse.map", "0,6");
+		tb_record(&records, "GNU.sparse.size", "4096");
+		tb_ext(&b.tar[0], 'x', records.data, records.len);
+		tb_file(&b.tar[0], "s", "abcdef");
+		tb_end(&b.tar[0]);
+		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		if (i != 1) { /* it has no content that could be compared */
+			assert_int_equal(rootfs_id(b.tree, false, &id, &err), -1);
+			assert_err_kind(err, DRAY_ERR_UNSUPPORTED);
+		}
+		if (!rows[i].want) {
+			assert_int_equal(write_merged(&b, &merged, &err), -1);
+			assert_err_kind(err, DRAY_ERR_UNSUPPORTED);
+			continue;
+		}
+		cleanup_built struct built again = { 0 };
+		rebuild(&b, &again);
+		cleanup_buf struct buf got = show_tree(&again);
+		assert_span_is(span_buf(&got), rows[i].want);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_same_tree), cmocka_unit_test(test_unchanged),
+		cmocka_unit_test(test_ambiguous), cmocka_unit_test(test_order),
+		cmocka_unit_test(test_sparse),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
