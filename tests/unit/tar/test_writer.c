@@ -16,6 +16,11 @@
 #define A100 A50 A50
 #define A155 A100 A50 "bbbbb"
 
+static const struct tar_xattr attributes[] = {
+	{ SPAN_LIT("user.a"), SPAN_LIT("b\0c\n=") },
+	{ SPAN_LIT("security.capability"), SPAN_LIT("") },
+};
+
 /* clang-format off */
 static const struct member_case {
 	struct tar_member m;
@@ -44,6 +49,15 @@ static const struct member_case {
 	{ { .type = TAR_FILE, .name = SPAN_LIT("small"), .size = 3, .always_size = true }, 3 },
 	{ { .type = TAR_FILE, .name = SPAN_LIT("old"), .mtime = -5 }, 3 },
 	{ { .type = TAR_FILE, .name = SPAN_LIT("\xff\x01\n") }, 1 },
+	{ { .type = TAR_CHAR, .name = SPAN_LIT("null"), .dev_major = 1, .dev_minor = 3 }, 1 },
+	{ { .type = TAR_BLOCK_DEV, .name = SPAN_LIT("sda"), .dev_major = 8, .dev_minor = 07777777 }, 1 },
+	{ { .type = TAR_FIFO, .name = SPAN_LIT("p"), .mode = 01777 }, 1 },
+	{ { .type = TAR_FILE, .name = SPAN_LIT("o"), .uid = 1000, .gid = 07777777, .uname = SPAN_LIT("u"),
+	    .gname = SPAN_LIT("a group of thirty-one characters") }, 3 },
+	{ { .type = TAR_FILE, .name = SPAN_LIT("o"), .uid = 010000000, .gid = UINT32_MAX }, 3 },
+	{ { .type = TAR_FILE, .name = SPAN_LIT("t"), .mtime = 1700000000, .mtime_nsec = 120000000 }, 3 },
+	{ { .type = TAR_FILE, .name = SPAN_LIT("t"), .mtime = -2, .mtime_nsec = 500000000 }, 3 },
+	{ { .type = TAR_FILE, .name = SPAN_LIT("x"), .xattrs = attributes, .n_xattrs = 2 }, 3 },
 };
 
 /* clang-format on */
@@ -68,9 +82,19 @@ static void read_back(struct span bytes, const struct tar_member *m)
 	assert_int_equal(e->size, m->size);
 	assert_int_equal(e->mode, m->mode);
 	assert_int_equal(e->mtime, m->mtime);
-	assert_int_equal(e->uid, 0);
-	assert_int_equal(e->uname.len, 0);
+	assert_int_equal(e->mtime_nsec, m->mtime_nsec);
+	assert_int_equal(e->uid, m->uid);
+	assert_int_equal(e->gid, m->gid);
+	assert_true(span_eq(e->uname, m->uname));
+	assert_true(span_eq(e->gname, m->gname));
+	assert_int_equal(e->dev_major, m->dev_major);
+	assert_int_equal(e->dev_minor, m->dev_minor);
 	assert_int_equal(e->data_off, bytes.len);
+	for (size_t i = 0; i < e->n_xattrs; i++) {
+		assert_true(span_eq(e->xattrs[i].name, m->xattrs[i].name));
+		assert_true(span_eq(e->xattrs[i].value, m->xattrs[i].value));
+	}
+	assert_true(e->n_xattrs == m->n_xattrs);
 }
 
 static void test_round_trip(void **state)
@@ -134,7 +158,10 @@ static const struct {
 	{ { .type = TAR_DIR, .name = SPAN_LIT("a"), .size = 1 }, DRAY_ERR_USAGE },
 	{ { .type = TAR_FILE, .name = SPAN_LIT("a"), .mode = 1 << 30 }, DRAY_ERR_USAGE },
 	{ { .type = TAR_SPARSE, .name = SPAN_LIT("a") }, DRAY_ERR_UNSUPPORTED },
-	{ { .type = TAR_CHAR, .name = SPAN_LIT("a") }, DRAY_ERR_UNSUPPORTED },
+	{ { .type = TAR_OTHER, .name = SPAN_LIT("a") }, DRAY_ERR_UNSUPPORTED },
+	{ { .type = TAR_CHAR, .name = SPAN_LIT("a"), .dev_major = 1 << 21 }, DRAY_ERR_USAGE },
+	{ { .type = TAR_FILE, .name = SPAN_LIT("a"), .uid = -1 }, DRAY_ERR_USAGE },
+	{ { .type = TAR_FILE, .name = SPAN_LIT("a"), .mtime_nsec = 1000000000 }, DRAY_ERR_USAGE },
 };
 
 static void test_refused(void **state)
