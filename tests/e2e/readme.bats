@@ -9,8 +9,8 @@ setup() {
 }
 
 @test "readme: the verbs are those of help" {
-	diff <(sed -n '/^## Verbs/,/^## /s/^| `\([a-z]*\).*/\1/p' "$README" | sed '/^docker\|^oci\|^dir/d') \
-		<("$DRAY" help | sed -n 's/^  \([a-z]\{3,\}\)  .*/\1/p')
+	diff <(sed -n '/^## Verbs/,/^## /s/^| `\([a-z-]*\).*/\1/p' "$README" | sed '/^docker\|^oci\|^dir/d') \
+		<("$DRAY" help | sed -n 's/^  \([a-z-]\{3,\}\)  .*/\1/p')
 }
 
 @test "readme: the prefixes of places it calls missing are refused with 8" {
