@@ -203,11 +203,12 @@ cat_is() {
 }
 
 @test "a terminal gets text only, escaped (O-01)" {
+	local name=$'e\xffv\x1b[31m'
 	require_peer script
 	make_image "$T/t.tar"
 	run script -qec "'$DRAY' cat '$T/t.tar' opt/b" /dev/null </dev/null
 	same "text" "$output" $'b\r'
-	run script -qec "'$DRAY' cat '$T/t.tar' $'e\xffv\x1b[31m'" /dev/null </dev/null
+	run script -qec "'$DRAY' cat '$T/t.tar' '$name'" /dev/null </dev/null
 	same "status" "$status" 0
 	[[ $output != *$'\e'* && $output == *'red'* ]]
 	image_need sym
