@@ -141,6 +141,13 @@ struct source *source_reopenable_at(struct source *(*open)(void *arg, int64_t of
  * stays silent that is as long as the silence.
  */
 struct source *source_readahead(struct source *in, size_t ahead, dray_error **err);
+typedef int branch_fn(void *arg, struct source *copy, dray_error **err);
+/**
+ * Let @p read see all that passes, too, as @p copy (lent) on a thread of its own. It may lag
+ * behind a little; in place of the end the stage waits for it, and its error comes there
+ * at the latest. A stage that is freed before shows it CANCELLED.
+ */
+struct source *source_branch(struct source *in, branch_fn *read, void *arg, dray_error **err);
 /**
  * For tests: lend fewer than @p piece (>= 1) bytes more than asked for, so that who
  * asks for 1 gets pieces of that size; and fail once the reader asks to see past
