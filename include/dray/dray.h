@@ -9,6 +9,7 @@
 #include <dray/error.h>
 #include <dray/normalize.h>
 #include <dray/registry.h>
+#include <dray/relayer.h>
 #include <dray/report.h>
 #include <dray/rootfs.h>
 #include <dray/sign.h>

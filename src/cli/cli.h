@@ -50,7 +50,7 @@ struct globals {
 
 struct session;
 
-enum command_group { GROUP_LOOK, GROUP_UNDERSTAND, GROUP_MOVE, GROUP_REGISTRY, GROUP_SELF, GROUPS };
+enum command_group { GROUP_LOOK, GROUP_UNDERSTAND, GROUP_MOVE, GROUP_LAYERS, GROUP_REGISTRY, GROUP_SELF, GROUPS };
 
 struct command {
 	const char *name;
@@ -106,6 +106,7 @@ extern const struct command cmd_load;
 extern const struct command cmd_sync;
 extern const struct command cmd_normalize;
 extern const struct command cmd_export;
+extern const struct command cmd_flatten;
 extern const struct command cmd_tags;
 extern const struct command cmd_catalog;
 extern const struct command cmd_manifest;

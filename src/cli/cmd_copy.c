@@ -4,11 +4,9 @@
  * Relies on: dray_push() and dray_copy_many().
  * Promises: one line on stdout per image that arrived, its reference with its digest.
  */
-#include <unistd.h>
-
 #include "base/text.h"
 #include "base/mem.h"
-#include "cli/cli.h"
+#include "cli/copied.h"
 
 struct copy_flags {
 	const char *format, *compression, *gzip, *reuse, *holes;
@@ -106,27 +104,6 @@ static int copy_options(const struct session *s, struct dray_copy_options *ret, 
 	return 0;
 }
 
-static void copied_json(struct jsonw *w, const struct dray_copied *c)
-{
-	jsonw_object(w);
-	jsonw_kstring(w, "reference", c->reference);
-	jsonw_kstring(w, "tagged", c->tagged);
-	jsonw_kstring(w, "manifest_digest", c->manifest_digest);
-	jsonw_kstring(w, "image_id", c->image_id);
-	jsonw_key(w, "changes");
-	jsonw_array(w);
-	for (size_t i = 0; i < c->n_changes; i++)
-		jsonw_string(w, c->changes[i]);
-	jsonw_end_array(w);
-	jsonw_kint(w, "blobs_sent", c->blobs_sent);
-	jsonw_kint(w, "blobs_skipped", c->blobs_skipped);
-	jsonw_kint(w, "bytes_sent", c->bytes_sent);
-	jsonw_kstring(w, "kind", c->kind);
-	jsonw_kint(w, "manifests", (int64_t)c->n_manifests);
-	jsonw_kint(w, "referrers", (int64_t)c->n_referrers);
-	jsonw_end_object(w);
-}
-
 static int result_json(struct page *p, const dray_copy_result *r, dray_error **err)
 {
 	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
@@ -147,24 +124,6 @@ static int result_json(struct page *p, const dray_copy_result *r, dray_error **e
 	return 0;
 }
 
-/* What happened, for people, on stderr. */
-static void tell(struct session *s, const struct dray_copied *c)
-{
-	char size[HUMAN_SIZE];
-	cleanup_free char *name = text_safe(span_str(c->tagged ? c->tagged : c->reference), 4096);
-
-	for (size_t i = 0; i < c->n_changes; i++) {
-		cleanup_free char *change = text_safe(span_str(c->changes[i]), 4096);
-		session_note(s, "%s: changed: %s", name ? name : "", change ? change : "");
-	}
-	if (c->n_referrers)
-		session_note(s, "%s: %zu referrer%s came along", name ? name : "", c->n_referrers,
-			     c->n_referrers == 1 ? "" : "s");
-	session_note(s, "%s: %lld blob%s sent (%s), %lld already there", name ? name : "",
-		     (long long)c->blobs_sent, c->blobs_sent == 1 ? "" : "s",
-		     human_size(c->bytes_sent, size), (long long)c->blobs_skipped);
-}
-
 /* @p taken: stdout carries the image itself. */
 static int result(struct session *s, const dray_copy_result *r, bool taken, dray_error **err)
 {
@@ -173,22 +132,13 @@ static int result(struct session *s, const dray_copy_result *r, bool taken, dray
 		const struct dray_copied *c = dray_copy_get(r, i);
 		cleanup_free char *name = text_safe(span_str(c->reference), 4096);
 
-		tell(s, c);
+		copied_tell(s, c);
 		if (taken)
 			session_note(s, "%s", name ? name : "");
 		else if (!s->global.json)
 			page_put(&s->page, "%s\n", name ? name : "");
 	}
 	return s->global.json && !taken ? result_json(&s->page, r, err) : STATUS_OK;
-}
-
-static int check_output(const char *dst, dray_error **err)
-{
-	if (!ref_is_stdio(dst) || !isatty(STDOUT_FILENO))
-		return 0;
-	err_set(err, DRAY_ERR_USAGE,
-		"'-' writes an archive to standard output, which is a terminal");
-	return err_hint(err, "name a file, or pipe it somewhere");
 }
 
 static int run_push(struct session *s, dray_error **err)

@@ -78,6 +78,7 @@ const struct command *const commands[] = {
 	&cmd_sync,
 	&cmd_normalize,
 	&cmd_export,
+	&cmd_flatten,
 	&cmd_tags,
 	&cmd_catalog,
 	&cmd_manifest,

@@ -9,8 +9,11 @@
 #define OPTION_COLUMN 26 /* where the sentence about an option begins */
 
 static const char *const group_titles[GROUPS] = {
-	[GROUP_LOOK] = "See what is there", [GROUP_UNDERSTAND] = "Understand and check",
-	[GROUP_MOVE] = "Move images",	    [GROUP_REGISTRY] = "Work with registries",
+	[GROUP_LOOK] = "See what is there",
+	[GROUP_UNDERSTAND] = "Understand and check",
+	[GROUP_MOVE] = "Move images",
+	[GROUP_LAYERS] = "Make other layers",
+	[GROUP_REGISTRY] = "Work with registries",
 	[GROUP_SELF] = "This program",
 };
 

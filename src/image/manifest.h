@@ -64,9 +64,13 @@ bool descriptor_is_attestation(const struct descriptor *d);
 int descriptor_annotation(const struct descriptor *d, const char *key, struct arena *a,
 			  const char **ret, dray_error **err) MUST_CHECK;
 
-/** Compact schema2 (@p docker) or OCI image manifest from these parts. */
+/**
+ * Compact schema2 (@p docker) or OCI image manifest from these parts. @p annotations of
+ * another manifest, or none; Docker's have no place for them.
+ */
 int manifest_write(bool docker, const struct descriptor *config, const struct descriptor *layers,
-		   size_t n_layers, struct buf *ret, dray_error **err) MUST_CHECK;
+		   size_t n_layers, struct json annotations, struct buf *ret,
+		   dray_error **err) MUST_CHECK;
 
 /** What becomes of one entry of an index that is rewritten. */
 enum entry_fate { ENTRY_KEPT, ENTRY_MOVED, ENTRY_DROPPED };

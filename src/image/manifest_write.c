@@ -46,7 +46,7 @@ static int write_descriptor(struct jsonw *w, bool docker, const struct descripto
 }
 
 int manifest_write(bool docker, const struct descriptor *config, const struct descriptor *layers,
-		   size_t n_layers, struct buf *ret, dray_error **err)
+		   size_t n_layers, struct json annotations, struct buf *ret, dray_error **err)
 {
 	struct jsonw w;
 
@@ -63,6 +63,8 @@ int manifest_write(bool docker, const struct descriptor *config, const struct de
 		if (write_descriptor(&w, docker, &layers[i], err) < 0)
 			return -1;
 	jsonw_end_array(&w);
+	if (!docker && write_copy(&w, "annotations", annotations, err) < 0)
+		return -1;
 	jsonw_end_object(&w);
 	return jsonw_finish(&w);
 }

@@ -288,22 +288,43 @@ static int complete_place(struct place *dst, dray_error **err)
 	return dst->kind == PLACE_ARCHIVE ? complete_name(dst, err) : 0;
 }
 
+/* The sources, or what is made of the one that there is then. */
+static int copy_run(dray_context *ctx, const char *const *srcs, size_t n, const struct made *made,
+		    struct place *to, const struct dray_copy_options *o, dray_copy_result *result,
+		    dray_error **err)
+{
+	cleanup_run struct run r = { .made = made };
+
+	if (run_begin(&r, ctx, o, err) < 0 || complete_place(to, err) < 0)
+		return -1;
+	return copy_to(&r, srcs, n, to, result, err);
+}
+
 static int copy_place(dray_context *ctx, const char *const *srcs, size_t n, struct place *to,
 		      const struct dray_copy_options *o, dray_copy_result **ret, dray_error **err)
 {
 	cleanup_result dray_copy_result *result = mem_zalloc(sizeof(*result));
-	cleanup_run struct run r = { 0 };
 
 	if (!result)
 		return err_nomem(err);
-	if (o && o->canonical) {
-		if (copy_canonical(ctx, srcs, n, to, o, result, err) < 0)
-			return -1;
-		*ret = steal_pointer(&result);
-		return 0;
-	}
-	if (run_begin(&r, ctx, o ? o : &DEFAULTS, err) < 0 || complete_place(to, err) < 0 ||
-	    copy_to(&r, srcs, n, to, result, err) < 0)
+	if (o && o->canonical
+		    ? copy_canonical(ctx, srcs, n, to, o, result, err) < 0
+		    : copy_run(ctx, srcs, n, NULL, to, o ? o : &DEFAULTS, result, err) < 0)
+		return -1;
+	*ret = steal_pointer(&result);
+	return 0;
+}
+
+int copy_made(dray_context *ctx, const struct made *m, const char *dst,
+	      const struct dray_copy_options *o, dray_copy_result **ret, dray_error **err)
+{
+	cleanup_result dray_copy_result *result = mem_zalloc(sizeof(*result));
+	cleanup_place struct place to = { 0 };
+
+	if (!result)
+		return err_nomem(err);
+	if (place_parse(dst, o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0 ||
+	    copy_run(ctx, &m->from, 1, m, &to, o, result, err) < 0)
 		return -1;
 	*ret = steal_pointer(&result);
 	return 0;

@@ -104,7 +104,7 @@ static int already_there(struct plan *p, struct work *w, const char **ret_how, d
 	const struct layer *l = &p->im->layers[w->layer];
 	int there = 0;
 
-	if (!w->convert && digest_set(&l->blob.digest) && has_vouched_manifest(p->c, p->im)) {
+	if (!w->convert && digest_set(&l->blob.digest) && layer_is_vouched(p->c, p->im, l)) {
 		there = copy_try_known(p->c, &l->blob.digest, l->blob.size, copy_neighbour(p->c),
 				       ret_how, err);
 		if (there > 0)
@@ -157,7 +157,7 @@ static int send(struct plan *p, struct work *w, const char *label, dray_error **
 	};
 
 	/* A digest that only a member's name claims proves nothing: then the DiffID must. */
-	if (has_vouched_manifest(c, p->im) && digest_set(&l->blob.digest))
+	if (layer_is_vouched(c, p->im, l) && digest_set(&l->blob.digest))
 		t.blob_digest = l->blob.digest;
 	if (transfer_layer(&t, &from, &out, err) < 0)
 		return -1;
@@ -206,7 +206,7 @@ static bool needs_other_algorithm(const struct plan *p, const struct layer *l)
 {
 	if (digest_set(&l->diff_id) && l->diff_id.algo != DIGEST_SHA256)
 		return true;
-	return has_vouched_manifest(p->c, p->im) && digest_set(&l->blob.digest) &&
+	return layer_is_vouched(p->c, p->im, l) && digest_set(&l->blob.digest) &&
 	       l->blob.digest.algo != DIGEST_SHA256;
 }
 
@@ -221,7 +221,7 @@ static int settle_passed(struct plan *p, struct work *w, const struct passed *se
 			"its digests are not sha256, and a pipe names them after the bytes");
 		return err_hint(err, "give the archive as a file");
 	}
-	if (has_vouched_manifest(p->c, p->im) && digest_set(&l->blob.digest) &&
+	if (layer_is_vouched(p->c, p->im, l) && digest_set(&l->blob.digest) &&
 	    digest_expect(&l->blob.digest, &seen->facts.blob_digest, "blob digest", err) < 0)
 		return -1;
 	if (digest_set(&l->diff_id) &&
@@ -256,7 +256,7 @@ static int settle(void *arg, size_t index, dray_error **err)
 int move_layers(struct plan *p, dray_error **err)
 {
 	/* An archive takes one blob after the other: which came first must not be chance (G-15). */
-	bool in_turn = p->c->forward || p->c->target->archive || p->c->target->engine;
+	bool in_turn = p->c->target->archive || p->c->target->engine;
 
 	return run_parallel(in_turn ? 1 : p->c->ctx->jobs, p->n_work,
 			    p->c->forward ? settle : move_one, p, err);

@@ -34,6 +34,7 @@ static int write_manifest(struct plan *p, struct manifest **ret, dray_error **er
 	};
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
 	struct descriptor *layers = arena_array(p->arena, p->im->n_layers + 1, sizeof(*layers));
+	struct json annotations = { 0 };
 
 	if (!layers)
 		return err_nomem(err);
@@ -47,7 +48,9 @@ static int write_manifest(struct plan *p, struct manifest **ret, dray_error **er
 		if (w->convert)
 			layers[i].annotations = (struct json){ 0 }; /* they spoke of other bytes */
 	}
-	if (manifest_write(p->docker, &config, layers, p->im->n_layers, &raw, err) < 0)
+	if (p->im->made_from)
+		annotations = p->im->made_from->annotations;
+	if (manifest_write(p->docker, &config, layers, p->im->n_layers, annotations, &raw, err) < 0)
 		return -1;
 	return manifest_parse(&raw, p->docker ? MT_DOCKER_MANIFEST : MT_OCI_MANIFEST, ret, err);
 }

@@ -14,6 +14,11 @@ bool has_vouched_manifest(const struct copy *c, const struct image *im)
 	return im->manifest && (c->store->kind != STORE_DOCKER_ARCHIVE || im->manifest_trusted);
 }
 
+bool layer_is_vouched(const struct copy *c, const struct image *im, const struct layer *l)
+{
+	return l->vouched || has_vouched_manifest(c, im);
+}
+
 bool must_convert(const struct copy *c, enum compression found, bool manifest_vouches,
 		  bool engine_archive)
 {
@@ -60,7 +65,7 @@ static int found_compression(struct copy *c, struct image *im, size_t i, enum co
 		*ret = l->facts->compression;
 		return 0;
 	}
-	if (l->blob.media_type && has_vouched_manifest(c, im)) {
+	if (l->blob.media_type && layer_is_vouched(c, im, l)) {
 		*ret = compression_declared(l->blob.media_type);
 		return 0;
 	}
@@ -79,7 +84,7 @@ static int found_compression(struct copy *c, struct image *im, size_t i, enum co
  */
 static int twin_key(const struct plan *p, const struct layer *l, struct span *ret, dray_error **err)
 {
-	bool vouched = has_vouched_manifest(p->c, p->im) && digest_set(&l->blob.digest);
+	bool vouched = layer_is_vouched(p->c, p->im, l) && digest_set(&l->blob.digest);
 	char *key;
 
 	if (vouched || !digest_set(&l->diff_id))
@@ -97,7 +102,7 @@ static int twin_key(const struct plan *p, const struct layer *l, struct span *re
 static int plan_work(struct plan *p, size_t layer, struct work *w, dray_error **err)
 {
 	struct layer *l = &p->im->layers[layer];
-	bool vouched = has_vouched_manifest(p->c, p->im);
+	bool vouched = layer_is_vouched(p->c, p->im, l);
 
 	*w = (struct work){ .layer = layer };
 	if ((l->missing || p->c->store->kind == STORE_REGISTRY) &&
@@ -206,8 +211,8 @@ void plan_manifest(struct plan *p)
 		zstd = true;
 	if (c->wishes.format_asked)
 		p->docker = c->wishes.docker;
-	else if (m)
-		p->docker = mediatype_is_docker(m->media_type);
+	else if (m || p->im->made_from)
+		p->docker = mediatype_is_docker((m ? m : p->im->made_from)->media_type);
 	else
 		p->docker = c->target->remote && !zstd;
 	bool schema1 = m && m->kind == MANIFEST_SCHEMA1;

@@ -34,6 +34,8 @@ struct plan {
 
 /** Is there a manifest that says which blobs the layers are? A docker-archive's must agree. */
 bool has_vouched_manifest(const struct copy *c, const struct image *im);
+/** The same for one layer: its stored bytes are what its blob digest says. */
+bool layer_is_vouched(const struct copy *c, const struct image *im, const struct layer *l);
 /** Distinct layers into p->work, and for each whether it is converted. */
 int plan_layers(struct plan *p, dray_error **err) MUST_CHECK;
 /** After the layers have moved: keep the stored manifest, or write one, and in which family. */

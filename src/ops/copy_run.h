@@ -25,6 +25,7 @@ struct origin {
 
 struct run {
 	struct copy copy;
+	const struct made *made; /* in place of a source; NULL */
 	struct origin from;
 	uintptr_t n_images;	/* of all sources so far */
 	struct map tags;	/* text -> the image that has it, by its number from 1 */
@@ -43,6 +44,19 @@ int run_source(struct run *r, const char *src, dray_error **err) MUST_CHECK;
  * passes, and then r->copy.target is set; NULL = they are only looked at.
  */
 int run_open(struct run *r, member_fn *walk, dray_error **err) MUST_CHECK;
+
+/** An image that comes into being while it is copied. */
+struct made {
+	/** Opens the store, passing new layers to @p po as a pipe passes members. */
+	int (*open)(void *arg, const struct place_options *po, struct store **ret,
+		    dray_error **err);
+	void *arg;
+	const char *from; /* the place that its kept layers come from, as typed */
+};
+/** dray_copy() of what is made, whatever image o names; it has one. */
+int copy_made(dray_context *ctx, const struct made *m, const char *dst,
+	      const struct dray_copy_options *o, dray_copy_result **ret,
+	      dray_error **err) MUST_CHECK;
 
 /** Open the registry behind @p ref as the run's target, and learn what its tag holds. */
 int run_target_registry(struct run *r, const struct reference *ref, struct target *t,

@@ -148,18 +148,27 @@ static int claim_tags(struct run *r, dray_error **err)
 	return 0;
 }
 
-int run_open(struct run *r, member_fn *walk, dray_error **err)
+static int open_place(struct run *r, const struct place_options *po, dray_error **err)
 {
-	const struct place_options po = { .on_member = walk, .arg = &r->copy };
 	const struct dray_copy_options *o = r->copy.wishes.o;
 	struct selector *sel = &r->from.sel;
 
-	if (place_open(r->copy.ctx, &r->from.place, &po, &r->copy.store, err) < 0)
-		return -1;
-	r->copy.forward = r->copy.store->forward_only;
-	if (place_selector(r->copy.ctx, &r->from.place, o->image, o->all, &r->arena, sel, err) < 0)
+	if (place_open(r->copy.ctx, &r->from.place, po, &r->copy.store, err) < 0 ||
+	    place_selector(r->copy.ctx, &r->from.place, o->image, o->all, &r->arena, sel, err) < 0)
 		return -1;
 	sel->whole = sel->all_platforms || sel->n_more || (sel->all && !sel->platform.os);
+	return 0;
+}
+
+int run_open(struct run *r, member_fn *walk, dray_error **err)
+{
+	const struct place_options po = { .on_member = walk, .arg = &r->copy };
+	struct selector *sel = &r->from.sel;
+
+	if ((r->made ? r->made->open(r->made->arg, &po, &r->copy.store, err)
+		     : open_place(r, &po, err)) < 0)
+		return -1;
+	r->copy.forward = r->copy.store->forward_only;
 	if (store_images(r->copy.store, sel, &r->from.images, &r->from.n, err) < 0)
 		return -1;
 	context_notes(r->copy.ctx, &r->copy.store->notes);

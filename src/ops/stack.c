@@ -72,10 +72,11 @@ static int on_member(void *arg, const char *name, struct source *data, int64_t s
 
 /* ---- one layer ---- */
 
-static bool manifest_vouches(const struct stack *s)
+const struct manifest *stack_manifest(const struct stack *s)
 {
-	return s->im->manifest &&
-	       (s->report->store->kind != STORE_DOCKER_ARCHIVE || s->im->manifest_trusted);
+	if (s->report->store->kind == STORE_DOCKER_ARCHIVE && !s->im->manifest_trusted)
+		return NULL;
+	return s->im->manifest;
 }
 
 /* The digest by which stored bytes are kept: of what passed, or of what a registry sends. */
@@ -137,11 +138,23 @@ static struct source *open_stored(struct stack *s, size_t i, struct extent *ret_
 	return stored;
 }
 
+bool stack_vouched(const struct stack *s, size_t i)
+{
+	return stack_manifest(s) && digest_set(&s->im->layers[i].blob.digest);
+}
+
+struct source *stack_open_stored(struct stack *s, size_t i, dray_error **err)
+{
+	struct extent unused;
+
+	return open_stored(s, i, &unused, err);
+}
+
 /* Stored bytes, decoded and held against whatever vouches for them. */
 struct source *stack_open_tar(struct stack *s, size_t i, struct extent *ret_file, dray_error **err)
 {
 	const struct layer *l = &s->im->layers[i];
-	bool vouched = manifest_vouches(s) && digest_set(&l->blob.digest);
+	bool vouched = stack_vouched(s, i);
 	enum compression c = COMPRESSION_NONE;
 	struct source *in = open_stored(s, i, ret_file, err);
 
@@ -155,6 +168,31 @@ struct source *stack_open_tar(struct stack *s, size_t i, struct extent *ret_file
 	return in;
 }
 
+/* Index the layer; what passes is kept, decoded, in a file of its own. */
+static int index_and_keep(struct stack *s, struct stack_read *r, struct source *tar,
+			  dray_error **err)
+{
+	const struct layer_index_options o = { .contents = s->o.contents };
+	struct tee_file t = { .fd = io_tempfile(s->ctx->tmpdir, err) };
+	cleanup_source struct source *watched = NULL;
+	int rc;
+
+	r->spool = t.fd;
+	if (t.fd < 0)
+		return -1;
+	watched = source_watch(source_lend(tar, err), (struct tap){ tee_write, &t }, err);
+	rc = watched ? layer_index_read(watched, &o, &r->index, err) : -1;
+	if (rc == 0 && t.failed) {
+		if (err)
+			*err = steal_pointer(&t.failed);
+		rc = -1;
+	}
+	dray_error_free(t.failed);
+	if (rc == 0)
+		r->bytes = (struct extent){ r->spool, 0, r->index->size };
+	return rc;
+}
+
 static int read_layer(struct stack *s, struct stack_read *r, dray_error **err)
 {
 	const struct layer_index_options o = { .contents = s->o.contents };
@@ -163,7 +201,11 @@ static int read_layer(struct stack *s, struct stack_read *r, dray_error **err)
 	if (fetch(s, r->layer, err) < 0)
 		return -1;
 	tar = stack_open_tar(s, r->layer, &r->bytes, err);
-	return tar ? layer_index_read(tar, &o, &r->index, err) : -1;
+	if (!tar)
+		return -1;
+	if (s->o.keep_tars && r->bytes.fd < 0)
+		return index_and_keep(s, r, tar, err);
+	return layer_index_read(tar, &o, &r->index, err);
 }
 
 static int read_one(void *arg, size_t index, dray_error **err)

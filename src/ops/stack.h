@@ -13,6 +13,8 @@
 struct stack_options {
 	bool contents; /* compute the digest of each file's content */
 	bool lazy;     /* read no layer before stack_load() asks for it */
+	/* Layers are read to and fro more than once: decoded ones wait in temporary files. */
+	bool keep_tars;
 };
 
 /** Lives on its own; all that it hands out is lent. */
@@ -47,6 +49,13 @@ DEFINE_CLEANUP(struct stack, cleanup_stack_fn, stack_free)
 int stack_load(struct stack *s, size_t i, dray_error **err) MUST_CHECK;
 /** All that were not read yet, side by side. */
 int stack_load_all(struct stack *s, dray_error **err) MUST_CHECK;
+
+/** The manifest that says which blobs the layers are; NULL = nothing does. */
+const struct manifest *stack_manifest(const struct stack *s);
+/** Does a manifest say which blob layer @p i is? */
+bool stack_vouched(const struct stack *s, size_t i);
+/** The stored bytes of layer @p i, not proven. */
+struct source *stack_open_stored(struct stack *s, size_t i, dray_error **err);
 
 /** The bytes of @p e, a file of layer @p i that was read; they are proven when the source ends. */
 struct source *stack_open_file(struct stack *s, size_t i, const struct layer_entry *e,

@@ -28,8 +28,6 @@ struct stack_read {
 	struct extent bytes; /* the decoded tar in a file, if it lies in one; fd -1 */
 };
 
-/* Part of a regular file. */
-
 /** The decoded tar of layer @p i, proven as it passes; *ret_file where it lies, if in a file. */
 struct source *stack_open_tar(struct stack *s, size_t i, struct extent *ret_file,
 			      dray_error **err);

@@ -342,8 +342,12 @@ static int passing_untouched(const struct transfer *t, struct source *stored,
 			     enum compression found, struct transferred *ret, dray_error **err)
 {
 	cleanup_tee struct tee tee = { 0 };
-	struct source *s;
+	struct source *s = stored;
 
+	ret->compression = found;
+	if (found == COMPRESSION_NONE) /* the blob digest is the DiffID, and is computed anyway */
+		return put(t, NULL, t->blob_size, source_replayable(s, REPLAY_WINDOW, err), ret,
+			   err);
 	if (tee_init(&tee, found, err) < 0) {
 		source_free(stored);
 		return -1;
@@ -352,7 +356,6 @@ static int passing_untouched(const struct transfer *t, struct source *stored,
 	s = source_replayable(s, REPLAY_WINDOW, err);
 	if (put(t, NULL, t->blob_size, s, ret, err) < 0)
 		return -1;
-	ret->compression = found;
 	return tee_finish(&tee, &ret->facts.diff_id, &ret->facts.size, err);
 }
 
@@ -377,5 +380,11 @@ int transfer_passing(const struct transfer *t, struct source *data, enum compres
 	if (failed < 0)
 		return -1;
 	ret->facts.blob_size = blob.size;
-	return hash_finish(&blob, &ret->facts.blob_digest, err);
+	if (hash_finish(&blob, &ret->facts.blob_digest, err) < 0)
+		return -1;
+	if (ret->compression == COMPRESSION_NONE && found == COMPRESSION_NONE) {
+		ret->facts.diff_id = ret->facts.blob_digest;
+		ret->facts.size = blob.size;
+	}
+	return 0;
 }

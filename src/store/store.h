@@ -33,6 +33,8 @@ struct layer {
 	enum compression compression; /* sniffed when has_compression */
 	bool has_compression;
 	bool missing; /* named but not here */
+	/* Of an image that is being made: the manifest that it was taken from names this blob. */
+	bool vouched;
 	/* Missing because of this (a link that leads nowhere); NULL = simply absent. */
 	const char *trouble;
 	/* When the place had to read it anyway; NULL. On a forward-only place NULL also means
@@ -76,6 +78,8 @@ struct image {
 	struct digest config_digest_claimed;
 	const char *config_path;       /* member; NULL outside archives */
 	struct manifest *manifest;     /* NULL where the place stores none */
+	/* Of an image that is being made: whose family and annotations it takes; lent; NULL. */
+	const struct manifest *made_from;
 	bool manifest_trusted; /* docker-archive: the stored manifest agrees with manifest.json */
 	const char *v1_top;    /* v1 ID of the top layer as repositories says; NULL */
 	struct layer *layers;

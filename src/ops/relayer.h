@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What all verbs that change layers do once they know which layers they want: write them,
+ * prove them, and write the config that fits.
+ */
+#pragma once
+
+#include <dray/relayer.h>
+#include "ops/remake.h"
+
+/** One entry of the new history. */
+struct relayer_step {
+	int64_t keep;	  /* entry of the old history; -1 = new */
+	bool empty_layer; /* of either */
+	const char *created_by, *comment; /* of a new one; comment NULL = none */
+	/* In place of them: a whole entry of another image, JSON; NULL. */
+	struct span raw;
+};
+
+/** All is lent. */
+struct relayer_plan {
+	const char *image; /* as typed */
+	struct stack *stack; /* the old image; with contents where ids are wanted */
+	const struct remake_layer *layers;
+	size_t n;
+	const struct relayer_step *steps; /* none: the config has no history, and gets none */
+	size_t n_steps;
+	bool same_tree; /* the rootfs id, with times, must stay: else CORRUPT */
+	/* What it must become instead; NULL = whatever. With times. */
+	const struct digest *expect;
+	bool no_ids; /* layers were not read: rootfs ids are not known */
+};
+
+/** Make the image and send it to @p dst. */
+int relayer_run(const struct relayer_plan *p, const char *dst, const struct dray_copy_options *o,
+		dray_relayered **ret, dray_error **err) MUST_CHECK;
+
+/** Does each layer of @p im have a step of the history? */
+bool relayer_has_history(const struct image *im);
+/**
+ * The history of @p s with layers @p first and up made anew: their steps make none any more, and
+ * one new step for each of the @p n_new texts makes one. Kept layers whose steps are not known
+ * get one too. Allocated in the stack's arena.
+ */
+int relayer_history(struct stack *s, size_t first, const char *const *created_by, size_t n_new,
+		    struct relayer_plan *ret, dray_error **err) MUST_CHECK;

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The store of an image that does not exist yet.
+ * Relies on stack_prepare() for the bytes of new layers, on the old store for kept ones.
+ * Promises that nothing of the image is told before all of its layers are known, and that
+ * each new one can be read back.
+ */
+#include "ops/remake.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "store/assemble.h"
+
+struct remade {
+	struct store store;
+	struct remake m;
+	struct blob_facts **facts; /* of each layer; NULL = kept */
+	struct digest *diff_ids;
+	const struct layer_index **index;
+	struct layer_index **own; /* of new layers: read back */
+	struct buf config;
+};
+
+static void remade_free(struct store *st)
+{
+	struct remade *r = (struct remade *)st;
+
+	for (size_t i = 0; r->own && i < r->m.n; i++)
+		layer_index_free(r->own[i]);
+	buf_clear(&r->config);
+	notes_clear(&st->notes);
+	arena_clear(&st->arena);
+	mem_free(st->place);
+	mem_free(r);
+}
+
+/* ---- the image ---- */
+
+static void keep_layer(const struct remake_layer *from, struct layer *to)
+{
+	const struct layer *l = &from->stack->im->layers[from->keep];
+
+	to->blob = l->blob;
+	to->compression = l->compression;
+	to->has_compression = l->has_compression;
+	to->missing = l->missing;
+	to->trouble = l->trouble;
+	to->facts = l->facts;
+	to->vouched = stack_vouched(from->stack, (size_t)from->keep);
+}
+
+static int fill_layers(const struct remade *r, struct image *im, dray_error **err)
+{
+	if (image_set_layers(im, r->m.n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < r->m.n; i++) {
+		struct layer *l = &im->layers[i];
+
+		l->diff_id = r->diff_ids[i];
+		l->handle = i;
+		if (r->m.layers[i].keep >= 0)
+			keep_layer(&r->m.layers[i], l);
+		else
+			l->facts = r->facts[i];
+	}
+	return 0;
+}
+
+static int fill_image(const struct remade *r, struct image *im, dray_error **err)
+{
+	const struct image *old = r->m.stack->im;
+	cleanup_buf struct buf config = BUF_INIT(LIMIT_CONFIG);
+
+	im->made_from = stack_manifest(r->m.stack);
+	for (size_t i = 0; i < old->n_tags; i++)
+		if (image_add_tag(im, old->tags[i], old->ref_names[i], err) < 0)
+			return -1;
+	if (buf_add(&config, span_buf(&r->config), err) < 0 ||
+	    image_set_config(im, &config, NULL, err) < 0)
+		return -1;
+	return fill_layers(r, im, err);
+}
+
+static int remade_images(struct store *st, const struct selector *sel, struct image ***ret,
+			 size_t *ret_n, dray_error **err)
+{
+	const struct remade *r = (const struct remade *)st;
+	cleanup_image_list struct image_list l = { 0 };
+	cleanup_image struct image *im = NULL;
+
+	(void)sel; /* there is only one */
+	if (image_new(r->m.stack->im->where, &im, err) < 0 || fill_image(r, im, err) < 0 ||
+	    image_list_add(&l, steal_pointer(&im), err) < 0)
+		return -1;
+	*ret_n = l.n;
+	*ret = steal_pointer(&l.list);
+	l.n = 0;
+	return 0;
+}
+
+static struct source *remade_open_layer(struct store *st, const struct image *im, size_t i,
+					dray_error **err)
+{
+	const struct remade *r = (const struct remade *)st;
+	const struct remake_layer *l = &r->m.layers[i];
+
+	(void)im;
+	if (l->keep >= 0)
+		return stack_open_stored(l->stack, (size_t)l->keep, err);
+	err_set(err, DRAY_ERR_UNSUPPORTED, "new layer %zu has passed already", i + 1);
+	return NULL;
+}
+
+/* ---- the walk ---- */
+
+struct read_back {
+	bool contents;
+	struct layer_index **ret;
+};
+
+static int read_back(void *arg, struct source *copy, dray_error **err)
+{
+	struct read_back *b = arg;
+	const struct layer_index_options o = { .contents = b->contents };
+
+	return layer_index_read(copy, &o, b->ret, err) < 0 ? err_ctx(err, "read back") : 0;
+}
+
+/* The tar of a new layer. */
+static struct source *open_new(const struct remake_layer *l, const struct layer_feed *feed,
+			       int64_t *ret_size, dray_error **err)
+{
+	if (l->open)
+		return l->open(l->arg, ret_size, err);
+	if (layer_tar_size(&l->list, ret_size, err) < 0 ||
+	    stack_prepare(l->stack, &l->list, err) < 0)
+		return NULL;
+	return layer_tar_source(&l->list, feed, err);
+}
+
+static int pass_layer(struct remade *r, size_t i, const struct place_options *po, dray_error **err)
+{
+	const struct remake_layer *l = &r->m.layers[i];
+	const struct layer_feed feed = stack_feed(l->stack);
+	member_fn *pass = po->on_member ? po->on_member : member_hash;
+	struct read_back back = { r->m.contents, &r->own[i] };
+	struct blob_facts *facts = arena_alloc(&r->store.arena, sizeof(*facts));
+	cleanup_source struct source *tar = NULL;
+	char name[48];
+	int64_t size;
+
+	if (!facts)
+		return err_nomem(err);
+	/* As a layer's name ends: what begins with zeros is a tar too. */
+	snprintf(name, sizeof(name), "new-layer-%zu.tar", i + 1);
+	tar = open_new(l, &feed, &size, err);
+	tar = source_branch(steal_pointer(&tar), read_back, &back, err);
+	if (!tar || pass(po->arg, name, tar, size, facts, err) < 0 || source_drain(tar, err) < 0 ||
+	    (!l->open && stack_feed_finish(l->stack, err) < 0))
+		return err_ctx(err, "%s", r->m.stack->im->where);
+	r->facts[i] = facts;
+	r->diff_ids[i] = facts->diff_id;
+	r->index[i] = r->own[i];
+	return 0;
+}
+
+static void keep(struct remade *r, size_t i)
+{
+	const struct remake_layer *l = &r->m.layers[i];
+
+	r->diff_ids[i] = l->stack->im->layers[l->keep].diff_id;
+	r->index[i] = l->stack->index[l->keep];
+}
+
+static int pass_layers(struct remade *r, const struct place_options *po, dray_error **err)
+{
+	struct arena *a = &r->store.arena;
+
+	r->facts = arena_array(a, r->m.n + 1, sizeof(struct blob_facts *));
+	r->diff_ids = arena_array(a, r->m.n + 1, sizeof(*r->diff_ids));
+	r->index = arena_array(a, r->m.n + 1, sizeof(struct layer_index *));
+	r->own = arena_array(a, r->m.n + 1, sizeof(struct layer_index *));
+	if (!r->facts || !r->diff_ids || !r->index || !r->own)
+		return err_nomem(err);
+	for (size_t i = 0; i < r->m.n; i++) {
+		if (r->m.layers[i].keep >= 0)
+			keep(r, i);
+		else if (pass_layer(r, i, po, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int make_config(struct remade *r, dray_error **err)
+{
+	const struct remade_layers made = { r->diff_ids, r->index, r->m.n };
+
+	return r->m.config(r->m.arg, &made, &r->config, err);
+}
+
+static const struct store_ops remade_ops = {
+	.images = remade_images,
+	.open_layer = remade_open_layer,
+	.free = remade_free,
+};
+
+int remake_open(const struct remake *m, const struct place_options *po, struct store **ret,
+		dray_error **err)
+{
+	const struct store *old = m->stack->report->store;
+	struct remade *r = mem_zalloc(sizeof(*r));
+
+	if (!r)
+		return err_nomem(err);
+	r->m = *m;
+	r->config = BUF_INIT(LIMIT_CONFIG);
+	r->store.ops = &remade_ops;
+	r->store.kind = old->kind; /* whose bytes the kept layers are */
+	r->store.forward_only = true;
+	r->store.notes.arena = &r->store.arena;
+	r->store.place = mem_strdup(old->place);
+	if (!r->store.place)
+		err_nomem(err);
+	else if (pass_layers(r, po, err) == 0 && make_config(r, err) == 0) {
+		*ret = &r->store;
+		return 0;
+	}
+	remade_free(&r->store);
+	return -1;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An image made from others: some of their layers kept as they are stored, some new, and
+ * another config. A store that passes its new layers like a pipe does, so that copy can send
+ * them anywhere, and that hands out the documents once their DiffIDs are known.
+ */
+#pragma once
+
+#include "layer/write.h"
+#include "ops/stack.h"
+
+/** One layer of the new image, bottom first. All is lent. */
+struct remake_layer {
+	struct stack *stack; /* of kept and listed ones; not NULL */
+	int64_t keep;	     /* layer of the stack whose stored bytes stay; -1 = new */
+	struct record_list list; /* of a new one: what it holds, of trees of the stack */
+	/* In its place, when set: an uncompressed tar from elsewhere, and its size. */
+	struct source *(*open)(void *arg, int64_t *ret_size, dray_error **err);
+	void *arg;
+};
+
+/** What the layers have become, each at its place. */
+struct remade_layers {
+	const struct digest *diff_ids;
+	const struct layer_index *const *index; /* NULL where a kept one was not read */
+	size_t n;
+};
+
+struct remake {
+	struct stack *stack; /* the old image: whose name, tags, family and annotations stay */
+	const struct remake_layer *layers;
+	size_t n;
+	bool contents; /* new layers are read back with the digests of their files */
+	/** Called when all new layers have passed: the new config, appended to @p ret. */
+	int (*config)(void *arg, const struct remade_layers *made, struct buf *ret,
+		      dray_error **err);
+	void *arg;
+};
+
+/** The store, as made.open; all of @p m is lent until it is freed. */
+int remake_open(const struct remake *m, const struct place_options *po, struct store **ret,
+		dray_error **err) MUST_CHECK;
