@@ -104,7 +104,7 @@ static struct buf show_layer(const struct layer_index *ix)
 	for (size_t i = 0; i < ix->n; i++) {
 		const struct layer_entry *e = &ix->list[i];
 
-		tell(&ret, "%c %s", "fhlcbdpSO"[e->type], e->path[0] ? e->path : ".");
+		tell(&ret, "%c %s", "fhlcbdpSO"[e->type], e -> path[0] ? e -> path : ".");
 		if (e->type == TAR_HARDLINK)
 			tell(&ret, " >%s", e->link);
 		if (e->type == TAR_DIR && (e->mode != 0755 || e->mtime))
@@ -117,6 +117,7 @@ static struct buf show_layer(const struct layer_index *ix)
 static void test_records(void **state)
 {
 	(void)state;
+	/* clang-format off */
 	static const struct {
 		const char *name, *stack;
 		size_t keep; /* layers below; the rest is one difference */
@@ -181,6 +182,7 @@ static void test_records(void **state)
 		{ "written again, crossed", "f a =1\nh b >a\nf c =1\nh d >c\n--\nf a =1\nf b =1\nh c >a\nh d >b\n",
 		  1, "f a\nf b\nh c >a\nh d >b\n" },
 	};
+	/* clang-format on */
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		cleanup_built struct built b = { 0 };
