@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/glob.h"
 #include "image/platform.h"
 
 enum sync_platforms {
@@ -40,15 +41,6 @@ int sync_file_parse(struct span text, struct sync_file *ret, dray_error **err) M
 void sync_file_clear(struct sync_file *f);
 #define cleanup_sync_file CLEANUP(sync_file_clear)
 
-/** Whether @p pattern holds one of * ? [ that stand for something. */
-bool glob_is_pattern(const char *pattern);
-/** NULL = fine, else what is wrong with it. */
-const char *glob_problem(const char *pattern);
-/**
- * '*' any bytes, '?' one, '[a-c]' one of these, '[!a-c]' one of the others. At most
- * strlen(pattern) * strlen(text) steps.
- */
-bool glob_match(const char *pattern, const char *text);
 /**
  * Older versions first: runs of digits count as numbers ("1.9" before "1.10"), a leading 'v'
  * before a digit does not count, the rest goes by bytes. Total: 0 only for equal texts.
