@@ -130,6 +130,11 @@ static void drop(struct node *n)
 	empty(n);
 }
 
+void tree_remove(struct node *n)
+{
+	drop(n);
+}
+
 /* ---- folders on the way ---- */
 
 static struct node *imply_folder(struct tree *t, struct node *parent, const char *name, size_t len,

@@ -74,6 +74,8 @@ void tree_set_partial(struct tree *t);
 int tree_apply(struct tree *t, const struct layer_index *ix, dray_error **err) MUST_CHECK;
 /** Sort each folder by the bytes of its names and count the names of each inode. */
 void tree_finish(struct tree *t);
+/** Take @p n, not the root, and all below it out of its tree, which wants tree_finish() again. */
+void tree_remove(struct node *n);
 void tree_free(struct tree *t);
 DEFINE_CLEANUP(struct tree, cleanup_tree_fn, tree_free)
 #define cleanup_tree CLEANUP(cleanup_tree_fn)

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Patterns for paths, held against entries and trees.
+ * Relies on base/glob for one name.
+ * Promises no recursion, and steps bounded by the lengths of pattern and path.
+ */
+#include "layer/prune.h"
+
+#include "base/glob.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+struct prune_pattern {
+	const char *text; /* as it was given */
+	const char **parts;
+	size_t n;
+	bool used;
+};
+
+void prune_set_clear(struct prune_set *s)
+{
+	mem_free(s->list);
+	mem_free(s->parts);
+	buf_clear(&s->path);
+	arena_clear(&s->arena);
+	*s = (struct prune_set){ 0 };
+}
+
+/* The next part of a path, cut out of it; NULL at its end. */
+static char *next_part(char **at)
+{
+	char *part = *at + strspn(*at, "/");
+	size_t len = strcspn(part, "/");
+
+	*at = part + len + (part[len] == '/');
+	part[len] = 0;
+	return len > 0 ? part : NULL;
+}
+
+/* ---- from text ---- */
+
+static int check_part(const char *part, dray_error **err)
+{
+	const char *problem = glob_problem(part);
+
+	if (strcmp(part, "..") == 0)
+		return err_set(err, DRAY_ERR_USAGE, "a path does not lead upwards by \"..\"");
+	return problem ? err_set(err, DRAY_ERR_USAGE, "%s", problem) : 0;
+}
+
+/* @p text is cut at its slashes; dots say nothing. */
+static int split_pattern(struct arena *a, char *text, struct prune_pattern *ret, dray_error **err)
+{
+	ret->parts = arena_array(a, strlen(text) / 2 + 1, sizeof(const char *));
+	if (!ret->parts)
+		return err_nomem(err);
+	for (char *part; (part = next_part(&text));) {
+		if (strcmp(part, ".") == 0)
+			continue;
+		if (check_part(part, err) < 0)
+			return -1;
+		ret->parts[ret->n++] = part;
+	}
+	if (ret->n == 0)
+		return err_set(err, DRAY_ERR_USAGE, "it names nothing below the root");
+	return 0;
+}
+
+int prune_set_add(struct prune_set *s, const char *text, dray_error **err)
+{
+	struct prune_pattern p = { .text = arena_strdup(&s->arena, text) };
+	char *copy = arena_strdup(&s->arena, text);
+
+	s->path.max = LIMIT_PATH + 1;
+	if (!p.text || !copy || mem_grow(&s->list, s->n, &s->cap, sizeof(p)) < 0)
+		return err_nomem(err);
+	if (split_pattern(&s->arena, copy, &p, err) < 0)
+		return -1;
+	s->list[s->n++] = p;
+	return 0;
+}
+
+const char *prune_unused(const struct prune_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->list[i].used)
+			return s->list[i].text;
+	return NULL;
+}
+
+/* ---- matching ---- */
+
+/* Does it fit the first parts, however many? */
+static bool fits(const struct prune_pattern *p, const char *const *parts, size_t n)
+{
+	size_t i = 0, k = 0, star = SIZE_MAX, from = 0;
+
+	while (k < n && i < p->n) {
+		if (strcmp(p->parts[i], "**") == 0) {
+			star = ++i;
+			from = k;
+		} else if (glob_match(p->parts[i], parts[k])) {
+			i++;
+			k++;
+		} else if (star != SIZE_MAX) {
+			/* Only the last "**" can help: it takes one folder more. */
+			i = star;
+			k = ++from;
+		} else {
+			return false;
+		}
+	}
+	return i == p->n;
+}
+
+static int split_path(struct prune_set *s, const char *path, size_t *ret_n, dray_error **err)
+{
+	char *text;
+
+	*ret_n = 0;
+	buf_reset(&s->path);
+	if (buf_add(&s->path, span_of(path, strlen(path) + 1), err) < 0)
+		return -1;
+	text = (char *)s->path.data;
+	for (char *part; (part = next_part(&text));) {
+		if (mem_grow(&s->parts, *ret_n, &s->cap_parts, sizeof(*s->parts)) < 0)
+			return err_nomem(err);
+		s->parts[(*ret_n)++] = part;
+	}
+	return 0;
+}
+
+int prune_holds(struct prune_set *s, const char *path, dray_error **err)
+{
+	int held = 0;
+	size_t n;
+
+	if (split_path(s, path, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < s->n; i++) {
+		if (!fits(&s->list[i], s->parts, n))
+			continue;
+		s->list[i].used = true;
+		held = 1;
+	}
+	return held;
+}
+
+/* ---- layers ---- */
+
+/* The path that whiteout @p e removes; @p name is its end. */
+static int whiteout_path(const struct layer_entry *e, const char *name, struct buf *ret,
+			 dray_error **err)
+{
+	size_t folder = (size_t)(name - e->path) - strlen(WHITEOUT_PREFIX);
+
+	buf_reset(ret);
+	return buf_add(ret, span_of(e->path, folder), err) < 0
+		       ? -1
+		       : buf_add(ret, span_of(name, strlen(name) + 1), err);
+}
+
+/* An opaque whiteout is a name of its folder: it goes with what the folder is in. */
+static int concerns_entry(struct prune_set *s, const struct layer_entry *e, struct buf *path,
+			  dray_error **err)
+{
+	const char *name = NULL;
+	enum whiteout kind = whiteout_of(e->path, &name);
+	int held;
+
+	if (kind == WHITEOUT_AUFS)
+		return 0;
+	if (kind == WHITEOUT_NAME)
+		return whiteout_path(e, name, path, err) < 0
+			       ? -1
+			       : prune_holds(s, (const char *)path->data, err);
+	held = prune_holds(s, e->path, err);
+	if (held == 0 && e->type == TAR_HARDLINK)
+		held = prune_holds(s, e->link, err);
+	return held;
+}
+
+int prune_concerns(struct prune_set *s, const struct layer_index *ix, dray_error **err)
+{
+	cleanup_buf struct buf path = BUF_INIT(LIMIT_PATH + 1);
+	int any = 0;
+
+	for (size_t i = 0; i < ix->n; i++) {
+		int held = concerns_entry(s, &ix->list[i], &path, err);
+
+		if (held < 0)
+			return -1;
+		any = any || held;
+	}
+	return any;
+}
+
+/* ---- trees ---- */
+
+int prune_tree(struct prune_set *s, struct tree *t, dray_error **err)
+{
+	cleanup_buf struct buf path = BUF_INIT(2 * LIMIT_PATH);
+	struct node *n = tree_next(tree_root(t));
+
+	while (n) {
+		int held = node_path(n, &path, err) < 0
+				   ? -1
+				   : prune_holds(s, (const char *)path.data, err);
+
+		if (held < 0)
+			return -1;
+		if (held)
+			tree_remove(n);
+		n = held ? tree_skip(n) : tree_next(n);
+	}
+	tree_finish(t);
+	return 0;
+}
