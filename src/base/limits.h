@@ -24,6 +24,10 @@
 #define LIMIT_PAX (1 * MIB)		/* one pax or GNU extension block (Go's choice) */
 #define LIMIT_TAR_EXT_HEADERS 16	/* extension headers before one entry */
 #define LIMIT_LAYER_ENTRIES 4000000	/* entries of one layer, at some 250 bytes each */
+#define LIMIT_SPARSE_EXTENTS 1000000	/* pieces of the sparse files of one layer, 16 bytes each */
+#define LIMIT_SPARSE_MAP (42 * MIB)	/* their text: two numbers of up to 20 bytes a piece */
+#define LIMIT_SPARSE_SIZE (1024 * 1024 * MIB) /* what a layer's sparse files expand to, to be hashed:
+					       * a lastlog with uid 2^31 has 0.6 TB, of nearly nothing */
 #define LIMIT_LINK_HOPS 8		/* links followed from a layer name to its member */
 #define LIMIT_SYMLINK_HOPS 40		/* symbolic links on the way to a file of an image; as Linux does */
 #define LIMIT_INDEX_ENTRIES 10000	/* entries of one image index */

@@ -161,36 +161,6 @@ static void report_strange(struct tar_reader *r, const struct tar_entry *e)
 		tar_report(&r->report, "tar-empty-link", "a link without a target");
 }
 
-/* The maps of old GNU sparse files go on in blocks behind the header (T-18). */
-static int read_sparse_map(struct tar_reader *r, int64_t size, dray_error **err)
-{
-	struct tar_sparse s = { 0 };
-	uint8_t block[TAR_BLOCK];
-	bool more = r->block[TAR_GNU_MORE_AT] != 0;
-	int64_t real;
-
-	if (r->head.magic != TAR_MAGIC_GNU)
-		return tar_refuse(r, "a sparse entry without GNU's magic", err);
-	if (!tar_number(r->block + TAR_GNU_REALSIZE_AT, TAR_LONG_LEN, &real))
-		return tar_refuse(r, "the real size of a sparse file is no number", err);
-	if (tar_sparse_check(&s, r->block + TAR_GNU_MAP_AT, TAR_GNU_MAP_PAIRS, err) < 0)
-		return err_ctx(err, "tar header at byte %lld", (long long)r->head_off);
-	for (int n = 0; more; n++) {
-		if (n >= LIMIT_PAX / TAR_BLOCK)
-			return err_set(err, DRAY_ERR_LIMIT,
-				       "tar header at byte %lld: sparse map over "
-				       "LIMIT_PAX (%lld bytes)",
-				       (long long)r->head_off, LIMIT_PAX);
-		if (source_read_exact(r->in, block, sizeof(block), err) < 0 ||
-		    tar_sparse_check(&s, block, TAR_GNU_EXT_PAIRS, err) < 0)
-			return err_ctx(err, "tar header at byte %lld", (long long)r->head_off);
-		more = block[TAR_GNU_EXT_MORE_AT] != 0;
-	}
-	if (s.stored != size || s.end > real)
-		return tar_refuse(r, "the sparse map does not match the sizes", err);
-	return 0;
-}
-
 static int place_data(struct tar_reader *r, struct tar_entry *e, dray_error **err)
 {
 	e->header_off = r->first_off >= 0 ? r->first_off : r->head_off;
@@ -212,10 +182,14 @@ int tar_make_entry(struct tar_reader *r, dray_error **err)
 	if (set_names(r, e, err) < 0 || judge_slash(r, e, err) < 0 || set_size(r, e, err) < 0)
 		return -1;
 	set_numbers(r, e);
-	if (e->type == TAR_SPARSE && read_sparse_map(r, e->size, err) < 0)
+	e->real_size = e->size;
+	e->extents = NULL;
+	e->n_extents = 0;
+	if (r->pax.sparse && e->type != TAR_FILE && e->type != TAR_SPARSE)
+		return tar_refuse(r, "a sparse map on what is no file", err);
+	if ((e->type == TAR_SPARSE || (e->type == TAR_FILE && r->pax.sparse)) &&
+	    tar_sparse_read(r, e, err) < 0)
 		return -1;
-	if (e->type == TAR_FILE && r->pax.sparse)
-		e->type = TAR_SPARSE;
 	report_strange(r, e);
 	return place_data(r, e, err);
 }

@@ -200,20 +200,3 @@ int tar_header_parse(const uint8_t block[TAR_BLOCK], struct tar_header *ret, dra
 		return -1;
 	return owner_fields(block, ret, err);
 }
-
-int tar_sparse_check(struct tar_sparse *s, const uint8_t *pairs, size_t n, dray_error **err)
-{
-	for (size_t i = 0; i < n; i++, pairs += 2 * TAR_LONG_LEN) {
-		int64_t off, size;
-
-		if (count_field(pairs, 0, TAR_LONG_LEN, "sparse offset", &off, err) < 0 ||
-		    count_field(pairs, TAR_LONG_LEN, TAR_LONG_LEN, "sparse size", &size, err) < 0)
-			return -1;
-		if (off == 0 && size == 0)
-			continue; /* an unused pair, or GNU's mark of a trailing hole */
-		if (off < s->end || __builtin_add_overflow(off, size, &s->end))
-			return err_set(err, DRAY_ERR_FORMAT, "sparse map is not in order");
-		s->stored += size; /* at most s->end: no overflow */
-	}
-	return 0;
-}

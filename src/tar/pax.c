@@ -17,9 +17,21 @@ struct record {
 
 /* Keys that change an entry. */
 static const char *const key_names[PAX_KEYS] = {
-	[PAX_PATH] = "path",   [PAX_LINKPATH] = "linkpath", [PAX_SIZE] = "size",
-	[PAX_UID] = "uid",     [PAX_GID] = "gid",	    [PAX_UNAME] = "uname",
-	[PAX_GNAME] = "gname", [PAX_MTIME] = "mtime",	    [PAX_SPARSE_NAME] = "GNU.sparse.name",
+	[PAX_PATH] = "path",
+	[PAX_LINKPATH] = "linkpath",
+	[PAX_SIZE] = "size",
+	[PAX_UID] = "uid",
+	[PAX_GID] = "gid",
+	[PAX_UNAME] = "uname",
+	[PAX_GNAME] = "gname",
+	[PAX_MTIME] = "mtime",
+	[PAX_SPARSE_NAME] = "GNU.sparse.name",
+	[PAX_SPARSE_MAJOR] = "GNU.sparse.major",
+	[PAX_SPARSE_MINOR] = "GNU.sparse.minor",
+	[PAX_SPARSE_SIZE] = "GNU.sparse.size",
+	[PAX_SPARSE_REALSIZE] = "GNU.sparse.realsize",
+	[PAX_SPARSE_BLOCKS] = "GNU.sparse.numblocks",
+	[PAX_SPARSE_MAP] = "GNU.sparse.map",
 };
 static const char *const ignored_names[] = { "atime", "ctime", "charset", "hdrcharset" };
 #define XATTR_PREFIX "SCHILY.xattr."
@@ -41,13 +53,15 @@ void tar_report(const struct tar_report *r, const char *code, const char *fmt, .
 void tar_pax_reset(struct tar_pax *p)
 {
 	memset(p->has, 0, sizeof(p->has));
-	p->sparse = false;
+	p->sparse = p->half = false;
+	p->map.n = 0;
 	p->n_xattrs = 0;
 }
 
 void tar_pax_clear(struct tar_pax *p)
 {
 	mem_free(p->xattrs);
+	tar_map_clear(&p->map);
 	*p = (struct tar_pax){ 0 };
 }
 
@@ -127,6 +141,11 @@ static int set_known(enum tar_pax_key key, struct span value, struct tar_pax *re
 	case PAX_SIZE:
 	case PAX_UID:
 	case PAX_GID:
+	case PAX_SPARSE_MAJOR:
+	case PAX_SPARSE_MINOR:
+	case PAX_SPARSE_SIZE:
+	case PAX_SPARSE_REALSIZE:
+	case PAX_SPARSE_BLOCKS:
 		good = num_parse_u63(value, &ret->number[key]);
 		break;
 	case PAX_MTIME:
@@ -175,15 +194,30 @@ static int add_xattr(struct record rec, struct tar_pax *ret, dray_error **err)
 	return 0;
 }
 
+/* Format 0.0: a piece is two records, its offset and its size. */
+static int add_piece(struct record rec, struct tar_pax *ret, dray_error **err)
+{
+	bool is_size = span_is(rec.key, SPARSE_PREFIX "numbytes");
+	int64_t v;
+
+	if (is_size != ret->half || !num_parse_u63(rec.value, &v))
+		return malformed(err, "sparse offsets and sizes do not match");
+	ret->half = !is_size;
+	if (!is_size)
+		return tar_map_add(&ret->map, v, 0, err);
+	ret->map.list[ret->map.n - 1].size = v;
+	return 0;
+}
+
 static int take_other(struct record rec, struct tar_pax *ret, const struct tar_report *report,
 		      dray_error **err)
 {
 	if (span_starts(rec.key, XATTR_PREFIX))
 		return add_xattr(rec, ret, err);
-	if (span_starts(rec.key, SPARSE_PREFIX))
-		ret->sparse = true;
-	else if (span_is(rec.key, "hdrcharset") && !span_is(rec.value, "BINARY") &&
-		 !span_is(rec.value, "ISO-IR 10646 2000 UTF-8"))
+	if (span_is(rec.key, SPARSE_PREFIX "offset") || span_is(rec.key, SPARSE_PREFIX "numbytes"))
+		return add_piece(rec, ret, err);
+	if (span_is(rec.key, "hdrcharset") && !span_is(rec.value, "BINARY") &&
+	    !span_is(rec.value, "ISO-IR 10646 2000 UTF-8"))
 		tar_report(report, "tar-pax-charset",
 			   "unknown hdrcharset: names are kept as bytes");
 	return 0;
@@ -200,14 +234,15 @@ int tar_pax_parse(struct span block, struct tar_pax *ret, const struct tar_repor
 	while ((rc = next_record(&block, &rec, err)) > 0) {
 		int key = key_of(rec.key);
 
-		if (key == PAX_SPARSE_NAME)
-			ret->sparse = true;
+		ret->sparse = ret->sparse || span_starts(rec.key, SPARSE_PREFIX);
 		rc = key >= 0
 			     ? take_known((enum tar_pax_key)key, rec.value, ret, &seen, report, err)
 			     : take_other(rec, ret, report, err);
 		if (rc < 0)
 			return -1;
 	}
+	if (rc == 0 && ret->half)
+		return malformed(err, "sparse offsets and sizes do not match");
 	return rc;
 }
 

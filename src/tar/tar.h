@@ -14,12 +14,17 @@
 
 enum tar_type {
 	TAR_FILE, TAR_HARDLINK, TAR_SYMLINK, TAR_CHAR, TAR_BLOCK_DEV, TAR_DIR, TAR_FIFO,
-	TAR_SPARSE,	/* GNU 'S' or pax sparse: data is the stored form */
+	TAR_SPARSE,	/* GNU 'S' or pax sparse: data is what its extents hold */
 	TAR_OTHER,	/* typeflag kept in raw_type */
 };
 
 struct tar_xattr {
 	struct span name, value;
+};
+
+/** A piece of a sparse file; what lies between the pieces is zeros. */
+struct tar_extent {
+	int64_t off, size;	/* in the file as it is unpacked */
 };
 
 /** One entry. Spans live until the next tar_next(). */
@@ -36,8 +41,15 @@ struct tar_entry {
 	struct span uname, gname;
 	struct tar_xattr *xattrs;
 	size_t n_xattrs;
+	/*
+	 * Of TAR_SPARSE: the file has real_size bytes, and its data are those of the extents one
+	 * after the other; they are in order, apart, not empty, and size bytes together. Else size.
+	 */
+	int64_t real_size;
+	const struct tar_extent *extents;
+	size_t n_extents;
 	int64_t header_off;	/* first extension header of this entry */
-	int64_t data_off;	/* first data byte */
+	int64_t data_off;	/* first data byte; behind the map of a sparse file */
 	int64_t end_off;	/* behind the padding */
 	bool has_pax, has_gnu;
 };
@@ -103,7 +115,7 @@ int tar_link_resolve(struct span from, struct span target, struct buf *ret,
  * zero or empty is written so: owner root without names, mtime 0, no attributes.
  */
 struct tar_member {
-	enum tar_type type;	/* not TAR_SPARSE, TAR_OTHER */
+	enum tar_type type;	/* not TAR_OTHER */
 	struct span name;
 	struct span link;
 	int64_t size;
@@ -114,6 +126,10 @@ struct tar_member {
 	struct span uname, gname;
 	const struct tar_xattr *xattrs;	/* written in this order */
 	size_t n_xattrs;
+	/* Of TAR_SPARSE, as in tar_entry; written in pax format 1.0, the map in the header. */
+	int64_t real_size;
+	const struct tar_extent *extents;
+	size_t n_extents;
 	/* A pax size record even if the field would do: so the header's length is known before. */
 	bool always_size;
 };

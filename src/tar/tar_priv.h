@@ -66,30 +66,36 @@ int tar_header_parse(const uint8_t block[TAR_BLOCK], struct tar_header *ret,
 /** Sum of the block with its checksum field taken as blanks. */
 unsigned tar_checksum(const uint8_t block[TAR_BLOCK]);
 
-/** Old GNU sparse maps: where the last piece ended, how many bytes are stored. */
-struct tar_sparse {
-	int64_t end, stored;
-};
-/** Check @p n (offset, size) pairs at @p pairs; pieces must be sorted and apart. */
-int tar_sparse_check(struct tar_sparse *s, const uint8_t *pairs, size_t n, dray_error **err)
-	MUST_CHECK;
 /** A number field. False when it is neither octal, blank nor base-256 in range. */
 bool tar_number(const uint8_t *field, size_t len, int64_t *ret);
+
+/* ---- sparse.c: where the bytes of sparse files belong ---- */
+
+/** Pieces in the order in which they are given; zero-initialise. */
+struct tar_map {
+	struct tar_extent *list;
+	size_t n, cap;
+};
+int tar_map_add(struct tar_map *m, int64_t off, int64_t size, dray_error **err) MUST_CHECK;
+void tar_map_clear(struct tar_map *m);
 
 /* ---- pax.c: one block of records ---- */
 
 enum tar_pax_key {
 	PAX_PATH, PAX_LINKPATH, PAX_SIZE, PAX_UID, PAX_GID, PAX_UNAME, PAX_GNAME, PAX_MTIME,
-	PAX_SPARSE_NAME, PAX_KEYS
+	PAX_SPARSE_NAME, PAX_SPARSE_MAJOR, PAX_SPARSE_MINOR, PAX_SPARSE_SIZE, PAX_SPARSE_REALSIZE,
+	PAX_SPARSE_BLOCKS, PAX_SPARSE_MAP, PAX_KEYS
 };
 
 /** What an 'x' block says. Spans point into the block; zero-initialise, clear once at the end. */
 struct tar_pax {
 	bool has[PAX_KEYS];
-	struct span text[PAX_KEYS];	/* path, linkpath, uname, gname, sparse name */
-	int64_t number[PAX_KEYS];	/* size, uid, gid, mtime */
+	struct span text[PAX_KEYS];	/* path, linkpath, uname, gname, sparse name and map */
+	int64_t number[PAX_KEYS];	/* size, uid, gid, mtime, other sparse ones */
 	int32_t mtime_nsec;
-	bool sparse;
+	bool sparse;		/* any GNU.sparse record */
+	struct tar_map map;	/* of GNU.sparse.offset and .numbytes; others are read into it later */
+	bool half;		/* the last piece lacks its size */
 	struct tar_xattr *xattrs;
 	size_t n_xattrs, cap_xattrs;
 };
@@ -122,6 +128,16 @@ struct tar_reader {
 	struct buf pax_block, gnu_name, gnu_link;
 	struct buf joined;	/* prefix + "/" + name */
 };
+
+/**
+ * The map of r->entry, an old sparse entry or one whose pax block tells of a map: sets type,
+ * real_size and extents; of what pax 1.0 stores before the data nothing is left in size.
+ */
+int tar_sparse_read(struct tar_reader *r, struct tar_entry *e, dray_error **err) MUST_CHECK;
+/** USAGE unless the extents of @p m are in order, within the file and m->size bytes in all. */
+int tar_sparse_check(const struct tar_member *m, dray_error **err) MUST_CHECK;
+/** Append its map as pax 1.0 has it before the data, padded. */
+int tar_sparse_map(const struct tar_member *m, struct buf *ret, dray_error **err) MUST_CHECK;
 
 /** FORMAT, with the place of the header in r->head. Returns -1. */
 int tar_refuse(const struct tar_reader *r, const char *why, dray_error **err);

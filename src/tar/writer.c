@@ -52,6 +52,7 @@ static uint8_t type_flag(enum tar_type t)
 {
 	switch (t) {
 	case TAR_FILE:
+	case TAR_SPARSE:
 		return '0';
 	case TAR_HARDLINK:
 		return '1';
@@ -217,6 +218,36 @@ static int add_pax(struct buf *ret, struct span records, dray_error **err)
 	return buf_add(ret, span_of(zeros, tar_padding(m.size)), err);
 }
 
+/* What readers without sparse files see is no file of the archive. */
+#define SPARSE_NAME "GNUSparseFile/dray"
+
+static int add_sparse_records(struct buf *ret, const struct tar_member *m, dray_error **err)
+{
+	if (add_number(ret, "GNU.sparse.major", 1, err) < 0 ||
+	    add_number(ret, "GNU.sparse.minor", 0, err) < 0 ||
+	    add_record(ret, "GNU.sparse.name", m->name, err) < 0)
+		return -1;
+	return add_number(ret, "GNU.sparse.realsize", m->real_size, err);
+}
+
+/* pax format 1.0: the map stands before the data and is part of their size. */
+static int write_sparse(const struct tar_member *m, struct buf *ret, dray_error **err)
+{
+	cleanup_buf struct buf records = BUF_INIT(LIMIT_PAX), map = BUF_INIT(LIMIT_SPARSE_MAP);
+	struct split name = { .name = SPAN_LIT(SPARSE_NAME), .fits = true };
+	struct tar_member whole = *m;
+
+	if (tar_sparse_check(m, err) < 0 || tar_sparse_map(m, &map, err) < 0)
+		return -1;
+	whole.size += (int64_t)map.len;
+	if (add_sparse_records(&records, m, err) < 0 ||
+	    add_records(&records, &whole, true, err) < 0 ||
+	    add_pax(ret, span_buf(&records), err) < 0 ||
+	    add_block(ret, type_flag(m->type), &name, &whole, err) < 0)
+		return -1;
+	return buf_add(ret, span_buf(&map), err);
+}
+
 static int check_member(const struct tar_member *m, dray_error **err)
 {
 	if (type_flag(m->type) == 0)
@@ -225,7 +256,7 @@ static int check_member(const struct tar_member *m, dray_error **err)
 	if (m->name.len == 0 || span_find(m->name, 0) >= 0 || span_find(m->link, 0) >= 0)
 		return err_set(err, DRAY_ERR_USAGE, "tar: a name is empty or holds a NUL");
 	if (m->mode < 0 || m->mode > 07777777 || m->size < 0 ||
-	    (m->type != TAR_FILE && m->size > 0))
+	    (m->type != TAR_FILE && m->type != TAR_SPARSE && m->size > 0))
 		return err_set(err, DRAY_ERR_USAGE, "tar: mode or size is out of range");
 	if (m->uid < 0 || m->gid < 0 || m->mtime_nsec < 0 || m->mtime_nsec > 999999999 ||
 	    !fits_octal(m->dev_major, TAR_SHORT_LEN) || !fits_octal(m->dev_minor, TAR_SHORT_LEN))
@@ -254,6 +285,9 @@ struct tar_member tar_member_of(const struct tar_entry *e)
 		.gname = e->gname,
 		.xattrs = e->xattrs,
 		.n_xattrs = e->n_xattrs,
+		.real_size = e->real_size,
+		.extents = e->extents,
+		.n_extents = e->n_extents,
 	};
 }
 
@@ -262,7 +296,11 @@ int tar_header_write(const struct tar_member *m, struct buf *ret, dray_error **e
 	cleanup_buf struct buf records = BUF_INIT(LIMIT_PAX);
 	struct split name = split_name(m->name);
 
-	if (check_member(m, err) < 0 || add_records(&records, m, name.fits, err) < 0)
+	if (check_member(m, err) < 0)
+		return -1;
+	if (m->type == TAR_SPARSE)
+		return write_sparse(m, ret, err);
+	if (add_records(&records, m, name.fits, err) < 0)
 		return -1;
 	if (records.len > 0 && add_pax(ret, span_buf(&records), err) < 0)
 		return -1;

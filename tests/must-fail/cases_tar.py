@@ -133,7 +133,13 @@ def readers_disagree(t):
     both(t, "L-pax-1M", [pax(("comment", "x" * (1 << 20)))] + [after], "LIMIT_PAX", twin="L-16-extensions")
     both(t, "L-name-64K", [pax(("path", "x" * 66000))] + [after], "LIMIT_PATH", twin="T-03-pax-path")
     both(t, "T-18-sparse-pax", [pax(("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.name", "f"),
-                                    ("GNU.sparse.realsize", str(9 << 60))), member("f", b"0\n".ljust(512, b"\0"))])
+                                    ("GNU.sparse.realsize", str(7 << 60))), member("f", b"0\n".ljust(512, b"\0"))])
+    for name, size, text in (("size", 9 << 60, b"0\n"), ("overlap", 4096, b"2\n0\n512\n511\n512\n"),
+                             ("past-end", 4096, b"1\n4096\n512\n"), ("lies", 4096, b"1\n0\n4096\n")):
+        both(t, "T-18-sparse-" + name, [pax(("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"),
+                                            ("GNU.sparse.name", "f"), ("GNU.sparse.realsize", str(size))),
+                                        member("f", text.ljust(512, b"\0") + bytes(1024))], "sparse",
+             twin="T-18-sparse-pax")
 
 
 def outer(t):

@@ -184,12 +184,6 @@ static const struct row rows[] = {
 	{ "T-17 x at the end", { FILE_("a", "x"), PAX("path", "p"), END }, REFUSED("without an entry") },
 	{ "T-17 x at the very end", { PAX("path", "p") }, REFUSED("without an entry") },
 	{ "T-17 L", { GNU('L', "p"), END }, REFUSED("without an entry") },
-	{ "T-18 pax 1.0", { RECORDS("22 GNU.sparse.major=1\n23 GNU.sparse.name=a/b\n"),
-		DATA("0\n", .name = "GNUSparseFile.1/b", .size = 2), END }, LIST("S a/b 2\n") },
-	{ "T-18 pax name", { PAX("GNU.sparse.name", "a/b"), DATA("0\n", .name = "x/b", .size = 2), END },
-		LIST("S a/b 2\n") },
-	{ "T-18 pax map", { PAX("GNU.sparse.map", "0,2"), DATA("ab", .name = "b", .size = 2), END },
-		LIST("S b 2\n") },
 	{ "T-18 old sparse, other magic", { DATA("ab", .name = "b", .size = 2, .type = 'S'), END },
 		REFUSED("without GNU's magic") },
 	{ "T-19 blank size", { HEAD(.name = "a", .size_text = "            "), END }, LIST("f a 0\n") },
@@ -527,93 +521,6 @@ static void test_limit_name(void **state)
 	}
 }
 
-/* ---- old GNU sparse ---- */
-
-struct piece {
-	int64_t off, size;
-};
-
-static void put_pairs(uint8_t *at, const struct piece *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++, at += 24) {
-		tb_octal(at, 0, 12, NULL, p[i].off);
-		tb_octal(at, 12, 12, NULL, p[i].size);
-	}
-}
-
-/* Six pieces: four in the header, two in a block behind it. */
-static void build_sparse(struct buf *b, const struct piece pieces6[6], int64_t stored, int64_t real)
-{
-	uint8_t block[512], more[512] = { 0 };
-
-	tb_block(block, &(struct tb_head){
-				.name = "s", .type = 'S', .size = stored, .magic = TB_MAGIC_GNU });
-	put_pairs(block + 386, pieces6, 4);
-	block[482] = 1;
-	tb_octal(block, 483, 12, NULL, real);
-	tb_checksum(block, TB_SUM_GOOD);
-	put_pairs(more, pieces6 + 4, 2);
-	tb_bytes(b, block, 512);
-	tb_bytes(b, more, 512);
-	tb_zeros(b, (size_t)stored);
-	tb_pad(b);
-	tb_file(b, "after", "x");
-	tb_end(b);
-}
-
-static void test_sparse(void **state)
-{
-	static const struct {
-		struct piece pieces[6];
-		int64_t stored, real;
-		bool good;
-	} cases[] = {
-		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 0 } },
-		  5,
-		  50,
-		  true },
-		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } },
-		  6,
-		  51,
-		  true },
-		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } },
-		  6,
-		  50,
-		  false },
-		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } },
-		  5,
-		  51,
-		  false },
-		{ { { 0, 1 }, { 20, 1 }, { 10, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } },
-		  6,
-		  51,
-		  false },
-		{ { { 0, 1 }, { 10, 11 }, { 20, 1 }, { 30, 1 }, { 40, 1 }, { 50, 1 } },
-		  16,
-		  51,
-		  false },
-		{ { { 0, 1 }, { 10, 1 }, { 20, 1 }, { 30, 1 }, { 40, 9 }, { 48, 3 } },
-		  16,
-		  51,
-		  false },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		cleanup_buf struct buf b = tb_new();
-		const struct row row = { .id = "T-18 old sparse",
-					 .want = !cases[i].good		? NULL
-						 : cases[i].stored == 5 ? "S s 5\nf after 1\n"
-									: "S s 6\nf after 1\n",
-					 .kind = DRAY_ERR_FORMAT,
-					 .message = "sparse map" };
-
-		build_sparse(&b, cases[i].pieces, cases[i].stored, cases[i].real);
-		for (size_t p = 0; p < ARRAY_LEN(pieces); p++)
-			check(&row, span_buf(&b), pieces[p], true);
-	}
-}
-
 /* ---- injected failures ---- */
 
 static void build_small(struct buf *b)
@@ -691,7 +598,7 @@ int main(void)
 		cmocka_unit_test(test_rows),	      cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_base256_size),  cmocka_unit_test(test_offsets),
 		cmocka_unit_test(test_limit_headers), cmocka_unit_test(test_limit_block),
-		cmocka_unit_test(test_limit_name),    cmocka_unit_test(test_sparse),
+		cmocka_unit_test(test_limit_name),
 		cmocka_unit_test(test_fail_at),	      cmocka_unit_test(test_cut_at),
 		cmocka_unit_test(test_no_memory),
 	};

@@ -157,7 +157,6 @@ static const struct {
 	{ { .type = TAR_FILE, .name = SPAN_LIT("a"), .size = -1 }, DRAY_ERR_USAGE },
 	{ { .type = TAR_DIR, .name = SPAN_LIT("a"), .size = 1 }, DRAY_ERR_USAGE },
 	{ { .type = TAR_FILE, .name = SPAN_LIT("a"), .mode = 1 << 30 }, DRAY_ERR_USAGE },
-	{ { .type = TAR_SPARSE, .name = SPAN_LIT("a") }, DRAY_ERR_UNSUPPORTED },
 	{ { .type = TAR_OTHER, .name = SPAN_LIT("a") }, DRAY_ERR_UNSUPPORTED },
 	{ { .type = TAR_CHAR, .name = SPAN_LIT("a"), .dev_major = 1 << 21 }, DRAY_ERR_USAGE },
 	{ { .type = TAR_FILE, .name = SPAN_LIT("a"), .uid = -1 }, DRAY_ERR_USAGE },
