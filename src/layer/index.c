@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "layer/sparse.h"
 
 #define NAME_SHOWN_MAX 200 /* bytes of a path that an error shows */
 
@@ -184,18 +185,58 @@ static int set_owner(struct layer_index *ix, const struct tar_entry *t, struct l
 	return share(&ix->arena, t->gname, last ? last->gname : NULL, &e->gname, err);
 }
 
-static int hash_content(struct arena *a, struct tar_reader *r, struct layer_entry *e,
+/* Holes cost nothing to store: many entries with few bytes make no million pieces either. */
+static int copy_sparse(struct layer_index *ix, const struct tar_entry *t, struct layer_entry *e,
+		       dray_error **err)
+{
+	struct layer_sparse *s;
+
+	if (t->type != TAR_SPARSE)
+		return 0;
+	if (t->n_extents > LIMIT_SPARSE_EXTENTS - ix->n_extents)
+		return err_set(err, DRAY_ERR_LIMIT,
+			       "its layer's sparse files have more than %d pieces "
+			       "(LIMIT_SPARSE_EXTENTS)",
+			       LIMIT_SPARSE_EXTENTS);
+	ix->n_extents += t->n_extents;
+	s = arena_alloc(&ix->arena, sizeof(*s) + t->n_extents * sizeof(s->list[0]));
+	if (!s)
+		return err_nomem(err);
+	s->size = t->real_size;
+	s->n = t->n_extents;
+	if (s->n)
+		memcpy(s->list, t->extents, s->n * sizeof(s->list[0]));
+	e->sparse = s;
+	return 0;
+}
+
+static int count_expanded(struct layer_index *ix, const struct layer_entry *e, dray_error **err)
+{
+	int64_t size = e->sparse ? e->sparse->size : 0;
+
+	if (size > LIMIT_SPARSE_SIZE - ix->expanded)
+		return err_set(err, DRAY_ERR_LIMIT,
+			       "its layer's sparse files have more than %lld bytes "
+			       "(LIMIT_SPARSE_SIZE)",
+			       LIMIT_SPARSE_SIZE);
+	ix->expanded += size;
+	return 0;
+}
+
+static int hash_content(struct layer_index *ix, struct tar_reader *r, struct layer_entry *e,
 			dray_error **err)
 {
 	cleanup_hash struct hash h = { 0 };
-	uint8_t *raw = arena_alloc(a, CONTENT_DIGEST_LEN);
+	uint8_t *raw = arena_alloc(&ix->arena, CONTENT_DIGEST_LEN);
 	struct digest d;
 
 	if (!raw)
 		return err_nomem(err);
-	if (hash_init(&h, DIGEST_SHA256, err) < 0)
+	if (count_expanded(ix, e, err) < 0 || hash_init(&h, DIGEST_SHA256, err) < 0)
 		return -1;
 	cleanup_source struct source *data = tar_data(r, err);
+	if (e->sparse)
+		data = sparse_expand(steal_pointer(&data), e->sparse, err);
 	data = source_hash(steal_pointer(&data), &h, err);
 	if (!data || source_drain(data, err) < 0 || hash_finish(&h, &d, err) < 0)
 		return -1;
@@ -223,7 +264,8 @@ static int make_entry(struct layer_index *ix, const struct tar_entry *t, struct 
 	e->ambiguous = is_ambiguous(t, quirks);
 	if (clean(&ix->arena, t->name, room, &e->path, err) < 0 ||
 	    check_whiteout(e->path, err) < 0 || set_numbers(e, t, err) < 0 ||
-	    set_owner(ix, t, e, err) < 0 || copy_xattrs(&ix->arena, t, e, err) < 0)
+	    set_owner(ix, t, e, err) < 0 || copy_xattrs(&ix->arena, t, e, err) < 0 ||
+	    copy_sparse(ix, t, e, err) < 0)
 		return -1;
 	if (t->type == TAR_OTHER)
 		return err_set(err, DRAY_ERR_UNSUPPORTED, "tar entry type 0x%02x", t->raw_type);
@@ -251,7 +293,8 @@ static int add(struct layer_index *ix, struct tar_reader *r, const struct tar_en
 	e = &ix->list[ix->n];
 	if (make_entry(ix, t, room, e, err) < 0)
 		return at_entry(t, err);
-	if (contents && t->type == TAR_FILE && hash_content(&ix->arena, r, e, err) < 0)
+	if (contents && (t->type == TAR_FILE || t->type == TAR_SPARSE) &&
+	    hash_content(ix, r, e, err) < 0)
 		return at_entry(t, err);
 	ix->n++;
 	return 0;

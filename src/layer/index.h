@@ -17,16 +17,24 @@ struct layer_xattrs {
 	struct tar_xattr list[];
 };
 
+/** Where the bytes of a sparse file belong: they are stored one piece after the other. */
+struct layer_sparse {
+	int64_t size; /* of the file; what no piece covers is zeros */
+	size_t n;
+	struct tar_extent list[]; /* in order, apart, none empty, within size */
+};
+
 /** One entry. Strings live in the index; offsets are those of the uncompressed tar. */
 struct layer_entry {
 	const char *path;   /* cleaned: no leading or trailing '/', no "."; "" = the root */
 	const char *link;   /* symbolic link: its text; hard link: cleaned path; else NULL */
 	const struct layer_xattrs *xattrs; /* NULL = none */
+	const struct layer_sparse *sparse; /* of TAR_SPARSE, else NULL */
 	const uint8_t *content; /* sha256 of a file's bytes, CONTENT_DIGEST_LEN; NULL = not asked */
 	const char *uname, *gname; /* shared by neighbours */
 	int64_t header_off; /* first extension header */
 	int64_t data_off;
-	int64_t size;	    /* data bytes; of a sparse file the stored ones */
+	int64_t size;	    /* data bytes at data_off; of a sparse file those of its pieces */
 	int64_t mtime;	    /* Unix seconds */
 	uint32_t mtime_nsec;
 	uint32_t mode;	    /* permission bits and setuid, setgid, sticky: 07777 */
@@ -39,11 +47,19 @@ struct layer_entry {
 	bool ambiguous;
 };
 
+/** Bytes of the file that @p e unpacks to. */
+static inline int64_t layer_entry_size(const struct layer_entry *e)
+{
+	return e->sparse ? e->sparse->size : e->size;
+}
+
 struct layer_index {
 	struct arena arena;
 	struct layer_entry *list; /* in the order of the tar */
 	size_t n, cap;
 	int64_t size; /* bytes of the tar, what follows its end marker included */
+	size_t n_extents; /* pieces of all sparse files */
+	int64_t expanded; /* bytes of the sparse files that were hashed */
 };
 
 struct layer_index_options {
@@ -55,7 +71,7 @@ struct layer_index_options {
 /**
  * Read the uncompressed tar @p in (lent) to its end. FORMAT for what readers disagree
  * about, for names and hard links that leave the root (A-05), for whiteouts that name nothing
- * (A-14), for numbers out of range (A-13); LIMIT_LAYER_ENTRIES; UNSUPPORTED for entries of
+ * (A-14), for numbers out of range (A-13); LIMIT_LAYER_ENTRIES, LIMIT_SPARSE_...; UNSUPPORTED for entries of
  * unknown type.
  */
 int layer_index_read(struct source *in, const struct layer_index_options *o,

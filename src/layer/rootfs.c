@@ -106,9 +106,8 @@ static int add_content(struct listing *l, const struct node *n, dray_error **err
 			       ? -1
 			       : add_number(&l->record, false, e->dev_minor, err);
 	case TAR_FILE:
-		break;
 	case TAR_SPARSE:
-		return err_set(err, DRAY_ERR_UNSUPPORTED, "a sparse file");
+		break;
 	default:
 		return add_field(&l->record, (struct span){ 0 }, err);
 	}

@@ -9,6 +9,5 @@
 
 /**
  * @p t is finished, and its indexes were read with contents. @p mtime: times count too.
- * UNSUPPORTED for files whose content was not read (sparse ones).
  */
 int rootfs_id(const struct tree *t, bool mtime, struct digest *ret, dray_error **err) MUST_CHECK;

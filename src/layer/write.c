@@ -13,7 +13,8 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-#define OUT_BUFFER (512 * 1024) /* bytes made ahead: over SOURCE_PEEK_MAX */
+#define HEAD_MAX (2 * LIMIT_PAX + LIMIT_SPARSE_MAP) /* bytes of one header, its extensions too */
+#define OUT_BUFFER (512 * 1024)			    /* bytes made ahead: over SOURCE_PEEK_MAX */
 
 /* Bytes of a layer. */
 struct run {
@@ -248,6 +249,11 @@ static void set_data(struct tar_member *m, const struct layer_entry *d)
 {
 	m->type = (enum tar_type)d->type;
 	m->size = d->size;
+	if (d->sparse) {
+		m->real_size = d->sparse->size;
+		m->extents = d->sparse->list;
+		m->n_extents = d->sparse->n;
+	}
 	m->dev_major = d->dev_major;
 	m->dev_minor = d->dev_minor;
 	if (m->type == TAR_SYMLINK)
@@ -292,7 +298,7 @@ static int make_header(struct cursor *c, const struct piece *p, struct buf *ret,
 int layer_tar_size(const struct record_list *l, int64_t *ret, dray_error **err)
 {
 	cleanup_cursor struct cursor c = cursor_of(l);
-	cleanup_buf struct buf head = BUF_INIT(2 * LIMIT_PAX);
+	cleanup_buf struct buf head = BUF_INIT(HEAD_MAX);
 	int64_t size = 2 * TAR_BLOCK;
 	struct piece p;
 	int rc;
@@ -497,7 +503,7 @@ struct source *layer_tar_source(const struct record_list *l, const struct layer_
 	s->base.ops = &tar_source_ops;
 	s->cursor = cursor_of(l);
 	s->feed = *feed;
-	s->head = BUF_INIT(2 * LIMIT_PAX);
+	s->head = BUF_INIT(HEAD_MAX);
 	s->out = mem_alloc(OUT_BUFFER);
 	if (s->out)
 		return &s->base;

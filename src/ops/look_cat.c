@@ -61,11 +61,10 @@ static int check_kind(const struct found *f, dray_error **err)
 		return err_set(err, DRAY_ERR_NOT_FOUND, "no such file in the image");
 	switch (node_type(f->node)) {
 	case TAR_FILE:
+	case TAR_SPARSE:
 		return 0;
 	case TAR_DIR:
 		return err_set(err, DRAY_ERR_USAGE, "it is a folder");
-	case TAR_SPARSE:
-		return err_set(err, DRAY_ERR_UNSUPPORTED, "a sparse file");
 	default:
 		return err_set(err, DRAY_ERR_UNSUPPORTED, "a device or fifo: it has no content");
 	}

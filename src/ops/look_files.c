@@ -53,7 +53,7 @@ static void set_content(struct teller *t, const struct layer_entry *data)
 	char hex[2 * CONTENT_DIGEST_LEN + 1];
 
 	if (data->type == TAR_FILE || data->type == TAR_SPARSE)
-		t->file.size = data->size;
+		t->file.size = layer_entry_size(data);
 	if (data->type == TAR_SYMLINK || data->type == TAR_HARDLINK)
 		t->file.link = data->link;
 	t->file.dev_major = data->dev_major;

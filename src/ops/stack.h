@@ -57,7 +57,10 @@ bool stack_vouched(const struct stack *s, size_t i);
 /** The stored bytes of layer @p i, not proven. */
 struct source *stack_open_stored(struct stack *s, size_t i, dray_error **err);
 
-/** The bytes of @p e, a file of layer @p i that was read; they are proven when the source ends. */
+/**
+ * The bytes of @p e, a file of layer @p i that was read, holes expanded; they are proven when
+ * the source ends.
+ */
 struct source *stack_open_file(struct stack *s, size_t i, const struct layer_entry *e,
 			       dray_error **err);
 

@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "layer/sparse.h"
 
 #define AHEAD (4 * MIB)	    /* bytes decoded before they are asked for */
 #define AHEAD_LAYERS 4	    /* the biggest layers: each has a thread for it */
@@ -259,8 +260,9 @@ static void file_free(struct source *s)
 	mem_free(f);
 }
 
-struct source *stack_open_file(struct stack *s, size_t i, const struct layer_entry *e,
-			       dray_error **err)
+/* The bytes of @p e as they are stored. */
+static struct source *open_packed(struct stack *s, size_t i, const struct layer_entry *e,
+				  dray_error **err)
 {
 	static const struct source_ops ops = { .peek = file_peek,
 					       .consume = file_consume,
@@ -284,4 +286,12 @@ struct source *stack_open_file(struct stack *s, size_t i, const struct layer_ent
 	f->tar = steal_pointer(&tar);
 	f->left = e->size;
 	return &f->base;
+}
+
+struct source *stack_open_file(struct stack *s, size_t i, const struct layer_entry *e,
+			       dray_error **err)
+{
+	struct source *packed = open_packed(s, i, e, err);
+
+	return e->sparse ? sparse_expand(packed, e->sparse, err) : packed;
 }
