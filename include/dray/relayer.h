@@ -47,6 +47,39 @@ DRAY_API int dray_flatten(dray_context *ctx, const char *image, const struct dra
 			  const char *dst, const struct dray_copy_options *o,
 			  dray_relayered **ret, dray_error **err);
 
+/** Begin with DRAY_SQUASH_OPTIONS_INIT; one of both says where the new layer begins. */
+struct dray_squash_options {
+	size_t size;
+	int64_t last;		/**< so many layers, counted from the top; at least 1 */
+	const char *from;	/**< the lowest one: its number from 0, or its DiffID; NULL = by last */
+};
+#define DRAY_SQUASH_OPTIONS_INIT { .size = sizeof(struct dray_squash_options) }
+
+/**
+ * The upper layers of an image in one; the lower ones keep their bytes.
+ *
+ * What only the upper layers held and hid is gone. Whiteouts stay where they hide something of
+ * the lower layers. The history of dray_flatten(), for the squashed layers alone.
+ *
+ * @param image  a reference as dray(1) spells them
+ * @param sel    NULL = the only image
+ * @param dst    where the new image goes, as in dray_copy(); may be @p image itself
+ * @param so     which layers
+ * @param o      as in dray_flatten()
+ * @return  0; -1, as dray_flatten()
+ *
+ * Units:   layers
+ * Owns:    *ret is the caller's: dray_relayered_free()
+ * Errors:  as dray_flatten(); USAGE more layers than there are; NOT_FOUND no such DiffID
+ * Threads: see dray_context_new()
+ * Spec:    docs/layers.md "Writing a difference"
+ * Since:   0.1
+ */
+DRAY_API int dray_squash(dray_context *ctx, const char *image, const struct dray_select *sel,
+			 const char *dst, const struct dray_squash_options *so,
+			 const struct dray_copy_options *o, dray_relayered **ret,
+			 dray_error **err);
+
 /** What was made; borrowed from @p r. Since: 0.1 */
 DRAY_API const struct dray_relayer_info *dray_relayered_info(const dray_relayered *r);
 /** Free @p r; NULL is fine. Since: 0.1 */

@@ -107,6 +107,7 @@ extern const struct command cmd_sync;
 extern const struct command cmd_normalize;
 extern const struct command cmd_export;
 extern const struct command cmd_flatten;
+extern const struct command cmd_squash;
 extern const struct command cmd_tags;
 extern const struct command cmd_catalog;
 extern const struct command cmd_manifest;

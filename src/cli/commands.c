@@ -79,6 +79,7 @@ const struct command *const commands[] = {
 	&cmd_normalize,
 	&cmd_export,
 	&cmd_flatten,
+	&cmd_squash,
 	&cmd_tags,
 	&cmd_catalog,
 	&cmd_manifest,
