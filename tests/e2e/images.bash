@@ -211,6 +211,26 @@ image_make_big2() {
 	docker save -o "$1" test/big:2
 }
 
+# Every trick that layers know: links within and across them, folders that become links and back, whiteouts, whole folders
+# made again, long names, great owners.
+image_make_tricks() {
+	image_context
+	image_build test/tricks:1 <<-'EOF_DOCKERFILE'
+		FROM scratch
+		COPY busybox /bin/busybox
+		RUN ["/bin/busybox", "--install", "/bin"]
+		RUN mkdir -p /d/sub /e /gone/deep && echo 1 >/d/f && echo 2 >/d/sub/g && echo 3 >/gone/deep/h && ln /d/f /d/hard
+		RUN rm -r /gone && mv /d/sub/g /e/moved && chmod 4711 /d/f
+		RUN rm /d/hard && ln /e/moved /e/twin && mkfifo /e/pipe
+		RUN rm -r /d && ln -s e /d
+		RUN rm /d && mkdir /d && echo new >/d/n && ln -s /nowhere /d/dangling
+		RUN echo more >>/e/moved && ln /e/twin /again && rm -r /e && mkdir /e && touch -d 2001-01-01 /e/old
+		RUN mkdir -p "/long/$(printf '%0100d' 1)/$(printf '%0100d' 2)/$(printf '%0100d' 3)" && chown 70000:3000000 /long
+	EOF_DOCKERFILE
+	rm -rf "$CONTEXT"
+	docker save -o "$1" test/tricks:1
+}
+
 # podman keeps docker's config bytes when it loads; the fully qualified name is its own idea.
 image_podman_load() {
 	image_need sym

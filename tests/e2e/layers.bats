@@ -41,26 +41,6 @@ rootfs_of() {
 	ROOTFS=${output%% *}
 }
 
-# An image whose steps are the tricks.
-tricks_build() {
-	local dir=$BATS_TEST_TMPDIR/tricks
-	mkdir -p "$dir"
-	cp /bin/busybox "$dir/busybox" || skip "no busybox"
-	cat >"$dir/Dockerfile" <<-'END'
-		FROM scratch
-		COPY busybox /bin/busybox
-		RUN ["/bin/busybox", "--install", "/bin"]
-		RUN mkdir -p /d/sub /e /gone/deep && echo 1 >/d/f && echo 2 >/d/sub/g && echo 3 >/gone/deep/h && ln /d/f /d/hard
-		RUN rm -r /gone && mv /d/sub/g /e/moved && chmod 4711 /d/f
-		RUN rm /d/hard && ln /e/moved /e/twin && mkfifo /e/pipe
-		RUN rm -r /d && ln -s e /d
-		RUN rm /d && mkdir /d && echo new >/d/n && ln -s /nowhere /d/dangling
-		RUN echo more >>/e/moved && ln /e/twin /again && rm -r /e && mkdir /e && touch -d 2001-01-01 /e/old
-		RUN mkdir -p "/long/$(printf '%0100d' 1)/$(printf '%0100d' 2)/$(printf '%0100d' 3)" && chown 70000:3000000 /long
-	END
-	DOCKER_BUILDKIT=0 docker build --quiet --tag "$1" "$dir"
-}
-
 # less_engine IN OUT: what an engine puts into a container goes, and the folders that it makes for it.
 less_engine() {
 	python3 - "$1" "$2" <<-'END'
@@ -83,18 +63,17 @@ tar_id() { PYTHONDONTWRITEBYTECODE=1 python3 "$LAYERS/rootfs.py" --mtime "$1"; }
 	require_root
 	require_peer podman
 	local dir=$BATS_TEST_TMPDIR id
-	tricks_build tricks:1
-	docker save -o "$dir/save.tar" tricks:1
-	dray_run export "$dir/save.tar" -o "$dir/ours.tar"
+	image_need tricks
+	dray_run export "$IMAGE" -o "$dir/ours.tar"
 	expect 0
-	docker create --name tricks tricks:1 /bin/true
+	docker create --name tricks test/tricks:1 /bin/true
 	docker export -o "$dir/theirs.tar" tricks
 	docker rm tricks
 	less_engine "$dir/ours.tar" "$dir/ours-less.tar"
 	less_engine "$dir/theirs.tar" "$dir/theirs-less.tar"
 	same "the tree" "$(tar_id "$dir/ours-less.tar")" "$(tar_id "$dir/theirs-less.tar")"
 
-	rootfs_of "$dir/save.tar"
+	rootfs_of "$IMAGE"
 	id=$ROOTFS
 	docker import "$dir/ours.tar" tricks:import
 	docker save -o "$dir/import.tar" tricks:import
@@ -104,6 +83,6 @@ tar_id() { PYTHONDONTWRITEBYTECODE=1 python3 "$LAYERS/rootfs.py" --mtime "$1"; }
 	podman save --quiet -o "$dir/podman.tar" tricks:import
 	rootfs_of "$dir/podman.tar"
 	same "podman import" "$ROOTFS" "$id"
-	docker rmi tricks:import tricks:1
+	docker rmi tricks:import
 	podman rmi tricks:import
 }
