@@ -28,6 +28,13 @@
 #define LIMIT_SPARSE_MAP (42 * MIB)	/* their text: two numbers of up to 20 bytes a piece */
 #define LIMIT_SPARSE_SIZE (1024 * 1024 * MIB) /* what a layer's sparse files expand to, to be hashed:
 					       * a lastlog with uid 2^31 has 0.6 TB, of nearly nothing */
+#define LIMIT_PACKAGE_TEXT (64 * MIB)	/* one text of a package database; Debian's status has some 1 MiB */
+#define LIMIT_PACKAGE_DB (512 * MIB)	/* all files of package databases; rpm's has up to 200 MiB */
+#define LIMIT_PACKAGE_HEADER (64 * MIB)	/* of one package in rpm's database; kernels have some 5 MiB */
+#define LIMIT_PACKAGES 1000000		/* of one image */
+#define LIMIT_PACKAGE_PATHS 8000000	/* that they list in all */
+#define LIMIT_PACKAGE_PATH_BYTES (512 * MIB) /* of these paths together */
+#define LIMIT_PACKAGE_LINKS 1000000	/* symbolic links followed for them; a merged /usr needs thousands */
 #define LIMIT_LINK_HOPS 8		/* links followed from a layer name to its member */
 #define LIMIT_SYMLINK_HOPS 40		/* symbolic links on the way to a file of an image; as Linux does */
 #define LIMIT_INDEX_ENTRIES 10000	/* entries of one image index */

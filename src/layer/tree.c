@@ -192,6 +192,11 @@ struct node *tree_find(const struct tree *t, const char *path)
 	return at;
 }
 
+struct node *tree_child(const struct tree *t, const struct node *dir, const char *name, size_t len)
+{
+	return find_child(t, dir, name, len);
+}
+
 /* ---- whiteouts ---- */
 
 /* The node that cleaned @p path without its last component leads to; NULL when there is none. */

@@ -91,5 +91,8 @@ struct node *tree_next(const struct node *n);
 struct node *tree_skip(const struct node *n);
 /** By cleaned path ("" = the root); NULL when there is none. Links are not followed. */
 struct node *tree_find(const struct tree *t, const char *path);
+/** By name, of @p len bytes, in the folder @p dir; NULL when there is none. */
+struct node *tree_child(const struct tree *t, const struct node *dir, const char *name,
+			size_t len);
 /** The cleaned path of @p n, into @p ret (emptied first), with a NUL that is not counted. */
 int node_path(const struct node *n, struct buf *ret, dray_error **err) MUST_CHECK;

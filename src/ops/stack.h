@@ -64,6 +64,18 @@ struct source *stack_open_stored(struct stack *s, size_t i, dray_error **err);
 struct source *stack_open_file(struct stack *s, size_t i, const struct layer_entry *e,
 			       dray_error **err);
 
+/** A file of a merged tree that is wanted whole. */
+struct stack_file {
+	const struct inode *inode; /* of a TAR_FILE */
+	struct room bytes;	   /* out: the reader's, in the arena */
+};
+/**
+ * The contents of @p n files, in memory of @p a; each layer is decoded once more at most, however
+ * many they are. LIMIT when they have more than @p max bytes together.
+ */
+int stack_read_files(struct stack *s, struct stack_file *list, size_t n, int64_t max,
+		     struct arena *a, dray_error **err) MUST_CHECK;
+
 /** The merged tree of the lowest @p n layers, finished. What is odd is logged as information. */
 int stack_tree(const struct stack *s, size_t n, struct tree **ret, dray_error **err) MUST_CHECK;
 
