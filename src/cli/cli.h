@@ -5,6 +5,7 @@
 #pragma once
 
 #include <dray/dray.h>
+#include "base/io.h"
 #include "cli/options.h"
 #include "cli/page.h"
 #include "cli/progress.h"
@@ -77,6 +78,7 @@ struct session {
 	dray_context *ctx; /* made by session_context() */
 	struct progress progress;
 	struct page page;
+	struct outfile out; /* --output, from the first piece of the answer on */
 	bool stdout_broken; /* the answer could not be written there */
 };
 
@@ -124,6 +126,11 @@ dray_context *session_context(struct session *s, dray_error **err);
 struct dray_select session_select(const struct session *s);
 /** USAGE when @p ref would read an archive from a terminal. */
 int session_check_input(const struct session *s, const char *ref, dray_error **err) MUST_CHECK;
+/**
+ * Write what is on the page now if it is much: for answers without end, of which nothing can fail
+ * any more but writing and memory.
+ */
+int session_pour(struct session *s, dray_error **err) MUST_CHECK;
 /** One line on stderr unless --quiet; @p fmt makes text that is safe for a terminal. */
 void session_note(struct session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /** The one line of a failure, and its hint, on stderr; also with --quiet. */

@@ -40,7 +40,7 @@ static int print_json(void *arg, const struct dray_file *f)
 	if (jsonw_finish(&w) < 0)
 		return -1;
 	page_json(&p->s->page, span_buf(&out));
-	return 0;
+	return session_pour(p->s, p->err);
 }
 
 static int print_line(void *arg, const struct dray_file *f)
@@ -48,7 +48,7 @@ static int print_line(void *arg, const struct dray_file *f)
 	struct printing *p = arg;
 
 	show_file(&p->s->page, f);
-	return 0;
+	return session_pour(p->s, p->err);
 }
 
 static int layer_number(const char *text, int64_t *ret, dray_error **err)

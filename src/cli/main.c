@@ -17,6 +17,8 @@
 #include "base/text.h"
 #include "cli/render.h"
 
+#define POUR_AT (1 << 20) /* bytes of an answer that are kept before they are written */
+
 /* The one global of the program: a signal handler can reach nothing else. */
 static volatile sig_atomic_t caught_signal;
 
@@ -136,27 +138,44 @@ static int run(struct session *s, const char *const *argv, dray_error **err)
 	return check_args(s, err) < 0 ? -1 : s->command->run(s, err);
 }
 
-static int write_output(struct session *s, dray_error **err)
-{
-	cleanup_outfile struct outfile o = OUTFILE_INIT;
-
-	if (outfile_begin(&o, AT_FDCWD, s->global.output, s->global.no_clobber, err) < 0 ||
-	    page_write(&s->page, o.fd, false, err) < 0)
-		return -1;
-	return outfile_commit(&o, err);
-}
-
-/* The answer, to its file or to stdout. */
-static int answer(struct session *s, dray_error **err)
+/* Does the answer go to a file? Then it appears there as a whole. */
+static bool to_file(const struct session *s)
 {
 	bool product = s->command && (s->command->features & FEATURE_PRODUCT);
 
-	if (s->global.output && !product && strcmp(s->global.output, "-") != 0)
-		return write_output(s, err);
-	if (page_write(&s->page, STDOUT_FILENO, isatty(STDOUT_FILENO), err) == 0)
+	return s->global.output && !product && strcmp(s->global.output, "-") != 0;
+}
+
+/* What is on the page, to its file or to stdout; the page is empty then. */
+static int pour(struct session *s, dray_error **err)
+{
+	if (!to_file(s)) {
+		if (page_write(&s->page, STDOUT_FILENO, isatty(STDOUT_FILENO), err) < 0) {
+			s->stdout_broken = true;
+			return err_ctx(err, "standard output");
+		}
+	} else if ((s->out.fd < 0 && outfile_begin(&s->out, AT_FDCWD, s->global.output,
+						   s->global.no_clobber, err) < 0) ||
+		   page_write(&s->page, s->out.fd, false, err) < 0) {
+		return -1;
+	}
+	buf_reset(&s->page.text);
+	return 0;
+}
+
+int session_pour(struct session *s, dray_error **err)
+{
+	if (s->page.text.len < POUR_AT)
 		return 0;
-	s->stdout_broken = true;
-	return err_ctx(err, "standard output");
+	progress_hide(&s->progress);
+	return pour(s, err);
+}
+
+static int answer(struct session *s, dray_error **err)
+{
+	if (pour(s, err) < 0)
+		return -1;
+	return to_file(s) ? outfile_commit(&s->out, err) : 0;
 }
 
 static void complain_json(struct session *s, const dray_error *e)
@@ -197,13 +216,14 @@ static void session_clear(struct session *s)
 	progress_hide(&s->progress);
 	progress_clear(&s->progress);
 	page_clear(&s->page);
+	outfile_clear(&s->out);
 	mem_free(s->options);
 	mem_free(s->args);
 }
 
 int main(int argc, char **argv)
 {
-	struct session s = { .global = { .retries = -1, .tls_verify = true } };
+	struct session s = { .global = { .retries = -1, .tls_verify = true }, .out = OUTFILE_INIT };
 	const char *const *words = (const char *const *)(argc > 0 ? argv + 1 : argv);
 	cleanup_error dray_error *err = NULL;
 	int status;
