@@ -5,7 +5,8 @@
     sweep.py alloc|io|crash SOURCE SCENARIO [STEP]
 
 SCENARIO: images, explain, verify, or where a copy goes: new (an OCI layout that is not there yet), into (one that holds
-another image), file (an OCI archive over an old one), normalize (a canonical archive over an old one). STEP: only every so many calls. DRAY is the faulty program.
+another image), file (an OCI archive over an old one), or a verb that writes a file over an old one (FILE_VERBS). STEP:
+only every so many calls. DRAY is the faulty program.
 
 alloc: exit 9 and one line, or success where the memory was not needed. io: the same with EIO. crash: the process ends at
 once; whoever comes next finds the old state or the new one, and a second run succeeds and tidies up.
@@ -20,6 +21,7 @@ import tempfile
 DRAY = os.environ["DRAY"]
 PATIENCE = 40   # successes in a row: the call that should fail was not reached any more
 LIMIT = 100000
+FILE_VERBS = {"normalize": [], "export": [], "flatten": [], "squash": ["--last", "1"]}
 
 
 def run(args, fault, home):
@@ -52,7 +54,7 @@ def digest(path):
 class Scenario:
     def __init__(self, name, source, other):
         self.name, self.source, self.other = name, source, other
-        self.is_file = name in ("file", "normalize")
+        self.is_file = name == "file" or name in FILE_VERBS
         self.is_copy = self.is_file or name in ("new", "into")
         # In memory where there is such a place: thousands of runs sync their file system.
         shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -79,8 +81,8 @@ class Scenario:
         return ("oci-archive:" if self.name == "file" else "oci:") + self.out
 
     def act(self, fault):
-        if self.name == "normalize":
-            return run(["normalize", "-q", self.source, "-o", self.out], fault, self.home)
+        if self.name in FILE_VERBS:
+            return run([self.name, "-q", self.source, *FILE_VERBS[self.name], "-o", self.out], fault, self.home)
         if self.is_copy:
             return self.copy(self.place(), fault)
         return run([self.name, self.source], fault, self.home)
