@@ -112,6 +112,8 @@ int outfile_commit(struct outfile *o, dray_error **err) MUST_CHECK;
  */
 #define OUTFILE_PARTIAL_DAYS 7
 void outfile_sweep(int dirfd, const char *folder);
+/** The same beside @p o, for its temp is locked: what begins an output that users name. */
+void outfile_tidy(const struct outfile *o);
 /** Discard unless committed; frees. NULL-safe, leaves errno alone. */
 void outfile_clear(struct outfile *o);
 #define cleanup_outfile CLEANUP(outfile_clear)

@@ -89,3 +89,10 @@ void outfile_sweep(int dirfd, const char *folder)
 	closedir(d);
 	fd = -1; /* went with the stream */
 }
+
+void outfile_tidy(const struct outfile *o)
+{
+	/* Without a lock of our own the sweep would take our temp for a dead one. */
+	if (o->temp && o->hold >= 0)
+		outfile_sweep(o->dirfd, ".");
+}

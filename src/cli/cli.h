@@ -131,6 +131,8 @@ int session_check_input(const struct session *s, const char *ref, dray_error **e
  * any more but writing and memory.
  */
 int session_pour(struct session *s, dray_error **err) MUST_CHECK;
+/** The rest of the page to its file, which appears now, or to stdout. */
+int session_answer(struct session *s, dray_error **err) MUST_CHECK;
 /** One line on stderr unless --quiet; @p fmt makes text that is safe for a terminal. */
 void session_note(struct session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /** The one line of a failure, and its hint, on stderr; also with --quiet. */

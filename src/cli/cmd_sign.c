@@ -115,9 +115,11 @@ static int sign_to(struct session *s, struct outfile *o, dray_error **err)
 	options.homedir = f->homedir;
 	options.passphrase_file = f->passphrase_file;
 	options.armor = f->armor;
-	if (!to_stdout(s) &&
-	    outfile_begin(o, AT_FDCWD, s->global.output, s->global.no_clobber, err) < 0)
-		return -1;
+	if (!to_stdout(s)) {
+		if (outfile_begin(o, AT_FDCWD, s->global.output, s->global.no_clobber, err) < 0)
+			return -1;
+		outfile_tidy(o);
+	}
 	if (dray_sign(s->ctx, s->args[0], &select, &options, &r, err) < 0)
 		return -1;
 

@@ -17,8 +17,6 @@
 #include "base/text.h"
 #include "cli/render.h"
 
-#define POUR_AT (1 << 20) /* bytes of an answer that are kept before they are written */
-
 /* The one global of the program: a signal handler can reach nothing else. */
 static volatile sig_atomic_t caught_signal;
 
@@ -138,46 +136,6 @@ static int run(struct session *s, const char *const *argv, dray_error **err)
 	return check_args(s, err) < 0 ? -1 : s->command->run(s, err);
 }
 
-/* Does the answer go to a file? Then it appears there as a whole. */
-static bool to_file(const struct session *s)
-{
-	bool product = s->command && (s->command->features & FEATURE_PRODUCT);
-
-	return s->global.output && !product && strcmp(s->global.output, "-") != 0;
-}
-
-/* What is on the page, to its file or to stdout; the page is empty then. */
-static int pour(struct session *s, dray_error **err)
-{
-	if (!to_file(s)) {
-		if (page_write(&s->page, STDOUT_FILENO, isatty(STDOUT_FILENO), err) < 0) {
-			s->stdout_broken = true;
-			return err_ctx(err, "standard output");
-		}
-	} else if ((s->out.fd < 0 && outfile_begin(&s->out, AT_FDCWD, s->global.output,
-						   s->global.no_clobber, err) < 0) ||
-		   page_write(&s->page, s->out.fd, false, err) < 0) {
-		return -1;
-	}
-	buf_reset(&s->page.text);
-	return 0;
-}
-
-int session_pour(struct session *s, dray_error **err)
-{
-	if (s->page.text.len < POUR_AT)
-		return 0;
-	progress_hide(&s->progress);
-	return pour(s, err);
-}
-
-static int answer(struct session *s, dray_error **err)
-{
-	if (pour(s, err) < 0)
-		return -1;
-	return to_file(s) ? outfile_commit(&s->out, err) : 0;
-}
-
 static void complain_json(struct session *s, const dray_error *e)
 {
 	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
@@ -237,7 +195,7 @@ int main(int argc, char **argv)
 	s.args = mem_alloc_array((size_t)argc + 1, sizeof(*s.args));
 	status = s.args ? run(&s, words, &err) : err_nomem(&err);
 	progress_hide(&s.progress);
-	if (status >= 0 && answer(&s, &err) < 0)
+	if (status >= 0 && session_answer(&s, &err) < 0)
 		status = -1;
 	if (status < 0)
 		status = fail(&s, err, s.global.json || wants_json(words));

@@ -6,12 +6,15 @@
  */
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/text.h"
+
+#define POUR_AT (1 << 20) /* bytes of an answer that are kept before they are written */
 
 #define NOTE_MAX (64 * 1024) /* bytes of one line */
 
@@ -147,6 +150,54 @@ int session_check_input(const struct session *s, const char *ref, dray_error **e
 	err_set(err, DRAY_ERR_USAGE,
 		"'-' reads an archive from standard input, which is a terminal");
 	return err_hint(err, "docker save IMAGE | dray %s - ...", s->command->name);
+}
+
+/* Does the answer go to a file? Then it appears there as a whole. */
+static bool to_file(const struct session *s)
+{
+	bool product = s->command && (s->command->features & FEATURE_PRODUCT);
+
+	return s->global.output && !product && strcmp(s->global.output, "-") != 0;
+}
+
+static int begin_output(struct session *s, dray_error **err)
+{
+	if (s->out.fd >= 0)
+		return 0;
+	if (outfile_begin(&s->out, AT_FDCWD, s->global.output, s->global.no_clobber, err) < 0)
+		return -1;
+	outfile_tidy(&s->out);
+	return 0;
+}
+
+/* What is on the page, to its file or to stdout; the page is empty then. */
+static int pour(struct session *s, dray_error **err)
+{
+	if (!to_file(s)) {
+		if (page_write(&s->page, STDOUT_FILENO, isatty(STDOUT_FILENO), err) < 0) {
+			s->stdout_broken = true;
+			return err_ctx(err, "standard output");
+		}
+	} else if (begin_output(s, err) < 0 || page_write(&s->page, s->out.fd, false, err) < 0) {
+		return -1;
+	}
+	buf_reset(&s->page.text);
+	return 0;
+}
+
+int session_pour(struct session *s, dray_error **err)
+{
+	if (s->page.text.len < POUR_AT)
+		return 0;
+	progress_hide(&s->progress);
+	return pour(s, err);
+}
+
+int session_answer(struct session *s, dray_error **err)
+{
+	if (pour(s, err) < 0)
+		return -1;
+	return to_file(s) ? outfile_commit(&s->out, err) : 0;
 }
 
 int status_of(const dray_error *err, int signal)

@@ -298,5 +298,6 @@ struct sink *sink_to_file(int dirfd, const char *path, bool no_clobber, dray_err
 		file_sink_free(&k->base);
 		return NULL;
 	}
+	outfile_tidy(&k->out);
 	return &k->base;
 }

@@ -211,9 +211,7 @@ static int run_to_fd(struct canonical_run *r, int fd, const char *path, struct c
 static int begin_output(struct outfile *o, const char *path, bool no_clobber, dray_error **err)
 {
 	if (outfile_begin(o, AT_FDCWD, path, no_clobber, err) == 0) {
-		/* Without a lock of our own the sweep would take our temp for a dead one. */
-		if (o->temp && o->hold >= 0)
-			outfile_sweep(o->dirfd, ".");
+		outfile_tidy(o);
 		return 0;
 	}
 	/* Nobody named something to be found: the folder of an output is missing. */

@@ -316,75 +316,73 @@ int transfer_layer(const struct transfer *t, const struct layer_opener *from,
 
 /* ---- forward walks ---- */
 
+/* Stored bytes that are decoded and compressed anew. Both their digests are for the documents. */
 static int passing_converted(const struct transfer *t, struct source *stored,
 			     enum compression found, struct transferred *ret, dray_error **err)
 {
-	cleanup_hash struct hash diff = { 0 };
+	cleanup_hash struct hash blob = { 0 }, diff = { 0 };
+	struct blob_facts *f = &ret->facts;
 	struct pool *pool = context_pool(t->ctx, err);
 	struct source *s = stored;
 
-	if (!pool || hash_init(&diff, DIGEST_SHA256, err) < 0) {
+	if (!pool || hash_init(&blob, DIGEST_SHA256, err) < 0 ||
+	    hash_init(&diff, DIGEST_SHA256, err) < 0) {
 		source_free(stored);
 		return -1;
 	}
-	s = source_decode(s, found, NULL, err);
+	if (found != COMPRESSION_NONE)
+		s = source_decode(source_hash(s, &blob, err), found, NULL, err);
 	s = source_hash(s, &diff, err);
 	s = source_encode(s, &t->how.encode, pool, err);
 	s = source_replayable(s, REPLAY_WINDOW, err);
 	if (put(t, NULL, -1, s, ret, err) < 0)
 		return -1;
 	ret->compression = encoding_compression(t->how.encode.encoding);
-	ret->facts.size = diff.size;
-	return hash_finish(&diff, &ret->facts.diff_id, err);
+	f->size = diff.size;
+	f->blob_size = found != COMPRESSION_NONE ? blob.size : diff.size;
+	if (hash_finish(&diff, &f->diff_id, err) < 0)
+		return -1;
+	f->blob_digest = f->diff_id; /* of uncompressed bytes they are one */
+	return found != COMPRESSION_NONE ? hash_finish(&blob, &f->blob_digest, err) : 0;
 }
 
+/* Stored bytes as they are: the destination learns their digest, which need not be computed twice. */
 static int passing_untouched(const struct transfer *t, struct source *stored,
 			     enum compression found, struct transferred *ret, dray_error **err)
 {
 	cleanup_tee struct tee tee = { 0 };
+	struct blob_facts *f = &ret->facts;
 	struct source *s = stored;
 
 	ret->compression = found;
-	if (found == COMPRESSION_NONE) /* the blob digest is the DiffID, and is computed anyway */
-		return put(t, NULL, t->blob_size, source_replayable(s, REPLAY_WINDOW, err), ret,
-			   err);
-	if (tee_init(&tee, found, err) < 0) {
-		source_free(stored);
-		return -1;
+	if (found != COMPRESSION_NONE) {
+		if (tee_init(&tee, found, err) < 0) {
+			source_free(stored);
+			return -1;
+		}
+		s = source_watch(s, (struct tap){ tee_see, &tee }, err);
 	}
-	s = source_watch(stored, (struct tap){ tee_see, &tee }, err);
 	s = source_replayable(s, REPLAY_WINDOW, err);
 	if (put(t, NULL, t->blob_size, s, ret, err) < 0)
 		return -1;
-	return tee_finish(&tee, &ret->facts.diff_id, &ret->facts.size, err);
+	f->blob_digest = f->diff_id = ret->digest;
+	f->blob_size = f->size = ret->size;
+	return found != COMPRESSION_NONE ? tee_finish(&tee, &f->diff_id, &f->size, err) : 0;
 }
 
 int transfer_passing(const struct transfer *t, struct source *data, enum compression found,
 		     struct transferred *ret, dray_error **err)
 {
-	cleanup_hash struct hash blob = { 0 };
 	struct meter meter;
 	struct source *s;
 	int failed;
 
 	*ret = (struct transferred){ .facts = { .compression = found } };
-	if (hash_init(&blob, DIGEST_SHA256, err) < 0)
-		return -1;
 	meter_begin(&meter, t);
 	s = source_lend(data, err);
 	s = source_watch(s, (struct tap){ meter_see, &meter }, err);
-	s = source_hash(s, &blob, err);
 	failed = t->how.convert ? passing_converted(t, s, found, ret, err)
 				: passing_untouched(t, s, found, ret, err);
 	meter_tell(&meter, failed < 0 ? DRAY_PROGRESS_FAILED : DRAY_PROGRESS_DONE, NULL);
-	if (failed < 0)
-		return -1;
-	ret->facts.blob_size = blob.size;
-	if (hash_finish(&blob, &ret->facts.blob_digest, err) < 0)
-		return -1;
-	if (ret->compression == COMPRESSION_NONE && found == COMPRESSION_NONE) {
-		ret->facts.diff_id = ret->facts.blob_digest;
-		ret->facts.size = blob.size;
-	}
-	return 0;
+	return failed;
 }

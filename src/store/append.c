@@ -305,9 +305,7 @@ int append_begin(struct append *a, const char *path, struct outfile *out, struct
 		return begin_in_place(a, t, err);
 	if (outfile_begin(out, AT_FDCWD, path, false, err) < 0)
 		return -1;
-	/* Without a lock of our own the sweep would take our temp for a dead one. */
-	if (out->temp && out->hold >= 0)
-		outfile_sweep(out->dirfd, ".");
+	outfile_tidy(out);
 	if (io_copy_range(a->fd, 0, a->end, out->fd, err) < 0)
 		return -1;
 	for (size_t i = 0; i < a->n_docs; i++)

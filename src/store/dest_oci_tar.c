@@ -148,9 +148,7 @@ static int open_output(struct oci_tar *t, const char *path, bool no_clobber, dra
 	if (strcmp(path, "-") != 0) {
 		if (outfile_begin(&t->out, AT_FDCWD, path, no_clobber, err) < 0)
 			return -1;
-		/* Without a lock of our own the sweep would take our temp for a dead one. */
-		if (t->out.temp && t->out.hold >= 0)
-			outfile_sweep(t->out.dirfd, ".");
+		outfile_tidy(&t->out);
 		t->to.fd = t->out.fd;
 	}
 	if (!t->out.temp && isatty(t->to.fd))
