@@ -80,6 +80,46 @@ DRAY_API int dray_squash(dray_context *ctx, const char *image, const struct dray
 			 const struct dray_copy_options *o, dray_relayered **ret,
 			 dray_error **err);
 
+/** Begin with DRAY_STRIP_OPTIONS_INIT; all is lent for the call. */
+struct dray_strip_options {
+	size_t size;
+	/**
+	 * From the root of the image, each with all below it: "*" and "?" within a name, "[a-c]",
+	 * "**" for any number of folders, a backslash before a byte that is meant itself. Links
+	 * are not followed.
+	 */
+	const char *const *paths;
+	size_t n_paths;
+	bool ignore_missing;	/**< go on though no layer holds one of them */
+};
+#define DRAY_STRIP_OPTIONS_INIT { .size = sizeof(struct dray_strip_options) }
+
+/**
+ * The image without some paths: gone from every layer, not hidden by one more.
+ *
+ * Layers that hold such a path, a whiteout of one, or a hard link to one are made anew: each says
+ * what changes from the layers below to itself once the paths are gone. One that then says nothing
+ * is left out. The others stay byte for byte. Of hard links that stay the first has the data.
+ * The new layers are read back: nothing appears unless they give the old files less the paths.
+ *
+ * @param image  a reference as dray(1) spells them
+ * @param sel    NULL = the only image
+ * @param dst    where the new image goes, as in dray_copy(); may be @p image itself
+ * @param so     which paths
+ * @param o      as in dray_flatten()
+ * @return  0; -1, as dray_flatten()
+ *
+ * Owns:    *ret is the caller's: dray_relayered_free()
+ * Errors:  as dray_flatten(); NOT_FOUND a path that no layer holds; USAGE what is no pattern
+ * Threads: see dray_context_new()
+ * Spec:    docs/layers.md "Writing a difference"
+ * Since:   0.1
+ */
+DRAY_API int dray_strip(dray_context *ctx, const char *image, const struct dray_select *sel,
+			const char *dst, const struct dray_strip_options *so,
+			const struct dray_copy_options *o, dray_relayered **ret,
+			dray_error **err);
+
 /** What was made; borrowed from @p r. Since: 0.1 */
 DRAY_API const struct dray_relayer_info *dray_relayered_info(const dray_relayered *r);
 /** Free @p r; NULL is fine. Since: 0.1 */

@@ -80,6 +80,7 @@ const struct command *const commands[] = {
 	&cmd_export,
 	&cmd_flatten,
 	&cmd_squash,
+	&cmd_strip,
 	&cmd_tags,
 	&cmd_catalog,
 	&cmd_manifest,
