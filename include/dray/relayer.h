@@ -120,6 +120,40 @@ DRAY_API int dray_strip(dray_context *ctx, const char *image, const struct dray_
 			const struct dray_copy_options *o, dray_relayered **ret,
 			dray_error **err);
 
+/** Begin with DRAY_APPEND_OPTIONS_INIT; all is lent for the call. */
+struct dray_append_options {
+	size_t size;
+	const char *const *tars;/**< files, the lowest layer first; "-" is standard input */
+	size_t n_tars;
+	const char *created_by;	/**< of the new history entries; NULL = "dray append" */
+	const char *comment;	/**< likewise; NULL = none */
+};
+#define DRAY_APPEND_OPTIONS_INIT { .size = sizeof(struct dray_append_options) }
+
+/**
+ * An image with more layers on top.
+ *
+ * Each tar, compressed as layers may be or not, is a layer with exactly its (decoded) bytes.
+ * It is read to its end before anything is written.
+ *
+ * @param image  a reference as dray(1) spells them
+ * @param sel    NULL = the only image
+ * @param dst    where the new image goes, as in dray_copy(); may be @p image itself
+ * @param ao     which tars
+ * @param o      as in dray_flatten()
+ * @return  0; -1, as dray_flatten()
+ *
+ * Owns:    *ret is the caller's: dray_relayered_free()
+ * Errors:  as dray_flatten(); FORMAT what is no layer on top of this image
+ * Threads: see dray_context_new()
+ * Spec:    docs/layers.md; OCI image-spec layer.md
+ * Since:   0.1
+ */
+DRAY_API int dray_append(dray_context *ctx, const char *image, const struct dray_select *sel,
+			 const char *dst, const struct dray_append_options *ao,
+			 const struct dray_copy_options *o, dray_relayered **ret,
+			 dray_error **err);
+
 /** What was made; borrowed from @p r. Since: 0.1 */
 DRAY_API const struct dray_relayer_info *dray_relayered_info(const dray_relayered *r);
 /** Free @p r; NULL is fine. Since: 0.1 */

@@ -81,6 +81,7 @@ const struct command *const commands[] = {
 	&cmd_flatten,
 	&cmd_squash,
 	&cmd_strip,
+	&cmd_append,
 	&cmd_tags,
 	&cmd_catalog,
 	&cmd_manifest,
