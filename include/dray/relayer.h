@@ -154,6 +154,45 @@ DRAY_API int dray_append(dray_context *ctx, const char *image, const struct dray
 			 const struct dray_copy_options *o, dray_relayered **ret,
 			 dray_error **err);
 
+/** Begin with DRAY_REBASE_OPTIONS_INIT; all is lent for the call. */
+struct dray_rebase_options {
+	size_t size;
+	/**
+	 * The image whose layers are the lowest ones now, as dray(1) spells references. NULL = by
+	 * the annotations org.opencontainers.image.base.name and .digest of the image.
+	 */
+	const char *old_base;
+	/** The one whose layers take their place. NULL = what base.name names today. */
+	const char *new_base;
+};
+#define DRAY_REBASE_OPTIONS_INIT { .size = sizeof(struct dray_rebase_options) }
+
+/**
+ * An image on another base: the layers of the old one replaced by those of the new one.
+ *
+ * Blobs of both stay as they are stored. The config stays, but for the history: that of the new
+ * base, then the image's own. Where the configs of the bases differ in something that an image
+ * inherits, a warning says so. The annotations that name the base name the new one.
+ *
+ * @param image  a reference as dray(1) spells them
+ * @param sel    NULL = the only image; the bases are chosen by the platform alone
+ * @param dst    where the new image goes, as in dray_copy(); may be @p image itself
+ * @param ro     the bases
+ * @param o      as in dray_flatten()
+ * @return  0; -1, as dray_flatten()
+ *
+ * Owns:    *ret is the caller's: dray_relayered_free()
+ * Errors:  as dray_flatten(); USAGE an image that does not stand on the old base, a new base for
+ *          another platform, no base told
+ * Threads: see dray_context_new()
+ * Spec:    OCI image-spec annotations.md, config.md "Layer DiffID"
+ * Since:   0.1
+ */
+DRAY_API int dray_rebase(dray_context *ctx, const char *image, const struct dray_select *sel,
+			 const char *dst, const struct dray_rebase_options *ro,
+			 const struct dray_copy_options *o, dray_relayered **ret,
+			 dray_error **err);
+
 /** What was made; borrowed from @p r. Since: 0.1 */
 DRAY_API const struct dray_relayer_info *dray_relayered_info(const dray_relayered *r);
 /** Free @p r; NULL is fine. Since: 0.1 */

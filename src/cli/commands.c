@@ -82,6 +82,7 @@ const struct command *const commands[] = {
 	&cmd_squash,
 	&cmd_strip,
 	&cmd_append,
+	&cmd_rebase,
 	&cmd_tags,
 	&cmd_catalog,
 	&cmd_manifest,

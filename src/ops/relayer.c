@@ -133,6 +133,7 @@ static int open_made(void *arg, const struct place_options *po, struct store **r
 		.stack = run->plan->stack,
 		.layers = run->plan->layers,
 		.n = run->plan->n,
+		.like = run->plan->like,
 		.contents = !run->plan->no_ids,
 		.config = on_made,
 		.arg = run,
@@ -218,9 +219,9 @@ int relayer_history(struct stack *s, size_t first, const char *const *created_by
 		return err_nomem(err);
 	n = old_steps(c, first, known, steps);
 	for (size_t i = 0; !known && i < first; i++)
-		steps[n++] = (struct relayer_step){
-			.keep = -1, .created_by = "", .comment = "a layer that the history left out"
-		};
+		steps[n++] = (struct relayer_step){ .keep = -1,
+						    .created_by = "",
+						    .comment = RELAYER_UNKNOWN_STEP };
 	for (size_t i = 0; i < n_new; i++)
 		steps[n++] = (struct relayer_step){ .keep = -1, .created_by = created_by[i] };
 	ret->steps = steps;

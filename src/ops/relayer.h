@@ -28,12 +28,16 @@ struct relayer_plan {
 	bool same_tree; /* the rootfs id, with times, must stay: else CORRUPT */
 	/* What it must become instead; NULL = whatever. With times. */
 	const struct digest *expect;
+	const struct manifest *like; /* as in struct remake; NULL */
 	bool no_ids; /* layers were not read: rootfs ids are not known */
 };
 
 /** Make the image and send it to @p dst. */
 int relayer_run(const struct relayer_plan *p, const char *dst, const struct dray_copy_options *o,
 		dray_relayered **ret, dray_error **err) MUST_CHECK;
+
+/** The comment of a step that stands for a kept layer without one. */
+#define RELAYER_UNKNOWN_STEP "a layer that the history left out"
 
 /** Does each layer of @p im have a step of the history? */
 bool relayer_has_history(const struct image *im);

@@ -71,7 +71,7 @@ static int fill_image(const struct remade *r, struct image *im, dray_error **err
 	const struct image *old = r->m.stack->im;
 	cleanup_buf struct buf config = BUF_INIT(LIMIT_CONFIG);
 
-	im->made_from = stack_manifest(r->m.stack);
+	im->made_from = r->m.like ? r->m.like : stack_manifest(r->m.stack);
 	for (size_t i = 0; i < old->n_tags; i++)
 		if (image_add_tag(im, old->tags[i], old->ref_names[i], err) < 0)
 			return -1;

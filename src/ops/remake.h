@@ -30,6 +30,8 @@ struct remake {
 	struct stack *stack; /* the old image: whose name, tags, family and annotations stay */
 	const struct remake_layer *layers;
 	size_t n;
+	/* Whose family and annotations the new one takes; NULL = those of the old image. */
+	const struct manifest *like;
 	bool contents; /* new layers are read back with the digests of their files */
 	/** Called when all new layers have passed: the new config, appended to @p ret. */
 	int (*config)(void *arg, const struct remade_layers *made, struct buf *ret,

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rebase: other layers below those of an image.
+ * Relies on DiffIDs to say which layers an image has from its base.
+ * Promises that no layer of either image is changed.
+ */
+#include "ops/rebase.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "image/config_edit.h"
+#include "ops/relayer.h"
+
+struct rebase {
+	struct stack *s, *old_base, *new_base;
+	struct manifest *like;
+	struct remake_layer *layers;
+	struct relayer_step *steps;
+	size_t n_steps;
+};
+
+static void rebase_clear(struct rebase *r)
+{
+	manifest_free(r->like);
+	stack_free(r->s);
+	stack_free(r->old_base);
+	stack_free(r->new_base);
+}
+#define cleanup_rebase CLEANUP(rebase_clear)
+
+/* ---- do they fit? ---- */
+
+static bool same_layer(const struct layer *a, const struct layer *b)
+{
+	if (digest_set(&a->diff_id) && digest_set(&b->diff_id))
+		return digest_eq(&a->diff_id, &b->diff_id);
+	return digest_set(&a->blob.digest) && digest_eq(&a->blob.digest, &b->blob.digest);
+}
+
+static int check_old(const struct rebase *r, dray_error **err)
+{
+	const struct image *im = r->s->im, *base = r->old_base->im;
+
+	if (r->old_base->n > r->s->n)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "%s does not stand on %s: it has %zu layers, the base %zu",
+			       im->where, base->where, r->s->n, r->old_base->n);
+	for (size_t i = 0; i < r->old_base->n; i++)
+		if (!same_layer(&im->layers[i], &base->layers[i]))
+			return err_set(err, DRAY_ERR_USAGE,
+				       "%s does not stand on %s: layer %zu of %zu is another one",
+				       im->where, base->where, i + 1, r->old_base->n);
+	return 0;
+}
+
+static int check_platform(const struct rebase *r, dray_error **err)
+{
+	const struct platform *a = &r->s->im->config->platform;
+	const struct platform *b = &r->new_base->im->config->platform;
+	cleanup_free char *is = NULL, *other = NULL;
+
+	if (platform_match(a, b))
+		return 0;
+	is = platform_text(a);
+	other = platform_text(b);
+	return err_set(err, DRAY_ERR_USAGE, "%s is for %s, its new base %s for %s", r->s->im->where,
+		       is ? is : "", r->new_base->im->where, other ? other : "");
+}
+
+static int open_all(struct rebase *r, dray_context *ctx, const char *image,
+		    const struct dray_select *sel, const struct dray_rebase_options *ro,
+		    dray_error **err)
+{
+	const struct stack_options so = { .contents = true, .lazy = true };
+	struct bases bases;
+
+	/* Documents first: layers are worth reading only if all of it fits. */
+	if (stack_open(ctx, image, sel, &so, &r->s, err) < 0 ||
+	    bases_find(r->s, ro, &bases, err) < 0)
+		return -1;
+	if (stack_open(ctx, bases.old_base, NULL, &so, &r->old_base, err) < 0)
+		return err_ctx(err, "old base");
+	if (check_old(r, err) < 0)
+		return -1;
+	if (stack_open(ctx, bases.new_base, NULL, &so, &r->new_base, err) < 0)
+		return err_ctx(err, "new base");
+	if (check_platform(r, err) < 0 ||
+	    bases_compare(ctx, r->old_base->im, r->new_base->im, err) < 0 ||
+	    bases_annotate(r->s, r->new_base, &r->like, err) < 0)
+		return -1;
+	return stack_load_all(r->s, err) < 0 ? -1 : stack_load_all(r->new_base, err);
+}
+
+/* ---- history ---- */
+
+static void add_step(struct rebase *r, struct relayer_step step)
+{
+	r->steps[r->n_steps++] = step;
+}
+
+static void add_unknown(struct rebase *r, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		add_step(r, (struct relayer_step){ .keep = -1,
+						   .created_by = "",
+						   .comment = RELAYER_UNKNOWN_STEP });
+}
+
+static int add_base_steps(struct rebase *r, dray_error **err)
+{
+	const struct image *base = r->new_base->im;
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_CONFIG);
+
+	if (!relayer_has_history(base)) {
+		add_unknown(r, r->new_base->n);
+		return 0;
+	}
+	for (size_t i = 0; i < base->config->n_history; i++) {
+		struct relayer_step step = { .keep = -1 };
+
+		buf_reset(&text);
+		if (config_history_entry(base->config, i, base->config->history[i].empty_layer,
+					 &text, err) < 0)
+			return -1;
+		step.raw = arena_dup(&r->s->arena, span_buf(&text));
+		if (!step.raw.data)
+			return err_nomem(err);
+		add_step(r, step);
+	}
+	return 0;
+}
+
+static size_t layers_made(const struct config *c, size_t n_steps)
+{
+	size_t made = 0;
+
+	for (size_t i = 0; i < n_steps && i < c->n_history; i++)
+		made += !c->history[i].empty_layer;
+	return made;
+}
+
+/* The image's first step of its own: behind all of the old base, steps without a layer included. */
+static size_t first_own_step(const struct rebase *r)
+{
+	const struct config *c = r->s->im->config;
+	size_t n = r->old_base->im->config->n_history;
+
+	if (n <= c->n_history && layers_made(c, n) == r->old_base->n)
+		return n;
+	for (n = 0; layers_made(c, n) < r->old_base->n;)
+		n++;
+	return n;
+}
+
+static void add_own_steps(struct rebase *r)
+{
+	const struct config *c = r->s->im->config;
+
+	if (!relayer_has_history(r->s->im)) {
+		add_unknown(r, r->s->n - r->old_base->n);
+		return;
+	}
+	for (size_t i = first_own_step(r); i < c->n_history; i++)
+		add_step(r, (struct relayer_step){ .keep = (int64_t)i,
+						   .empty_layer = c->history[i].empty_layer });
+}
+
+static int plan_history(struct rebase *r, dray_error **err)
+{
+	size_t max = r->s->im->config->n_history + r->new_base->im->config->n_history + r->s->n +
+		     r->new_base->n;
+
+	r->steps = arena_array(&r->s->arena, max + 1, sizeof(*r->steps));
+	if (!r->steps)
+		return err_nomem(err);
+	if (add_base_steps(r, err) < 0)
+		return -1;
+	add_own_steps(r);
+	return 0;
+}
+
+/* ---- layers ---- */
+
+static int plan_layers(struct rebase *r, struct relayer_plan *plan, dray_error **err)
+{
+	size_t below = r->new_base->n, own = r->s->n - r->old_base->n;
+
+	r->layers = arena_array(&r->s->arena, below + own + 1, sizeof(*r->layers));
+	if (!r->layers)
+		return err_nomem(err);
+	for (size_t i = 0; i < below; i++)
+		r->layers[i] = (struct remake_layer){ .stack = r->new_base, .keep = (int64_t)i };
+	for (size_t i = 0; i < own; i++)
+		r->layers[below + i] = (struct remake_layer){
+			.stack = r->s, .keep = (int64_t)(r->old_base->n + i)
+		};
+	plan->stack = r->s;
+	plan->layers = r->layers;
+	plan->n = below + own;
+	return 0;
+}
+
+int dray_rebase(dray_context *ctx, const char *image, const struct dray_select *sel,
+		const char *dst, const struct dray_rebase_options *ro,
+		const struct dray_copy_options *o, dray_relayered **ret, dray_error **err)
+{
+	cleanup_rebase struct rebase r = { 0 };
+	struct relayer_plan plan = { .image = image };
+
+	if (open_all(&r, ctx, image, sel, ro, err) < 0 || plan_layers(&r, &plan, err) < 0 ||
+	    plan_history(&r, err) < 0)
+		return -1;
+	plan.steps = r.steps;
+	plan.n_steps = r.n_steps;
+	plan.like = r.like;
+	return relayer_run(&plan, dst, o, ret, err);
+}
