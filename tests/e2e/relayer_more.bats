@@ -1,0 +1,341 @@
+#!/usr/bin/env bats
+# strip, append, rebase: other layers, and engines that run what comes out.
+
+load lib
+
+setup_file() {
+	peers_setup
+	dockerd_start
+	registry_start main plain REGISTRY_COMPATIBILITY_SCHEMA1_ENABLED=true
+}
+setup() {
+	verbs_setup
+	registry_use main
+}
+teardown_file() { peers_teardown_all; }
+
+LAYERS=$PEERS_TOP/tests/layers
+
+# ids: the rootfs ids that the last verb told, before and after.
+ids() {
+	BEFORE=$(sed -n 's/^dray: rootfs id before: //p' <<<"$stderr")
+	AFTER=$(sed -n 's/^dray: rootfs id after:  \(sha256:[0-9a-f]*\).*/\1/p' <<<"$stderr")
+}
+
+# less_id TAR PATH...: the rootfs id of an exported tar without these paths, by the other author.
+less_id() {
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$LAYERS python3 - "$@" <<-'END'
+		import sys
+		from rootfs import raw, read_tar, rootfs_id
+		names = read_tar(sys.argv[1])
+		for gone in map(raw, sys.argv[2:]):
+		    names = {p: i for p, i in names.items() if p != gone and not p.startswith(gone + b"/")}
+		print(rootfs_id(names))
+	END
+}
+
+# schema1_speaks REPO TAG LAYERS: the registry can convert the Docker manifest, which needs a history that fits the layers.
+schema1_speaks() {
+	local s1
+	s1=$(curl -fsS --noproxy '*' -H "Accept: application/vnd.docker.distribution.manifest.v1+prettyjws" \
+		"$REGISTRY_URL/v2/$1/manifests/$2") || return 1
+	same "schema version" "$(jq .schemaVersion <<<"$s1")" 1 || return 1
+	same "layers in schema 1" "$(jq '[.history[].v1Compatibility | fromjson | select(.throwaway | not)] | length' <<<"$s1")" "$3"
+}
+
+# config_of ARCHIVE: its config, as skopeo reads it.
+config_of() { skopeo inspect --config --raw "docker-archive:$1"; }
+
+diff_ids() { config_of "$1" | jq -r '.rootfs.diff_ids[]'; }
+
+secret_build() {
+	image_context
+	printf 'the key is 4711-GONE-FROM-ALL\n' >"$CONTEXT/key"
+	touch -d @1700000000 "$CONTEXT"/*
+	image_build test/secret:1 <<-'END'
+		FROM scratch
+		COPY busybox /bin/busybox
+		RUN ["/bin/busybox", "--install", "/bin"]
+		ENV PATH=/bin
+		COPY a /etc/a
+		COPY key /secret/key
+		RUN mkdir -p /d/sub && cp /secret/key /d/sub/copy && ln /d/sub/copy /d/name && echo one >/d/one
+		RUN rm -r /secret && rm /d/one
+		COPY b /etc/b
+		CMD ["/bin/sh", "-c", "echo left; ls /d; cat /etc/b"]
+	END
+	rm -rf "$CONTEXT"
+}
+
+@test "random stacks: squash, strip and append give the files that they should, in overlayfs and umoci too" {
+	require_root
+	require_peer umoci
+	export PYTHONDONTWRITEBYTECODE=1
+	python3 "$LAYERS/relayer.py" "${DRAY_PLAIN:-$DRAY}" --tmpdir "$BATS_TEST_TMPDIR" --count 60
+	python3 "$LAYERS/relayer.py" "${DRAY_PLAIN:-$DRAY}" --tmpdir "$BATS_TEST_TMPDIR" --count 4 --first 2000 --umoci
+	mkdir -p "$BATS_TEST_TMPDIR/o/"{a,b,m}
+	mount -t overlay overlay -o "ro,lowerdir=$BATS_TEST_TMPDIR/o/a:$BATS_TEST_TMPDIR/o/b" "$BATS_TEST_TMPDIR/o/m" ||
+		skip "overlayfs can't be mounted here"
+	umount "$BATS_TEST_TMPDIR/o/m"
+	python3 "$LAYERS/relayer.py" "${DRAY_PLAIN:-$DRAY}" --tmpdir "$BATS_TEST_TMPDIR" --count 10 --first 1000 --overlay
+}
+
+@test "strip: a secret is in no layer any more, and engines run what is left" {
+	require_docker
+	require_peer podman skopeo
+	local dir=$BATS_TEST_TMPDIR n
+	secret_build
+	docker save -o "$dir/in.tar" test/secret:1
+	grep -q 4711-GONE "$dir/in.tar" # or the test proves nothing
+	"$DRAY" export "$dir/in.tar" -o "$dir/merged.tar"
+
+	dray_run strip "$dir/in.tar" /secret d/sub /d/name bin/busybox -o "$dir/out.tar"
+	ok
+	ids
+	same "the files less the paths" "$AFTER" "$(less_id "$dir/merged.tar" d/sub d/name bin/busybox)"
+	[ "$BEFORE" != "$AFTER" ]
+	same "left of the secret" "$(grep -c 4711-GONE "$dir/out.tar" || :)" 0
+	absent "in the merged tree" "$("$DRAY" files "$dir/out.tar" | grep -e secret -e busybox -e d/name)"
+	dray_run verify "$dir/out.tar"
+	expect 0
+
+	# Layers without these paths are the same ones: COPY a and COPY b.
+	for n in 3 8; do
+		diff_ids "$dir/in.tar" | sed -n "${n}p" >>"$dir/kept"
+	done
+	[ "$(diff_ids "$dir/out.tar" | grep -c -F -f "$dir/kept")" -ge 1 ]
+
+	docker rmi test/secret:1
+	docker load -i "$dir/out.tar"
+	same "docker run" "$(docker_run test/secret:1)" $'left\ncontent b'
+	docker rmi test/secret:1
+	podman load --quiet -i "$dir/out.tar"
+	same "podman run" "$(podman_run test/secret:1)" $'left\ncontent b'
+	podman rmi test/secret:1
+
+	dray_run copy "$dir/out.tar" "docker://$REGISTRY_ADDR/strip:1" --format docker
+	ok
+	schema1_speaks strip 1 "$(diff_ids "$dir/out.tar" | wc -l)"
+}
+
+@test "strip in a registry: only layers that change are sent" {
+	require_docker
+	image_need big
+	"$DRAY" copy "$IMAGE" "docker://$REGISTRY_ADDR/big:1"
+	dray_run strip "docker://$REGISTRY_ADDR/big:1" /etc/small -o "docker://$REGISTRY_ADDR/big:2"
+	expect 0 "*: 1 blob sent (*), 5 already there*"
+	dray_run strip "docker://$REGISTRY_ADDR/big:1" '/data/noise[2-9]' -o "docker://$REGISTRY_ADDR/big:3"
+	expect 0 "*already there*"
+	absent "noise2" "$("$DRAY" files "docker://$REGISTRY_ADDR/big:3" | grep noise2)"
+	engines_agree "$REGISTRY_ADDR/big:2" "$(remote_image_id "$REGISTRY_ADDR" big 2)" "$BIG_LINE"
+	schema1_speaks big 2 6
+}
+
+@test "strip: globs; what no layer has is refused unless told otherwise; what is no pattern is refused" {
+	require_docker
+	image_need sym
+	local dir=$BATS_TEST_TMPDIR
+	dray_run strip "$IMAGE" /nope -o "$dir/x.tar"
+	expect 3 "*no layer has /nope*"
+	[ ! -e "$dir/x.tar" ]
+	dray_run strip "$IMAGE" /nope --ignore-missing -o "$dir/x.tar"
+	ok
+	ids
+	same "the same files" "$BEFORE" "$AFTER"
+	same layers "$(diff_ids "$dir/x.tar")" "$(diff_ids "$IMAGE")"
+	for bad in / . a/../b '[a'; do
+		dray_run strip "$IMAGE" "$bad" -o "$dir/bad.tar"
+		expect 2
+		[ ! -e "$dir/bad.tar" ]
+	done
+	# One name in a pattern for three layers of it.
+	dray_run strip "$IMAGE" '**/a' -o "$dir/y.tar"
+	ok
+	same "what is left" "$("$DRAY" files "$dir/y.tar" | awk '{ print $NF }' | tr '\n' ' ')" "bin bin/busybox "
+	same "layers that held nothing else are gone" "$(diff_ids "$dir/y.tar" | wc -l)" 1
+	"$DRAY" copy "$dir/y.tar" "docker://$REGISTRY_ADDR/sym:y" --format docker
+	engines_agree "$REGISTRY_ADDR/sym:y" "$(remote_image_id "$REGISTRY_ADDR" sym y)" "$SYM_LINE"
+	schema1_speaks sym y 1
+}
+
+@test "append: tars become layers byte for byte, plain, compressed and from a pipe" {
+	require_docker
+	require_peer podman skopeo zstd
+	image_need sym
+	local dir=$BATS_TEST_TMPDIR n
+	for n in 1 2 3; do
+		mkdir -p "$dir/$n/added"
+		echo "file $n" >"$dir/$n/added/$n"
+		tar --owner 0 --group 0 -C "$dir/$n" -cf "$dir/$n.tar" added
+	done
+	gzip -k "$dir/2.tar"
+	zstd -q "$dir/3.tar"
+	dray_piped "$dir/3.tar.zst" append "$IMAGE" "$dir/1.tar" "$dir/2.tar.gz" - --created-by "make image" \
+		--comment "three <tars>" -o "$dir/out.tar"
+	ok
+	same DiffIDs "$(diff_ids "$dir/out.tar")" "$(diff_ids "$IMAGE"; sha256sum "$dir"/[123].tar | sed 's/^/sha256:/; s/ .*//')"
+	same history "$(config_of "$dir/out.tar" | jq -c '.history[-3:] | map([.created_by, .comment]) | unique')" \
+		'[["make image","three <tars>"]]'
+	same "the rest of the config" "$(config_of "$dir/out.tar" | jq -S 'del(.history, .rootfs)')" \
+		"$(config_of "$IMAGE" | jq -S 'del(.history, .rootfs)')"
+	docker load -i "$dir/out.tar"
+	same "docker run" "$(docker_run --entrypoint /bin/busybox test/sym:1 cat /added/1 /added/2 /added/3)" $'file 1\nfile 2\nfile 3'
+	podman load --quiet -i "$dir/out.tar"
+	same "podman run" "$(podman_run --entrypoint '["/bin/busybox"]' test/sym:1 cat /added/1 /added/2 /added/3)" $'file 1\nfile 2\nfile 3'
+	podman rmi test/sym:1
+	"$DRAY" copy "$dir/out.tar" "docker://$REGISTRY_ADDR/append:1" --format docker
+	schema1_speaks append 1 "$(diff_ids "$dir/out.tar" | wc -l)"
+
+	# In a registry only the new layer is sent.
+	"$DRAY" copy "$IMAGE" "docker://$REGISTRY_ADDR/append:2"
+	dray_run append "docker://$REGISTRY_ADDR/append:2" "$dir/1.tar" -o "docker://$REGISTRY_ADDR/append:3"
+	expect 0 "*already there*"
+	engines_agree "$REGISTRY_ADDR/append:3" "$(remote_image_id "$REGISTRY_ADDR" append 3)" "$SYM_LINE"
+}
+
+@test "append: what is no layer on top of this image is refused by its name" {
+	require_docker
+	image_need sym
+	local dir=$BATS_TEST_TMPDIR
+	mkdir "$dir/t"
+	echo x >"$dir/t/x"
+	tar -C "$dir/t" -cf "$dir/good.tar" x
+	head -c 700 "$dir/good.tar" >"$dir/torn.tar"
+	gzip -c "$dir/good.tar" | head -c 60 >"$dir/torn.tar.gz"
+	echo "no tar at all" >"$dir/text"
+	python3 - "$dir" <<-'END'
+		import sys, tarfile
+		for name, link, target in (("up.tar", "../x", "a"), ("lost.tar", "x", "nowhere"), ("below.tar", "x", "bin/busybox")):
+		    with tarfile.open(sys.argv[1] + "/" + name, "w") as t:
+		        m = tarfile.TarInfo(link)
+		        m.type, m.linkname, m.mode = tarfile.LNKTYPE, target, 0o755
+		        t.addfile(m)
+	END
+	for bad in torn.tar torn.tar.gz text up.tar; do
+		dray_run append "$IMAGE" "$dir/good.tar" "$dir/$bad" -o "$dir/out.tar"
+		expect 6 "*$bad*"
+		[ ! -e "$dir/out.tar" ]
+	done
+	dray_run append "$IMAGE" "$dir/lost.tar" -o "$dir/out.tar"
+	expect 6 "*target of a hard link*"
+	dray_run append "$IMAGE" "$dir" -o "$dir/out.tar"
+	expect 2 "*folder*"
+	dray_run append "$IMAGE" "$dir/nope.tar" -o "$dir/out.tar"
+	expect 3 "*nope.tar*"
+	[ ! -e "$dir/out.tar" ]
+	# A link to a file of the layers below is one.
+	dray_run append "$IMAGE" "$dir/good.tar" "$dir/below.tar" -o "$dir/out.tar"
+	ok
+}
+
+bases_build() {
+	image_context
+	for n in 1 2; do
+		printf 'base %s\n' "$n" >"$CONTEXT/version"
+		touch -d @1700000000 "$CONTEXT/version"
+		image_build "test/base:$n" <<-END
+			FROM scratch
+			COPY busybox /bin/busybox
+			COPY version /version
+			$([ "$n" = 1 ] || echo 'COPY b /more')
+			ENV PATH=/bin BASE=$n
+		END
+		image_build "test/app:$n" <<-END
+			FROM test/base:$n
+			COPY a /app-a
+			LABEL org.example.app=yes
+			COPY b /app-b
+			CMD ["/bin/busybox", "cat", "/version", "/app-a"]
+		END
+	done
+	rm -rf "$CONTEXT"
+}
+
+# for_arm LAYOUT: its image says that it is for another machine.
+for_arm() {
+	local blobs=$1/blobs/sha256 manifest config new
+	manifest=$(jq -r '.manifests[0].digest[7:]' "$1/index.json")
+	config=$(jq -r '.config.digest[7:]' "$blobs/$manifest")
+	jq -c '.architecture = "arm64"' "$blobs/$config" >"$1/config"
+	new=$(sha256sum <"$1/config" | cut -d ' ' -f 1)
+	jq -c --arg d "sha256:$new" --argjson n "$(stat -c %s "$1/config")" '.config |= (.digest = $d | .size = $n)' \
+		"$blobs/$manifest" >"$1/manifest"
+	mv "$1/config" "$blobs/$new"
+	new=$(sha256sum <"$1/manifest" | cut -d ' ' -f 1)
+	jq -c --arg d "sha256:$new" --argjson n "$(stat -c %s "$1/manifest")" '.manifests[0] |= (.digest = $d | .size = $n)' \
+		"$1/index.json" >"$1/index"
+	mv "$1/manifest" "$blobs/$new"
+	mv "$1/index" "$1/index.json"
+}
+
+@test "rebase: what a build on the new base gives, layer for layer, and back again" {
+	require_docker
+	require_peer podman skopeo
+	local dir=$BATS_TEST_TMPDIR
+	bases_build
+	for n in base:1 base:2 app:1 app:2; do docker save -o "$dir/${n/:/}.tar" "test/$n"; done
+	dray_run rebase "$dir/app1.tar" --old-base "$dir/base1.tar" --new-base "docker-archive:$dir/base2.tar" -o "$dir/out.tar"
+	expect 0 "*another Env*keeps*"
+	same "layers" "$(diff_ids "$dir/out.tar")" "$(diff_ids "$dir/app2.tar")"
+	same "history" "$(config_of "$dir/out.tar" | jq -c '[.history[] | [.created_by, .empty_layer]]')" \
+		"$(config_of "$dir/app2.tar" | jq -c '[.history[] | [.created_by, .empty_layer]]')"
+	same "config" "$(config_of "$dir/out.tar" | jq -S .config)" "$(config_of "$dir/app1.tar" | jq -S .config)"
+	ids
+	same "files" "$AFTER" "$("$DRAY" rootfs-id "$dir/app2.tar")"
+	docker rmi test/app:1 test/app:2
+	docker load -i "$dir/out.tar"
+	same "docker run" "$(docker_run test/app:1)" $'base 2\ncontent a'
+	podman load --quiet -i "$dir/out.tar"
+	same "podman run" "$(podman_run test/app:1)" $'base 2\ncontent a'
+	podman rmi test/app:1
+	"$DRAY" copy "$dir/out.tar" "docker://$REGISTRY_ADDR/rebase:1" --format docker
+	schema1_speaks rebase 1 "$(diff_ids "$dir/out.tar" | wc -l)"
+
+	dray_run rebase "$dir/out.tar" --old-base "$dir/base2.tar" --new-base "$dir/base1.tar" -o "$dir/back.tar"
+	ok
+	same "back again" "$(config_of "$dir/back.tar" | sha256sum)" "$(config_of "$dir/app1.tar" | sha256sum)"
+
+	dray_run rebase "$dir/app1.tar" --old-base "$dir/base2.tar" --new-base "$dir/base1.tar" -o "$dir/no.tar"
+	expect 2 "*does not stand on*layer 2 of 3*"
+	dray_run rebase "$dir/base1.tar" --old-base "$dir/app1.tar" --new-base "$dir/base2.tar" -o "$dir/no.tar"
+	expect 2 "*does not stand on*2 layers*"
+	dray_run rebase "$dir/app1.tar" -o "$dir/no.tar"
+	expect 2 "*base.digest*"
+	skopeo copy --quiet "docker-archive:$dir/base2.tar" "oci:$dir/arm:1"
+	for_arm "$dir/arm"
+	dray_run rebase "$dir/app1.tar" --old-base "$dir/base1.tar" --new-base "oci:$dir/arm" -o "$dir/no.tar"
+	expect 2 "*linux/amd64*linux/arm64*"
+	[ ! -e "$dir/no.tar" ]
+}
+
+@test "rebase by annotations, in a registry: only documents are sent" {
+	require_docker
+	require_peer skopeo
+	local dir=$BATS_TEST_TMPDIR base
+	bases_build
+	docker save -o "$dir/base1.tar" test/base:1
+	docker save -o "$dir/base2.tar" test/base:2
+	docker save -o "$dir/app.tar" test/app:1
+	docker rmi test/app:1 test/app:2
+	"$DRAY" copy "$dir/base1.tar" "docker://$REGISTRY_ADDR/base:1"
+	"$DRAY" copy "$dir/app.tar" "docker://$REGISTRY_ADDR/base:app" --format oci
+	base=$(registry_digest main base 1)
+	# As BuildKit writes them; the tag of the base moves on afterwards.
+	curl -fsS --noproxy '*' -H "Accept: $MT_OCI_MANIFEST" "$REGISTRY_URL/v2/base/manifests/app" |
+		jq -c --arg d "$base" --arg n "$REGISTRY_ADDR/base:1" '.annotations = {"org.opencontainers.image.base.digest": $d,
+			"org.opencontainers.image.base.name": $n, "org.example.kept": "yes"}' >"$dir/manifest"
+	dray_run manifest "$REGISTRY_ADDR/base:app" --put "$dir/manifest" --media-type "$MT_OCI_MANIFEST"
+	expect 0
+	"$DRAY" copy "$dir/base2.tar" "docker://$REGISTRY_ADDR/base:1"
+
+	dray_run rebase "docker://$REGISTRY_ADDR/base:app" -o "docker://$REGISTRY_ADDR/base:app2"
+	expect 0 "*: 0 blobs sent (0 B), 5 already there*"
+	same "annotations" \
+		"$(curl -fsS --noproxy '*' -H "Accept: $MT_OCI_MANIFEST" "$REGISTRY_URL/v2/base/manifests/app2" | jq -cS .annotations)" \
+		"{\"org.example.kept\":\"yes\",\"org.opencontainers.image.base.digest\":\"$(registry_digest main base 1)\",\"org.opencontainers.image.base.name\":\"$REGISTRY_ADDR/base:1\"}"
+	engines_agree "$REGISTRY_ADDR/base:app2" "$(remote_image_id "$REGISTRY_ADDR" base app2)" $'base 2\ncontent a'
+	# From there nothing changes any more.
+	dray_run rebase "docker://$REGISTRY_ADDR/base:app2" -o "docker://$REGISTRY_ADDR/base:app3"
+	ok
+	same "again" "$(registry_digest main base app3)" "$(registry_digest main base app2)"
+}
