@@ -21,7 +21,9 @@ import tempfile
 DRAY = os.environ["DRAY"]
 PATIENCE = 40   # successes in a row: the call that should fail was not reached any more
 LIMIT = 100000
-FILE_VERBS = {"normalize": [], "export": [], "flatten": [], "squash": ["--last", "1"]}
+# Behind the source, which "@" stands for.
+FILE_VERBS = {"normalize": [], "export": [], "flatten": [], "squash": ["--last", "1"], "strip": ["/base"],
+              "append": ["@"], "rebase": ["--old-base", "@", "--new-base", "@"]}
 
 
 def run(args, fault, home):
@@ -82,7 +84,8 @@ class Scenario:
 
     def act(self, fault):
         if self.name in FILE_VERBS:
-            return run([self.name, "-q", self.source, *FILE_VERBS[self.name], "-o", self.out], fault, self.home)
+            args = [self.source if a == "@" else a for a in FILE_VERBS[self.name]]
+            return run([self.name, "-q", self.source, *args, "-o", self.out], fault, self.home)
         if self.is_copy:
             return self.copy(self.place(), fault)
         return run([self.name, self.source], fault, self.home)
