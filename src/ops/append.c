@@ -87,24 +87,49 @@ static int open_tar(struct stack *s, const char *path, struct new_layer *ret, dr
 	return 0;
 }
 
+/* Docker and podman unpack a layer beside the others: what it links to below is not there. */
+static int warn_links(struct stack *s, const char *path, const struct layer_index *ix,
+		      dray_error **err)
+{
+	cleanup_tree struct tree *t = tree_new(NULL, NULL, err);
+	cleanup_free char *shown = text_safe(span_str(path), 4096);
+
+	if (!t)
+		return -1;
+	tree_set_partial(t);
+	if (tree_apply(t, ix, err) < 0)
+		return -1;
+	tree_finish(t);
+	for (const struct node *n = tree_root(t); n; n = tree_next(n)) {
+		if (node_type(n) != TAR_HARDLINK)
+			continue;
+		context_log(s->ctx, DRAY_LOG_WARNING,
+			    "%s: a hard link to a file of a lower layer: neither Docker nor podman "
+			    "can unpack it",
+			    shown ? shown : "");
+		break;
+	}
+	return 0;
+}
+
 /* Whoever gave it should hear what is wrong with it before anything is sent. */
-static int check_tar(const struct new_layer *t, dray_error **err)
+static int check_tar(struct stack *s, const char *path, const struct new_layer *t, dray_error **err)
 {
 	const struct layer_index_options o = { 0 };
 	cleanup_source struct source *in = source_from_extent(t->fd, 0, t->size, err);
-	struct layer_index *ix = NULL;
+	cleanup_layer_index struct layer_index *ix = NULL;
 
 	if (!in || layer_index_read(in, &o, &ix, err) < 0)
 		return -1;
-	layer_index_free(ix);
-	return 0;
+	return warn_links(s, path, ix, err);
 }
 
 static int take_tar(struct append *a, size_t i, dray_error **err)
 {
 	struct new_layer *t = &a->tars[i];
+	const char *path = a->ao->tars[i];
 
-	return open_tar(a->s, a->ao->tars[i], t, err) < 0 ? -1 : check_tar(t, err);
+	return open_tar(a->s, path, t, err) < 0 ? -1 : check_tar(a->s, path, t, err);
 }
 
 static int take_tars(struct append *a, dray_error **err)

@@ -223,9 +223,13 @@ secret_build() {
 	dray_run append "$IMAGE" "$dir/nope.tar" -o "$dir/out.tar"
 	expect 3 "*nope.tar*"
 	[ ! -e "$dir/out.tar" ]
-	# A link to a file of the layers below is one.
+	# A link to a file of the layers below is one, though engines can't unpack it.
 	dray_run append "$IMAGE" "$dir/good.tar" "$dir/below.tar" -o "$dir/out.tar"
+	expect 0 "*warning: *below.tar: a hard link*lower layer*"
+	run -1 docker load -i "$dir/out.tar"
+	dray_run append "$IMAGE" "$dir/good.tar" -o "$dir/out.tar"
 	ok
+	absent "warnings" "$(grep warning <<<"$stderr")"
 }
 
 bases_build() {
