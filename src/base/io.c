@@ -20,6 +20,7 @@
 
 #define COPY_STEP ((int64_t)16 * 1024 * 1024) /* bytes between two looks at the cancel flag */
 #define COPY_BUFFER ((size_t)256 * 1024)
+#define WRITEBACK_STEP ((int64_t)8 * 1024 * 1024)
 #define SHOWN_PATH 512 /* bytes of a path that an error shows */
 #define LINK_TEXT_MAX 8192
 
@@ -182,6 +183,15 @@ int io_copy_range(int in, int64_t off, int64_t len, int out, dray_error **err)
 		}
 	}
 	return 0;
+}
+
+void io_writeback(int fd, int64_t *begun, int64_t end)
+{
+	if (end - *begun < WRITEBACK_STEP || refused())
+		return;
+	/* 0 = to the end. Without the flags that wait, errors stay where fsync(2) finds them. */
+	(void)sync_file_range(fd, *begun, 0, SYNC_FILE_RANGE_WRITE);
+	*begun = end;
 }
 
 int io_fsync(int fd, dray_error **err)

@@ -22,6 +22,12 @@ int io_pwrite_all(int fd, struct span bytes, int64_t off, dray_error **err) MUST
  * and writing. Too short an input is CORRUPT.
  */
 int io_copy_range(int in, int64_t off, int64_t len, int out, dray_error **err) MUST_CHECK;
+/**
+ * Begin to write to the disk what @p fd holds from byte *@p begun on: called as a big file grows,
+ * so that the fsync at its end finds little to do. @p end is how far it has grown; nothing is done
+ * before that is some MiB more than *@p begun, first 0. Errors are left for the fsync.
+ */
+void io_writeback(int fd, int64_t *begun, int64_t end);
 /** What has nothing to sync (a pipe, /dev/null) is success; any other failure counts (G-03). */
 int io_fsync(int fd, dray_error **err) MUST_CHECK;
 /** close(2) of a file that was written: its error counts (G-03). Consumes @p fd. */

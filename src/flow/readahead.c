@@ -5,6 +5,7 @@
  */
 #include "flow/source.h"
 
+#include "base/cancel.h"
 #include "base/mem.h"
 #include "flow/lane_priv.h"
 #include "flow/thread_priv.h"
@@ -14,12 +15,14 @@ struct readahead {
 	struct source *in; /* the thread's while it runs */
 	pthread_t thread;
 	bool started;
+	atomic_bool abandoned; /* the thread need not finish what it is at */
 };
 
 static void *producer(void *arg)
 {
 	struct readahead *r = arg;
 
+	cancel_follow(&r->abandoned);
 	for (;;) {
 		dray_error *error = NULL;
 		struct span got = { 0 };
@@ -41,6 +44,7 @@ static void readahead_free(struct source *s)
 	struct readahead *r = (struct readahead *)s;
 
 	if (r->started) {
+		atomic_store_explicit(&r->abandoned, true, memory_order_relaxed);
 		lane_stop(&r->lane);
 		pthread_join(r->thread, NULL);
 	}

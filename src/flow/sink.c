@@ -150,8 +150,17 @@ struct sink *sink_null(dray_error **err)
 /* Extents are copied in steps of this many bytes, so that an interrupt is seen. */
 #define SPLICE_STEP (int64_t)(64 * 1024 * 1024)
 
-static int splice_to_fd(int in, int64_t off, int64_t len, int out, dray_error **err)
+/* @n bytes went into @k's file. */
+static void write_back(struct sink *k, int fd, int64_t n)
 {
+	if (k->lasting)
+		io_writeback(fd, &k->begun, k->pos + n);
+}
+
+static int splice_to_fd(struct sink *k, int in, int64_t off, int64_t len, int out, dray_error **err)
+{
+	int64_t from = off;
+
 	while (len > 0) {
 		int64_t step = len < SPLICE_STEP ? len : SPLICE_STEP;
 
@@ -159,7 +168,16 @@ static int splice_to_fd(int in, int64_t off, int64_t len, int out, dray_error **
 			return -1;
 		off += step;
 		len -= step;
+		write_back(k, out, off - from);
 	}
+	return 0;
+}
+
+static int write_to_fd(struct sink *k, struct span bytes, int out, dray_error **err)
+{
+	if (io_write_all(out, bytes, err) < 0)
+		return -1;
+	write_back(k, out, (int64_t)bytes.len);
 	return 0;
 }
 
@@ -171,12 +189,12 @@ struct fd_sink {
 
 static int fd_sink_write(struct sink *k, struct span bytes, dray_error **err)
 {
-	return io_write_all(((struct fd_sink *)k)->fd, bytes, err);
+	return write_to_fd(k, bytes, ((struct fd_sink *)k)->fd, err);
 }
 
 static int fd_sink_splice(struct sink *k, int fd, int64_t off, int64_t len, dray_error **err)
 {
-	return splice_to_fd(fd, off, len, ((struct fd_sink *)k)->fd, err);
+	return splice_to_fd(k, fd, off, len, ((struct fd_sink *)k)->fd, err);
 }
 
 static int fd_sink_finish(struct sink *k, dray_error **err)
@@ -230,7 +248,10 @@ static int extent_write(struct sink *k, struct span bytes, dray_error **err)
 
 	if ((uint64_t)(e->max - k->pos) < bytes.len)
 		return err_set(err, DRAY_ERR_LIMIT, "more than %lld bytes", (long long)e->max);
-	return io_pwrite_all(e->fd, bytes, e->off + k->pos, err);
+	if (io_pwrite_all(e->fd, bytes, e->off + k->pos, err) < 0)
+		return -1;
+	write_back(k, e->fd, e->off + (int64_t)bytes.len);
+	return 0;
 }
 
 static const struct sink_ops extent_sink_ops = {
@@ -261,12 +282,12 @@ struct file_sink {
 
 static int file_sink_write(struct sink *k, struct span bytes, dray_error **err)
 {
-	return io_write_all(((struct file_sink *)k)->out.fd, bytes, err);
+	return write_to_fd(k, bytes, ((struct file_sink *)k)->out.fd, err);
 }
 
 static int file_sink_splice(struct sink *k, int fd, int64_t off, int64_t len, dray_error **err)
 {
-	return splice_to_fd(fd, off, len, ((struct file_sink *)k)->out.fd, err);
+	return splice_to_fd(k, fd, off, len, ((struct file_sink *)k)->out.fd, err);
 }
 
 static int file_sink_finish(struct sink *k, dray_error **err)
@@ -294,6 +315,7 @@ struct sink *sink_to_file(int dirfd, const char *path, bool no_clobber, dray_err
 	if (!k)
 		return NULL;
 	k->out = OUTFILE_INIT;
+	k->base.lasting = true;
 	if (outfile_begin(&k->out, dirfd, path, no_clobber, err) < 0) {
 		file_sink_free(&k->base);
 		return NULL;

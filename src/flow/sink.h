@@ -20,6 +20,8 @@ struct sink {
 	int64_t pos;	/* bytes taken so far */
 	bool failed;
 	bool finished;
+	bool lasting;	/* set by whoever made it: see io_writeback(); for the kinds with a file */
+	int64_t begun;	/* of io_writeback() */
 };
 
 int sink_write(struct sink *k, struct span bytes, dray_error **err) MUST_CHECK;

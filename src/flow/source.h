@@ -137,8 +137,9 @@ struct source *source_reopenable_at(struct source *(*open)(void *arg, int64_t of
 /**
  * Move the reading of @p in to a thread of its own, up to @p ahead bytes ahead.
  * Taps inside @p in run on that thread; what they collected may be read once the
- * end was seen. Freeing waits for a read(2) in progress: on a pipe whose writer
- * stays silent that is as long as the silence.
+ * end was seen. Freeing breaks off what @p in waits for where it looks at the cancel flag
+ * (cancel.h), but waits for a read(2) in progress: on a pipe whose writer stays silent that
+ * is as long as the silence.
  */
 struct source *source_readahead(struct source *in, size_t ahead, dray_error **err);
 typedef int branch_fn(void *arg, struct source *copy, dray_error **err);

@@ -75,6 +75,7 @@ static int place_bytes(struct placing *p, const struct canonical_layer *l,
 
 	if (!k)
 		return -1;
+	k->lasting = true;
 	if (pump(s, k, &e) >= 0)
 		return !hinted || k->pos == l->size;
 	if (hinted && k->failed && dray_error_kind(e) == DRAY_ERR_LIMIT)

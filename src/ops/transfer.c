@@ -14,6 +14,7 @@
 #define REPLAY_WINDOW \
 	(16 * MIB)	      /* what a broken upload from a pipe can still send again: more
 					   than kernel socket buffers hold */
+#define AHEAD (2 * MIB)	      /* bytes of a registry's answer that wait to be hashed and written */
 #define TEE_ROOM (256 * 1024) /* decoded bytes at a time, thrown away after hashing */
 
 enum compression compression_declared(const char *media_type)
@@ -157,6 +158,10 @@ static struct source *open_stored(struct chain *c, int64_t off, dray_error **err
 {
 	struct source *s = store_open_layer_at(c->from.store, c->from.image, c->from.index, off,
 					       err);
+
+	/* The network has a thread of its own, so that it flows on while we hash and write. */
+	if (c->t->dear && c->t->blob_size > AHEAD)
+		s = source_readahead(s, AHEAD, err);
 
 	c->meter->pos = off;
 	return source_watch(s, (struct tap){ meter_see, c->meter }, err);

@@ -177,6 +177,7 @@ static int flat_put_blob(struct dest *base, const struct blob_put *put, struct s
 		source_free(data);
 		return -1;
 	}
+	k->lasting = true;
 	if (dest_copy(put, data, k, ret_digest, ret_size, err) < 0 ||
 	    io_fchmod(o.fd, o.mode, err) < 0 || io_close(steal_fd(&o.fd), err) < 0 ||
 	    dest_gone(io_renameat(d->fd, o.temp, digest_hex(ret_digest), false, err), err) < 0)

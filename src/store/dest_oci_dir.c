@@ -351,6 +351,7 @@ static int dir_put_blob(struct dest *base, const struct blob_put *put, struct so
 		source_free(data);
 		return -1;
 	}
+	k->lasting = true;
 	if (dest_copy(put, data, k, ret_digest, ret_size, err) < 0)
 		return -1;
 	return publish(d, &o, ret_digest, *ret_size, err);

@@ -43,7 +43,10 @@ static int go_on(const struct blob_put *put, struct source *data, int fd, int64_
 		s = source_watch(s, put->progress, err);
 	s = source_verified_rest(s, &h, &desc->digest, desc->size, "blob digest", err);
 	cleanup_sink struct sink *k = s ? sink_to_fd(fd, false, err) : NULL;
-	return k && pump(s, k, err) >= 0 ? 0 : -1;
+	if (!k)
+		return -1;
+	k->lasting = true;
+	return pump(s, k, err) < 0 ? -1 : 0;
 }
 
 static int go_on_or_begin(const struct blob_put *put, struct source *data, int fd, int64_t have,

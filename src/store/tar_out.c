@@ -29,7 +29,10 @@ static int at_write(struct sink *k, struct span bytes, dray_error **err)
 
 	if (a->t->reached < end)
 		a->t->reached = end;
-	return io_pwrite_all(a->t->fd, bytes, end - (int64_t)bytes.len, err);
+	if (io_pwrite_all(a->t->fd, bytes, end - (int64_t)bytes.len, err) < 0)
+		return -1;
+	io_writeback(a->t->fd, &a->t->begun, end);
+	return 0;
 }
 
 static void at_free(struct sink *k)

@@ -13,6 +13,7 @@ struct tar_out {
 	char *tmpdir;	/* where blobs wait for their name, when @stream; owned. As io_tempfile() */
 	int64_t pos;	/* end of the last whole member */
 	int64_t reached;/* end of the file, failed members included */
+	int64_t begun;	/* of io_writeback() */
 	bool failed;	/* the stream holds half a member */
 	struct map seen;/* digest text -> struct dest_entry */
 	struct arena arena;
