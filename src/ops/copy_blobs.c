@@ -253,11 +253,26 @@ static int settle(void *arg, size_t index, dray_error **err)
 	return 0;
 }
 
+static int move_layer(void *arg, size_t index, dray_error **err)
+{
+	const struct plan *p = arg;
+
+	return p->c->forward ? settle(arg, index, err) : move_one(arg, index, err);
+}
+
+/* The config first: it is small, and a registry takes its time to say that a blob is on its disk. */
+static int move_any(void *arg, size_t index, dray_error **err)
+{
+	return index == 0 ? copy_put_config(arg, err) : move_layer(arg, index - 1, err);
+}
+
 int move_layers(struct plan *p, dray_error **err)
 {
 	/* An archive takes one blob after the other: which came first must not be chance (G-15). */
 	bool in_turn = p->c->target->archive || p->c->target->engine;
 
-	return run_parallel(in_turn ? 1 : p->c->ctx->jobs, p->n_work,
-			    p->c->forward ? settle : move_one, p, err);
+	if (in_turn || !p->c->target->remote)
+		return run_parallel(in_turn ? 1 : p->c->ctx->jobs, p->n_work, move_layer, p, err);
+	p->config_done = true;
+	return run_parallel(p->c->ctx->jobs, p->n_work + 1, move_any, p, err);
 }

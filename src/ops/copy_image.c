@@ -56,7 +56,7 @@ static int write_manifest(struct plan *p, struct manifest **ret, dray_error **er
 }
 
 /* An artifact's config is whatever its manifest says. */
-static int put_config(struct plan *p, dray_error **err)
+int copy_put_config(struct plan *p, dray_error **err)
 {
 	const struct config *cfg = p->im->config;
 	const struct buf *raw = cfg ? &cfg->raw : &p->im->raw_config;
@@ -280,8 +280,8 @@ int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t
 	if (!p.keep_manifest && write_manifest(&p, &made, err) < 0)
 		return -1;
 	m = p.keep_manifest ? im->manifest : made;
-	if (put_config(&p, err) < 0 || copy_put_root(c, m, tags, n_tags, err) < 0 ||
-	    note_kept(&p, err) < 0)
+	if ((!p.config_done && copy_put_config(&p, err) < 0) ||
+	    copy_put_root(c, m, tags, n_tags, err) < 0 || note_kept(&p, err) < 0)
 		return -1;
 	return tell(&p, m, tags, n_tags, ret, err);
 }

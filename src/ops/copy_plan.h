@@ -25,6 +25,7 @@ struct plan {
 	size_t n_work;
 	size_t *of_layer;		/* layer -> index into work */
 	size_t *order;			/* big ones first */
+	bool config_done;		/* it went beside the layers */
 	bool keep_manifest;
 	bool verbatim;			/* an artifact or attestation: never converted */
 	bool docker;			/* format of a manifest we write */
@@ -40,5 +41,9 @@ bool layer_is_vouched(const struct copy *c, const struct image *im, const struct
 int plan_layers(struct plan *p, dray_error **err) MUST_CHECK;
 /** After the layers have moved: keep the stored manifest, or write one, and in which family. */
 void plan_manifest(struct plan *p);
-/** Move what is not there; afterwards each work's out is what the destination holds. */
+/**
+ * Move what is not there; afterwards each work's out is what the destination holds. A registry
+ * gets the config beside the layers, p->config_done tells.
+ */
 int move_layers(struct plan *p, dray_error **err) MUST_CHECK;
+int copy_put_config(struct plan *p, dray_error **err) MUST_CHECK;

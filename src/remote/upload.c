@@ -439,18 +439,19 @@ static int run(struct upload *u, dray_error **err)
 
 /* ---- small blobs ---- */
 
-/* Known and small: all of it goes out with the PUT. Checked before the first request. */
+/* Small: all of it goes out with the PUT. Checked before the first request. */
 static int take_small(struct upload *u, dray_error **err)
 {
 	int end;
 
 	while ((end = feed_at_end(&u->feed, err)) == 0) {
-		size_t more = (size_t)(u->feed.claimed - u->feed.data->pos);
+		struct span s;
 		int64_t n;
 
-		if (buf_reserve(&u->small, more, err) < 0)
+		if (source_peek(u->feed.data, 1, &s, err) < 0 ||
+		    buf_reserve(&u->small, s.len, err) < 0)
 			return -1;
-		n = feed_pull(&u->feed, u->small.data + u->small.len, more, err);
+		n = feed_pull(&u->feed, u->small.data + u->small.len, s.len, err);
 		if (n < 0)
 			return -1;
 		u->small.len += (size_t)n;
@@ -464,10 +465,15 @@ static int take_small(struct upload *u, dray_error **err)
 static int prepare(struct upload *u, struct source *data, dray_error **err)
 {
 	const struct descriptor *d = &u->put->desc;
+	bool known = digest_set(&d->digest) && d->size >= 0;
+	struct span s = { 0 };
 
 	if (feed_init(&u->feed, u->put, data, err) < 0)
 		return -1;
-	if (!digest_set(&d->digest) || d->size < 0 || d->size > UPLOAD_SMALL)
+	/* What is made as it goes tells its size by ending soon. */
+	if (!known && source_peek(u->feed.data, SOURCE_PEEK_MAX, &s, err) < 0)
+		return -1;
+	if (known ? d->size > UPLOAD_SMALL : s.len >= SOURCE_PEEK_MAX)
 		return 0;
 	return take_small(u, err);
 }

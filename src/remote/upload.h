@@ -14,7 +14,7 @@
 #include "remote/client.h"
 #include "store/store.h"
 
-#define UPLOAD_SMALL (1LL << 20) /* up to here a known blob is sent in one PUT */
+#define UPLOAD_SMALL (1LL << 20) /* up to here a blob of known size is sent in one PUT */
 
 /** What an upload needs of the world. */
 struct upload_io {
