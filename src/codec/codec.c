@@ -96,21 +96,40 @@ struct source *source_decode(struct source *in, enum compression c, struct decod
 	return source_filtered(in, decode_filter(c, notes, err), err);
 }
 
+/* @len bytes of @in to look at; NULL = failed, and @in is freed. */
+static struct source *look(struct source *in, size_t len, struct span *ret, dray_error **err)
+{
+	if (!in || source_peek(in, len, ret, err) == 0)
+		return in;
+	source_free(in);
+	return NULL;
+}
+
 struct source *source_decode_auto(struct source *in, enum compression *ret_c, dray_error **err)
 {
 	struct span head;
 
+	in = look(in, COMPRESSION_SNIFF, &head, err);
 	if (!in)
 		return NULL;
-	if (source_peek(in, COMPRESSION_SNIFF, &head, err) < 0) {
-		source_free(in);
-		return NULL;
-	}
 	enum compression c = compression_sniff(head);
 
 	if (ret_c)
 		*ret_c = c;
 	return source_decode(in, c, NULL, err);
+}
+
+struct source *source_decode_pool(struct source *in, struct pool *pool, enum compression *ret_c,
+				  dray_error **err)
+{
+	struct span head;
+
+	in = look(in, GZIP_MEMBER_HEADER, &head, err);
+	if (!in || decode_member_length(head) == 0)
+		return source_decode_auto(in, ret_c, err);
+	if (ret_c)
+		*ret_c = COMPRESSION_GZIP;
+	return decode_members(in, pool, err);
 }
 
 /* ---- shared by the decoders ---- */

@@ -38,6 +38,14 @@ struct source *source_decode(struct source *in, enum compression c, struct decod
 /** Sniff, then decode; *ret_c is what was found (may be NULL). */
 struct source *source_decode_auto(struct source *in, enum compression *ret_c, dray_error **err);
 
+/**
+ * The same, with the members of ENCODING_GZIP decoded side by side on @p pool (lent; NULL = in
+ * place), a few ahead of the reader, about 2.2 MiB each. What is read is what source_decode()
+ * reads; a failure of @p in may be told earlier.
+ */
+struct source *source_decode_pool(struct source *in, struct pool *pool, enum compression *ret_c,
+				  dray_error **err);
+
 struct filter;
 /**
  * The decoder alone, for a reader that pushes: the copied bytes go on untouched

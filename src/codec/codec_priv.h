@@ -36,6 +36,14 @@ enum filter_state decoder_padding(struct decoder *d, struct span *in, bool end, 
 
 /* One filter per format; NULL on failure. */
 struct filter *decode_gzip(struct decode_notes *notes, dray_error **err);
+/** In the middle: @p at bytes and @p members sound members came before. */
+struct filter *decode_gzip_rest(int64_t at, int64_t members, dray_error **err);
+/** Bytes at the head of a member of ENCODING_GZIP that tell its length. */
+#define GZIP_MEMBER_HEADER 20
+/** The length that a member tells, 0 = it is none of ENCODING_GZIP, or a lie. */
+size_t decode_member_length(struct span head);
+/** As decode_gzip() of @p in (consumed): members of ENCODING_GZIP side by side. */
+struct source *decode_members(struct source *in, struct pool *pool, dray_error **err);
 /** The same job by zlib, three times slower: the twin that tests compare with. */
 struct filter *decode_gzip_zlib(struct decode_notes *notes, dray_error **err);
 struct filter *decode_zstd(struct decode_notes *notes, dray_error **err);

@@ -331,3 +331,15 @@ struct filter *decode_gzip(struct decode_notes *notes, dray_error **err)
 	isal_inflate_init(&g->inflate);
 	return &g->d.base;
 }
+
+struct filter *decode_gzip_rest(int64_t at, int64_t members, dray_error **err)
+{
+	struct filter *f = decode_gzip(NULL, err);
+	struct gunzip *g = (struct gunzip *)f;
+
+	if (!f)
+		return NULL;
+	g->d.at = at;
+	g->d.notes->members = members;
+	return f;
+}

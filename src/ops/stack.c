@@ -156,11 +156,12 @@ struct source *stack_open_tar(struct stack *s, size_t i, struct extent *ret_file
 	const struct layer *l = &s->im->layers[i];
 	bool vouched = stack_vouched(s, i);
 	enum compression c = COMPRESSION_NONE;
-	struct source *in = open_stored(s, i, ret_file, err);
+	struct pool *pool = context_pool(s->ctx, err);
+	struct source *in = pool ? open_stored(s, i, ret_file, err) : NULL;
 
 	if (in && vouched)
 		in = source_verified(in, &l->blob.digest, l->blob.size, "blob digest", err);
-	in = source_decode_auto(in, &c, err);
+	in = source_decode_pool(in, pool, &c, err);
 	if (in && !vouched && digest_set(&l->diff_id))
 		in = source_verified(in, &l->diff_id, -1, "DiffID", err);
 	if (c != COMPRESSION_NONE)
