@@ -18,10 +18,23 @@ TITLES = {
     "verify": "verify (openssl: only the file's sha256)",
     "normalize": "canonical archive of an archive, one core (openssl: cp, sync, and sha256)",
     "canonical": "OCI layout to canonical archive (skopeo: to docker-archive)",
+    "files": "list all files of an OCI layout (crane: export from a registry, piped to tar t)",
+    "files-foreign": "the same, gzip in one piece as others write it",
+    "export": "merged tree of an OCI layout as a tar (crane: from a registry)",
+    "export-foreign": "the same, gzip in one piece",
+    "unpack": "merged tree of an OCI layout to a folder",
+    "unpack-foreign": "the same, gzip in one piece",
+    "flatten": "one layer of all, registry to registry, compressed",
+    "flatten-plain": "one layer of all, OCI layout to OCI layout, uncompressed",
+    "squash": "one layer of the upper four, the same way",
+    "split": "three layers by rules, the same way",
     "index-images": "images (skopeo: inspect --config)",
     "index-explain": "explain (skopeo: inspect --config)",
     "start": "start-up",
 }
+
+# Rows that are held against another row of dray's own: shown as one more tool.
+AGAINST = {"flatten-plain": "export", "squash": "export", "split": "export"}
 
 
 def load(path):
@@ -36,6 +49,9 @@ def load(path):
                 runs.append(None)
             else:
                 runs.append((float(line["seconds"]), int(line["rss_kib"]), int(line["bytes"])))
+    for row, other in AGAINST.items():
+        if row in rows and "dray" in rows.get(other, {}):
+            rows[row][f"dray {other}"] = rows[other]["dray"]
     return rows
 
 
