@@ -6,6 +6,7 @@
 
 #include <dray/context.h>
 #include <dray/copy.h>
+#include <dray/diff.h>
 #include <dray/error.h>
 #include <dray/normalize.h>
 #include <dray/registry.h>

@@ -97,6 +97,7 @@ extern const struct command cmd_cat;
 extern const struct command cmd_explain;
 extern const struct command cmd_blame;
 extern const struct command cmd_why;
+extern const struct command cmd_diff;
 extern const struct command cmd_verify;
 extern const struct command cmd_sign;
 extern const struct command cmd_rootfs_id;

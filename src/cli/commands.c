@@ -67,6 +67,7 @@ const struct command *const commands[] = {
 	&cmd_explain,
 	&cmd_blame,
 	&cmd_why,
+	&cmd_diff,
 	&cmd_verify,
 	&cmd_sign,
 	&cmd_rootfs_id,

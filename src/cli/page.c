@@ -186,7 +186,7 @@ static void json_char(struct page *p, struct span c)
 			 (c.data[0] & 0x0f) << 12 | (c.data[1] & 0x3f) << 6 | (c.data[2] & 0x3f));
 }
 
-void page_json(struct page *p, struct span json)
+void page_json_part(struct page *p, struct span json)
 {
 	size_t plain = 0;
 
@@ -207,6 +207,11 @@ void page_json(struct page *p, struct span json)
 		json = span_from(json, n ? n : 1);
 	}
 	add(p, json);
+}
+
+void page_json(struct page *p, struct span json)
+{
+	page_json_part(p, json);
 	add(p, SPAN_LIT("\n"));
 }
 

@@ -36,6 +36,8 @@ void page_bytes(struct page *p, struct span bytes);
 void page_pretty_json(struct page *p, const char *json, size_t indent);
 /** A finished JSON document: valid, in one line, harmless to a terminal. */
 void page_json(struct page *p, struct span json);
+/** A piece of one, whole strings, without the end of the line. */
+void page_json_part(struct page *p, struct span json);
 
 /** Check and write everything. @p tty: a terminal will show it. */
 int page_write(struct page *p, int fd, bool tty, dray_error **err) MUST_CHECK;

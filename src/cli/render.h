@@ -26,6 +26,8 @@ void render_image(struct jsonw *w, const struct dray_image_info *image, bool wit
 void render_finding(struct jsonw *w, const struct dray_finding *f, bool problem);
 /** One name of a tree; @p digest: whether its digest was asked for. */
 void render_file(struct jsonw *w, const struct dray_file *f, bool digest);
+/** The object of its extended attributes. */
+void render_xattrs(struct jsonw *w, const struct dray_file *f);
 /** "-rw-r--r-- 0/0 12 2023-11-14 22:13:20 etc/motd" and what it leads to. */
 void show_file(struct page *p, const struct dray_file *f);
 /** Members @p key, and "KEY_bytes" in base64 when the text is no UTF-8; NULL writes null. */

@@ -85,6 +85,14 @@ static void render_xattr(struct jsonw *w, const struct dray_xattr *x)
 	jsonw_end_object(w);
 }
 
+void render_xattrs(struct jsonw *w, const struct dray_file *f)
+{
+	jsonw_object(w);
+	for (size_t i = 0; i < f->n_xattrs; i++)
+		render_xattr(w, &f->xattrs[i]);
+	jsonw_end_object(w);
+}
+
 static bool is_device(const struct dray_file *f)
 {
 	return strcmp(f->type, "char") == 0 || strcmp(f->type, "block") == 0;
@@ -112,10 +120,7 @@ void render_file(struct jsonw *w, const struct dray_file *f, bool digest)
 		jsonw_kint(w, "minor", f->dev_minor);
 	}
 	jsonw_key(w, "xattrs");
-	jsonw_object(w);
-	for (size_t i = 0; i < f->n_xattrs; i++)
-		render_xattr(w, &f->xattrs[i]);
-	jsonw_end_object(w);
+	render_xattrs(w, f);
 	jsonw_end_object(w);
 }
 

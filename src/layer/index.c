@@ -6,6 +6,8 @@
  */
 #include "layer/index.h"
 
+#include <stdlib.h>
+
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/number.h"
@@ -85,6 +87,42 @@ static int clean(struct arena *a, struct span name, struct buf *room, const char
 		return -1;
 	*ret = arena_strndup(a, room->len ? (const char *)room->data : "", room->len);
 	return *ret ? 0 : err_nomem(err);
+}
+
+/* ---- extended attributes ---- */
+
+static int by_name(const void *a, const void *b)
+{
+	const struct tar_xattr *x = a, *y = b;
+	size_t n = x->name.len < y->name.len ? x->name.len : y->name.len;
+	int c = memcmp(x->name.data, y->name.data, n);
+
+	return c ? c : (x->name.len > y->name.len) - (x->name.len < y->name.len);
+}
+
+static bool is_overlay(struct span name)
+{
+	return span_starts(name, "trusted.overlay.") || span_starts(name, "user.overlay.");
+}
+
+int layer_xattrs_sorted(const struct layer_xattrs *x, struct tar_xattr **ret, size_t *ret_n,
+			dray_error **err)
+{
+	struct tar_xattr *list;
+
+	*ret = NULL;
+	*ret_n = 0;
+	if (!x)
+		return 0;
+	list = mem_alloc_array(x->n, sizeof(*list));
+	if (!list)
+		return err_nomem(err);
+	for (size_t i = 0; i < x->n; i++)
+		if (!is_overlay(x->list[i].name))
+			list[(*ret_n)++] = x->list[i];
+	qsort(list, *ret_n, sizeof(*list), by_name);
+	*ret = list;
+	return 0;
 }
 
 /* ---- one entry ---- */

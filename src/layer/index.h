@@ -24,6 +24,13 @@ struct layer_sparse {
 	struct tar_extent list[]; /* in order, apart, none empty, within size */
 };
 
+/**
+ * Those of @p x (NULL = none) that are of the tree, sorted by the bytes of their names; not what
+ * overlayfs notes for itself (formats.md 6.2). *ret is the caller's: mem_free(); its spans are lent.
+ */
+int layer_xattrs_sorted(const struct layer_xattrs *x, struct tar_xattr **ret, size_t *ret_n,
+			dray_error **err) MUST_CHECK;
+
 /** One entry. Strings live in the index; offsets are those of the uncompressed tar. */
 struct layer_entry {
 	const char *path;   /* cleaned: no leading or trailing '/', no "."; "" = the root */

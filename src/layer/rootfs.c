@@ -6,8 +6,6 @@
  */
 #include "layer/rootfs.h"
 
-#include <stdlib.h>
-
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -40,21 +38,6 @@ static char type_letter(enum tar_type t)
 	}
 }
 
-static int by_name(const void *a, const void *b)
-{
-	const struct tar_xattr *x = a, *y = b;
-	size_t n = x->name.len < y->name.len ? x->name.len : y->name.len;
-	int c = memcmp(x->name.data, y->name.data, n);
-
-	return c ? c : (x->name.len > y->name.len) - (x->name.len < y->name.len);
-}
-
-/* What overlayfs notes for itself is no part of the tree (formats.md 6.2). */
-static bool is_overlay(struct span name)
-{
-	return span_starts(name, "trusted.overlay.") || span_starts(name, "user.overlay.");
-}
-
 static int add_field(struct buf *b, struct span text, dray_error **err)
 {
 	return buf_add(b, text, err) < 0 ? -1 : buf_add_byte(b, 0, err);
@@ -76,18 +59,13 @@ static int add_counted(struct buf *b, struct span bytes, dray_error **err)
 static int add_xattrs(struct listing *l, const struct layer_xattrs *x, dray_error **err)
 {
 	cleanup_free struct tar_xattr *sorted = NULL;
+	size_t n;
 
-	if (!x)
-		return 0;
-	sorted = mem_alloc_array(x->n, sizeof(*sorted));
-	if (!sorted)
-		return err_nomem(err);
-	memcpy(sorted, x->list, x->n * sizeof(*sorted));
-	qsort(sorted, x->n, sizeof(*sorted), by_name);
-	for (size_t i = 0; i < x->n; i++)
-		if (!is_overlay(sorted[i].name) &&
-		    (add_counted(&l->record, sorted[i].name, err) < 0 ||
-		     add_counted(&l->record, sorted[i].value, err) < 0))
+	if (layer_xattrs_sorted(x, &sorted, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (add_counted(&l->record, sorted[i].name, err) < 0 ||
+		    add_counted(&l->record, sorted[i].value, err) < 0)
 			return -1;
 	return 0;
 }
@@ -125,8 +103,7 @@ static int add_time(struct buf *b, const struct layer_entry *a, dray_error **err
 
 static int add_attributes(struct listing *l, const struct node *n, dray_error **err)
 {
-	static const struct layer_entry implied = { .type = TAR_DIR, .mode = 0755 };
-	const struct layer_entry *a = n->inode->attrs ? n->inode->attrs : &implied;
+	const struct layer_entry *a = node_attributes(n);
 	bool link = node_type(n) == TAR_SYMLINK; /* whose mode nobody sets */
 
 	char letter = type_letter(node_type(n));

@@ -444,6 +444,13 @@ int tree_apply(struct tree *t, const struct layer_index *ix, dray_error **err)
 	return 0;
 }
 
+const struct layer_entry *node_attributes(const struct node *n)
+{
+	static const struct layer_entry implied = { .type = TAR_DIR, .mode = 0755 };
+
+	return n->inode->attrs ? n->inode->attrs : &implied;
+}
+
 /* ---- beginning and end ---- */
 
 struct node *tree_root(const struct tree *t)

@@ -50,6 +50,9 @@ static inline enum tar_type node_type(const struct node *n)
 	return n->inode->data ? (enum tar_type)n->inode->data->type : TAR_DIR;
 }
 
+/** Mode, owner, times and xattrs, also of a folder that nobody described. */
+const struct layer_entry *node_attributes(const struct node *n);
+
 /** Something in a layer that readers disagree about, or that was taken in a stated way. */
 struct tree_oddity {
 	const char *code; /* stable: see docs/layers.md */

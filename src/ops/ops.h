@@ -70,6 +70,9 @@ int place_parse(const char *text, enum place_use use, struct place *ret,
 		dray_error **err) MUST_CHECK;
 /** @p text can only be a registry's reference, whatever files there are. */
 int place_registry(const char *text, struct place *ret, dray_error **err) MUST_CHECK;
+/** --creds name no host, so they cannot be shared out between two registries: USAGE. */
+int place_check_creds(const dray_context *ctx, const char *a, const char *b,
+		      dray_error **err) MUST_CHECK;
 /** Does it begin as places are spelled, "oci:" and so on, rather than as a bare word? */
 bool place_prefixed(const char *text);
 void place_clear(struct place *p);

@@ -395,3 +395,19 @@ int place_selector(dray_context *ctx, const struct place *p, const char *image, 
 			       "%s already says which image; --image says it again", p->text);
 	return select_image(image, a, ret, err);
 }
+
+int place_check_creds(const dray_context *ctx, const char *a, const char *b, dray_error **err)
+{
+	cleanup_place struct place pa = { 0 };
+	cleanup_place struct place pb = { 0 };
+
+	if (!ctx->creds)
+		return 0;
+	if (place_parse(a, PLACE_READ, &pa, err) < 0 || place_parse(b, PLACE_READ, &pb, err) < 0)
+		return -1;
+	if (pa.kind != PLACE_REGISTRY || pb.kind != PLACE_REGISTRY ||
+	    strcmp(pa.ref.domain, pb.ref.domain) == 0)
+		return 0;
+	return err_set(err, DRAY_ERR_USAGE, "--creds are for one registry, not for %s and %s",
+		       pa.ref.domain, pb.ref.domain);
+}

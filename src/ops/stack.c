@@ -162,7 +162,7 @@ struct source *stack_open_tar(struct stack *s, size_t i, struct extent *ret_file
 	if (in && vouched)
 		in = source_verified(in, &l->blob.digest, l->blob.size, "blob digest", err);
 	in = source_decode_pool(in, pool, &c, err);
-	if (in && !vouched && digest_set(&l->diff_id))
+	if (in && (!vouched || s->o.diff_ids) && digest_set(&l->diff_id))
 		in = source_verified(in, &l->diff_id, -1, "DiffID", err);
 	if (c != COMPRESSION_NONE)
 		ret_file->fd = -1;
@@ -284,6 +284,36 @@ int stack_load_all(struct stack *s, dray_error **err)
 	return 0;
 }
 
+static int index_by_diff_id(const struct stack *s, struct map *ret, dray_error **err)
+{
+	for (size_t i = 0; i < s->n_reads; i++) {
+		const struct digest *d = &s->im->layers[s->reads[i].layer].diff_id;
+
+		if (s->reads[i].index && digest_set(d) &&
+		    map_put(ret, span_str(d->text), s->reads[i].index, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int stack_share(struct stack *s, const struct stack *from, dray_error **err)
+{
+	struct map known = { 0 };
+	int rc = index_by_diff_id(from, &known, err);
+
+	for (size_t i = 0; rc == 0 && i < s->n_reads; i++) {
+		struct stack_read *r = &s->reads[i];
+		const struct digest *d = &s->im->layers[r->layer].diff_id;
+
+		if (r->index || !digest_set(d))
+			continue;
+		r->index = map_get(&known, span_str(d->text));
+		r->shared = r->index;
+	}
+	map_clear(&known);
+	return rc;
+}
+
 static int check_image(const struct stack *s, dray_error **err)
 {
 	if (place_require_whole(s->report->store, s->im, err) < 0)
@@ -340,7 +370,8 @@ void stack_free(struct stack *s)
 		return;
 	stack_feeds_free(s);
 	for (size_t i = 0; i < s->n_reads; i++) {
-		layer_index_free(s->reads[i].index);
+		if (!s->reads[i].shared)
+			layer_index_free(s->reads[i].index);
 		cleanup_fd_fn(&s->reads[i].spool);
 	}
 	for (size_t i = 0; i < s->passed.len; i++) {

@@ -15,6 +15,7 @@ struct stack_options {
 	bool lazy;     /* read no layer before stack_load() asks for it */
 	/* Layers are read to and fro more than once: decoded ones wait in temporary files. */
 	bool keep_tars;
+	bool diff_ids; /* hold layers against the config's DiffIDs also where a manifest vouches */
 };
 
 /** Lives on its own; all that it hands out is lent. */
@@ -61,6 +62,13 @@ struct source *stack_open_stored(struct stack *s, size_t i, dray_error **err);
  * The bytes of @p e, a file of layer @p i that was read, holes expanded; they are proven when
  * the source ends.
  */
+/**
+ * Layers that @p from has read and that @p s has not, by their DiffIDs, are not read again.
+ * @p from outlives @p s and was opened with diff_ids, and both with the same contents.
+ */
+int stack_share(struct stack *s, const struct stack *from, dray_error **err) MUST_CHECK;
+
+/** The bytes of @p e, a file of layer @p i that was read; they are proven when the source ends. */
 struct source *stack_open_file(struct stack *s, size_t i, const struct layer_entry *e,
 			       dray_error **err);
 

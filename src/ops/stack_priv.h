@@ -23,6 +23,7 @@ struct extent {
 struct stack_read {
 	size_t layer; /* the first of its kind */
 	struct layer_index *index;
+	bool shared; /* the index is another stack's */
 	bool random;	     /* too much of it is read out of its order */
 	int spool;	     /* the decoded tar, when it had to be kept; -1 */
 	struct extent bytes; /* the decoded tar in a file, if it lies in one; fd -1 */

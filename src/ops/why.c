@@ -476,23 +476,6 @@ static int open_side(dray_context *ctx, const char *place, dray_report **ret, dr
 	return 0;
 }
 
-/* --creds name no host, so they cannot be shared out between two. */
-static int check_creds(const dray_context *ctx, const char *a, const char *b, dray_error **err)
-{
-	cleanup_place struct place pa = { 0 };
-	cleanup_place struct place pb = { 0 };
-
-	if (!ctx->creds)
-		return 0;
-	if (place_parse(a, PLACE_READ, &pa, err) < 0 || place_parse(b, PLACE_READ, &pb, err) < 0)
-		return -1;
-	if (pa.kind != PLACE_REGISTRY || pb.kind != PLACE_REGISTRY ||
-	    strcmp(pa.ref.domain, pb.ref.domain) == 0)
-		return 0;
-	return err_set(err, DRAY_ERR_USAGE, "--creds are for one registry, not for %s and %s",
-		       pa.ref.domain, pb.ref.domain);
-}
-
 int dray_why(dray_context *ctx, const char *a, const char *b, dray_why_result **ret,
 	     dray_error **err)
 {
@@ -500,7 +483,7 @@ int dray_why(dray_context *ctx, const char *a, const char *b, dray_why_result **
 	cleanup_report dray_report *rb = NULL;
 	struct pair p;
 
-	if (check_creds(ctx, a, b, err) < 0 || open_side(ctx, a, &ra, err) < 0 ||
+	if (place_check_creds(ctx, a, b, err) < 0 || open_side(ctx, a, &ra, err) < 0 ||
 	    open_side(ctx, b, &rb, err) < 0)
 		return -1;
 	p = (struct pair){ mem_zalloc(sizeof(*p.w)), ra->images[0], rb->images[0], &ra->infos[0],

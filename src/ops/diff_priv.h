@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of diff share.
+ */
+#pragma once
+
+#include <dray/diff.h>
+
+#include "layer/compare.h"
+#include "ops/look_priv.h"
+#include "ops/stack.h"
+
+struct dray_diff {
+	struct arena arena;
+	unsigned parts;
+	bool semantic;
+	const char **ignore; /* patterns as paths are written: no '/' in front */
+	size_t n_ignore;
+	struct stack *a, *b;
+	struct tree *tree_a, *tree_b; /* NULL = the layers say that they are the same */
+	struct dray_diff_member *members;
+	size_t n_members, cap_members;
+	struct dray_diff_layer *layers;
+	size_t n_layers, layers_same;
+	struct dray_diff_counts counts;
+};
+
+/** Fill members. */
+int diff_config(struct dray_diff *d, dray_error **err) MUST_CHECK;
+/** Read what has to be read, make the trees and count what differs. */
+int diff_files(struct dray_diff *d, dray_error **err) MUST_CHECK;
+/** All DiffIDs are known and the same. */
+bool diff_same_layers(const struct dray_diff *d);
