@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What differs between two images: config, layers, files.
+ * What differs between two images: config, layers, files, packages.
  */
 #pragma once
 
@@ -17,6 +17,7 @@ enum dray_diff_part {
 	DRAY_DIFF_CONFIG = 1,
 	DRAY_DIFF_LAYERS = 2,	/**< by their DiffIDs */
 	DRAY_DIFF_FILES = 4,	/**< of the merged trees */
+	DRAY_DIFF_PACKAGES = 8,	/**< as the databases of dpkg, apk and rpm tell them */
 };
 
 /** Begin with DRAY_DIFF_OPTIONS_INIT. */
@@ -92,6 +93,20 @@ DRAY_API size_t dray_diff_layers(const dray_diff *d);
 DRAY_API const struct dray_diff_layer *dray_diff_layer(const dray_diff *d, size_t i);
 /** Layers that both have, below and above those that differ. Since: 0.1 */
 DRAY_API size_t dray_diff_layers_same(const dray_diff *d);
+
+/** A package that one image has, or both in other versions. */
+struct dray_diff_package {
+	const char *manager;	/**< "dpkg", "apk" or "rpm" */
+	const char *name, *arch;	/**< arch "" = not told */
+	const char *a, *b;	/**< versions; NULL = not there */
+};
+/**
+ * Packages that differ. Of databases that can't be read there is a warning, unless packages
+ * were asked for by name: then it is an error. Since: 0.1
+ */
+DRAY_API size_t dray_diff_packages(const dray_diff *d);
+/** The @p i-th by manager and name, borrowed from @p d; NULL past the end. Since: 0.1 */
+DRAY_API const struct dray_diff_package *dray_diff_package(const dray_diff *d, size_t i);
 
 /** What differs between two files of one path. */
 enum dray_diff_what {

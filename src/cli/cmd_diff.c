@@ -21,7 +21,7 @@ static const struct option diff_table[] = {
 	{ "semantic", 0, OPT_FLAG, offsetof(struct diff_flags, semantic),
 	  .help = "not what another build of the same changes: times, history, layer cuts" },
 	{ "only", 0, OPT_STRING, offsetof(struct diff_flags, only), "PARTS",
-	  .help = "compare these alone: config, layers, files, divided by commas" },
+	  .help = "compare these alone: config, layers, files, packages, divided by commas" },
 	{ "ignore", 0, OPT_LIST, offsetof(struct diff_flags, ignore), "GLOB",
 	  .help = "files that do not count, with all below them; may be repeated" },
 	{ 0 },
@@ -36,6 +36,7 @@ static int part_of(struct span word, unsigned *ret, dray_error **err)
 		{ "config", DRAY_DIFF_CONFIG },
 		{ "layers", DRAY_DIFF_LAYERS },
 		{ "files", DRAY_DIFF_FILES },
+		{ "packages", DRAY_DIFF_PACKAGES },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
@@ -44,7 +45,8 @@ static int part_of(struct span word, unsigned *ret, dray_error **err)
 			return 0;
 		}
 	}
-	return err_set(err, DRAY_ERR_USAGE, "--only: expected config, layers or files, got '%.*s'",
+	return err_set(err, DRAY_ERR_USAGE,
+		       "--only: expected config, layers, files or packages, got '%.*s'",
 		       (int)span_head(word, 40).len, (const char *)word.data);
 }
 
@@ -94,16 +96,16 @@ static int run_diff(struct session *s, dray_error **err)
 const struct command cmd_diff = {
 	.name = "diff",
 	.group = GROUP_UNDERSTAND,
-	.summary = "what differs between two images: config, layers, files",
+	.summary = "what differs between two images: config, layers, files, packages",
 	.args = "A B",
 	.min_args = 2,
 	.max_args = 2,
 	.complete = COMPLETE_PLACE,
 	.notes = "Compares two images wherever they are: the members of their configs, their "
-		 "layers by DiffID, and the files that the layers add up to by type, content, "
-		 "size, mode, owner, times, links, devices and extended attributes. How layers are "
-		 "compressed, manifests and tags do not count: that is 'dray why'. Exit status 0 "
-		 "when nothing differs, else 1.",
+		 "layers by DiffID, the packages that dpkg, apk or rpm installed, and the files "
+		 "that the layers add up to by type, content, size, mode, owner, times, links, "
+		 "devices and extended attributes. How layers are compressed, manifests and tags "
+		 "do not count: that is 'dray why'. Exit status 0 when nothing differs, else 1.",
 	.features = FEATURE_JSON | FEATURE_OUTPUT | FEATURE_CLOBBER,
 	.options = diff_table,
 	.options_size = sizeof(struct diff_flags),

@@ -169,6 +169,25 @@ static void render_layers(struct jsonw *w, const dray_diff *d)
 	jsonw_end_array(w);
 }
 
+static void render_packages(struct jsonw *w, const dray_diff *d)
+{
+	jsonw_key(w, "packages");
+	jsonw_array(w);
+	for (size_t i = 0; i < dray_diff_packages(d); i++) {
+		const struct dray_diff_package *p = dray_diff_package(d, i);
+
+		jsonw_object(w);
+		jsonw_kstring(w, "manager", p->manager);
+		jsonw_kstring(w, "name", p->name);
+		jsonw_kstring(w, "arch", p->arch);
+		jsonw_kstring(w, "change", diff_change(p->a, p->b));
+		jsonw_kstring(w, "a", p->a);
+		jsonw_kstring(w, "b", p->b);
+		jsonw_end_object(w);
+	}
+	jsonw_end_array(w);
+}
+
 static void render_counts(struct jsonw *w, const dray_diff *d)
 {
 	struct dray_diff_counts n = dray_diff_file_counts(d);
@@ -195,6 +214,7 @@ static int put_head(struct page *p, const dray_diff *d, dray_error **err)
 	jsonw_kbool(&w, "same_image_id", dray_diff_same_image_id(d));
 	render_members(&w, d);
 	render_layers(&w, d);
+	render_packages(&w, d);
 	render_counts(&w, d);
 	jsonw_end_object(&w);
 	if (jsonw_finish(&w) < 0)

@@ -7,9 +7,15 @@
 #include "base/number.h"
 #include "cli/diff.h"
 
+static char diff_sign(const void *a, const void *b)
+{
+	return !a ? '+' : !b ? '-' : '~';
+}
+
 /* ---- config ---- */
 
 #define INDENT 4
+#define SHORT_VALUES 80 /* bytes of both values */
 
 static void put_elements(struct page *p, char sign, const char *const *list, size_t n)
 {
@@ -26,10 +32,31 @@ static void put_value(struct page *p, char sign, const char *value)
 		put_elements(p, sign, &value, 1);
 }
 
+static size_t length(const char *value)
+{
+	return value ? strlen(value) : 0;
+}
+
+/* A single value or a short pair stands behind its name. */
+static void put_short(struct page *p, const struct dray_diff_member *m)
+{
+	page_put(p, ": ");
+	page_safe(p, m->a ? m->a : m->b);
+	if (m->a && m->b) {
+		page_put(p, " -> ");
+		page_safe(p, m->b);
+	}
+	page_put(p, "\n");
+}
+
 static void put_member(struct page *p, const struct dray_diff_member *m)
 {
-	page_put(p, "  %c ", !m->a ? '+' : !m->b ? '-' : '~');
+	page_put(p, "  %c ", diff_sign(m->a, m->b));
 	page_safe(p, m->path);
+	if (m->n_only_a + m->n_only_b == 0 && length(m->a) + length(m->b) <= SHORT_VALUES) {
+		put_short(p, m);
+		return;
+	}
 	page_put(p, "\n");
 	if (m->n_only_a + m->n_only_b) {
 		put_elements(p, '-', m->only_a, m->n_only_a);
@@ -77,6 +104,41 @@ static void put_layers(struct page *p, const dray_diff *d)
 		put_layer_side(p, '-', &dray_diff_layer(d, i)->a);
 		put_layer_side(p, '+', &dray_diff_layer(d, i)->b);
 	}
+}
+
+/* ---- packages ---- */
+
+static void put_package(struct page *p, const struct dray_diff_package *k)
+{
+	page_put(p, "  %c %s ", diff_sign(k->a, k->b), k->manager);
+	page_safe(p, k->name);
+	if (*k->arch) {
+		page_put(p, ":");
+		page_safe(p, k->arch);
+	}
+	page_put(p, " ");
+	page_safe(p, k->a ? k->a : k->b);
+	if (k->a && k->b) {
+		page_put(p, " -> ");
+		page_safe(p, k->b);
+	}
+	page_put(p, "\n");
+}
+
+static void put_packages(struct page *p, const dray_diff *d)
+{
+	size_t n = dray_diff_packages(d), added = 0, removed = 0;
+
+	if (n == 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		added += !dray_diff_package(d, i)->a;
+		removed += !dray_diff_package(d, i)->b;
+	}
+	page_heading(p, "packages");
+	page_put(p, ": %zu added, %zu removed, %zu changed\n", added, removed, n - added - removed);
+	for (size_t i = 0; i < n; i++)
+		put_package(p, dray_diff_package(d, i));
 }
 
 /* ---- files ---- */
@@ -160,7 +222,7 @@ static int put_file(void *arg, const struct dray_diff_file *f)
 	struct listing *l = arg;
 	struct page *p = &l->s->page;
 
-	page_put(p, "  %c ", !f->a ? '+' : !f->b ? '-' : '~');
+	page_put(p, "  %c ", diff_sign(f->a, f->b));
 	put_path(p, f);
 	put_what(p, f);
 	page_put(p, "\n");
@@ -197,5 +259,6 @@ int diff_text(struct session *s, dray_diff *d, dray_error **err)
 			 dray_diff_same_image_id(d) ? "" : ", but other image IDs");
 	put_config(p, d);
 	put_layers(p, d);
+	put_packages(p, d);
 	return put_files(s, d, err);
 }

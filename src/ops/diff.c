@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For: two images compared: what was asked for of config, layers and files.
+ * For: two images compared: what was asked for of config, layers, files and packages.
  * Relies on: ops/stack for both images, json/ and layer/ for comparing.
  * Promises: no layer is read twice, and none when the configs say that all are the same.
  */
@@ -9,7 +9,8 @@
 #include "base/mem.h"
 #include "ops/syncfile.h"
 
-#define ALL_PARTS (DRAY_DIFF_CONFIG | DRAY_DIFF_LAYERS | DRAY_DIFF_FILES)
+#define OF_TREES (DRAY_DIFF_FILES | DRAY_DIFF_PACKAGES)
+#define ALL_PARTS (DRAY_DIFF_CONFIG | DRAY_DIFF_LAYERS | OF_TREES)
 
 /* ---- layers ---- */
 
@@ -95,6 +96,7 @@ static int take_pattern(struct dray_diff *d, const char *text, dray_error **err)
 static int take_options(struct dray_diff *d, const struct dray_diff_options *o, dray_error **err)
 {
 	d->parts = o->parts ? o->parts : ALL_PARTS;
+	d->packages_asked = o->parts & DRAY_DIFF_PACKAGES;
 	d->semantic = o->semantic;
 	/* Where the cuts are, and the digests with them, is what another build changes. */
 	if (d->semantic)
@@ -118,7 +120,9 @@ static int compare(struct dray_diff *d, dray_error **err)
 		return -1;
 	if ((d->parts & DRAY_DIFF_LAYERS) && diff_layers(d, err) < 0)
 		return -1;
-	return d->parts & DRAY_DIFF_FILES ? diff_files(d, err) : 0;
+	if ((d->parts & OF_TREES) && diff_files(d, err) < 0)
+		return -1;
+	return d->parts & DRAY_DIFF_PACKAGES ? diff_packages(d, err) : 0;
 }
 
 int dray_diff_open(dray_context *ctx, const char *a, const char *b,
@@ -142,7 +146,7 @@ int dray_diff_open(dray_context *ctx, const char *a, const char *b,
 
 bool dray_diff_same(const dray_diff *d)
 {
-	return d->n_members == 0 && d->n_layers == 0 &&
+	return d->n_members == 0 && d->n_layers == 0 && d->n_packages == 0 &&
 	       d->counts.added + d->counts.removed + d->counts.changed == 0;
 }
 
@@ -176,6 +180,16 @@ size_t dray_diff_layers_same(const dray_diff *d)
 	return d->layers_same;
 }
 
+size_t dray_diff_packages(const dray_diff *d)
+{
+	return d->n_packages;
+}
+
+const struct dray_diff_package *dray_diff_package(const dray_diff *d, size_t i)
+{
+	return i < d->n_packages ? &d->packages[i] : NULL;
+}
+
 struct dray_diff_counts dray_diff_file_counts(const dray_diff *d)
 {
 	return d->counts;
@@ -190,6 +204,7 @@ void dray_diff_free(dray_diff *d)
 	stack_free(d->b); /* borrows indexes of the other */
 	stack_free(d->a);
 	mem_free(d->members);
+	mem_free(d->packages);
 	arena_clear(&d->arena);
 	mem_free(d);
 }

@@ -68,6 +68,12 @@ static void count(struct dray_diff_counts *n, const struct tree_change *c)
 	n->only_times += c->what == TREE_MTIME;
 }
 
+/* dpkg/status, apk/db/installed, rpm/rpmdb.sqlite, wherever links lead to them. */
+static bool is_database(const char *path)
+{
+	return strstr(path, "dpkg/") || strstr(path, "apk/") || strstr(path, "rpm/");
+}
+
 static int fill(struct teller *t, const struct node *n, const char *path, dray_error **err)
 {
 	if (teller_set(t, n->inode->data, n->inode->attrs, err) < 0)
@@ -106,7 +112,8 @@ static int walk(struct telling *t, dray_error **err)
 		if (node_path(change.a ? change.a : change.b, &t->path, err) < 0 ||
 		    is_ignored(t, &ignored, err) < 0 || cancel_check(err) < 0)
 			return -1;
-		if (ignored)
+		t->d->databases_differ |= is_database((const char *)t->path.data);
+		if (ignored || !(t->d->parts & DRAY_DIFF_FILES))
 			continue;
 		if (!t->fn)
 			count(&t->d->counts, &change);

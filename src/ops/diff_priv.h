@@ -23,11 +23,17 @@ struct dray_diff {
 	struct dray_diff_layer *layers;
 	size_t n_layers, layers_same;
 	struct dray_diff_counts counts;
+	bool databases_differ; /* files that may be package databases do */
+	bool packages_asked;   /* by name */
+	struct dray_diff_package *packages;
+	size_t n_packages, cap_packages;
 };
 
 /** Fill members. */
 int diff_config(struct dray_diff *d, dray_error **err) MUST_CHECK;
-/** Read what has to be read, make the trees and count what differs. */
+/** Read what has to be read, make the trees, and count what differs if it was asked for. */
 int diff_files(struct dray_diff *d, dray_error **err) MUST_CHECK;
+/** Fill packages; after diff_files(). */
+int diff_packages(struct dray_diff *d, dray_error **err) MUST_CHECK;
 /** All DiffIDs are known and the same. */
 bool diff_same_layers(const struct dray_diff *d);
