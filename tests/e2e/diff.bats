@@ -98,16 +98,21 @@ built() {
 
 @test "diff: the same image in an archive, a layout, a registry, a pipe and the engine" {
 	require_docker && require_peer skopeo
-	registry_start
+	registry_start main plain
 	image_need sym
-	skopeo copy --quiet "docker-archive:$IMAGE" "oci:$T/layout:1"
-	skopeo copy --quiet --dest-tls-verify=false "docker-archive:$IMAGE" "docker://$REGISTRY/diff/sym:1"
-	for other in "$IMAGE" "oci:$T/layout:1" "docker://$REGISTRY/diff/sym:1" docker-daemon:test/sym:1; do
+	"$DRAY" -q copy "$IMAGE" "oci:$T/layout:1"
+	skopeo copy --quiet --dest-tls-verify=false "docker-archive:$IMAGE" "docker://$REGISTRY_ADDR/diff/sym:1"
+	for other in "$IMAGE" "oci:$T/layout:1" "docker://$REGISTRY_ADDR/diff/sym:1" docker-daemon:test/sym:1; do
 		for options in "" --semantic "--only files" "--only config,layers"; do
 			# shellcheck disable=SC2086
 			differ 0 "$IMAGE" "$other" $options
 		done
 	done
+	# skopeo drops Docker's own members when it makes an OCI image.
+	skopeo copy --quiet "docker-archive:$IMAGE" "oci:$T/skopeo:1"
+	differ 1 "$IMAGE" "oci:$T/skopeo:1"
+	said '[.layers, .files, ([.config[].change] | unique)]' '[[],[],["removed"]]'
+	differ 0 "$IMAGE" "oci:$T/skopeo:1" --semantic
 	dray_piped "$IMAGE" diff - "oci:$T/layout:1"
 	expect 0
 	[[ $output == "no difference"* ]]
@@ -117,24 +122,24 @@ built() {
 
 @test "diff: one build with a change of each kind" {
 	require_docker
+	image_need sym
+	local tools="ln() { busybox ln \$*; }; mkdir() { busybox mkdir \$*; }; touch() { busybox touch -h -d @16000000\$*; }"
+	local one="echo 1 >hard1; ln hard1 hard2; echo 1 >was-file; echo 1 >gone; mkdir gone-dir; echo 1 >gone-dir/f; touch 00 *"
+	local two="busybox chmod 4755 mode; busybox chown 7:8 owner; echo 1 >hard1; echo 1 >hard2; mkdir was-file"
+	two="$two; echo 1 >was-file/in; echo 1 >came; touch 00 *; touch 01 x"
 	built one <<-EOF_DOCKERFILE
 		FROM test/sym:1
 		ENV KEEP=1 CHANGE=old
 		LABEL gone=1
 		COPY tree /t
-		RUN ["/busybox", "sh", "-c", "/busybox echo old >/t/content; /busybox echo 1 >/t/mode; /busybox echo 1 >/t/owner; \
-			/busybox ln -s x /t/link; /busybox echo 1 >/t/hard1; /busybox ln /t/hard1 /t/hard2; /busybox echo 1 >/t/was-file; \
-			/busybox echo 1 >/t/gone; /busybox mkdir /t/gone-dir; /busybox echo 1 >/t/gone-dir/f; /busybox touch -d @1600000000 /t/*"]
+		RUN ["busybox", "sh", "-ec", "cd /t; $tools; echo old >content; echo 1 >mode; echo 1 >owner; ln -s x link; $one"]
 	EOF_DOCKERFILE
 	built two <<-EOF_DOCKERFILE
 		FROM test/sym:1
 		ENV KEEP=1 CHANGE=new
 		EXPOSE 80
 		COPY tree /t
-		RUN ["/busybox", "sh", "-c", "/busybox echo newer >/t/content; /busybox echo 1 >/t/mode; /busybox chmod 4755 /t/mode; \
-			/busybox echo 1 >/t/owner; /busybox chown 7:8 /t/owner; /busybox ln -s y /t/link; /busybox echo 1 >/t/hard1; \
-			/busybox echo 1 >/t/hard2; /busybox mkdir /t/was-file; /busybox echo 1 >/t/was-file/in; /busybox echo 1 >/t/came; \
-			/busybox touch -d @1600000000 /t/*; /busybox touch -d @1600000001 /t/x"]
+		RUN ["busybox", "sh", "-ec", "cd /t; $tools; echo newer >content; echo 1 >mode; echo 1 >owner; ln -s y link; $two"]
 	EOF_DOCKERFILE
 	differ 1 "$T/one.tar" "$T/two.tar"
 	said '[.files[] | select(.path | startswith("t/")) | [.path, .change] + .what]' "$(jq -nc '[
@@ -176,11 +181,12 @@ built() {
 
 @test "diff: built again a differs in times; --semantic does not see them" {
 	require_docker
+	image_need sym
 	for name in first second; do
 		built "$name" <<-EOF_DOCKERFILE
 			FROM test/sym:1
 			COPY tree /t
-			RUN ["/busybox", "sh", "-c", "/busybox mkdir -p /made/by/run; /busybox echo 1 >/made/by/run/f; /busybox rm /b"]
+			RUN ["busybox", "sh", "-ec", "busybox mkdir -p /made/by/run; echo 1 >/made/by/run/f; busybox rm /a"]
 			USER 7
 		EOF_DOCKERFILE
 		[ "$name" = second ] || sleep 1.1
@@ -197,7 +203,7 @@ built() {
 	built third <<-EOF_DOCKERFILE
 		FROM test/sym:1
 		COPY tree /t
-		RUN ["/busybox", "sh", "-c", "/busybox mkdir -p /made/by/run; /busybox echo 2 >/made/by/run/f; /busybox rm /b"]
+		RUN ["busybox", "sh", "-ec", "busybox mkdir -p /made/by/run; echo 2 >/made/by/run/f; busybox rm /a"]
 		USER 8
 	EOF_DOCKERFILE
 	differ 1 "$T/first.tar" "$T/third.tar" --semantic
