@@ -201,8 +201,8 @@ void dray_diff_free(dray_diff *d)
 		return;
 	tree_free(d->tree_a);
 	tree_free(d->tree_b);
-	stack_free(d->b); /* borrows indexes of the other */
 	stack_free(d->a);
+	stack_free(d->b);
 	mem_free(d->members);
 	mem_free(d->packages);
 	arena_clear(&d->arena);

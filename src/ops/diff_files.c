@@ -142,12 +142,27 @@ int dray_diff_files(dray_diff *d, dray_diff_file_fn *fn, void *arg, dray_error *
 	return d->tree_a ? run(d, fn, arg, err) : 0;
 }
 
+static bool is_far(const struct stack *s)
+{
+	return s->report->store->kind == STORE_REGISTRY;
+}
+
+/* What both have is read where it is nearer. */
+static int read_layers(struct dray_diff *d, dray_error **err)
+{
+	bool b_first = is_far(d->a) && !is_far(d->b);
+	struct stack *first = b_first ? d->b : d->a, *second = b_first ? d->a : d->b;
+
+	if (stack_load_all(first, err) < 0 || stack_share(second, first, err) < 0)
+		return -1;
+	return stack_load_all(second, err);
+}
+
 int diff_files(struct dray_diff *d, dray_error **err)
 {
 	if (diff_same_layers(d))
 		return 0;
-	if (stack_load_all(d->a, err) < 0 || stack_share(d->b, d->a, err) < 0 ||
-	    stack_load_all(d->b, err) < 0 || stack_tree(d->a, d->a->n, &d->tree_a, err) < 0 ||
+	if (read_layers(d, err) < 0 || stack_tree(d->a, d->a->n, &d->tree_a, err) < 0 ||
 	    stack_tree(d->b, d->b->n, &d->tree_b, err) < 0)
 		return -1;
 	return run(d, NULL, NULL, err);

@@ -64,7 +64,7 @@ struct source *stack_open_stored(struct stack *s, size_t i, dray_error **err);
  */
 /**
  * Layers that @p from has read and that @p s has not, by their DiffIDs, are not read again.
- * @p from outlives @p s and was opened with diff_ids, and both with the same contents.
+ * They are lent from @p from, which was opened with diff_ids, and both with the same contents.
  */
 int stack_share(struct stack *s, const struct stack *from, dray_error **err) MUST_CHECK;
 

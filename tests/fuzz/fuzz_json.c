@@ -3,11 +3,11 @@
  * For: fuzzing the JSON reader (M-10, M-11).
  * Relies on: nothing; the input is the text.
  * Promises: of what parses, every span lies in the text, every member is found by
- * its name, and the compacted text means the same and is a fixed point.
+ * its name, and the compacted text means the same, to json_same() too, and is a fixed point.
  */
 #include <stdlib.h>
 #include "base/limits.h"
-#include "json/json.h"
+#include "json/compare.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -94,6 +94,13 @@ static void check_trees(struct json root, struct json twin, struct span text)
 	}
 }
 
+static int no_difference(void *arg, const char *path, struct json a, struct json b,
+			 dray_error **err)
+{
+	(void)arg, (void)path, (void)a, (void)b, (void)err;
+	abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span text = span_of(data, size);
@@ -108,6 +115,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(json_compact(json_root(d), &once, NULL) == 0);
 	require(json_parse(span_buf(&once), &again, NULL) == 0);
 	check_trees(json_root(d), json_root(again), text);
+	require(json_same(json_root(d), json_root(again), NULL) == 1);
+	require(json_diff(json_root(d), json_root(again), no_difference, NULL, NULL) == 0);
 	require(json_compact(json_root(again), &twice, NULL) == 0);
 	require(span_eq(span_buf(&once), span_buf(&twice)));
 	return 0;

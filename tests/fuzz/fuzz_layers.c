@@ -2,11 +2,12 @@
  *
  * Stacks of layers from anything: each line of bytes becomes an entry of one to four tars.
  * Relies on libFuzzer, or on the plain driver that runs the corpus as a test.
- * Promises: the merged tree written as a tar reads again, and is the same tree.
+ * Promises: the merged tree written as a tar reads again, and is the same tree, to tree_compare() too.
  */
 #include <assert.h>
 
 #include "base/limits.h"
+#include "layer/compare.h"
 #include "layer/rootfs.h"
 #include "layer/write.h"
 
@@ -146,6 +147,15 @@ static void write_back(struct stack *s, struct buf *ret)
 	assert(layer_tar_size(&all, &size, NULL) == 0 && (size_t)size == ret->len);
 }
 
+static void check_same(const struct tree *a, const struct tree *b)
+{
+	cleanup_tree_compare struct tree_compare c;
+	struct tree_change change;
+
+	tree_compare_init(&c, a, b, true);
+	assert(tree_compare_next(&c, &change, NULL) == 0);
+}
+
 static void check(struct stack *s)
 {
 	struct stack again = { .n = 1, .tar = { BUF_INIT(64 * MIB) } };
@@ -160,6 +170,7 @@ static void check(struct stack *s)
 	assert(rootfs_id(s->tree, true, &one, NULL) == 0);
 	assert(rootfs_id(again.tree, true, &two, NULL) == 0);
 	assert(strcmp(one.text, two.text) == 0);
+	check_same(s->tree, again.tree);
 	stack_clear(&again);
 }
 

@@ -44,6 +44,13 @@ static int show(dray_diff *d, struct buf *out, dray_error **err)
 			       (long long)l->b.index) < 0)
 			return -1;
 	}
+	for (size_t i = 0; i < dray_diff_packages(d); i++) {
+		const struct dray_diff_package *p = dray_diff_package(d, i);
+
+		if (buf_printf(out, err, "%s %s %s %s|%s\n", p->manager, p->name, p->arch,
+			       p->a ? p->a : "", p->b ? p->b : "") < 0)
+			return -1;
+	}
 	return dray_diff_files(d, show_file, out, err);
 }
 
@@ -61,6 +68,7 @@ static void assert_diff(struct box *b, const char *x, const char *y,
 	assert_int_equal(dray_diff_same(d), !*want);
 	assert_null(dray_diff_member(d, dray_diff_members(d)));
 	assert_null(dray_diff_layer(d, dray_diff_layers(d)));
+	assert_null(dray_diff_package(d, dray_diff_packages(d)));
 	n = dray_diff_file_counts(d);
 	assert_true(n.only_times <= n.changed);
 	dray_diff_free(d);
@@ -204,6 +212,52 @@ static void diff_ignores(void **state)
 	assert_err(err, DRAY_ERR_USAGE, "semantic");
 }
 
+/* A layer whose database of apk has packages "NAME VERSION NAME VERSION ...". */
+static struct piece *apk(struct box *b, const char *list)
+{
+	cleanup_buf struct buf tar = tb_new(), db = tb_new();
+	char *copy = strdup(list), *save = NULL;
+	struct piece *p;
+
+	for (char *s = strtok_r(copy, " ", &save); s; s = strtok_r(NULL, " ", &save))
+		assert_int_equal(buf_printf(&db, NULL, "P:%s\nV:%s\nA:all\n\n", s,
+					    strtok_r(NULL, " ", &save)),
+				 0);
+	tb_file_bytes(&tar, "lib/apk/db/installed", db.data, db.len);
+	tb_end(&tar);
+	p = box_raw_piece(b, span_buf(&tar));
+	tb_bytes(&p->stored, tar.data, tar.len);
+	assert_int_equal(digest_of(span_buf(&p->stored), &p->blob, NULL), 0);
+	free(copy);
+	return p;
+}
+
+static void diff_packages(void **state)
+{
+	static const struct {
+		const char *a, *b, *want;
+	} rows[] = {
+		{ "a 1", "a 1", "" },
+		{ "a 1 b 1", "b 1 a 1", "" },
+		{ "a 1 b 1", "a 2 c 1", "apk a all 1|2\napk b all 1|\napk c all |1\n" },
+		/* Several versions at once: what both have does not count, the rest meets in order. */
+		{ "k 1 k 2", "k 2 k 3", "apk k all 1|3\n" },
+		{ "k 1 k 2 k 3", "k 2 k 4", "apk k all 1|4\napk k all 3|\n" },
+		{ "k 5", "k 1 k 2 l 1", "apk k all 5|1\napk k all |2\napk l all |1\n" },
+		{ "a 1 k 1", "b 1 k 2", "apk a all 1|\napk b all |1\napk k all 1|2\n" },
+	};
+	struct box *b = *state;
+	struct dray_diff_options o = DRAY_DIFF_OPTIONS_INIT;
+
+	o.parts = DRAY_DIFF_PACKAGES;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct piece *x = apk(b, rows[i].a), *y = apk(b, rows[i].b);
+
+		assert_diff(b, plain(b, "a.tar", "", &x, 1), plain(b, "b.tar", "", &y, 1), &o,
+			    rows[i].want);
+	}
+}
+
 /* One bit of what lies in the archive. */
 static void damage(struct piece *p)
 {
@@ -286,10 +340,11 @@ static void diff_torture(void **state)
 	static const char *const names[] = { "a/b", "c" }, *const others[] = { "a/b/c", "d" };
 	struct box *b = *state;
 	struct piece *base = box_piece(b, "base", ENCODING_NONE);
-	struct piece *p[] = { base, files(b, names, 2) }, *q[] = { base, files(b, others, 2) };
+	struct piece *p[] = { base, files(b, names, 2), apk(b, "a 1 b 1") };
+	struct piece *q[] = { base, files(b, others, 2), apk(b, "a 2 c 1") };
 	struct pair pair = {
-		b, plain(b, "a.tar", "\"author\":\"x\",\"config\":{\"Env\":[\"A\",\"B\"]},", p, 2),
-		plain(b, "b.tar", "\"author\":\"y\",\"config\":{\"Env\":[\"A\",\"C\"]},", q, 2),
+		b, plain(b, "a.tar", "\"author\":\"x\",\"config\":{\"Env\":[\"A\",\"B\"]},", p, 3),
+		plain(b, "b.tar", "\"author\":\"y\",\"config\":{\"Env\":[\"A\",\"C\"]},", q, 3),
 		BUF_INIT(65536)
 	};
 	bool reached = true;
@@ -301,6 +356,7 @@ static void diff_torture(void **state)
 	assert_ok(again(&pair, &err), err);
 	const char *want = arena_strndup(&b->arena, (const char *)pair.got.data, pair.got.len);
 	assert_non_null(strstr(want, "/config/Env"));
+	assert_non_null(strstr(want, "apk c all |1"));
 	assert_non_null(strstr(want, "+ a/b/c"));
 	for (uint64_t nth = 1; reached; nth++) {
 		assert_true(nth < TORTURE_ROUNDS);
@@ -316,9 +372,9 @@ static void diff_torture(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		box_test(diff_same),	box_test(diff_config),	   box_test(diff_layers),
-		box_test(diff_ignores), box_test(diff_reads_once), box_test(diff_holds_diff_ids),
-		box_test(diff_torture),
+		box_test(diff_same),	       box_test(diff_config),	box_test(diff_layers),
+		box_test(diff_ignores),	       box_test(diff_packages), box_test(diff_reads_once),
+		box_test(diff_holds_diff_ids), box_test(diff_torture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
