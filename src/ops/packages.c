@@ -162,23 +162,33 @@ static int place_path(struct package_build *b, struct span path, dray_error **er
 	return 0;
 }
 
-static bool is_folder(const struct package_build *b, const char *path)
+/* A folder, or a link to one: who lists it means what is in it. */
+static int is_folder(struct package_build *b, const char *path, bool *ret, dray_error **err)
 {
 	const struct node *n = b->tree ? tree_find(b->tree, path) : NULL;
+	cleanup_buf struct buf room = BUF_INIT(b->to.max);
 
-	return n && node_is_dir(n);
+	if (n && node_type(n) == TAR_SYMLINK &&
+	    package_lead(b->tree, path, &b->links_left, &room, &n, err) < 0)
+		return -1;
+	*ret = n && node_is_dir(n);
+	return 0;
 }
 
-static void also_owned(struct package_build *b, struct map_slot *slot, size_t p)
+static int also_owned(struct package_build *b, struct map_slot *slot, size_t p, dray_error **err)
 {
 	size_t other = (size_t)(uintptr_t)slot->value - 1;
+	bool folder;
 
 	if (slot->value == SHARED || other == p)
-		return;
-	if (is_folder(b, (const char *)slot->key.data))
+		return 0;
+	if (is_folder(b, (const char *)slot->key.data, &folder, err) < 0)
+		return -1;
+	if (folder)
 		slot->value = SHARED;
 	else if (compare(&b->set->list[p], &b->set->list[other]) < 0)
 		slot->value = (void *)(uintptr_t)(p + 1);
+	return 0;
 }
 
 static int count_bytes(struct package_build *b, size_t n, dray_error **err)
@@ -216,10 +226,7 @@ int package_own(struct package_build *b, size_t p, struct span path, dray_error 
 	if (place_path(b, path, err) < 0 || count_bytes(b, b->key.len, err) < 0)
 		return -1;
 	slot = map_find(&b->set->owner, span_buf(&b->key));
-	if (!slot)
-		return first_owned(b, p, err);
-	also_owned(b, slot, p);
-	return 0;
+	return slot ? also_owned(b, slot, p, err) : first_owned(b, p, err);
 }
 
 /* ---- the end ---- */

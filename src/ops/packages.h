@@ -22,8 +22,8 @@ struct package_set {
 	struct package *list; /* by manager, name, arch, version */
 	size_t n;
 	/*
-	 * Cleaned path -> struct package. Of a file that several list the first; a folder that
-	 * several list is nobody's, its value is NULL.
+	 * Cleaned path -> struct package. Of a file that several list the first; a folder (or a
+	 * link to one) that several list is nobody's, its value is NULL.
 	 */
 	struct map owner;
 };

@@ -108,8 +108,10 @@ static const struct dpkg_case dpkg_cases[] = {
 	{ .tree = MERGED "f usr/bin/x",
 	  .status = P("a", "installed") "\n" P("b", "installed"),
 	  .name = { "a", "b" },
-	  .list = { "/bin\n/bin/x\n/lib/y/z\n/usr/share\n", "/usr/share\n/usr/bin/x\n/bin/none\n" },
-	  .want = "a   a\nb   b\nbin a\nusr/bin/x a\nusr/lib/y/z a\nusr/share -\nusr/bin/none "
+	  .list = { "/bin\n/bin/x\n/lib\n/lib/y/z\n/usr/share\n",
+		    "/lib\n/usr/share\n/usr/bin/x\n/bin/none\n" },
+	  .want = "a   a\nb   b\nbin a\nusr/bin/x a\nlib -\nusr/lib/y/z a\nusr/share "
+		  "-\nusr/bin/none "
 		  "b\n" },
 	/* Links that lead in circles, out of the root, over files and to nothing. */
 	{ .tree = "l o >o\nl up >../../usr\nd usr\nl usr/up >../f\nf f\nl e >none\nl s >./usr/./up",
