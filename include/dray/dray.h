@@ -8,6 +8,7 @@
 #include <dray/copy.h>
 #include <dray/diff.h>
 #include <dray/error.h>
+#include <dray/inspect.h>
 #include <dray/normalize.h>
 #include <dray/registry.h>
 #include <dray/relayer.h>

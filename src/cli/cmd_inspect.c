@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * For: "inspect" and "digest": the documents of an image, and what names them.
- * Relies on: dray_explain(), which reads documents only.
+ * Relies on: dray_explain(), which reads documents only; dray_inspect() where layers are asked about.
  * Promises: --raw and --config give exactly the stored bytes.
  */
+#include <dray/inspect.h>
+
+#include "base/number.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/render.h"
 
+#define MILLION 1000000
+
 struct inspect_options {
-	bool raw, config;
+	bool raw, config, efficiency, packages;
+	struct option_list max_wasted;
+	const char *lowest_efficiency;
 };
 
 static const struct option inspect_table[] = {
@@ -16,6 +24,14 @@ static const struct option inspect_table[] = {
 	  .help = "print the manifest, its bytes untouched" },
 	{ "config", 0, OPT_FLAG, offsetof(struct inspect_options, config),
 	  .help = "print the config, its bytes untouched" },
+	{ "efficiency", 0, OPT_FLAG, offsetof(struct inspect_options, efficiency),
+	  .help = "count the bytes that later layers hide" },
+	{ "max-wasted", 0, OPT_LIST, offsetof(struct inspect_options, max_wasted), "N%|SIZE",
+	  .help = "fail when more than that is hidden; may be given twice, 5% and 20MB" },
+	{ "lowest-efficiency", 0, OPT_STRING, offsetof(struct inspect_options, lowest_efficiency),
+	  "N%", .help = "fail when the efficiency is lower" },
+	{ "packages", 0, OPT_FLAG, offsetof(struct inspect_options, packages),
+	  .help = "list the packages that dpkg, apk and rpm installed, with their sizes" },
 	{ 0 },
 };
 
@@ -111,13 +127,133 @@ static int read_report(struct session *s, dray_report **ret, dray_error **err)
 	return 0;
 }
 
+/* ---- what is in the layers ---- */
+
+#define FRACTION 1000000000 /* digits behind a point that count: nine */
+
+/* The digits in front; *ret_rest is what follows them. */
+static size_t take_digits(struct span text, struct span *ret_rest)
+{
+	size_t n = 0;
+
+	while (n < text.len && text.data[n] >= '0' && text.data[n] <= '9')
+		n++;
+	*ret_rest = span_from(text, n);
+	return n;
+}
+
+/* Digits, a point, digits: @p unit (below 2^31) times that, rounded down; *ret_rest follows. */
+static bool parse_scaled(struct span text, int64_t unit, int64_t *ret, struct span *ret_rest)
+{
+	size_t digits = take_digits(text, ret_rest);
+	int64_t whole, part = 0, scale = 1;
+
+	if (!num_parse_u63(span_head(text, digits), &whole) ||
+	    __builtin_mul_overflow(whole, unit, ret))
+		return false;
+	if (!span_starts(*ret_rest, "."))
+		return true;
+	text = span_from(*ret_rest, 1);
+	digits = take_digits(text, ret_rest);
+	for (size_t i = 0; i < digits && scale < FRACTION; i++, scale *= 10)
+		part = part * 10 + (text.data[i] - '0');
+	return digits > 0 && !__builtin_add_overflow(*ret, part * unit / scale, ret);
+}
+
+/* "5%", "2.5%"; and, where @p ratio, "0.95". */
+static bool parse_percent(const char *text, bool ratio, int64_t *ret_ppm)
+{
+	struct span rest;
+
+	if (parse_scaled(span_str(text), MILLION / 100, ret_ppm, &rest) && span_is(rest, "%"))
+		return *ret_ppm <= MILLION;
+	return ratio && parse_scaled(span_str(text), MILLION, ret_ppm, &rest) && rest.len == 0 &&
+	       *ret_ppm <= MILLION;
+}
+
+/* "20MB", "1.5GB", "4096": powers of 1000, or of 1024 with an i. */
+static bool parse_size(const char *text, int64_t *ret)
+{
+	static const struct {
+		const char *name;
+		int64_t bytes;
+	} units[] = {
+		{ "", 1 },	   { "b", 1 },	       { "kb", 1000 },	     { "kib", 1 << 10 },
+		{ "mb", 1000000 }, { "mib", 1 << 20 }, { "gb", 1000000000 }, { "gib", 1 << 30 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+		struct span rest;
+
+		if (parse_scaled(span_str(text), units[i].bytes, ret, &rest) &&
+		    ascii_ieq(rest, units[i].name))
+			return true;
+	}
+	return false;
+}
+
+/* The least of what was given counts. */
+static void lower(int64_t *limit, int64_t value)
+{
+	if (*limit < 0 || value < *limit)
+		*limit = value;
+}
+
+static int take_limits(const struct inspect_options *o, struct dray_inspect_options *ret,
+		       dray_error **err)
+{
+	int64_t value;
+
+	for (size_t i = 0; i < o->max_wasted.n; i++) {
+		if (parse_percent(o->max_wasted.list[i], false, &value))
+			lower(&ret->max_wasted_ppm, value);
+		else if (parse_size(o->max_wasted.list[i], &value))
+			lower(&ret->max_wasted_bytes, value);
+		else
+			return err_set(err, DRAY_ERR_USAGE,
+				       "--max-wasted: expected a share or a size, 5%% or 20MB");
+	}
+	if (!o->lowest_efficiency)
+		return 0;
+	if (!parse_percent(o->lowest_efficiency, true, &ret->min_score_ppm))
+		return err_set(err, DRAY_ERR_USAGE,
+			       "--lowest-efficiency: expected a share, 95%% or 0.95");
+	return 0;
+}
+
+static int run_inspection(struct session *s, const struct inspect_options *o, dray_error **err)
+{
+	struct dray_inspect_options io = DRAY_INSPECT_OPTIONS_INIT;
+	struct dray_select select = session_select(s);
+	dray_inspection *i = NULL;
+	int rc;
+
+	io.efficiency = o->efficiency;
+	io.packages = o->packages;
+	if (take_limits(o, &io, err) < 0 || session_check_input(s, s->args[0], err) < 0 ||
+	    !session_context(s, err) || dray_inspect(s->ctx, s->args[0], &select, &io, &i, err) < 0)
+		return -1;
+	session_warnings(s, dray_inspection_report(i));
+	rc = dray_report_problems(dray_inspection_report(i)) ? STATUS_NEGATIVE : STATUS_OK;
+	if (!s->global.json)
+		show_inspection(&s->page, i);
+	else if (render_inspection(&s->page, i, err) < 0)
+		rc = -1;
+	dray_inspection_free(i);
+	return rc;
+}
+
 static int run_inspect(struct session *s, dray_error **err)
 {
 	const struct inspect_options *o = s->options;
+	bool layers = o->efficiency || o->packages || o->max_wasted.n || o->lowest_efficiency;
 	cleanup_report dray_report *r = NULL;
 
-	if (o->raw && o->config)
-		return err_set(err, DRAY_ERR_USAGE, "--raw and --config: one of both");
+	if (o->raw + o->config + layers > 1)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "--raw, --config, and what is counted: one of them");
+	if (layers)
+		return run_inspection(s, o, err);
 	if (read_report(s, &r, err) < 0)
 		return -1;
 	if (o->raw || o->config)
@@ -139,9 +275,13 @@ const struct command cmd_inspect = {
 	.min_args = 1,
 	.max_args = 1,
 	.complete = COMPLETE_PLACE,
-	.notes = "Shows what an image says about itself: identities, platform, how it is run, its "
-		 "layers and their sizes. --raw and --config print the stored documents, byte for "
-		 "byte, so that their SHA-256 is the manifest digest and the image ID.",
+	.notes =
+		"Shows what an image says about itself: identities, platform, how it is run, its "
+		"layers and their sizes. --raw and --config print the stored documents, byte for "
+		"byte, so that their SHA-256 is the manifest digest and the image ID. "
+		"--efficiency reads the layers and tells what files of theirs nobody sees, since "
+		"later layers replace or delete them; with a limit the exit status is 1 when it is "
+		"passed. --packages lists what is installed.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_OUTPUT | FEATURE_CLOBBER,
 	.options = inspect_table,
 	.options_size = sizeof(struct inspect_options),

@@ -81,9 +81,8 @@ static void render_config(struct jsonw *w, const struct dray_image_info *image)
 		jsonw_null(w);
 }
 
-void render_image(struct jsonw *w, const struct dray_image_info *image, bool with_config)
+static void image_members(struct jsonw *w, const struct dray_image_info *image, bool with_config)
 {
-	jsonw_object(w);
 	render_tags(w, image);
 	jsonw_kstring(w, "image_id", image->image_id);
 	jsonw_kstring(w, "manifest_digest", image->manifest_digest);
@@ -107,6 +106,12 @@ void render_image(struct jsonw *w, const struct dray_image_info *image, bool wit
 	jsonw_kstring(w, "author", image->author);
 	jsonw_kstring(w, "index_digest", image->index_digest);
 	jsonw_kstring(w, "kind", image->kind);
+}
+
+void render_image(struct jsonw *w, const struct dray_image_info *image, bool with_config)
+{
+	jsonw_object(w);
+	image_members(w, image, with_config);
 	jsonw_end_object(w);
 }
 
@@ -123,12 +128,18 @@ void render_finding(struct jsonw *w, const struct dray_finding *f, bool problem)
 	jsonw_end_object(w);
 }
 
-static void render_lists(struct jsonw *w, const dray_report *r, bool with_config)
+static void render_lists(struct jsonw *w, const dray_report *r, bool with_config,
+			 const struct render_more *more)
 {
 	jsonw_key(w, "images");
 	jsonw_array(w);
-	for (size_t i = 0; i < dray_report_images(r); i++)
-		render_image(w, dray_report_image(r, i), with_config);
+	for (size_t i = 0; i < dray_report_images(r); i++) {
+		jsonw_object(w);
+		image_members(w, dray_report_image(r, i), with_config);
+		if (more)
+			more->members(w, more->arg);
+		jsonw_end_object(w);
+	}
 	jsonw_end_array(w);
 	jsonw_key(w, "problems");
 	jsonw_array(w);
@@ -200,7 +211,7 @@ int render_verified(struct page *p, const dray_report *r, const struct signature
 	jsonw_init(&w, &out, err);
 	jsonw_object(&w);
 	jsonw_kint(&w, "schema", 1);
-	render_lists(&w, r, false);
+	render_lists(&w, r, false, NULL);
 	jsonw_kbool(&w, "ok", dray_report_problems(r) == 0 && (!a || a->good));
 	jsonw_kstring(&w, "store", dray_report_store(r));
 	if (a)
@@ -212,7 +223,8 @@ int render_verified(struct page *p, const dray_report *r, const struct signature
 	return 0;
 }
 
-int render_report(struct page *p, const dray_report *r, bool with_config, dray_error **err)
+static int render_document(struct page *p, const dray_report *r, bool with_config,
+			   const struct render_more *more, dray_error **err)
 {
 	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
 	struct jsonw w;
@@ -220,7 +232,7 @@ int render_report(struct page *p, const dray_report *r, bool with_config, dray_e
 	jsonw_init(&w, &out, err);
 	jsonw_object(&w);
 	jsonw_kint(&w, "schema", 1);
-	render_lists(&w, r, with_config);
+	render_lists(&w, r, with_config, more);
 	jsonw_kbool(&w, "ok", dray_report_problems(r) == 0);
 	jsonw_kstring(&w, "store", dray_report_store(r));
 	jsonw_end_object(&w);
@@ -228,6 +240,17 @@ int render_report(struct page *p, const dray_report *r, bool with_config, dray_e
 		return -1;
 	page_json(p, span_buf(&out));
 	return 0;
+}
+
+int render_report(struct page *p, const dray_report *r, bool with_config, dray_error **err)
+{
+	return render_document(p, r, with_config, NULL, err);
+}
+
+int render_report_with(struct page *p, const dray_report *r, const struct render_more *more,
+		       dray_error **err)
+{
+	return render_document(p, r, true, more, err);
 }
 
 void render_error(struct jsonw *w, const dray_error *e)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <dray/inspect.h>
 #include <dray/rootfs.h>
 #include <dray/sign.h>
 #include "cli/page.h"
@@ -11,6 +12,17 @@
 /** @p with_config: also each image's "config" object (inspect). */
 int render_report(struct page *p, const dray_report *r, bool with_config,
 		  dray_error **err) MUST_CHECK;
+/** The same with what was counted in the layers, as members of the image. */
+int render_inspection(struct page *p, const dray_inspection *i, dray_error **err) MUST_CHECK;
+/** What was counted in the layers, for people. */
+void show_inspection(struct page *p, const dray_inspection *i);
+/** More members of each image object. */
+struct render_more {
+	void (*members)(struct jsonw *w, const void *arg);
+	const void *arg;
+};
+int render_report_with(struct page *p, const dray_report *r, const struct render_more *more,
+		       dray_error **err) MUST_CHECK;
 /** What verify found out about a signature. */
 struct signature_answer {
 	const dray_signatures *good;	/* NULL = it is not good */
