@@ -40,10 +40,22 @@ class Count:
         self.tree = {}                                  # path -> (layer, nth copy) of files, None of other entries
         self.copies = collections.defaultdict(list)     # path -> [(layer, size)]
         self.dive = collections.defaultdict(list)       # path -> sizes as dive counts them
+        self.folders = set()                            # all that ever held something: others need no search
         self.sizes = []                                 # of each layer
 
     def size_below(self, path):
         return sum(self.copies[c[0]][c[1]][1] for p in below(self.tree, path) if (c := self.tree[p]))
+
+    def drop(self, path):
+        self.tree.pop(path, None)
+        if path in self.folders:
+            for p in below(self.tree, path):
+                del self.tree[p]
+
+    def place(self, path, copy):
+        self.tree[path] = copy
+        while path := path.rpartition("/")[0]:
+            self.folders.add(path)
 
     def whiteouts(self, entries):
         before = dict(self.tree)
@@ -54,10 +66,9 @@ class Count:
                     self.tree.pop(p, None)
             elif name.startswith(PREFIX) and not name.startswith(PREFIX * 2):
                 gone = clean(folder + "/" + name[len(PREFIX):])
-                is_folder = gone in before and any(p.startswith(gone + "/") for p in before)
+                is_folder = gone in before and gone in self.folders and len(below(before, gone)) > 1
                 self.dive[gone].append(self.size_below(gone) if is_folder else 0)
-                for p in below(before, gone):
-                    self.tree.pop(p, None)
+                self.drop(gone)
 
     def layer(self, number, entries):
         self.sizes.append(0)
@@ -66,16 +77,15 @@ class Count:
             if path.rpartition("/")[2].startswith(PREFIX):
                 continue
             if not m.isdir():
-                for p in below(self.tree, path):
-                    del self.tree[p]
+                self.drop(path)
             if m.islnk():
-                self.tree[path] = self.tree[clean(m.linkname)]
+                self.place(path, self.tree[clean(m.linkname)])
                 continue
-            self.tree[path] = None
+            self.place(path, None)
             if m.isreg():
                 self.copies[path].append((number, m.size))
                 self.dive[path].append(m.size)
-                self.tree[path] = (path, len(self.copies[path]) - 1)
+                self.place(path, (path, len(self.copies[path]) - 1))
                 self.sizes[number] += m.size
             elif not m.isdir():
                 self.dive[path].append(0)
