@@ -229,6 +229,7 @@ built() {
 	# A database that is none: the rest is told, unless packages were asked for.
 	make_image "$T/bad.tar" "layers.append([('var/lib/rpm/rpmdb.sqlite', 'f', b'no database')])"
 	differ 1 "$T/a.tar" "$T/bad.tar"
+	# shellcheck disable=SC2154
 	[[ $stderr == *"packages are not compared"* ]]
 	said '.packages' '[]'
 	dray_run diff --only packages "$T/a.tar" "$T/bad.tar"
