@@ -41,8 +41,7 @@ static bool same_attributes(const struct inode *x, const struct inode *y, enum t
 
 static bool same_bytes(const struct layer_entry *a, const struct layer_entry *b)
 {
-	return a->content && b->content && a->size == b->size &&
-	       memcmp(a->content, b->content, CONTENT_DIGEST_LEN) == 0;
+	return a->content && b->content && memcmp(a->content, b->content, CONTENT_DIGEST_LEN) == 0;
 }
 
 static bool same_data(const struct layer_entry *a, const struct layer_entry *b, enum tar_type type)
@@ -59,9 +58,10 @@ static bool same_data(const struct layer_entry *a, const struct layer_entry *b, 
 	case TAR_BLOCK_DEV:
 		return a->dev_major == b->dev_major && a->dev_minor == b->dev_minor;
 	case TAR_FILE:
+	case TAR_SPARSE: /* by what is read from it, however it is stored */
 		return same_bytes(a, b);
 	default:
-		return false; /* stored forms of sparse files tell nothing */
+		return false;
 	}
 }
 
