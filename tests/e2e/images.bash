@@ -163,7 +163,11 @@ image_make_multi() {
 		CMD ["/bin/busybox","echo","multi b"]
 	EOF_DOCKERFILE
 	rm -rf "$CONTEXT"
-	docker save -o "$1" test/multi-a:1 test/multi-b:1
+	# docker save has no order of its own for several images, and @0 is to be a.
+	until docker save -o "$1" test/multi-a:1 test/multi-b:1 &&
+		[ "$(tar -xOf "$1" manifest.json | jq -r '.[0].RepoTags[0]')" = test/multi-a:1 ]; do
+		rm "$1"
+	done
 	image_assert_symlinks "$1" 2
 }
 
