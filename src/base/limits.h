@@ -29,6 +29,7 @@
 #define LIMIT_SPARSE_MAP (42 * MIB)	/* their text: two numbers of up to 20 bytes a piece */
 #define LIMIT_SPARSE_SIZE (1024 * 1024 * MIB) /* what a layer's sparse files expand to, to be hashed:
 					       * a lastlog with uid 2^31 has 0.6 TB, of nearly nothing */
+#define LIMIT_CUT_PATTERNS 1000		/* that the braces of one rule of split come to */
 #define LIMIT_PACKAGE_TEXT (64 * MIB)	/* one text of a package database; Debian's status has some 1 MiB */
 #define LIMIT_PACKAGE_DB (512 * MIB)	/* all files of package databases; rpm's has up to 200 MiB */
 #define LIMIT_PACKAGE_HEADER (64 * MIB)	/* of one package in rpm's database; kernels have some 5 MiB */

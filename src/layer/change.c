@@ -376,7 +376,7 @@ static bool change_record_next(const struct record_list *l, const struct record 
 
 	if (!n)
 		return false;
-	*ret = (struct record){ n->gone ? RECORD_WHITEOUT : RECORD_NODE, n, NULL };
+	*ret = (struct record){ .kind = n->gone ? RECORD_WHITEOUT : RECORD_NODE, .node = n };
 	return true;
 }
 

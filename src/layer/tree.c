@@ -86,7 +86,9 @@ static struct inode *new_inode(struct tree *t, const struct layer_entry *e)
 	struct inode *i = arena_alloc(&t->arena, sizeof(*i));
 
 	if (i)
-		*i = (struct inode){ e, e, t->n_layers, t->n_layers, 0 };
+		*i = (struct inode){
+			.data = e, .attrs = e, .data_layer = t->n_layers, .attrs_layer = t->n_layers
+		};
 	return i;
 }
 

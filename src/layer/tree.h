@@ -21,6 +21,7 @@ struct inode {
 	const struct layer_entry *attrs;
 	uint32_t data_layer, attrs_layer;
 	uint32_t n_names; /* in the tree; counted by tree_finish() */
+	uint32_t mark;	  /* of whoever looks at a finished tree; 0 */
 };
 
 /** One name. Lives as long as its tree. */

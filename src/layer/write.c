@@ -116,6 +116,10 @@ static int plan_node(struct cursor *c, const struct record *rec, struct piece *r
 	const struct node *n = rec->node, *first = rec->link;
 	bool stands;
 
+	if (rec->kind == RECORD_PARENT) {
+		*ret = made_piece(n, NULL);
+		return 0;
+	}
 	if (!first && first_name(c, n, &first, err) < 0)
 		return -1;
 	if (!first) {
@@ -279,6 +283,10 @@ static int node_header(struct cursor *c, const struct node *link, struct buf *re
 	m.name = span_buf(&c->path);
 	if (n->inode->attrs)
 		set_attributes(&m, n->inode->attrs);
+	if (c->at.kind == RECORD_PARENT) {
+		m.mtime = 0;
+		m.mtime_nsec = 0;
+	}
 	if (n->inode->data && !link)
 		set_data(&m, n->inode->data);
 	if (link) {

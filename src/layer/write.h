@@ -10,6 +10,8 @@
 enum record_kind {
 	RECORD_NODE,
 	RECORD_WHITEOUT, /* of the node, which the layers below have and this one has not */
+	/* A folder on the way, which a layer above describes in full: all but its time, which is 0. */
+	RECORD_PARENT,
 };
 /** One entry to be written. */
 struct record {
@@ -17,6 +19,7 @@ struct record {
 	const struct node *node;
 	/* A name of the same inode that the reader of this tar has already; NULL = none. */
 	const struct node *link;
+	size_t place; /* the list's own */
 };
 /**
  * What to write, in order: folders before what they hold, and nothing twice. @p at is the last
