@@ -15,4 +15,5 @@
 #include <dray/report.h>
 #include <dray/rootfs.h>
 #include <dray/sign.h>
+#include <dray/split.h>
 #include <dray/sync.h>

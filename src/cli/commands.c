@@ -84,6 +84,7 @@ const struct command *const commands[] = {
 	&cmd_strip,
 	&cmd_append,
 	&cmd_rebase,
+	&cmd_split,
 	&cmd_tags,
 	&cmd_catalog,
 	&cmd_manifest,

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: "split": the files of an image in other layers.
+ * Relies on: dray_split(), dray_split_plan_make().
+ * Promises: the rootfs id before and after, told; with --dry-run nothing but the plan.
+ */
+#include <dray/split.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/copied.h"
+#include "cli/render.h"
+
+#define HOLDS_MAX 60 /* bytes of what a layer holds that a table shows */
+
+struct split_flags {
+	struct relayer_flags shared;
+	struct option_list rules;
+	const char *by, *previous;
+	int max, keep_base, min_size;
+	bool dry_run;
+};
+
+#define F(member) offsetof(struct split_flags, member)
+static const struct option table[] = {
+	{ "layer", 0, OPT_LIST, F(rules), "GLOB[,GLOB]...",
+	  .help = "a layer of what falls under these globs, above those before (repeatable)" },
+	{ "by", 0, OPT_CHOICE, F(by), "HOW",
+	  "how the rest is cut: none (one layer), package, dir, size, or auto: package where there "
+	  "are any, else dir (default: none with --layer, else auto)",
+	  .choices = "none|auto|package|dir|size" },
+	{ "max", 0, OPT_INT, F(max), "N", "layers in all (default: 64)", .lo = 1,
+	  .hi = DRAY_SPLIT_LAYERS_MAX },
+	{ "min-size", 0, OPT_INT, F(min_size), "BYTES",
+	  "of layers that --layer does not ask for, before compression (default: 100000)", .lo = 1,
+	  .hi = INT32_MAX },
+	{ "previous", 0, OPT_STRING, F(previous), "IMAGE", .complete = COMPLETE_PLACE,
+	  .help = "keep to the layers of this image: what it has stays where it is there" },
+	{ "keep-base", 0, OPT_INT, F(keep_base), "N", "the lowest N layers stay as they are",
+	  .lo = 1, .hi = DRAY_SPLIT_LAYERS_MAX },
+	{ "dry-run", 'n', OPT_FLAG, F(dry_run), .help = "tell the plan, write nothing" },
+	RELAYER_OPTIONS(F(shared)),
+	{ 0 },
+};
+#undef F
+
+static struct dray_split_options split_options(const struct split_flags *f)
+{
+	struct dray_split_options ret = DRAY_SPLIT_OPTIONS_INIT;
+
+	ret.rules = f->rules.list;
+	ret.n_rules = f->rules.n;
+	ret.by = f->by;
+	ret.previous = f->previous;
+	ret.max = f->max;
+	ret.keep_base = (size_t)f->keep_base;
+	if (f->min_size)
+		ret.min_size = f->min_size;
+	return ret;
+}
+
+/* ---- the plan ---- */
+
+/* The rule, or "libc6, zlib1g + 12". */
+static char *holds(const struct dray_split_layer *l)
+{
+	cleanup_buf struct buf b = BUF_INIT(PAGE_MAX);
+
+	if (l->kept)
+		return mem_strdup("as it is");
+	if (l->rule)
+		return text_safe(span_str(l->rule), HOLDS_MAX);
+	if (l->n_parts == 0)
+		return mem_strdup("removals");
+	for (size_t i = 0; i < l->n_parts; i++) {
+		cleanup_free char *name = text_safe(span_str(l->parts[i]), HOLDS_MAX);
+		int rc;
+
+		if (!name)
+			return NULL;
+		if (i > 0 && b.len + strlen(name) > HOLDS_MAX) {
+			rc = buf_printf(&b, NULL, " + %zu", l->n_parts - i);
+			return rc < 0 ? NULL : buf_steal_str(&b, NULL);
+		}
+		if (buf_printf(&b, NULL, "%s%s", i ? ", " : "", name) < 0)
+			return NULL;
+	}
+	return buf_steal_str(&b, NULL);
+}
+
+static void plan_text(struct page *p, const struct dray_split_layer *layers, size_t n)
+{
+	static const char *const heads[] = { "LAYER", "ENTRIES", "SIZE", "HOLDS" };
+	cleanup_table struct table t = { .cols = ARRAY_LEN(heads), .right = { true, true, true } };
+
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+		table_add(&t, heads[i]);
+	for (size_t i = 0; i < n; i++) {
+		cleanup_free char *what = holds(&layers[i]);
+		char number[24], entries[24], size[HUMAN_SIZE];
+
+		snprintf(number, sizeof(number), "%zu", i);
+		snprintf(entries, sizeof(entries), "%lld", (long long)layers[i].entries);
+		t.failed |= !what;
+		table_add(&t, number);
+		table_add(&t, entries);
+		table_add(&t, human_size(layers[i].bytes, size));
+		table_add(&t, what);
+	}
+	table_print(&t, p, 0);
+}
+
+static void layer_json(struct jsonw *w, const struct dray_split_layer *l)
+{
+	jsonw_object(w);
+	jsonw_kbool(w, "kept", l->kept);
+	jsonw_kstring(w, "rule", l->rule);
+	jsonw_key(w, "parts");
+	jsonw_array(w);
+	for (size_t i = 0; i < l->n_parts; i++)
+		jsonw_string(w, l->parts[i]);
+	jsonw_end_array(w);
+	jsonw_kint(w, "entries", l->entries);
+	jsonw_kint(w, "size", l->bytes);
+	jsonw_end_object(w);
+}
+
+static int plan_json(struct page *p, const struct dray_split_layer *layers, size_t n,
+		     dray_error **err)
+{
+	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
+	struct jsonw w;
+
+	jsonw_init(&w, &out, err);
+	jsonw_object(&w);
+	jsonw_kint(&w, "schema", 1);
+	jsonw_key(&w, "layers");
+	jsonw_array(&w);
+	for (size_t i = 0; i < n; i++)
+		layer_json(&w, &layers[i]);
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	if (jsonw_finish(&w) < 0)
+		return -1;
+	page_json(p, span_buf(&out));
+	return 0;
+}
+
+static int show_plan(struct session *s, const struct dray_split_options *so, dray_error **err)
+{
+	struct dray_select select = session_select(s);
+	const struct dray_split_layer *layers;
+	dray_split_plan *plan = NULL;
+	int rc = STATUS_OK;
+	size_t n;
+
+	if (session_check_input(s, s->args[0], err) < 0 || !session_context(s, err) ||
+	    dray_split_plan_make(s->ctx, s->args[0], &select, so, &plan, err) < 0)
+		return -1;
+	layers = dray_split_plan_layers(plan, &n);
+	if (s->global.json)
+		rc = plan_json(&s->page, layers, n, err);
+	else
+		plan_text(&s->page, layers, n);
+	dray_split_plan_free(plan);
+	return rc;
+}
+
+/* ---- the image ---- */
+
+static int run(struct session *s, dray_error **err)
+{
+	const struct split_flags *f = s->options;
+	const struct dray_split_options so = split_options(f);
+	struct dray_select select = session_select(s);
+	struct dray_copy_options o;
+	dray_relayered *r = NULL;
+	int rc;
+
+	if (f->dry_run)
+		return show_plan(s, &so, err);
+	if (relayer_options(s, &f->shared, &o, err) < 0 ||
+	    session_check_input(s, s->args[0], err) < 0 || !session_context(s, err))
+		return -1;
+	rc = dray_split(s->ctx, s->args[0], &select, &so, s->global.output, &o, &r, err);
+	if (rc == 0)
+		rc = relayer_result(s, r, err);
+	dray_relayered_free(r);
+	return rc;
+}
+
+const struct command cmd_split = {
+	.name = "split",
+	.group = GROUP_LAYERS,
+	.summary = "cut the files of an image into other layers",
+	.args = "IMAGE",
+	.min_args = 1,
+	.max_args = 1,
+	.complete = COMPLETE_PLACE,
+	.notes = "Makes an image with the same files and the same config, cut anew. Each --layer "
+		 "makes "
+		 "one, in order, from the bottom; the first that fits a path or a folder above it "
+		 "wins, "
+		 "and what none fits lies below them all. Globs start at the root: * and ? stay "
+		 "within "
+		 "a name, ** is any number of folders, [a-c] and {a,b} as in a shell.\n\n"
+		 "Without --layer the cut is made by what belongs together, so that an update of "
+		 "one "
+		 "package changes few layers.\n\n"
+		 "The new layers are read back, and nothing appears unless they give the same "
+		 "rootfs "
+		 "id, times included.",
+	.features = RELAYER_FEATURES,
+	.options = table,
+	.options_size = sizeof(struct split_flags),
+	.run = run,
+};

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From an image and what was asked to new layers.
+ * Relies on layer/cut for who goes where, on ops/packages for who owns what.
+ * Promises that a plan depends on the images and options alone.
+ */
+#include "ops/split.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "ops/packages.h"
+
+#define RULE_SHOWN_MAX 200 /* bytes of a rule that messages show */
+
+void dray_split_plan_free(dray_split_plan *p)
+{
+	if (!p)
+		return;
+	cut_layers_clear(&p->cut);
+	cut_parts_clear(&p->parts);
+	change_free(p->change);
+	tree_free(p->tree);
+	stack_free(p->stack);
+	arena_clear(&p->arena);
+	mem_free(p);
+}
+
+/* ---- what is cut ---- */
+
+static int add_rules(struct cut_rules *r, const struct dray_split_options *o, dray_error **err)
+{
+	for (size_t i = 0; i < o->n_rules; i++) {
+		if (cut_rules_add(r, o->rules[i], err) == 0)
+			continue;
+		cleanup_free char *shown = text_safe(span_str(o->rules[i]), RULE_SHOWN_MAX);
+
+		return err_ctx(err, "--layer '%s'", shown ? shown : "?");
+	}
+	return 0;
+}
+
+/* Over kept layers only what differs from what they add up to is written. */
+static int find_change(struct dray_split_plan *p, dray_error **err)
+{
+	cleanup_tree struct tree *base = NULL;
+
+	if (stack_tree(p->stack, p->kept, &base, err) < 0 ||
+	    change_find(base, p->tree, &p->change, err) < 0)
+		return -1;
+	p->list = change_records(p->change);
+	return 0;
+}
+
+static int mark(struct dray_split_plan *p, const struct dray_split_options *o, dray_error **err)
+{
+	cleanup_cut_rules struct cut_rules rules = { 0 };
+	size_t torn = 0;
+
+	if (add_rules(&rules, o, err) < 0 || cut_mark(p->tree, &rules, &torn, err) < 0)
+		return -1;
+	if (torn)
+		context_log(p->stack->ctx, DRAY_LOG_INFO,
+			    "%zu name%s of hard-linked files go%s with another name of the file",
+			    torn, torn == 1 ? "" : "s", torn == 1 ? "es" : "");
+	p->list = (struct record_list){ tree_record_next, p->tree };
+	return p->kept ? find_change(p, err) : 0;
+}
+
+/* ---- the rest ---- */
+
+static const char *owner_of(void *arg, const char *path)
+{
+	const struct package *p = package_of(arg, path);
+
+	return p ? p->source : NULL;
+}
+
+/* @p strict: packages or nothing; else folders where there are none. */
+static int rest_by_package(struct dray_split_plan *p, int64_t share, bool strict, dray_error **err)
+{
+	cleanup_packages struct package_set *set = NULL;
+
+	if (packages_read(p->stack, p->tree, &set, err) < 0)
+		return -1;
+	if (set->n == 0 && strict)
+		return err_set(err, DRAY_ERR_NOT_FOUND,
+			       "%s: there is no package database that --by package could go by",
+			       p->stack->im->where);
+	return set->n ? cut_rest_by_owner(&p->parts, &p->list, owner_of, set, err)
+		      : cut_rest_by_folder(&p->parts, &p->list, share, err);
+}
+
+static int name_rest(struct dray_split_plan *p, const char *by, size_t room, dray_error **err)
+{
+	int64_t bytes;
+
+	if (strcmp(by, "none") == 0)
+		return cut_rest_whole(&p->parts, &p->list, err);
+	if (layer_tar_size(&p->list, &bytes, err) < 0)
+		return -1;
+	if (strcmp(by, "size") == 0)
+		return cut_rest_by_size(&p->parts, &p->list, bytes / (int64_t)room, err);
+	if (strcmp(by, "dir") == 0)
+		return cut_rest_by_folder(&p->parts, &p->list, bytes / (int64_t)room, err);
+	return rest_by_package(p, bytes / (int64_t)room, strcmp(by, "package") == 0, err);
+}
+
+static int follow(struct dray_split_plan *p, const char *previous, uint32_t *ret_times,
+		  dray_error **err)
+{
+	const struct stack_options so = { 0 };
+	cleanup_stack struct stack *old = NULL;
+	cleanup_tree struct tree *t = NULL;
+
+	if (stack_open(p->stack->ctx, previous, NULL, &so, &old, err) < 0 ||
+	    stack_tree(old, old->n, &t, err) < 0 ||
+	    cut_follow(&p->parts, &p->list, t, (uint32_t)p->kept, ret_times, err) < 0)
+		return err_ctx(err, "--previous");
+	return 0;
+}
+
+/* ---- how many ---- */
+
+/* Rules that something falls under, before the rest has parts. */
+static size_t count_rules(struct dray_split_plan *p)
+{
+	size_t n = 0;
+
+	cut_tally(&p->parts, &p->list);
+	for (size_t i = 0; i < p->parts.n_rules; i++)
+		n += p->parts.list[i].entries > 0;
+	return n;
+}
+
+static void warn_idle(const struct dray_split_plan *p)
+{
+	for (size_t i = 0; i < p->parts.n_rules; i++) {
+		cleanup_free char *shown = NULL;
+
+		if (p->parts.list[i].entries > 0)
+			continue;
+		shown = text_safe(span_str(p->parts.list[i].name), RULE_SHOWN_MAX);
+		context_log(p->stack->ctx, DRAY_LOG_WARNING,
+			    "--layer '%s': nothing falls under it; it makes no layer",
+			    shown ? shown : "?");
+	}
+}
+
+static int too_many(const struct dray_split_plan *p, size_t n, size_t max, dray_error **err)
+{
+	err_set(err, DRAY_ERR_USAGE, "%s: that makes %zu layers, more than %zu",
+		p->stack->im->where, n, max);
+	return err_hint(err, "--max tells how many there may be, at most %d",
+			DRAY_SPLIT_LAYERS_MAX);
+}
+
+/* @p ret_times: the part whose layer gets the times of shared folders; UINT32_MAX = none. */
+static int pack(struct dray_split_plan *p, const struct dray_split_options *o, const char *by,
+		size_t room, uint32_t *ret_times, dray_error **err)
+{
+	if (o->previous)
+		return follow(p, o->previous, ret_times, err);
+	*ret_times = UINT32_MAX;
+	cut_tally(&p->parts, &p->list);
+	return strcmp(by, "size") == 0 ? cut_pack_even(&p->parts, room, o->min_size, err)
+				       : cut_pack(&p->parts, room, o->min_size, err);
+}
+
+/* An automatic cut has the times of folders on top of the rest, where most changes are. */
+static size_t times_layer(const struct dray_split_plan *p, bool follows, uint32_t part,
+			  const char *by, size_t rest)
+{
+	if (part != UINT32_MAX && p->parts.list[part].entries > 0)
+		return p->parts.list[part].layer;
+	return follows || strcmp(by, "none") == 0 || rest == 0 ? 0 : rest - 1;
+}
+
+/* Rules that were given make their layers; what is left of the limit is for the rest. */
+static int choose(struct dray_split_plan *p, const struct dray_split_options *o, dray_error **err)
+{
+	size_t max = o->max ? (size_t)o->max : DRAY_SPLIT_LAYERS_MAX;
+	size_t aim = o->max ? max : DRAY_SPLIT_MAX;
+	size_t fixed = p->kept + count_rules(p), n = 0, rest = 0;
+	size_t room = fixed < aim ? aim - fixed : 1;
+	const char *by = o->by;
+	uint32_t times;
+
+	if (!by)
+		by = o->n_rules && !o->previous ? "none" : "auto";
+	if (name_rest(p, by, room, err) < 0 || pack(p, o, by, room, &times, err) < 0)
+		return -1;
+	cut_tally(&p->parts, &p->list);
+	warn_idle(p);
+	if (cut_number(&p->parts, &n, &rest, err) < 0)
+		return -1;
+	if (p->kept + n > max)
+		return too_many(p, p->kept + n, max, err);
+	if (n == 0 && !(p->change && change_is_empty(p->change)))
+		n = 1; /* whiteouts alone */
+	if (n == 0)
+		return 0;
+	return cut_deal(&p->parts, &p->list, n, times_layer(p, o->previous, times, by, rest),
+			&p->cut, err);
+}
+
+/* ---- telling ---- */
+
+/* A root that nobody described is walked over, not written. */
+static int64_t count_entries(const struct cut_layer *l)
+{
+	const struct node *first = l->n ? l->records[0].node : NULL;
+
+	return (int64_t)l->n - (first && !first->parent && !first->inode->data);
+}
+
+static int tell_layer(struct dray_split_plan *p, size_t layer, struct dray_split_layer *ret,
+		      dray_error **err)
+{
+	const struct record_list l = cut_records(&p->cut.list[layer]);
+	const char **names = arena_array(&p->arena, p->parts.n + 1, sizeof(*names));
+
+	if (!names)
+		return err_nomem(err);
+	ret->parts = names;
+	for (size_t i = 0; i < p->parts.n; i++) {
+		const struct cut_part *part = &p->parts.list[i];
+
+		if (part->entries == 0 || part->layer != layer)
+			continue;
+		if (part->kind == CUT_RULE)
+			ret->rule = part->name;
+		else
+			names[ret->n_parts++] = part->name;
+	}
+	ret->entries = count_entries(&p->cut.list[layer]);
+	return layer_tar_size(&l, &ret->bytes, err);
+}
+
+static int tell(struct dray_split_plan *p, dray_error **err)
+{
+	p->n = p->kept + p->cut.n;
+	p->layers = arena_array(&p->arena, p->n + 1, sizeof(*p->layers));
+	if (!p->layers)
+		return err_nomem(err);
+	for (size_t i = 0; i < p->kept; i++)
+		p->layers[i] = (struct dray_split_layer){
+			.kept = true,
+			.entries = (int64_t)p->stack->index[i]->n,
+			.bytes = p->stack->index[i]->size,
+		};
+	for (size_t i = 0; i < p->cut.n; i++)
+		if (tell_layer(p, i, &p->layers[p->kept + i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- the plan ---- */
+
+static int check_options(const struct dray_split_options *o, dray_error **err)
+{
+	if (o->max < 0 || o->max > DRAY_SPLIT_LAYERS_MAX)
+		return err_set(err, DRAY_ERR_USAGE, "at most %d layers: engines refuse more",
+			       DRAY_SPLIT_LAYERS_MAX);
+	if (o->by && strcmp(o->by, "none") != 0 && strcmp(o->by, "auto") != 0 &&
+	    strcmp(o->by, "package") != 0 && strcmp(o->by, "dir") != 0 &&
+	    strcmp(o->by, "size") != 0)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "the rest is cut by none, auto, package, dir or size");
+	return 0;
+}
+
+static int make(struct dray_split_plan *p, const struct dray_split_options *o, dray_error **err)
+{
+	if (o->keep_base > p->stack->n)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "%s has %zu layers, of which %zu are to be kept",
+			       p->stack->im->where, p->stack->n, o->keep_base);
+	p->kept = o->keep_base;
+	if (stack_tree(p->stack, p->stack->n, &p->tree, err) < 0 || mark(p, o, err) < 0 ||
+	    cut_parts_rules(&p->parts, o->rules, o->n_rules, err) < 0 || choose(p, o, err) < 0)
+		return -1;
+	return tell(p, err);
+}
+
+int split_plan(dray_context *ctx, const char *image, const struct dray_select *sel,
+	       const struct dray_split_options *o, bool write, struct dray_split_plan **ret,
+	       dray_error **err)
+{
+	const struct stack_options so = { .contents = write || o->keep_base, .keep_tars = write };
+	cleanup_split_plan struct dray_split_plan *p = mem_zalloc(sizeof(*p));
+
+	if (!p)
+		return err_nomem(err);
+	if (check_options(o, err) < 0 || stack_open(ctx, image, sel, &so, &p->stack, err) < 0 ||
+	    make(p, o, err) < 0)
+		return -1;
+	*ret = steal_pointer(&p);
+	return 0;
+}
