@@ -19,6 +19,11 @@ stacks() {
 	stacks --count 500
 }
 
+@test "150 random stacks cut at random are the same, in layers that any reader takes" {
+	require_root
+	stacks --count 150 --first 500 --split 650
+}
+
 @test "60 random stacks are what overlayfs shows" {
 	require_root
 	mkdir -p "$BATS_TEST_TMPDIR/o/"{a,b,m}

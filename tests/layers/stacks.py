@@ -7,7 +7,7 @@ against umoci.
 Relies on GNU tar and on root; overlayfs and umoci where they are asked for.
 Promises the same stacks for the same seed on every machine.
 
-usage: stacks.py DRAY [--count N] [--seed N] [--first N] [--overlay N] [--umoci N]
+usage: stacks.py DRAY [--count N] [--seed N] [--first N] [--overlay N] [--umoci N] [--split N]
 """
 import argparse
 import hashlib
@@ -381,9 +381,54 @@ def umoci(work):
     return scan(os.path.join(bundle, "rootfs"))
 
 
+# ---- cuts ----------------------------------------------------------------------------------------------------------
+
+def rules(r):
+    """Options of `dray split`, any of them."""
+    globs = ["a", "/a/**", "b*,c", "**/d", "*/[a-c]", "{a,b}/{c,d}", "**", "**/f*", "?/**/a"]
+    out = [w for _ in range(r.randrange(4)) for w in ("--layer", r.choice(globs))]
+    return out + r.choice([[], ["--by", "dir", "--min-size", "1"], ["--by", "size", "--min-size", "1", "--max", "9"]])
+
+
+def check_split(dray, seed, work, tree, depth):
+    """Cut at random, perhaps over kept layers: the same tree, times and all, of layers that any reader takes."""
+    r, out = random.Random(seed), []
+    want = rootfs_id(tree, True)
+    options = rules(r) + (["--keep-base", str(r.randrange(1, depth + 1))] if r.random() < 0.4 else [])
+    run(dray, "split", "-q", "oci:" + os.path.join(work, "oci"), *options, "-o", "oci:" + os.path.join(work, "cut"))
+    got = run(dray, "rootfs-id", "--mtime", "oci:" + os.path.join(work, "cut")).decode().split()[0]
+    if got != want:
+        out.append("split %s: %s, not %s" % (options, got, want))
+    folder = os.path.join(work, "cut")
+    with open(os.path.join(folder, "index.json")) as f:
+        manifest = json.load(f)["manifests"][0]["digest"]
+    with open(os.path.join(folder, "blobs/sha256", manifest[7:])) as f:
+        layers = json.load(f)["layers"]
+    for n, layer in enumerate(layers[int(options[-1]) if "--keep-base" in options else 0:]):
+        out += ["split %s: layer %d: %s" % (options, n, p) for p in problems(os.path.join(folder, "blobs/sha256", layer["digest"][7:]))]
+    return out
+
+
+def problems(blob):
+    """What a layer must not do: name things twice, or before the folders that they are in; link to what it lacks."""
+    seen, out = {}, []
+    with tarfile.open(blob, "r:*", errors="surrogateescape") as tar:
+        for m in tar:
+            name = os.path.normpath("/" + m.name)
+            if name in seen:
+                out.append("%r twice" % name)
+            seen[name] = m
+            parent = os.path.dirname(name)
+            if parent != "/" and (parent not in seen or not seen[parent].isdir()):
+                out.append("%r without its folder" % name)
+            if m.islnk() and os.path.normpath("/" + m.linkname) not in seen:
+                out.append("%r links to %r, which is not there" % (name, m.linkname))
+    return out
+
+
 # ---- one stack -----------------------------------------------------------------------------------------------------
 
-def check(dray, seed, work, with_overlay, with_umoci):
+def check(dray, seed, work, with_overlay, with_umoci, with_split):
     # umoci leaves to a hard link's file the attributes that it had.
     maker = Maker(seed, with_overlay or with_umoci, with_umoci)
     stack = maker.stack()
@@ -405,6 +450,8 @@ def check(dray, seed, work, with_overlay, with_umoci):
     again = run(dray, "rootfs-id", "--mtime", "oci:" + one).decode().split()[0]
     if again != rootfs_id(maker.tree, True):
         out.append("the exported tar as a layer has another rootfs id")
+    if with_split:
+        out += check_split(dray, seed, work, maker.tree, len(stack))
     if with_overlay:
         out += compare("overlayfs", maker.tree, overlay(stack, work))
     if with_umoci:
@@ -425,6 +472,7 @@ def main():
     p.add_argument("--seed", type=int, default=7)
     p.add_argument("--overlay", type=int, default=0)
     p.add_argument("--umoci", type=int, default=0)
+    p.add_argument("--split", type=int, default=0)
     p.add_argument("--tmpdir")
     p.add_argument("--keep", action="store_true")
     o = p.parse_args()
@@ -433,7 +481,7 @@ def main():
     for n in range(o.first, o.first + o.count):
         work = tempfile.mkdtemp(prefix="dray-stack-", dir=o.tmpdir)
         try:
-            found = check(o.dray, o.seed * 1000003 + n, work, n < o.overlay, n < o.umoci)
+            found = check(o.dray, o.seed * 1000003 + n, work, n < o.overlay, n < o.umoci, n < o.split)
         except (RuntimeError, OSError) as e:
             found = [str(e)]
         if found:

@@ -1,0 +1,300 @@
+#!/usr/bin/env bats
+# split: the same files in layers cut by rule, by package, by folder, by size, or as before.
+
+load lib
+
+LAYERS=$PEERS_TOP/tests/layers
+MT_SCHEMA1=application/vnd.docker.distribution.manifest.v1+prettyjws
+DEBIAN="bash coreutils libc6 libtinfo6 libselinux1 libpcre2-8-0 libgmp10 libacl1 libattr1 libgcc-s1 base-files"
+
+setup() {
+	verbs_setup
+	T=$BATS_TEST_TMPDIR
+}
+teardown() { peers_teardown; }
+
+# id_of PLACE: its rootfs id with times; sets ID.
+id_of() {
+	dray_run rootfs-id --mtime "$1"
+	expect 0 || return 1
+	ID=$output
+}
+
+# split_same IMAGE ARG...: dray split, which is to give the same files, times and all, and a history that fits.
+split_same() {
+	local want out=${*: -1}
+	id_of "$1" || return 1
+	want=$ID
+	dray_run split "$@"
+	ok || return 1
+	[[ $stderr == *"rootfs id before: sha256:"*"(the same files)"* ]] || return 1
+	local digest=$DIGEST said=$stderr
+	id_of "$out" || return 1
+	same "rootfs id of $out" "$ID" "$want" || return 1
+	"$DRAY" inspect --json "$out" >"$T/inspect.json"
+	jq -e '.images[0] | (.layers | length) == ([.history[] | select(.empty_layer | not)] | length)' "$T/inspect.json" >/dev/null || {
+		echo "history and layers differ in $out"
+		return 1
+	}
+	"$DRAY" verify -q "$out" >/dev/null || return 1
+	DIGEST=$digest stderr=$said
+}
+
+# names PLACE LAYER: one path a line, but for folders.
+names() { "$DRAY" files --json --layer "$2" "$1" | jq -r 'select(.type != "dir") | .path'; }
+layers() { "$DRAY" inspect --json "$1" | jq '.images[0].layers | length'; }
+diff_ids() { "$DRAY" inspect --json "$1" | jq -r '.images[0].layers[].diff_id'; }
+steps() { "$DRAY" inspect --json "$1" | jq -r '.images[0].history[] | select(.empty_layer | not) | .created_by'; }
+
+# runs FILE NAME LINE ARG...: docker and podman load it, and what ARG prints is LINE; skopeo reads it.
+runs() {
+	local file=$1 name=$2 line=$3
+	shift 3
+	docker load --quiet -i "$file" || return 1
+	same "docker run" "$(docker_run "$name" "$@")" "$line" || return 1
+	docker rmi "$name" >/dev/null || return 1
+	podman load --quiet -i "$file" || return 1
+	same "podman run" "$(podman_run "docker.io/$name" "$@")" "$line" || return 1
+	podman rmi "docker.io/$name" >/dev/null || return 1
+	skopeo inspect "docker-archive:$file" >/dev/null
+}
+
+# tree_of IMAGE: what docker shows of a container of it, less what an engine puts there.
+tree_of() {
+	local id
+	id=$(docker create "$1" /bin/true)
+	docker export "$id" | tar -tv --full-time --numeric-owner |
+		grep -vE ' (\.dockerenv|\./|etc/([a-z.]*(hosts|hostname|resolv.conf|mtab))?|(dev|proc|sys)/.*)( ->.*)?$'
+	docker rm "$id" >/dev/null
+}
+
+# An image with something in /opt, links that lead nowhere, and files with names on both sides.
+wish_build() {
+	local dir=$T/wish
+	mkdir -p "$dir"
+	cp "$(type -P busybox)" "$dir/busybox" || skip "no busybox"
+	cat >"$dir/Dockerfile" <<-'END'
+		FROM scratch
+		COPY busybox /bin/busybox
+		RUN ["/bin/busybox", "--install", "-s", "/bin"]
+		RUN mkdir -p /opt/app/lib /usr/share/doc/x /gone && echo 1 >/opt/app/data && echo 2 >/opt/old && echo 3 >/gone/f
+		RUN ln -s /gone/f /usr/share/doc/x/README && ln -s ../nowhere /opt/app/dangling && ln /opt/app/data /usr/share/linked
+		RUN rm -r /gone /opt/old && chmod 2711 /opt && chown 7:8 /opt && echo 4 >/opt/app/lib/l && mkdir /opt/empty
+		CMD ["/bin/cat", "/opt/app/lib/l"]
+	END
+	docker build --quiet --network none --tag test/wish:1 "$dir" >/dev/null
+	docker save -o "$T/wish.tar" test/wish:1
+}
+
+@test "the classic wish: everything but /opt in one layer, /opt in the other" {
+	require_docker
+	require_peer podman skopeo
+	wish_build
+	split_same "$T/wish.tar" --layer '/opt/**' -o "$T/out.tar"
+	same layers "$(layers "$T/out.tar")" 2
+	absent "of /opt below" "$(names "$T/out.tar" 0 | grep '^opt')"
+	# The file with a name outside goes with the name that a rule takes.
+	same "above" "$(names "$T/out.tar" 1 | sort | tr '\n' ' ')" "opt/app/dangling opt/app/data opt/app/lib/l usr/share/linked "
+	# Folders on the way have their attributes, those of one layer are in that layer alone.
+	dray_run files --json --layer 1 "$T/out.tar"
+	jq -se 'map(select(.path == "opt"))[0] | .mode == "2711" and .uid == 7 and .gid == 8' <<<"$output"
+	jq -se 'any(.[]; .path == "opt/empty" and .type == "dir")' <<<"$output"
+	absent "whiteouts" "$("$DRAY" files --layer 0 "$T/out.tar" | grep '^[WO]')"
+	same "steps" "$(steps "$T/out.tar")" $'dray split rest\ndray split --layer /opt/**'
+	runs "$T/out.tar" test/wish:1 4
+	# With both names told, or neither, nothing is torn.
+	dray_run split "$T/wish.tar" --layer 'opt,usr/share/linked' -o "$T/out.tar" -v
+	ok
+	[[ $stderr != *"hard-linked"* ]]
+	dray_run split "$T/wish.tar" --layer 'opt' -o "$T/out.tar" -v
+	ok
+	[[ $stderr == *"1 name of hard-linked files goes with another"* ]]
+}
+
+@test "a build full of tricks, cut in many ways: the same tree everywhere" {
+	local how n=0
+	image_need tricks
+	require_peer podman skopeo
+	for how in "--layer /d --layer /long/** --layer **/old,/e" "--layer /bin/{a,b}*,**/[m-z]*" "--by dir --min-size 1" \
+		"--by size --max 5 --min-size 1" "--keep-base 1" "--keep-base 3 --layer /d/** --by size --min-size 1" \
+		"--keep-base 8 --layer /long" "--layer /** --layer /d"; do
+		n=$((n + 1))
+		set -f # the patterns are for dray
+		# shellcheck disable=SC2086
+		split_same "$IMAGE" $how -o "$T/$n.tar"
+		set +f
+	done
+	tree_of test/tricks:1 >"$T/want"
+	[ "$(wc -l <"$T/want")" -gt 200 ]
+	for n in 1 6; do
+		"$DRAY" copy -q "$T/$n.tar" "docker-daemon:made/split:$n" >/dev/null
+		tree_of "made/split:$n" >"$T/got"
+		diff "$T/want" "$T/got"
+		docker rmi "made/split:$n" >/dev/null
+	done
+	dray_run copy -q "$T/6.tar" "docker-archive:$T/made.tar:made/split:1"
+	runs "$T/made.tar" made/split:1 new /bin/cat /d/n
+}
+
+@test "--keep-base: lower blobs as they are, what they lost whited out above them" {
+	image_need tricks
+	registry_start base plain
+	"$DRAY" push -q "$IMAGE" "$REGISTRY_ADDR/tricks:1" >/dev/null
+	dray_run split "$REGISTRY_ADDR/tricks:1" --keep-base 3 --layer '/long/**' -o "docker://$REGISTRY_ADDR/tricks:2" --json
+	expect 0
+	same "sent" "$(jq .made.blobs_sent <<<"$output")" 2
+	same "kept" "$(jq .layers_kept <<<"$output")" 3
+	same "layers" "$(jq .layers <<<"$output")" 5
+	jq -e '.rootfs_id == .rootfs_id_before' <<<"$output"
+	diff <("$DRAY" manifest "$REGISTRY_ADDR/tricks:1" | jq -c '.layers[:3][]') \
+		<("$DRAY" manifest "$REGISTRY_ADDR/tricks:2" | jq -c '.layers[:3][]')
+	"$DRAY" files --layer 3 "$REGISTRY_ADDR/tricks:2" | grep -q '^W.* gone$'
+	absent "whiteouts above" "$("$DRAY" files --layer 4 "$REGISTRY_ADDR/tricks:2" | grep '^[WO]')"
+	# All of it: the same image.
+	dray_run split "$IMAGE" --keep-base 9 -o "$T/same.tar"
+	ok
+	same "DiffIDs" "$(diff_ids "$T/same.tar")" "$(diff_ids "$IMAGE")"
+	# Nothing but removals.
+	printf 'FROM test/tricks:1\nRUN rm /d/n\n' | docker build --quiet --tag test/less:1 - >/dev/null
+	docker save -o "$T/less.tar" test/less:1
+	split_same "$T/less.tar" --keep-base 9 -o "$T/less2.tar"
+	same "entries above" "$("$DRAY" files --layer 9 "$T/less2.tar" | grep -c '^W')" 1
+	docker rmi test/less:1 >/dev/null
+}
+
+@test "a registry that makes schema 1 takes the result" {
+	image_need tricks
+	registry_start schema1 plain REGISTRY_COMPATIBILITY_SCHEMA1_ENABLED=true
+	dray_run split "$IMAGE" --layer '/bin/[a-m]*' --layer '/bin/**' --keep-base 2 -o "docker://$REGISTRY_ADDR/tricks:split"
+	ok
+	curl -fsS -H "Accept: $MT_SCHEMA1" "$REGISTRY_URL/v2/tricks/manifests/split" >"$T/s1.json"
+	same version "$(jq .schemaVersion "$T/s1.json")" 1
+}
+
+# debian_build TAG [UPDATED]: a few real packages; UPDATED has another version in a layer on top.
+debian_build() {
+	local dir=$T/debian
+	type -P dpkg-query >/dev/null || skip "no dpkg here"
+	mkdir -p "$dir"
+	if [ -z "${2:-}" ]; then
+		# shellcheck disable=SC2086
+		python3 "$LAYERS/debian.py" "$dir/a.tar" $DEBIAN
+		printf 'FROM scratch\nADD a.tar /\nCMD ["/bin/bash", "-c", "cd / && echo u?r"]\n' >"$dir/Dockerfile"
+	else
+		# shellcheck disable=SC2086
+		python3 "$LAYERS/debian.py" --update "$dir/a.tar" "$2" $DEBIAN
+		printf 'FROM test/debian:1\nADD a.tar /\n' >"$dir/Dockerfile"
+	fi
+	docker build --quiet --network none --tag "$1" "$dir" >/dev/null
+	docker save -o "$T/${1//[\/:]/-}.tar" "$1"
+}
+
+@test "Debian by package: a layer for each that is big, links that lead nowhere, the rest on top" {
+	require_docker
+	require_peer podman skopeo
+	debian_build test/debian:1
+	# As in slim images: documentation is gone, links to it are not.
+	"$DRAY" files --json "$T/test-debian-1.tar" | jq -r 'select(.type == "symlink") | .path' >"$T/links"
+	grep -q ^usr/share/doc/libgcc-s1 "$T/links"
+	split_same "$T/test-debian-1.tar" --by package -o "$T/out.tar"
+	steps "$T/out.tar" >"$T/steps"
+	grep -qx 'dray split glibc' "$T/steps"
+	grep -qx 'dray split coreutils' "$T/steps"
+	same "the biggest alone" "$(names "$T/out.tar" "$(($(grep -nx 'dray split coreutils' "$T/steps" | cut -d: -f1) - 1))" |
+		grep -vc '^usr/\(bin\|sbin\|lib\|libexec\|share\)')" 0
+	# What no package brought is in the top layer, with the times of all folders.
+	names "$T/out.tar" $(($(layers "$T/out.tar") - 1)) | grep -qx var/lib/dpkg/status
+	same "layers of less than 100 kB" "$("$DRAY" split "$T/test-debian-1.tar" --by package -n --json |
+		jq '[.layers[] | select(.size < 100000)] | length')" 0
+	runs "$T/out.tar" test/debian:1 usr
+	# auto finds the packages by itself; no more layers than told; the same on any number of threads.
+	dray_run split "$T/test-debian-1.tar" -o "$T/auto.tar" -j 1
+	ok
+	cmp "$T/auto.tar" "$T/out.tar"
+	split_same "$T/test-debian-1.tar" --max 3 -o "$T/three.tar"
+	same layers "$(layers "$T/three.tar")" 3
+	split_same "$T/test-debian-1.tar" --max 1 -o "$T/one.tar"
+	same layers "$(layers "$T/one.tar")" 1
+	split_same "$T/test-debian-1.tar" --by size --max 6 -o "$T/size.tar"
+	same layers "$(layers "$T/size.tar")" 6
+}
+
+@test "--previous: when one package changes, the layers of all others keep their bytes" {
+	require_docker
+	debian_build test/debian:1
+	debian_build test/debian:2 coreutils
+	# The image is another one as the engine has it: the folders too.
+	split_same "$T/test-debian-1.tar" --by package -o "$T/one.tar"
+	split_same "$T/test-debian-2.tar" --previous "$T/one.tar" -o "$T/two.tar"
+	same "as many layers" "$(layers "$T/two.tar")" "$(layers "$T/one.tar")"
+	paste <(diff_ids "$T/one.tar") <(diff_ids "$T/two.tar") <(steps "$T/one.tar") | awk -F'\t' '$1 != $2 { print $3 }' >"$T/changed"
+	same "changed" "$(grep -c . "$T/changed")" 2
+	grep -q 'dray split coreutils' "$T/changed"
+	same "the other is the top one" "$(tail -n 1 "$T/changed")" "$(steps "$T/one.tar" | tail -n 1)"
+	# The new program is with its package, not with the folder's.
+	local n
+	n=$(($(steps "$T/one.tar" | grep -nx 'dray split coreutils' | cut -d: -f1) - 1))
+	names "$T/two.tar" "$n" | grep -qx usr/bin/ls
+	# The plan is in the image: cut by rules, then kept to without them.
+	split_same "$T/test-debian-1.tar" --layer '/usr/lib/**' --layer '/usr/share/**' --layer '/usr/bin/**' -o "$T/three.tar"
+	split_same "$T/test-debian-2.tar" --previous "$T/three.tar" -o "$T/four.tar"
+	same "layers" "$(layers "$T/four.tar")" 4
+	same "libraries and shared files" "$(diff_ids "$T/four.tar" | sed -n 2,3p)" "$(diff_ids "$T/three.tar" | sed -n 2,3p)"
+	names "$T/four.tar" 3 | grep -qx usr/bin/new-in-coreutils
+	# The same image again: nothing changes.
+	dray_run split "$T/test-debian-1.tar" --previous "$T/one.tar" -o "$T/again.tar"
+	ok
+	same "DiffIDs" "$(diff_ids "$T/again.tar")" "$(diff_ids "$T/one.tar")"
+	docker rmi test/debian:1 test/debian:2 >/dev/null
+}
+
+@test "--dry-run tells the plan and writes nothing; the plan is what is made" {
+	image_need tricks
+	dray_run split "$IMAGE" --layer '/bin/**' --layer '/d/**' -n --json
+	expect 0
+	same schema "$(jq .schema <<<"$output")" 1
+	same rules "$(jq -c '[.layers[].rule]' <<<"$output")" '[null,"/bin/**","/d/**"]'
+	local plan=$output
+	dray_run split "$IMAGE" --layer '/bin/**' --layer '/d/**' -o "$T/out.tar" --compression none
+	ok
+	same sizes "$("$DRAY" inspect --json "$T/out.tar" | jq -c '[.images[0].layers[].size]')" "$(jq -c '[.layers[].size]' <<<"$plan")"
+	for i in 0 1 2; do
+		same "entries of layer $i" "$("$DRAY" files --layer $i "$T/out.tar" | wc -l)" "$(jq ".layers[$i].entries" <<<"$plan")"
+	done
+	dray_run split "$IMAGE" --keep-base 8 --layer '/long' --dry-run
+	expect 0
+	[[ $output == *"as it is"* ]]
+	same lines "$(wc -l <<<"$output")" 10
+	rm "$T/out.tar"
+	dray_run split "$IMAGE" -n -o "$T/out.tar"
+	expect 0
+	[ ! -e "$T/out.tar" ]
+}
+
+@test "what cannot be done is told, and leaves nothing" {
+	image_need tricks
+	dray_run split "$IMAGE" --layer /d
+	expect 2 "*where the new image goes*"
+	dray_run split "$IMAGE" --layer '[a' -o "$T/x.tar"
+	expect 2 "*--layer '\[a': a '\[' without its*"
+	dray_run split "$IMAGE" --layer / -o "$T/x.tar"
+	expect 2 "*names nothing below the root*"
+	dray_run split "$IMAGE" --layer '../x' -o "$T/x.tar"
+	expect 2 "*upwards*"
+	dray_run split "$IMAGE" --keep-base 10 -o "$T/x.tar"
+	expect 2 "*has 9 layers, of which 10*"
+	dray_run split "$IMAGE" --max 126 -o "$T/x.tar"
+	expect 2
+	dray_run split "$IMAGE" --max 2 --layer /bin --layer /d -o "$T/x.tar"
+	expect 2 "*makes 3 layers, more than 2*"
+	dray_run split "$IMAGE" --by package -o "$T/x.tar"
+	expect 3 "*no package database*"
+	dray_run split "$IMAGE" --previous "$T/nothing.tar" -o "$T/x.tar"
+	expect 3 "*--previous*"
+	[ ! -e "$T/x.tar" ]
+	# Nothing falls under it: told, and no layer made.
+	split_same "$IMAGE" --layer /nowhere --layer /long -o "$T/x.tar"
+	[[ $stderr == *"warning: --layer '/nowhere': nothing falls under it"* ]]
+	same layers "$(layers "$T/x.tar")" 2
+	absent "temporary files" "$(ls -A "$TMPDIR")"
+}
