@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include "base/cancel.h"
 #include "base/fault.h"
-#include "base/io.h"
+#include "base/io_priv.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -24,8 +24,7 @@
 #define SHOWN_PATH 512 /* bytes of a path that an error shows */
 #define LINK_TEXT_MAX 8192
 
-/* Every system call passes here first: true when a test wants it to fail. */
-static bool refused(void)
+bool io_refused(void)
 {
 	if (fault_hit(FAULT_CRASH))
 		_exit(99);
@@ -58,8 +57,7 @@ static int again(int fd, short events, const char *verb, dray_error **err)
 	return cancel_check(err);
 }
 
-/* As err_sys(), naming the file; what does not exist is NOT_FOUND. */
-static int path_failed(int errnum, const char *verb, const char *path, dray_error **err)
+int io_path_failed(int errnum, const char *verb, const char *path, dray_error **err)
 {
 	if (!err)
 		return -1;
@@ -77,15 +75,15 @@ int io_openat(int dirfd, const char *path, int flags, mode_t mode, dray_error **
 	int fd;
 
 	do {
-		fd = refused() ? -1 : openat(dirfd, path, flags | O_CLOEXEC, mode);
+		fd = io_refused() ? -1 : openat(dirfd, path, flags | O_CLOEXEC, mode);
 	} while (fd < 0 && errno == EINTR && !cancel_requested());
-	return fd < 0 ? path_failed(errno, "open", path, err) : fd;
+	return fd < 0 ? io_path_failed(errno, "open", path, err) : fd;
 }
 
 int64_t io_read(int fd, void *data, size_t len, dray_error **err)
 {
 	for (;;) {
-		ssize_t n = refused() ? -1 : read(fd, data, step_len(len));
+		ssize_t n = io_refused() ? -1 : read(fd, data, step_len(len));
 		if (n >= 0)
 			return n;
 		if (again(fd, POLLIN, "read", err) < 0)
@@ -96,7 +94,7 @@ int64_t io_read(int fd, void *data, size_t len, dray_error **err)
 int64_t io_pread(int fd, void *data, size_t len, int64_t off, dray_error **err)
 {
 	for (;;) {
-		ssize_t n = refused() ? -1 : pread(fd, data, step_len(len), off);
+		ssize_t n = io_refused() ? -1 : pread(fd, data, step_len(len), off);
 		if (n >= 0)
 			return n;
 		if (again(fd, POLLIN, "read", err) < 0)
@@ -107,7 +105,7 @@ int64_t io_pread(int fd, void *data, size_t len, int64_t off, dray_error **err)
 int io_write_all(int fd, struct span bytes, dray_error **err)
 {
 	while (bytes.len) {
-		ssize_t n = refused() ? -1 : write(fd, bytes.data, step_len(bytes.len));
+		ssize_t n = io_refused() ? -1 : write(fd, bytes.data, step_len(bytes.len));
 		if (n >= 0)
 			bytes = span_from(bytes, (size_t)n);
 		else if (again(fd, POLLOUT, "write", err) < 0)
@@ -119,7 +117,7 @@ int io_write_all(int fd, struct span bytes, dray_error **err)
 int io_pwrite_all(int fd, struct span bytes, int64_t off, dray_error **err)
 {
 	while (bytes.len) {
-		ssize_t n = refused() ? -1 : pwrite(fd, bytes.data, step_len(bytes.len), off);
+		ssize_t n = io_refused() ? -1 : pwrite(fd, bytes.data, step_len(bytes.len), off);
 		if (n >= 0) {
 			bytes = span_from(bytes, (size_t)n);
 			off += n;
@@ -171,7 +169,7 @@ int io_copy_range(int in, int64_t off, int64_t len, int out, dray_error **err)
 
 		if (cancel_check(err) < 0)
 			return -1;
-		ssize_t n = refused() ? -1 : copy_file_range(in, &at, out, NULL, want, 0);
+		ssize_t n = io_refused() ? -1 : copy_file_range(in, &at, out, NULL, want, 0);
 		/* 0 is the end of the file, or a file system that cannot say so: reading tells. */
 		if (n == 0 || (n < 0 && copy_declined(errno)))
 			return copy_by_hand(in, off, len, out, err);
@@ -187,7 +185,7 @@ int io_copy_range(int in, int64_t off, int64_t len, int out, dray_error **err)
 
 void io_writeback(int fd, int64_t *begun, int64_t end)
 {
-	if (end - *begun < WRITEBACK_STEP || refused())
+	if (end - *begun < WRITEBACK_STEP || io_refused())
 		return;
 	/* 0 = to the end. Without the flags that wait, errors stay where fsync(2) finds them. */
 	(void)sync_file_range(fd, *begun, 0, SYNC_FILE_RANGE_WRITE);
@@ -196,7 +194,7 @@ void io_writeback(int fd, int64_t *begun, int64_t end)
 
 int io_fsync(int fd, dray_error **err)
 {
-	if ((refused() ? -1 : fsync(fd)) == 0 || errno == EINVAL || errno == EROFS)
+	if ((io_refused() ? -1 : fsync(fd)) == 0 || errno == EINVAL || errno == EROFS)
 		return 0;
 	/* No second try: the kernel may have dropped the pages, and would then say yes. */
 	return err_sys(err, errno, "fsync");
@@ -204,7 +202,7 @@ int io_fsync(int fd, dray_error **err)
 
 int io_close(int fd, dray_error **err)
 {
-	bool fail = refused();
+	bool fail = io_refused();
 	int injected = errno;
 
 	/* On Linux the descriptor is gone whatever close() says, EINTR included. */
@@ -215,15 +213,15 @@ int io_close(int fd, dray_error **err)
 
 int io_fstat(int fd, struct stat *ret, dray_error **err)
 {
-	if ((refused() ? -1 : fstat(fd, ret)) < 0)
+	if ((io_refused() ? -1 : fstat(fd, ret)) < 0)
 		return err_sys(err, errno, "stat");
 	return 0;
 }
 
 int io_fstatat(int dirfd, const char *path, int flags, struct stat *ret, dray_error **err)
 {
-	if ((refused() ? -1 : fstatat(dirfd, path, ret, flags)) < 0)
-		return path_failed(errno, "stat", path, err);
+	if ((io_refused() ? -1 : fstatat(dirfd, path, ret, flags)) < 0)
+		return io_path_failed(errno, "stat", path, err);
 	return 0;
 }
 
@@ -231,10 +229,10 @@ int io_readlinkat(int dirfd, const char *path, struct buf *ret, dray_error **err
 {
 	/* Linux has no longer link text than a page; a full buffer would mean a cut one. */
 	char text[LINK_TEXT_MAX];
-	ssize_t n = refused() ? -1 : readlinkat(dirfd, path, text, sizeof(text));
+	ssize_t n = io_refused() ? -1 : readlinkat(dirfd, path, text, sizeof(text));
 
 	if (n < 0)
-		return path_failed(errno, "readlink", path, err);
+		return io_path_failed(errno, "readlink", path, err);
 	if ((size_t)n == sizeof(text))
 		return err_set(err, DRAY_ERR_LIMIT, "a link of %zu bytes or more", sizeof(text));
 	return buf_add(ret, span_of(text, (size_t)n), err);
@@ -242,55 +240,55 @@ int io_readlinkat(int dirfd, const char *path, struct buf *ret, dray_error **err
 
 bool io_at_start(int fd)
 {
-	return !refused() && lseek(fd, 0, SEEK_CUR) == 0;
+	return !io_refused() && lseek(fd, 0, SEEK_CUR) == 0;
 }
 
 int io_fchmod(int fd, mode_t mode, dray_error **err)
 {
-	if ((refused() ? -1 : fchmod(fd, mode)) < 0)
+	if ((io_refused() ? -1 : fchmod(fd, mode)) < 0)
 		return err_sys(err, errno, "chmod");
 	return 0;
 }
 
 int io_mkdirat(int dirfd, const char *path, mode_t mode, bool exist_ok, dray_error **err)
 {
-	if ((refused() ? -1 : mkdirat(dirfd, path, mode)) == 0)
+	if ((io_refused() ? -1 : mkdirat(dirfd, path, mode)) == 0)
 		return 0;
 	if (exist_ok && errno == EEXIST)
 		return 0;
-	return path_failed(errno, "mkdir", path, err);
+	return io_path_failed(errno, "mkdir", path, err);
 }
 
 /* For file systems without RENAME_NOREPLACE: link(2) refuses an existing name too. */
 static int link_and_unlink(int dirfd, const char *from, const char *to)
 {
-	if (refused() || linkat(dirfd, from, dirfd, to, 0) < 0)
+	if (io_refused() || linkat(dirfd, from, dirfd, to, 0) < 0)
 		return -1;
-	return refused() ? -1 : unlinkat(dirfd, from, 0);
+	return io_refused() ? -1 : unlinkat(dirfd, from, 0);
 }
 
 int io_renameat(int dirfd, const char *from, const char *to, bool no_replace, dray_error **err)
 {
 	unsigned flags = no_replace ? RENAME_NOREPLACE : 0;
-	int rc = refused() ? -1 : renameat2(dirfd, from, dirfd, to, flags);
+	int rc = io_refused() ? -1 : renameat2(dirfd, from, dirfd, to, flags);
 
 	if (rc < 0 && no_replace && (errno == EINVAL || errno == ENOSYS))
 		rc = link_and_unlink(dirfd, from, to);
-	return rc < 0 ? path_failed(errno, "rename to", to, err) : 0;
+	return rc < 0 ? io_path_failed(errno, "rename to", to, err) : 0;
 }
 
 int io_exchangeat(int dirfd, const char *a, const char *b, dray_error **err)
 {
-	if ((refused() ? -1 : renameat2(dirfd, a, dirfd, b, RENAME_EXCHANGE)) == 0)
+	if ((io_refused() ? -1 : renameat2(dirfd, a, dirfd, b, RENAME_EXCHANGE)) == 0)
 		return 0;
-	return path_failed(errno, "exchange for", b, err);
+	return io_path_failed(errno, "exchange for", b, err);
 }
 
 int io_unlinkat(int dirfd, const char *path, dray_error **err)
 {
-	if ((refused() ? -1 : unlinkat(dirfd, path, 0)) == 0 || errno == ENOENT)
+	if ((io_refused() ? -1 : unlinkat(dirfd, path, 0)) == 0 || errno == ENOENT)
 		return 0;
-	return path_failed(errno, "unlink", path, err);
+	return io_path_failed(errno, "unlink", path, err);
 }
 
 /* Read to the end of @p fd; one byte past max tells a file that fits from one that does not. */
@@ -346,7 +344,7 @@ int io_random(void *data, size_t len, dray_error **err)
 	uint8_t *at = data;
 
 	while (len) {
-		ssize_t n = refused() ? -1 : getrandom(at, len, 0);
+		ssize_t n = io_refused() ? -1 : getrandom(at, len, 0);
 		if (n < 0 && errno != EINTR)
 			return err_sys(err, errno, "getrandom");
 		if (n > 0) {

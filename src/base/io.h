@@ -63,6 +63,38 @@ int io_tempfile(const char *dir, dray_error **err) MUST_CHECK;
 int io_flock(int fd, int operation, dray_error **err) MUST_CHECK;
 /** Everything written to the file system of @p fd is on the disk; its errors are final (G-03). */
 int io_syncfs(int fd, dray_error **err) MUST_CHECK;
+
+/* ---- names of every kind, for who writes trees; symbolic links are never followed ---- */
+
+int io_symlinkat(const char *text, int dirfd, const char *path, dray_error **err) MUST_CHECK;
+int io_linkat(int from_dir, const char *from, int to_dir, const char *to,
+	      dray_error **err) MUST_CHECK;
+/** As mknod(2): a fifo or a device. */
+int io_mknodat(int dirfd, const char *path, mode_t mode, unsigned major, unsigned minor,
+	       dray_error **err) MUST_CHECK;
+/** @p path "" is @p dirfd itself, in these three. */
+int io_chownat(int dirfd, const char *path, uid_t uid, gid_t gid, dray_error **err) MUST_CHECK;
+int io_chmodat(int dirfd, const char *path, mode_t mode, dray_error **err) MUST_CHECK;
+/** The time of modification; the time of access stays. */
+int io_utimeat(int dirfd, const char *path, int64_t mtime, uint32_t nsec,
+	       dray_error **err) MUST_CHECK;
+/** As lsetxattr(2); of what is no open file by way of /proc. @p path "" is @p dirfd itself. */
+int io_setxattrat(int dirfd, const char *path, const char *name, struct span value,
+		  dray_error **err) MUST_CHECK;
+/** As io_renameat(), from folder to folder. */
+int io_moveat(int from_dir, const char *from, int to_dir, const char *to, bool no_replace,
+	      dray_error **err) MUST_CHECK;
+/**
+ * Open the folder @p path below @p dirfd, of any length, with no symbolic link, no ".." and no
+ * leading '/' in it: whatever lies there, the result is below @p dirfd.
+ */
+int io_open_beneath(int dirfd, const char *path, dray_error **err) MUST_CHECK;
+/**
+ * Remove a folder of ours with all that is in it, however deep: no memory, no path and no
+ * descriptor per level. Nothing there is success.
+ */
+int io_remove_tree(int dirfd, const char *name, dray_error **err) MUST_CHECK;
+
 /**
  * Whole small file into *ret, whose bytes and max are replaced; over @p max is LIMIT.
  * Never waits for a fifo's writer.

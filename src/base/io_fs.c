@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * For: system calls about folders, locks and whole file systems.
- * Relies on: fault.h for the counted door, as io.c does.
+ * Relies on: io.c for the counted door.
  * Promises: a wait for a lock ends when a signal asked to stop.
  */
 #include <dirent.h>
@@ -10,33 +10,21 @@
 #include <sys/file.h>
 #include <unistd.h>
 #include "base/cancel.h"
-#include "base/fault.h"
-#include "base/io.h"
-
-/* As in io.c: true when a test wants this call to fail. */
-static bool refused(void)
-{
-	if (fault_hit(FAULT_CRASH))
-		_exit(99);
-	if (!fault_hit(FAULT_IO))
-		return false;
-	errno = fault_errno();
-	return true;
-}
+#include "base/io_priv.h"
 
 int io_ftruncate(int fd, int64_t size, dray_error **err)
 {
 	int rc;
 
 	do {
-		rc = refused() ? -1 : ftruncate(fd, size);
+		rc = io_refused() ? -1 : ftruncate(fd, size);
 	} while (rc < 0 && errno == EINTR && !cancel_requested());
 	return rc < 0 ? err_sys(err, errno, "truncate") : 0;
 }
 
 int io_rmdirat(int dirfd, const char *path, dray_error **err)
 {
-	if ((refused() ? -1 : unlinkat(dirfd, path, AT_REMOVEDIR)) == 0 || errno == ENOENT)
+	if ((io_refused() ? -1 : unlinkat(dirfd, path, AT_REMOVEDIR)) == 0 || errno == ENOENT)
 		return 0;
 	return err_sys(err, errno, "rmdir");
 }
@@ -49,7 +37,7 @@ int io_dir_empty(int dirfd, bool *ret, dray_error **err)
 	cleanup_fd int fd = io_openat(dirfd, ".", O_RDONLY | O_DIRECTORY, 0, err);
 	if (fd < 0)
 		return -1;
-	d = refused() ? NULL : fdopendir(fd);
+	d = io_refused() ? NULL : fdopendir(fd);
 	if (!d)
 		return err_sys(err, errno, "list folder");
 	fd = -1; /* the stream's now */
@@ -64,7 +52,7 @@ int io_dir_empty(int dirfd, bool *ret, dray_error **err)
 int io_flock(int fd, int operation, dray_error **err)
 {
 	for (;;) {
-		if ((refused() ? -1 : flock(fd, operation)) == 0)
+		if ((io_refused() ? -1 : flock(fd, operation)) == 0)
 			return 1;
 		if (errno == EWOULDBLOCK)
 			return 0;
@@ -77,7 +65,7 @@ int io_flock(int fd, int operation, dray_error **err)
 
 int io_syncfs(int fd, dray_error **err)
 {
-	if ((refused() ? -1 : syncfs(fd)) < 0)
+	if ((io_refused() ? -1 : syncfs(fd)) < 0)
 		return err_sys(err, errno, "sync file system");
 	return 0;
 }
