@@ -310,6 +310,21 @@ static int make_entry(struct layer_index *ix, const struct tar_entry *t, struct 
 	return set_link(&ix->arena, t, room, e, err);
 }
 
+/* The bytes of a file, for who wants them. Whiteouts have none; what aufs left may be linked to. */
+static int pass_content(const struct layer_index_options *o, struct layer_index *ix,
+			struct tar_reader *r, struct layer_entry *e, dray_error **err)
+{
+	enum whiteout kind = whiteout_of(e->path, NULL);
+	cleanup_source struct source *data = NULL;
+
+	if (!o->file)
+		return o->contents ? hash_content(ix, r, e, err) : 0;
+	if (kind == WHITEOUT_NAME || kind == WHITEOUT_OPAQUE)
+		return 0;
+	data = tar_data(r, err);
+	return data ? o->file(o->file_arg, e, data, err) : -1;
+}
+
 static int at_entry(const struct tar_entry *t, dray_error **err)
 {
 	cleanup_free char *name = text_safe(t->name, NAME_SHOWN_MAX);
@@ -319,7 +334,7 @@ static int at_entry(const struct tar_entry *t, dray_error **err)
 }
 
 static int add(struct layer_index *ix, struct tar_reader *r, const struct tar_entry *t,
-	       struct buf *room, bool contents, dray_error **err)
+	       struct buf *room, const struct layer_index_options *o, dray_error **err)
 {
 	struct layer_entry *e;
 
@@ -331,21 +346,21 @@ static int add(struct layer_index *ix, struct tar_reader *r, const struct tar_en
 	e = &ix->list[ix->n];
 	if (make_entry(ix, t, room, e, err) < 0)
 		return at_entry(t, err);
-	if (contents && (t->type == TAR_FILE || t->type == TAR_SPARSE) &&
-	    hash_content(ix, r, e, err) < 0)
+	if ((t->type == TAR_FILE || t->type == TAR_SPARSE) && pass_content(o, ix, r, e, err) < 0)
 		return at_entry(t, err);
 	ix->n++;
 	return 0;
 }
 
-static int read_all(struct layer_index *ix, struct tar_reader *r, bool contents, dray_error **err)
+static int read_all(struct layer_index *ix, struct tar_reader *r,
+		    const struct layer_index_options *o, dray_error **err)
 {
 	cleanup_buf struct buf room = BUF_INIT(LIMIT_PATH);
 	const struct tar_entry *t;
 	int rc;
 
 	while ((rc = tar_next(r, &t, err)) > 0)
-		if (add(ix, r, t, &room, contents, err) < 0)
+		if (add(ix, r, t, &room, o, err) < 0)
 			return -1;
 	return rc < 0 ? -1 : tar_tail(r, err);
 }
@@ -360,7 +375,7 @@ int layer_index_read(struct source *in, const struct layer_index_options *o,
 	if (!ix)
 		return err_nomem(err);
 	r = tar_reader_new(in, o->on_odd, o->arg, err);
-	if (!r || read_all(ix, r, o->contents, err) < 0)
+	if (!r || read_all(ix, r, o, err) < 0)
 		return -1;
 	ix->size = in->pos - start;
 	*ret = steal_pointer(&ix);

@@ -73,6 +73,12 @@ struct layer_index_options {
 	bool contents;	      /* compute layer_entry.content */
 	tar_oddity_fn *on_odd; /* may be NULL */
 	void *arg;
+	/**
+	 * May be NULL: gets each file as it passes, @p e complete but not in the index yet; then
+	 * no contents are computed. @p data is lent.
+	 */
+	int (*file)(void *arg, const struct layer_entry *e, struct source *data, dray_error **err);
+	void *file_arg;
 };
 
 /**
