@@ -143,6 +143,77 @@ DRAY_API int dray_cat(dray_context *ctx, const char *image, const struct dray_se
 		      const char *path, const struct dray_cat_options *o, int64_t *ret_size,
 		      dray_error **err);
 
+/** Begin with DRAY_UNPACK_OPTIONS_INIT. */
+struct dray_unpack_options {
+	size_t size;
+	bool force;		/**< a folder that is not empty, or a name that is there, will do */
+	bool no_same_owner;	/**< all belongs to the caller; so it does unless root calls */
+	bool no_xattrs;		/**< no extended attributes: capabilities, ACLs, labels, user's */
+	bool sync;		/**< all of it is on the disk before it has its name */
+};
+#define DRAY_UNPACK_OPTIONS_INIT { .size = sizeof(struct dray_unpack_options) }
+
+/** Begin with DRAY_UNPACK_RESULT_INIT. */
+struct dray_unpack_result {
+	size_t size;
+	int64_t names;		/**< made, that of the root counted */
+	int64_t bytes;		/**< of the files' contents */
+	/* What rights or the file system did not allow; each kind is also one warning. */
+	int64_t left_owners;	/**< names that belong to the caller instead */
+	int64_t left_setid;	/**< files that lost setuid or setgid with their owner */
+	int64_t left_devices;	/**< not made, with their hard links */
+	int64_t left_xattrs;	/**< extended attributes */
+};
+#define DRAY_UNPACK_RESULT_INIT { .size = sizeof(struct dray_unpack_result) }
+
+/**
+ * Write the merged tree into a folder: files with their owners, modes, times, extended
+ * attributes, hard links and devices, as far as the caller may.
+ *
+ * Nothing outside @p dir is touched, whatever the image holds. A folder that is not there appears
+ * whole or not at all; one that is there gets its contents when all of them were written and
+ * proven, and after a failure it is as it was. With o->force folders are merged, other names
+ * that the image has are replaced, and what it does not have stays.
+ *
+ * @param dir  made unless it is there; its folder must be there
+ * @param o    NULL = defaults
+ * @param ret  may be NULL
+ * @return  0; -1
+ *
+ * Units:   bytes
+ * Owns:    nothing changes hands
+ * Errors:  as dray_export(); USAGE a folder that is not empty; SYSTEM
+ * Threads: see dray_context_new()
+ * Spec:    docs/layers.md
+ * Since:   0.1
+ */
+DRAY_API int dray_unpack(dray_context *ctx, const char *image, const struct dray_select *sel,
+			 const char *dir, const struct dray_unpack_options *o,
+			 struct dray_unpack_result *ret, dray_error **err);
+
+/**
+ * Write one file, or a folder and all below it, into a folder, under its own last name, in the
+ * same way. Symbolic links in @p path are followed inside the image; the root's contents go into
+ * @p dir themselves. For a file layers are read from the top one down, and those below it are
+ * not read.
+ *
+ * @param path  in the image, with or without a '/' in front
+ * @param dir   made unless it is there; what else is in it stays
+ * @param o     NULL = defaults
+ * @param ret   may be NULL
+ * @return  0; -1
+ *
+ * Units:   bytes
+ * Owns:    nothing changes hands
+ * Errors:  as dray_export(); NOT_FOUND @p path; USAGE a name that is there; SYSTEM
+ * Threads: see dray_context_new()
+ * Spec:    docs/layers.md
+ * Since:   0.1
+ */
+DRAY_API int dray_extract(dray_context *ctx, const char *image, const struct dray_select *sel,
+			  const char *path, const char *dir, const struct dray_unpack_options *o,
+			  struct dray_unpack_result *ret, dray_error **err);
+
 /** What one layer did to a path. */
 struct dray_blame_step {
 	const char *path;		/**< links on the way resolved */

@@ -94,6 +94,8 @@ extern const struct command cmd_inspect;
 extern const struct command cmd_digest;
 extern const struct command cmd_files;
 extern const struct command cmd_cat;
+extern const struct command cmd_extract;
+extern const struct command cmd_unpack;
 extern const struct command cmd_explain;
 extern const struct command cmd_blame;
 extern const struct command cmd_why;

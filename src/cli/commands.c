@@ -64,6 +64,8 @@ const struct command *const commands[] = {
 	&cmd_digest,
 	&cmd_files,
 	&cmd_cat,
+	&cmd_extract,
+	&cmd_unpack,
 	&cmd_explain,
 	&cmd_blame,
 	&cmd_why,

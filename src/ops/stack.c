@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "ops/transfer.h"
 
 #define LABEL_MAX 80
+#define AHEAD (4 * MIB) /* bytes decoded before they are asked for */
 
 /* ---- what passes on a forward walk ---- */
 
@@ -194,14 +196,31 @@ static int index_and_keep(struct stack *s, struct stack_read *r, struct source *
 	return rc;
 }
 
+struct passing {
+	struct stack *s;
+	size_t read;
+};
+
+static int pass_file(void *arg, const struct layer_entry *e, struct source *data, dray_error **err)
+{
+	const struct passing *p = arg;
+
+	return p->s->o.on_file(p->s->o.arg, p->read, e, data, err);
+}
+
 static int read_layer(struct stack *s, struct stack_read *r, dray_error **err)
 {
-	const struct layer_index_options o = { .contents = s->o.contents };
+	struct passing p = { s, (size_t)(r - s->reads) };
+	const struct layer_index_options o = { .contents = s->o.contents,
+					       .file = s->o.on_file ? pass_file : NULL,
+					       .file_arg = &p };
 	cleanup_source struct source *tar = NULL;
 
 	if (fetch(s, r->layer, err) < 0)
 		return -1;
 	tar = stack_open_tar(s, r->layer, &r->bytes, err);
+	if (s->o.on_file) /* who takes the files is as slow as a disk */
+		tar = source_readahead(steal_pointer(&tar), AHEAD, err);
 	if (!tar)
 		return -1;
 	if (s->o.keep_tars && r->bytes.fd < 0)
@@ -390,11 +409,14 @@ static void on_odd(void *arg, const struct tree_oddity *o)
 	context_log(arg, DRAY_LOG_INFO, "layer %u: %s: %s", o->layer + 1, o->code, o->path);
 }
 
-int stack_tree(const struct stack *s, size_t n, struct tree **ret, dray_error **err)
+int stack_tree_of(const struct stack *s, size_t from, size_t to, struct tree **ret,
+		  dray_error **err)
 {
 	cleanup_tree struct tree *t = tree_new(on_odd, s->ctx, err);
 
-	for (size_t i = 0; t && i < n; i++)
+	if (t && from > 0)
+		tree_set_partial(t);
+	for (size_t i = from; t && i < to; i++)
 		if (tree_apply(t, s->index[i], err) < 0)
 			return err_ctx(err, "%s", s->im->where);
 	if (!t)
@@ -402,4 +424,9 @@ int stack_tree(const struct stack *s, size_t n, struct tree **ret, dray_error **
 	tree_finish(t);
 	*ret = steal_pointer(&t);
 	return 0;
+}
+
+int stack_tree(const struct stack *s, size_t n, struct tree **ret, dray_error **err)
+{
+	return stack_tree_of(s, 0, n, ret, err);
 }

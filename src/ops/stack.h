@@ -10,12 +10,18 @@
 #include "layer/write.h"
 #include "ops/report.h"
 
+/** Gets the file @p e (data lent) of distinct layer @p read; the layers come side by side. */
+typedef int stack_file_fn(void *arg, size_t read, const struct layer_entry *e,
+			  struct source *data, dray_error **err);
+
 struct stack_options {
 	bool contents; /* compute the digest of each file's content */
 	bool lazy;     /* read no layer before stack_load() asks for it */
 	/* Layers are read to and fro more than once: decoded ones wait in temporary files. */
 	bool keep_tars;
 	bool diff_ids; /* hold layers against the config's DiffIDs also where a manifest vouches */
+	stack_file_fn *on_file; /* may be NULL: each file as its layer is read; not with contents */
+	void *arg;
 };
 
 /** Lives on its own; all that it hands out is lent. */
@@ -84,6 +90,16 @@ struct stack_file {
 int stack_read_files(struct stack *s, struct stack_file *list, size_t n, int64_t max,
 		     struct arena *a, dray_error **err) MUST_CHECK;
 
+/**
+ * Hand files of distinct layer @p read, which was read, to @p fn: the @p n entries of @p list, in
+ * the order of their offsets. All of the layer is proven once more, unless it lies in a file.
+ */
+int stack_pass_files(struct stack *s, size_t read, const struct layer_entry *const *list, size_t n,
+		     stack_file_fn *fn, void *arg, dray_error **err) MUST_CHECK;
+
+/** The merged tree of layers @p from to @p to - 1, finished; partial unless from is 0. */
+int stack_tree_of(const struct stack *s, size_t from, size_t to, struct tree **ret,
+		  dray_error **err) MUST_CHECK;
 /** The merged tree of the lowest @p n layers, finished. What is odd is logged as information. */
 int stack_tree(const struct stack *s, size_t n, struct tree **ret, dray_error **err) MUST_CHECK;
 

@@ -295,3 +295,54 @@ struct source *stack_open_file(struct stack *s, size_t i, const struct layer_ent
 
 	return e->sparse ? sparse_expand(packed, e->sparse, err) : packed;
 }
+
+/* ---- many files ---- */
+
+static int pass_stored(struct stack_read *r, size_t read, const struct layer_entry *e,
+		       stack_file_fn *fn, void *arg, dray_error **err)
+{
+	cleanup_source struct source *data = source_from_extent(
+		r->bytes.fd, r->bytes.off + e->data_off, e->size, err);
+
+	return data ? fn(arg, read, e, data, err) : -1;
+}
+
+static int pass_decoded(struct source *tar, size_t read, const struct layer_entry *e,
+			stack_file_fn *fn, void *arg, dray_error **err)
+{
+	cleanup_source struct source *data = NULL;
+
+	if (skip_to(tar, e->data_off, err) < 0)
+		return -1;
+	data = source_limit(tar, e->size, err);
+	return data ? fn(arg, read, e, data, err) : -1;
+}
+
+static int pass_files(struct stack *s, size_t read, const struct layer_entry *const *list, size_t n,
+		      stack_file_fn *fn, void *arg, dray_error **err)
+{
+	struct stack_read *r = &s->reads[read];
+	cleanup_source struct source *tar = NULL;
+	struct extent file;
+
+	if (r->bytes.fd < 0) {
+		tar = stack_open_tar(s, r->layer, &file, err);
+		if (!tar)
+			return -1;
+	}
+	for (size_t i = 0; i < n; i++) {
+		int rc = tar ? pass_decoded(tar, read, list[i], fn, arg, err)
+			     : pass_stored(r, read, list[i], fn, arg, err);
+		if (rc < 0)
+			return -1;
+	}
+	return tar ? source_drain(tar, err) : 0;
+}
+
+int stack_pass_files(struct stack *s, size_t read, const struct layer_entry *const *list, size_t n,
+		     stack_file_fn *fn, void *arg, dray_error **err)
+{
+	if (pass_files(s, read, list, n, fn, arg, err) == 0)
+		return 0;
+	return err_ctx(err, "layer %zu of %zu", s->reads[read].layer + 1, s->n);
+}
