@@ -78,6 +78,23 @@ layout_sound() {
 @test "G-01 G-03: every system call fails once" { plain; faulty "$PLAIN"; sweep io images explain verify new into file normalize files export flatten squash strip append rebase; }
 @test "G-01 G-03: system calls fail under the sanitizers" { faulty "$DRAY"; STEP=5 sweep io verify new into file normalize squash strip append rebase; }
 @test "G-01 G-02: killed before every system call" { plain; faulty "$PLAIN"; sweep crash new into file normalize export flatten squash strip append rebase; }
+@test "unpack and extract: calls fail once, and kills: no folder, the old one, or the new one" {
+	plain
+	faulty "$PLAIN"
+	IMG=oci:$BATS_TEST_TMPDIR/tricks:t
+	python3 "$PEERS_TOP/tests/layers/trick_image.py" "${IMG:4:-2}" sweep
+	export EXTRACT=d
+	sweep alloc unpack extract
+	sweep io unpack empty extract
+	sweep crash unpack extract
+}
+@test "unpack: allocations and calls fail under the sanitizers" {
+	faulty "$DRAY"
+	IMG=oci:$BATS_TEST_TMPDIR/tricks:t
+	python3 "$PEERS_TOP/tests/layers/trick_image.py" "${IMG:4:-2}" sweep
+	EXTRACT=d STEP=7 sweep alloc unpack extract
+	STEP=7 sweep io unpack
+}
 
 @test "short reads and writes change nothing" {
 	faulty "$DRAY"

@@ -196,7 +196,7 @@ class Maker:
 # ---- writing them --------------------------------------------------------------------------------------------------
 
 TAR_TYPES = {"f": tarfile.REGTYPE, "d": tarfile.DIRTYPE, "l": tarfile.SYMTYPE, "h": tarfile.LNKTYPE,
-             "p": tarfile.FIFOTYPE, "w": tarfile.REGTYPE}
+             "p": tarfile.FIFOTYPE, "w": tarfile.REGTYPE, "c": tarfile.CHRTYPE, "b": tarfile.BLKTYPE}
 
 
 def text(raw):
@@ -214,6 +214,7 @@ def write_layer(entries):
                 m.pax_headers = {"SCHILY.xattr." + text(k): text(v) for k, v in e["xattrs"].items()}
             if e["type"] in "lh":
                 m.linkname = text(e["link"])
+            m.devmajor, m.devminor = e.get("dev", (0, 0))
             data = e.get("data", b"") if e["type"] == "f" else b""
             m.size = len(data)
             tar.addfile(m, io.BytesIO(data))
@@ -439,6 +440,8 @@ def check(dray, seed, work, with_overlay, with_umoci, with_split):
     run(dray, "export", "oci:" + layout, "-o", merged)
     unpack_tar(merged, os.path.join(work, "root"))
     out = compare("model", maker.tree, scan(os.path.join(work, "root")))
+    run(dray, "unpack", "-q", "oci:" + layout, os.path.join(work, "unpacked"))
+    out += compare("unpack", maker.tree, scan(os.path.join(work, "unpacked")))
     for option in ([], ["--mtime"]):
         want = rootfs_id(maker.tree, bool(option))
         got = run(dray, "rootfs-id", "oci:" + layout, *option).decode().split()[0]

@@ -5,14 +5,16 @@
     sweep.py alloc|io|crash SOURCE SCENARIO [STEP]
 
 SCENARIO: images, explain, verify, or where a copy goes: new (an OCI layout that is not there yet), into (one that holds
-another image), file (an OCI archive over an old one), or a verb that writes a file over an old one (FILE_VERBS). STEP:
-only every so many calls. DRAY is the faulty program.
+another image), file (an OCI archive over an old one), a verb that writes a file over an old one (FILE_VERBS), unpack (a
+folder that is not there), empty (into one that is), extract (a name in a folder of other things). STEP: only every so
+many calls. DRAY is the faulty program.
 
 alloc: exit 9 and one line, or success where the memory was not needed. io: the same with EIO. crash: the process ends at
 once; whoever comes next finds the old state or the new one, and a second run succeeds and tidies up.
 """
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +40,19 @@ def run(args, fault, home):
                           timeout=60, check=False)
 
 
+def disk_tree(path):
+    """The same for what is unpacked: folders and links count too."""
+    if not os.path.lexists(path):
+        return None
+    out = {}
+    for d, dirs, files in os.walk(path):
+        for name in dirs + files:
+            full = os.path.join(d, name)
+            out[os.path.relpath(full, path)] = (oct(os.lstat(full).st_mode), os.lstat(full).st_mtime_ns,
+                                                digest(full) if os.path.isfile(full) and not os.path.islink(full) else "")
+    return out
+
+
 def tree(path):
     """name -> digest of content, of everything below; None when there is nothing."""
     if not os.path.lexists(path):
@@ -56,8 +71,11 @@ def digest(path):
 class Scenario:
     def __init__(self, name, source, other):
         self.name, self.source, self.other = name, source, other
+        self.path = os.environ.get("EXTRACT", "/")
         self.is_file = name == "file" or name in FILE_VERBS
-        self.is_copy = self.is_file or name in ("new", "into")
+        self.is_disk = name in ("unpack", "empty", "extract")
+        self.is_copy = self.is_file or self.is_disk or name in ("new", "into")
+        self.tree = disk_tree if self.is_disk else tree
         # In memory where there is such a place: thousands of runs sync their file system.
         shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.home = tempfile.mkdtemp(prefix="dray-sweep.", dir=shm)
@@ -68,12 +86,16 @@ class Scenario:
             assert self.copy("oci:" + self.old, source=other).returncode == 0
         if self.is_file:
             assert self.copy("oci-archive:" + self.old, source=other).returncode == 0
-        self.before = tree(self.old)
+        if name in ("empty", "extract"):
+            os.mkdir(self.old)
+        if name == "extract":
+            shutil.copyfile(__file__, os.path.join(self.old, "other"))
+        self.before = self.tree(self.old)
         self.reset()
         if self.is_copy:
             done = self.act(None)
             assert done.returncode == 0, done.stderr
-            self.after = tree(self.out)
+            self.after = self.tree(self.out)
             self.reset()
 
     def copy(self, to, fault=None, source=None):
@@ -82,7 +104,12 @@ class Scenario:
     def place(self):
         return ("oci-archive:" if self.name == "file" else "oci:") + self.out
 
-    def act(self, fault):
+    def act(self, fault, again=False):
+        force = ["--force"] if again else []
+        if self.name == "extract":
+            return run(["extract", "-q", *force, self.source, self.path, self.out], fault, self.home)
+        if self.is_disk:
+            return run(["unpack", "-q", *force, self.source, self.out], fault, self.home)
         if self.name in FILE_VERBS:
             args = [self.source if a == "@" else a for a in FILE_VERBS[self.name]]
             return run([self.name, "-q", self.source, *args, "-o", self.out], fault, self.home)
@@ -96,7 +123,7 @@ class Scenario:
         shutil.rmtree(os.path.join(self.home, "cache"), ignore_errors=True)
         os.mkdir(os.path.join(self.home, "tmp"))
         os.makedirs(os.path.dirname(self.out))
-        if self.name == "into":
+        if self.name in ("into", "empty", "extract"):
             shutil.copytree(self.old, self.out)
         if self.is_file:
             shutil.copyfile(self.old, self.out)
@@ -108,19 +135,26 @@ class Scenario:
         """Everything that is neither the output nor what was there before."""
         known = set(os.listdir(os.path.join(self.home, "tmp")))
         known |= {n for n in os.listdir(os.path.dirname(self.out)) if n != "out"}
-        now = tree(self.out) if self.is_copy else None
+        now = self.tree(self.out) if self.is_copy else None
         if now and not self.is_file:
             known |= {n for n in now if n not in self.after and n not in (self.before or {})}
         return known
 
+    def unfinished(self, now):
+        """Only a hidden stage, and perhaps the name that a killed run had moved already."""
+        rest = {n: v for n, v in now.items() if not re.match(r"\.unpack\.dray-[0-9a-f]{8}(/|$)", n)}
+        return len(rest) < len(now) and all((self.before | self.after).get(n) == v for n, v in rest.items())
+
     def state(self):
         """'old', 'new', or what is wrong with the output."""
-        now = tree(self.out)
+        now = self.tree(self.out)
         if now == self.before:
             return "old"
         if now == self.after:
             return "new"
-        if self.is_file:
+        if self.is_disk and self.before is not None and now is not None and self.unfinished(now):
+            return "old"
+        if self.is_file or self.is_disk:
             return "torn: %s" % now
         index = now.get("index.json")
         if index is None and self.before is None:
@@ -154,7 +188,7 @@ def judge_failure(s, done, kind):
             bad.append("a folder is left: %s" % tree(s.out))
     left = s.leftovers()
     # The call that failed may have been the removal itself: then it is for the next run.
-    if left and kind == "io" and (done.returncode != 0 or len(left) > 1 or s.act(None).returncode != 0 or
+    if left and kind == "io" and (done.returncode != 0 or len(left) > 1 or s.act(None, True).returncode != 0 or
                                   s.leftovers()):
         bad.append("left: %s" % left)
     if left and kind != "io":
@@ -169,7 +203,7 @@ def judge_crash(s, done):
     state = s.state()
     if state not in ("old", "new"):
         bad.append(state)
-    again = s.act(None)
+    again = s.act(None, True)
     if again.returncode != 0 or s.state() != "new":
         bad.append("the second run: exit %d, %s: %s" % (again.returncode, s.state(), again.stderr[-300:]))
     left = s.leftovers()
