@@ -21,6 +21,7 @@
 #define LIMIT_MEMBERS 1000000		/* members of one archive */
 #define LIMIT_MEMBER_INDEX (256 * MIB)	/* memory of one archive's member index */
 #define LIMIT_PATH (64 * KIB)		/* a name inside a tar */
+#define LIMIT_PATH_PARTS 4096	/* parts of a path in a layer: Linux opens none of over 4096 bytes */
 #define LIMIT_XATTRS 1024		/* of one entry: Linux lists 64 KiB of their names */
 #define LIMIT_PAX (1 * MIB)		/* one pax or GNU extension block (Go's choice) */
 #define LIMIT_TAR_EXT_HEADERS 16	/* extension headers before one entry */

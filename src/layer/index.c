@@ -79,11 +79,24 @@ static int check_whiteout(const char *path, dray_error **err)
 	return err_set(err, DRAY_ERR_FORMAT, "a whiteout that names nothing");
 }
 
+/* A name of n bytes implies up to n/2 folders, whose paths together have n*n/4 bytes. */
+static int check_depth(struct span path, dray_error **err)
+{
+	size_t parts = 1;
+
+	for (size_t i = 0; i < path.len; i++)
+		parts += path.data[i] == '/';
+	if (parts <= LIMIT_PATH_PARTS)
+		return 0;
+	return err_set(err, DRAY_ERR_LIMIT, "a path of more than %d parts (LIMIT_PATH_PARTS)",
+		       LIMIT_PATH_PARTS);
+}
+
 static int clean(struct arena *a, struct span name, struct buf *room, const char **ret,
 		 dray_error **err)
 {
 	buf_reset(room);
-	if (tar_name_clean(name, room, err) < 0)
+	if (tar_name_clean(name, room, err) < 0 || check_depth(span_buf(room), err) < 0)
 		return -1;
 	*ret = arena_strndup(a, room->len ? (const char *)room->data : "", room->len);
 	return *ret ? 0 : err_nomem(err);

@@ -93,6 +93,25 @@ void tree_finish(struct tree *t)
 	t->count--; /* the root */
 }
 
+/* ---- names of one file ---- */
+
+void first_names_clear(struct first_names *f)
+{
+	map_clear(&f->map);
+}
+
+int first_name(struct first_names *f, const struct node *n, const struct node **ret,
+	       dray_error **err)
+{
+	struct span key = span_of(&n->inode, sizeof(n->inode));
+
+	*ret = NULL;
+	if (n->inode->n_names < 2 || node_is_dir(n))
+		return 0;
+	*ret = map_get(&f->map, key);
+	return *ret ? 0 : map_put(&f->map, key, (void *)(uintptr_t)n, err);
+}
+
 /* ---- paths ---- */
 
 int node_path(const struct node *n, struct buf *ret, dray_error **err)

@@ -7,7 +7,6 @@
 #include "layer/rootfs.h"
 
 #include "base/limits.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "base/number.h"
 
@@ -16,7 +15,7 @@
 struct listing {
 	struct hash hash;
 	struct buf record, path, link;
-	struct map firsts; /* address of a shared inode -> the node that came first */
+	struct first_names firsts;
 	bool mtime;
 };
 
@@ -36,6 +35,12 @@ static char type_letter(enum tar_type t)
 	default:
 		return 'f';
 	}
+}
+
+/* A time that is an attribute counts as times do. */
+static bool counts(const struct listing *l, struct span name)
+{
+	return l->mtime || !span_is(name, TAR_WINDOWS_CREATED);
 }
 
 static int add_field(struct buf *b, struct span text, dray_error **err)
@@ -64,8 +69,9 @@ static int add_xattrs(struct listing *l, const struct layer_xattrs *x, dray_erro
 	if (layer_xattrs_sorted(x, &sorted, &n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (add_counted(&l->record, sorted[i].name, err) < 0 ||
-		    add_counted(&l->record, sorted[i].value, err) < 0)
+		if (counts(l, sorted[i].name) &&
+		    (add_counted(&l->record, sorted[i].name, err) < 0 ||
+		     add_counted(&l->record, sorted[i].value, err) < 0))
 			return -1;
 	return 0;
 }
@@ -118,25 +124,12 @@ static int add_attributes(struct listing *l, const struct node *n, dray_error **
 	return add_xattrs(l, a->xattrs, err);
 }
 
-/* The name under which the inode of @p n was listed already; NULL for its first one. */
-static int first_name(struct listing *l, const struct node *n, const struct node **ret,
-		      dray_error **err)
-{
-	struct span key = span_of(&n->inode, sizeof(n->inode));
-
-	*ret = NULL;
-	if (n->inode->n_names < 2 || node_is_dir(n))
-		return 0;
-	*ret = map_get(&l->firsts, key);
-	return *ret ? 0 : map_put(&l->firsts, key, (void *)(uintptr_t)n, err);
-}
-
 static int add_node(struct listing *l, const struct node *n, dray_error **err)
 {
 	const struct node *first;
 
 	buf_reset(&l->record);
-	if (node_path(n, &l->path, err) < 0 || first_name(l, n, &first, err) < 0 ||
+	if (node_path(n, &l->path, err) < 0 || first_name(&l->firsts, n, &first, err) < 0 ||
 	    add_field(&l->record, span_buf(&l->path), err) < 0)
 		return -1;
 	if (!first)
@@ -170,7 +163,7 @@ int rootfs_id(const struct tree *t, bool mtime, struct digest *ret, dray_error *
 	if (rc == 0)
 		rc = hash_finish(&l.hash, ret, err);
 	hash_clear(&l.hash);
-	map_clear(&l.firsts);
+	first_names_clear(&l.firsts);
 	buf_clear(&l.record);
 	buf_clear(&l.path);
 	buf_clear(&l.link);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/map.h"
 #include "layer/index.h"
 
 /**
@@ -98,5 +99,14 @@ struct node *tree_find(const struct tree *t, const char *path);
 /** By name, of @p len bytes, in the folder @p dir; NULL when there is none. */
 struct node *tree_child(const struct tree *t, const struct node *dir, const char *name,
 			size_t len);
+/** Of hard-linked names, which came first; zero-initialise. */
+struct first_names {
+	struct map map; /* address of an inode with several names -> node */
+};
+void first_names_clear(struct first_names *f);
+/** The name under which the inode of @p n was met before; NULL, and noted, for its first one. */
+int first_name(struct first_names *f, const struct node *n, const struct node **ret,
+	       dray_error **err) MUST_CHECK;
+
 /** The cleaned path of @p n, into @p ret (emptied first), with a NUL that is not counted. */
 int node_path(const struct node *n, struct buf *ret, dray_error **err) MUST_CHECK;

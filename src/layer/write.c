@@ -10,7 +10,6 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
-#include "base/map.h"
 #include "base/mem.h"
 
 #define HEAD_MAX (2 * LIMIT_PAX + LIMIT_SPARSE_MAP) /* bytes of one header, its extensions too */
@@ -34,13 +33,13 @@ struct piece {
 struct cursor {
 	const struct record_list *list;
 	struct record at;
-	struct map firsts; /* address of a shared inode -> node that carries its data */
+	struct first_names firsts; /* which carry the data */
 	struct buf path;
 };
 
 static void cursor_clear(struct cursor *c)
 {
-	map_clear(&c->firsts);
+	first_names_clear(&c->firsts);
 	buf_clear(&c->path);
 }
 #define cleanup_cursor CLEANUP(cursor_clear)
@@ -97,19 +96,6 @@ static int link_stands(struct cursor *c, const struct node *n, const struct node
 	return 0;
 }
 
-/* The name under which the inode of @p n was written already; NULL for its first one. */
-static int first_name(struct cursor *c, const struct node *n, const struct node **ret,
-		      dray_error **err)
-{
-	struct span key = span_of(&n->inode, sizeof(n->inode));
-
-	*ret = NULL;
-	if (n->inode->n_names < 2 || node_is_dir(n))
-		return 0;
-	*ret = map_get(&c->firsts, key);
-	return *ret ? 0 : map_put(&c->firsts, key, (void *)(uintptr_t)n, err);
-}
-
 static int plan_node(struct cursor *c, const struct record *rec, struct piece *ret,
 		     dray_error **err)
 {
@@ -120,7 +106,7 @@ static int plan_node(struct cursor *c, const struct record *rec, struct piece *r
 		*ret = made_piece(n, NULL);
 		return 0;
 	}
-	if (!first && first_name(c, n, &first, err) < 0)
+	if (!first && first_name(&c->firsts, n, &first, err) < 0)
 		return -1;
 	if (!first) {
 		*ret = says_all(n) ? raw_piece(n) : made_piece(n, NULL);

@@ -7,7 +7,6 @@
 #include "ops/look_priv.h"
 
 #include "base/limits.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/text.h"
@@ -125,28 +124,15 @@ struct listing {
 	void *arg;
 	struct teller teller;
 	struct buf path, link;
-	struct map firsts; /* address of a shared inode -> the node that came first */
+	struct first_names firsts;
 };
-
-/* The name under which the file of @p n was told already; NULL for its first one. */
-static int first_name(struct listing *l, const struct node *n, const struct node **ret,
-		      dray_error **err)
-{
-	struct span key = span_of(&n->inode, sizeof(n->inode));
-
-	*ret = NULL;
-	if (n->inode->n_names < 2 || node_is_dir(n))
-		return 0;
-	*ret = map_get(&l->firsts, key);
-	return *ret ? 0 : map_put(&l->firsts, key, (void *)(uintptr_t)n, err);
-}
 
 static int tell_node(struct listing *l, const struct node *n, dray_error **err)
 {
 	struct dray_file *f = &l->teller.file;
 	const struct node *first;
 
-	if (first_name(l, n, &first, err) < 0 || node_path(n, &l->path, err) < 0 ||
+	if (first_name(&l->firsts, n, &first, err) < 0 || node_path(n, &l->path, err) < 0 ||
 	    teller_set(&l->teller, n->inode->data, n->inode->attrs, err) < 0)
 		return -1;
 	f->path = (const char *)l->path.data;
@@ -256,7 +242,7 @@ int dray_files(dray_context *ctx, const char *image, const struct dray_select *s
 	l.path = l.link = BUF_INIT(2 * LIMIT_PATH);
 	rc = l.o->layer >= 0 ? tell_layer(&l, err) : tell_merged(&l, err);
 	teller_clear(&l.teller);
-	map_clear(&l.firsts);
+	first_names_clear(&l.firsts);
 	buf_clear(&l.path);
 	buf_clear(&l.link);
 	return rc;

@@ -27,6 +27,14 @@ int dray_rootfs_id(dray_context *ctx, const char *image, const struct dray_selec
 	return 0;
 }
 
+static void tell_windows(const struct stack *s)
+{
+	if (stack_is_windows(s))
+		context_log(s->ctx, DRAY_LOG_WARNING,
+			    "%s is a Windows image: no engine imports the tar of its files",
+			    s->im->where);
+}
+
 static int write_tree(struct stack *s, const struct tree *t, struct sink *k, int64_t *ret,
 		      dray_error **err)
 {
@@ -57,6 +65,7 @@ int dray_export(dray_context *ctx, const char *image, const struct dray_select *
 	if (!k || stack_open(ctx, image, sel, &o, &s, err) < 0 ||
 	    stack_tree(s, s->n, &t, err) < 0 || write_tree(s, t, k, &size, err) < 0)
 		return -1;
+	tell_windows(s);
 	if (ret_size)
 		*ret_size = size;
 	return 0;

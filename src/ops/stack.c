@@ -404,6 +404,13 @@ void stack_free(struct stack *s)
 	mem_free(s);
 }
 
+bool stack_is_windows(const struct stack *s)
+{
+	const char *os = s->im->config->platform.os;
+
+	return os && strcmp(os, "windows") == 0;
+}
+
 static void on_odd(void *arg, const struct tree_oddity *o)
 {
 	context_log(arg, DRAY_LOG_INFO, "layer %u: %s: %s", o->layer + 1, o->code, o->path);

@@ -52,6 +52,9 @@ void stack_free(struct stack *s);
 DEFINE_CLEANUP(struct stack, cleanup_stack_fn, stack_free)
 #define cleanup_stack CLEANUP(cleanup_stack_fn)
 
+/** A Windows image: its layers hold Files/, Hives/ and UtilityVM/, which only Windows unpacks. */
+bool stack_is_windows(const struct stack *s);
+
 /** Read layer @p i unless it was read; of use with stack_options.lazy. */
 int stack_load(struct stack *s, size_t i, dray_error **err) MUST_CHECK;
 /** All that were not read yet, side by side. */

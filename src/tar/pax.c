@@ -56,6 +56,8 @@ void tar_pax_reset(struct tar_pax *p)
 	p->sparse = p->half = false;
 	p->map.n = 0;
 	p->n_xattrs = 0;
+	p->windows = false;
+	p->created = (struct span){ 0 };
 }
 
 void tar_pax_clear(struct tar_pax *p)
@@ -182,15 +184,18 @@ static int take_known(enum tar_pax_key key, struct span value, struct tar_pax *r
 	return 0;
 }
 
-static int add_xattr(struct record rec, struct tar_pax *ret, dray_error **err)
+bool tar_xattr_is_windows(struct span name)
 {
-	struct span name = span_from(rec.key, sizeof(XATTR_PREFIX) - 1);
+	return span_starts(name, TAR_WINDOWS) || span_is(name, TAR_WINDOWS_CREATED);
+}
 
+static int add_xattr(struct span name, struct span value, struct tar_pax *ret, dray_error **err)
+{
 	if (name.len == 0)
 		return malformed(err, "xattr without a name");
 	if (mem_grow(&ret->xattrs, ret->n_xattrs, &ret->cap_xattrs, sizeof(*ret->xattrs)) < 0)
 		return err_nomem(err);
-	ret->xattrs[ret->n_xattrs++] = (struct tar_xattr){ .name = name, .value = rec.value };
+	ret->xattrs[ret->n_xattrs++] = (struct tar_xattr){ .name = name, .value = value };
 	return 0;
 }
 
@@ -213,7 +218,13 @@ static int take_other(struct record rec, struct tar_pax *ret, const struct tar_r
 		      dray_error **err)
 {
 	if (span_starts(rec.key, XATTR_PREFIX))
-		return add_xattr(rec, ret, err);
+		return add_xattr(span_from(rec.key, sizeof(XATTR_PREFIX) - 1), rec.value, ret, err);
+	if (span_starts(rec.key, TAR_WINDOWS)) {
+		ret->windows = true;
+		return add_xattr(rec.key, rec.value, ret, err);
+	}
+	if (span_is(rec.key, TAR_WINDOWS_CREATED))
+		ret->created = rec.value;
 	if (span_is(rec.key, SPARSE_PREFIX "offset") || span_is(rec.key, SPARSE_PREFIX "numbytes"))
 		return add_piece(rec, ret, err);
 	if (span_is(rec.key, "hdrcharset") && !span_is(rec.value, "BINARY") &&
@@ -243,6 +254,8 @@ int tar_pax_parse(struct span block, struct tar_pax *ret, const struct tar_repor
 	}
 	if (rc == 0 && ret->half)
 		return malformed(err, "sparse offsets and sizes do not match");
+	if (rc == 0 && ret->windows && ret->created.data)
+		return add_xattr(SPAN_LIT(TAR_WINDOWS_CREATED), ret->created, ret, err);
 	return rc;
 }
 

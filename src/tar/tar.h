@@ -18,9 +18,16 @@ enum tar_type {
 	TAR_OTHER,	/* typeflag kept in raw_type */
 };
 
+/**
+ * An extended attribute. What Windows keeps of a file are attributes too, by the names of their
+ * pax records: those that begin with TAR_WINDOWS, and TAR_WINDOWS_CREATED where there are such.
+ */
 struct tar_xattr {
 	struct span name, value;
 };
+#define TAR_WINDOWS "MSWINDOWS."
+#define TAR_WINDOWS_CREATED "LIBARCHIVE.creationtime"
+bool tar_xattr_is_windows(struct span name);
 
 /** A piece of a sparse file; what lies between the pieces is zeros. */
 struct tar_extent {

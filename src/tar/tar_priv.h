@@ -98,6 +98,8 @@ struct tar_pax {
 	bool half;		/* the last piece lacks its size */
 	struct tar_xattr *xattrs;
 	size_t n_xattrs, cap_xattrs;
+	bool windows;		/* any of TAR_WINDOWS */
+	struct span created;	/* TAR_WINDOWS_CREATED; data NULL = not given */
 };
 /** Forget the last block; memory is kept. */
 void tar_pax_reset(struct tar_pax *p);

@@ -147,7 +147,8 @@ static int add_xattrs(struct buf *ret, const struct tar_member *m, dray_error **
 
 	for (size_t i = 0; i < m->n_xattrs; i++) {
 		buf_reset(&key);
-		if (buf_add_str(&key, "SCHILY.xattr.", err) < 0 ||
+		if ((!tar_xattr_is_windows(m->xattrs[i].name) &&
+		     buf_add_str(&key, "SCHILY.xattr.", err) < 0) ||
 		    buf_add(&key, m->xattrs[i].name, err) < 0 || buf_add_byte(&key, 0, err) < 0 ||
 		    add_record(ret, (const char *)key.data, m->xattrs[i].value, err) < 0)
 			return -1;

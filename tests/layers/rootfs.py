@@ -10,6 +10,7 @@ import sys
 import tarfile
 from decimal import Decimal
 
+CREATED = b"LIBARCHIVE.creationtime"
 HEADING = b"dray rootfs 1\n"
 IMPLIED = {"type": "d", "mode": 0o755, "uid": 0, "gid": 0, "mtime": 0, "xattrs": {}}
 
@@ -36,7 +37,7 @@ def record(path, entry, mtime):
         seconds, nanos = divmod(int(Decimal(entry["mtime"]) * 10**9), 10**9)
         out += field("%d.%09d" % (seconds, nanos))
     for name, value in sorted(entry["xattrs"].items()):
-        if not name.startswith((b"trusted.overlay.", b"user.overlay.")):
+        if not name.startswith((b"trusted.overlay.", b"user.overlay.")) and (mtime or name != CREATED):
             out += b"%d:%s%d:%s" % (len(name), name, len(value), value)
     return out + b"\n"
 
@@ -72,6 +73,14 @@ def letter(member):
     return "f"
 
 
+def xattrs(pax):
+    found = {raw(k[len("SCHILY.xattr."):]): v for k, v in pax.items() if k.startswith("SCHILY.xattr.")}
+    windows = {raw(k): v for k, v in pax.items() if k.startswith("MSWINDOWS.")}
+    if windows and CREATED.decode() in pax:
+        windows[CREATED] = pax[CREATED.decode()]
+    return found | windows
+
+
 def read_tar(path):
     names = {}
     with tarfile.open(path, "r:") as tar:
@@ -87,8 +96,7 @@ def read_tar(path):
                 "type": letter(m), "mode": m.mode & 0o7777, "uid": m.uid, "gid": m.gid, "mtime": mtime,
                 "link": raw(m.linkname), "dev": (m.devmajor, m.devminor),
                 "data": tar.extractfile(m).read() if m.isreg() else b"",
-                "xattrs": {raw(k[len("SCHILY.xattr."):]): raw(v) for k, v in m.pax_headers.items()
-                           if k.startswith("SCHILY.xattr.")},
+                "xattrs": xattrs({k: raw(v) for k, v in m.pax_headers.items()}),
             }
     return names
 
