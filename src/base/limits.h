@@ -28,7 +28,7 @@
 #define LIMIT_LAYER_ENTRIES 4000000	/* entries of one layer, at some 250 bytes each */
 #define LIMIT_SPARSE_EXTENTS 1000000	/* pieces of the sparse files of one layer, 16 bytes each */
 #define LIMIT_SPARSE_MAP (42 * MIB)	/* their text: two numbers of up to 20 bytes a piece */
-#define LIMIT_SPARSE_SIZE (1024 * 1024 * MIB) /* what a layer's sparse files expand to, to be hashed:
+#define LIMIT_SPARSE_SIZE (1024 * 1024 * MIB) /* what a layer's sparse files, or one, are expanded to:
 					       * a lastlog with uid 2^31 has 0.6 TB, of nearly nothing */
 #define LIMIT_CUT_PATTERNS 1000		/* that the braces of one rule of split come to */
 #define LIMIT_PACKAGE_TEXT (64 * MIB)	/* one text of a package database; Debian's status has some 1 MiB */

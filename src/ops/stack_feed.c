@@ -291,6 +291,12 @@ static struct source *open_packed(struct stack *s, size_t i, const struct layer_
 struct source *stack_open_file(struct stack *s, size_t i, const struct layer_entry *e,
 			       dray_error **err)
 {
+	if (e->sparse && e->sparse->size > LIMIT_SPARSE_SIZE) {
+		err_set(err, DRAY_ERR_LIMIT,
+			"a sparse file of %lld bytes is over LIMIT_SPARSE_SIZE (%lld)",
+			(long long)e->sparse->size, LIMIT_SPARSE_SIZE);
+		return NULL;
+	}
 	struct source *packed = open_packed(s, i, e, err);
 
 	return e->sparse ? sparse_expand(packed, e->sparse, err) : packed;
