@@ -105,6 +105,32 @@ static void test_refused(void **state)
 	assert_int_equal(ix->list[0].xattrs->n, LIMIT_XATTRS);
 }
 
+/* What a path implies grows with the square of its parts; hard links have their targets. */
+static void test_depth(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		size_t parts = LIMIT_PATH_PARTS + (size_t)(i & 1);
+		cleanup_buf struct buf tar = tb_new(), records = tb_new(), path = tb_new();
+		cleanup_layer_index struct layer_index *ix = NULL;
+		dray_error *err = NULL;
+		int rc;
+
+		for (size_t k = 1; k < parts; k++)
+			tb_bytes(&path, "a//", k % 2 ? 2 : 3);
+		tb_bytes(&path, "f", 2);
+		tb_record(&records, i < 2 ? "path" : "linkpath", (const char *)path.data);
+		tb_ext(&tar, 'x', records.data, records.len);
+		tb_hardlink(&tar, "x", "y");
+		tb_end(&tar);
+		rc = read_index(span_buf(&tar), SIZE_MAX, &ix, &err);
+		if (i & 1)
+			assert_err(err, DRAY_ERR_LIMIT, "LIMIT_PATH_PARTS");
+		else
+			assert_ok(rc, err);
+	}
+}
+
 /* Cut anywhere it is refused, or it ended at an entry's end; a failing source is not taken for an end. */
 static void test_cut(void **state)
 {
@@ -150,7 +176,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_offsets), cmocka_unit_test(test_whiteouts),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_torture),
+		cmocka_unit_test(test_depth),	cmocka_unit_test(test_torture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

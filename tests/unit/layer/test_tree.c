@@ -4,6 +4,7 @@
  * Relies on the language of layers.h.
  * Promises that a rule of docs/layers.md that is broken names its row.
  */
+#include "base/mem.h"
 #include "layers.h"
 
 #include "cases.h"
@@ -119,6 +120,103 @@ static void test_many(void **state)
 	assert_non_null(tree_find(b.tree, "d0/0-0"));
 }
 
+/* ---- large ones: what grows with the square would not end ---- */
+
+#define BROAD 250000 /* names of one folder */
+#define DEEP 60	     /* paths of LIMIT_PATH_PARTS parts */
+
+/* Entries with paths of their own, of which the caller says how each is made. */
+static struct layer_index *make_index(size_t n, void (*name)(char *path, size_t i), size_t longest)
+{
+	struct layer_index *ix = mem_zalloc(sizeof(*ix));
+	char *path = malloc(longest);
+
+	assert_non_null(ix);
+	assert_non_null(path);
+	ix->list = mem_alloc_array(n, sizeof(*ix->list));
+	assert_non_null(ix->list);
+	for (size_t i = 0; i < n; i++) {
+		name(path, i);
+		ix->list[i] = (struct layer_entry){ .path = arena_strdup(&ix->arena, path),
+						    .uname = "",
+						    .gname = "" };
+		assert_non_null(ix->list[i].path);
+	}
+	ix->n = n;
+	free(path);
+	return ix;
+}
+
+static void name_file(char *path, size_t i)
+{
+	snprintf(path, 32, "d/%08zu", BROAD - i);
+}
+
+static void name_whiteout(char *path, size_t i)
+{
+	snprintf(path, 32, "d/.wh.%08zu", i + 2);
+}
+
+static void name_deep(char *path, size_t i)
+{
+	for (size_t k = 0; k < LIMIT_PATH_PARTS; k++)
+		memcpy(path + 2 * k, k == i ? "b/" : "a/", 2);
+	path[2 * LIMIT_PATH_PARTS - 1] = 0;
+}
+
+static size_t count_names(const struct tree *t)
+{
+	size_t n = 0;
+
+	for (const struct node *at = tree_next(tree_root(t)); at; at = tree_next(at)) {
+		if (at->next)
+			assert_true(strcmp(at->name, at->next->name) < 0);
+		n++;
+	}
+	return n;
+}
+
+/* In the worst order for a list; then all but one deleted, one by one. */
+static void test_broad(void **state)
+{
+	(void)state;
+	cleanup_layer_index struct layer_index *files = make_index(BROAD, name_file, 32);
+	cleanup_layer_index struct layer_index *gone = make_index(BROAD - 1, name_whiteout, 32);
+	cleanup_tree struct tree *t = tree_new(NULL, NULL, NULL);
+	dray_error *err = NULL;
+
+	assert_non_null(t);
+	assert_ok(tree_apply(t, files, &err), err);
+	tree_finish(t);
+	assert_int_equal(tree_count(t), BROAD + 1);
+	assert_int_equal(count_names(t), BROAD + 1);
+	assert_ok(tree_apply(t, gone, &err), err);
+	tree_finish(t);
+	assert_int_equal(count_names(t), 2);
+	assert_non_null(tree_find(t, "d/00000001"));
+}
+
+static void test_deep(void **state)
+{
+	(void)state;
+	cleanup_layer_index struct layer_index *ix = make_index(DEEP, name_deep,
+								(size_t)2 * LIMIT_PATH_PARTS);
+	cleanup_tree struct tree *t = tree_new(NULL, NULL, NULL);
+	cleanup_buf struct buf path = tb_new();
+	dray_error *err = NULL;
+
+	assert_non_null(t);
+	assert_ok(tree_apply(t, ix, &err), err);
+	tree_finish(t);
+	for (size_t i = 0; i < DEEP; i++) {
+		const struct node *n = tree_find(t, ix->list[i].path);
+
+		assert_non_null(n);
+		assert_ok(node_path(n, &path, &err), err);
+		assert_span_is(span_buf(&path), ix->list[i].path);
+	}
+}
+
 struct tortured {
 	struct built *from;
 };
@@ -157,7 +255,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),	 cmocka_unit_test(test_lower_layers),
 		cmocka_unit_test(test_oddities), cmocka_unit_test(test_many),
-		cmocka_unit_test(test_torture),
+		cmocka_unit_test(test_torture),	 cmocka_unit_test(test_broad),
+		cmocka_unit_test(test_deep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The layers of an image read once, and its merged tree written: whole or not at all.
+ * Relies on stacks.h.
+ * Promises for layers in and out of order the same tree, whatever fails on the way.
+ */
+#include "ops/stack.h"
+#include "stacks.h"
+#include "torture.h"
+
+#include <errno.h>
+
+/* ---- reading ---- */
+
+static struct stack *open_stack(struct box *b, const char *place, bool lazy)
+{
+	const struct stack_options o = { .lazy = lazy };
+	dray_error *err = NULL;
+	struct stack *s = NULL;
+
+	assert_ok(stack_open(b->ctx, place, NULL, &o, &s, &err), err);
+	return s;
+}
+
+static void test_equal_layers(void **state)
+{
+	struct box *b = *state;
+	const char *place = stack_image(b, "i.tar", "f a =1\n--\nf b =2\n--\nf a =1\n", AS_SAVED);
+	cleanup_stack struct stack *s = open_stack(b, place, false);
+
+	assert_int_equal(s->n, 3);
+	assert_int_equal(s->n_reads, 2);
+	assert_ptr_equal(s->index[0], s->index[2]);
+	assert_ptr_not_equal(s->index[0], s->index[1]);
+	assert_false(stack_is_windows(s));
+}
+
+static void test_lazy(void **state)
+{
+	struct box *b = *state;
+	const char *place = stack_image(b, "i.oci", "f a =1\n--\nf b =2\n--\nf c =3\n", AS_GZIP);
+	cleanup_stack struct stack *s = open_stack(b, place, true);
+	dray_error *err = NULL;
+
+	for (size_t i = 0; i < 3; i++)
+		assert_null(s->index[i]);
+	assert_ok(stack_load(s, 1, &err), err);
+	assert_non_null(s->index[1]);
+	assert_null(s->index[0]);
+	assert_string_equal(s->index[1]->list[0].path, "b");
+	assert_ok(stack_load_all(s, &err), err);
+	for (size_t i = 0; i < 3; i++) {
+		cleanup_buf struct buf got = tb_new();
+		static const char *const want[] = { "1", "2", "3" };
+
+		assert_ok(slurp(stack_open_file(s, i, &s->index[i]->list[0], &err), &got, &err),
+			  err);
+		assert_span_is(span_buf(&got), want[i]);
+	}
+}
+
+/* A layer that is not what its DiffID says gives nothing. */
+static void test_wrong_layer(void **state)
+{
+	struct box *b = *state;
+	const char *place = stack_image(b, "i.tar", "f a =1\n--\nf b =2\n", AS_SAVED);
+	cleanup_buf struct buf tar = box_read(b, "i.tar");
+	const struct stack_options o = { 0 };
+	dray_error *err = NULL;
+	struct stack *s = NULL;
+
+	for (size_t at = 0; at + 512 <= tar.len; at += 512)
+		if (memcmp(tar.data + at, "2\0", 2) == 0)
+			tar.data[at] = '3';
+	put_file(b->fd, "i.tar", span_buf(&tar));
+	assert_int_equal(stack_open(b->ctx, place, NULL, &o, &s, &err), -1);
+	assert_err(err, DRAY_ERR_CORRUPT, "layer 2 of 2");
+}
+
+/* ---- writing ---- */
+
+#define BIG (9 << 20) /* two of them are more than the memory for pieces that come late */
+
+static void put_big(struct buf *tar, const char *name, int seed)
+{
+	cleanup_buf struct buf data = make_bytes(BIG, (uint32_t)seed);
+
+	tb_file_bytes(tar, name, data.data, data.len);
+}
+
+/* Three files in this order, "small" between the big ones; in gzip, so that nothing lies in a file. */
+static const char *big_image(struct box *b, const char *name, const char *const names[3])
+{
+	cleanup_buf struct buf tar = tb_new();
+	struct piece *p;
+
+	for (int i = 0; i < 3; i++)
+		if (strcmp(names[i], "m") == 0)
+			tb_file(&tar, "m", "small");
+		else
+			put_big(&tar, names[i], names[i][0]);
+	tb_end(&tar);
+	p = box_raw_piece(b, span_buf(&tar));
+	box_squeeze(p, ENCODING_GZIP);
+	assert_int_equal(digest_of(span_buf(&p->stored), &p->blob, NULL), 0);
+	return box_oci_plain(b, name, false, &p, 1);
+}
+
+/* In order, with one small file late, and the wrong way round: one tar comes out. */
+static void test_orders(void **state)
+{
+	static const char *const orders[][3] = {
+		{ "a", "m", "z" }, { "a", "z", "m" }, { "m", "a", "z" }, { "z", "m", "a" }
+	};
+	struct box *b = *state;
+	struct digest first = { 0 };
+
+	for (size_t i = 0; i < ROWS(orders); i++) {
+		const char *place = big_image(b, "big.oci", orders[i]);
+		cleanup_buf struct buf got = BUF_INIT(64 << 20);
+		struct digest d;
+		dray_error *err = NULL;
+		int64_t size = 0;
+
+		assert_ok(dray_export(b->ctx, place, NULL, box_place(b, "", "out.tar"), false,
+				      &size, &err),
+			  err);
+		got = box_read(b, "out.tar");
+		assert_int_equal(got.len, size);
+		assert_ok(digest_of(span_buf(&got), &d, &err), err);
+		if (i == 0)
+			first = d;
+		assert_string_equal(d.text, first.text);
+		stack_forget(b);
+	}
+}
+
+/* ---- what fails on the way ---- */
+
+#define TRICKS                                                                                \
+	"d d/\nf d/z =late\nf d/a =first\nf d/m =middle #user.x=1\nh hard >d/a\nl l >d\n--\n" \
+	"f d/.wh.z\nh again >hard @0600:1:2:3\nf d/n =new\n--\nd e/\nf e/.wh..wh..opq\nf b =b\n"
+
+struct order {
+	struct box *b;
+	dray_context *ctx;
+	const char *place, *output;
+	char id[DRAY_DIGEST_SIZE];
+	struct buf want;
+};
+
+static int export_it(void *arg, dray_error **err)
+{
+	struct order *j = arg;
+
+	(void)!unlink(j->output);
+	return dray_export(j->ctx, j->place, NULL, j->output, false, NULL, err);
+}
+
+static int id_it(void *arg, dray_error **err)
+{
+	struct order *j = arg;
+
+	return dray_rootfs_id(j->ctx, j->place, NULL, true, j->id, err);
+}
+
+/* The file is there and right, or it is not there. */
+static void check_output(void *arg, bool failed)
+{
+	struct order *j = arg;
+	cleanup_buf struct buf got = { 0 };
+
+	if (failed && access(j->output, F_OK) < 0)
+		return;
+	got = box_read(j->b, "out.tar");
+	assert_true(span_eq(span_buf(&got), span_buf(&j->want)));
+}
+
+static void torture_order(struct order *j)
+{
+	dray_error *err = NULL;
+
+	assert_ok(export_it(j, &err), err);
+	j->want = box_read(j->b, "out.tar");
+	for (uint64_t nth = 1; nth < TORTURE_ROUNDS; nth++) {
+		int rc;
+		bool reached = torture_once(FAULT_ALLOC, nth, 0, export_it, j, &rc, &err);
+
+		check_output(j, rc < 0);
+		if (rc < 0)
+			assert_err_kind(err, DRAY_ERR_NOMEM);
+		if (!reached)
+			break;
+	}
+	torture_io(export_it, j, EIO, check_output);
+	torture_io(export_it, j, ENOSPC, check_output);
+	buf_clear(&j->want);
+}
+
+static void test_export_fails(void **state)
+{
+	struct box *b = *state;
+	dray_context *single = box_context(1);
+
+	for (int how = 0; how < LIES; how++) {
+		struct order j = { .b = b, .ctx = single };
+
+		j.place = stack_image(b, how ? "i.oci" : "i.tar", TRICKS, (enum lies)how);
+		j.output = box_place(b, "", "out.tar");
+		torture_order(&j);
+		stack_forget(b);
+	}
+	dray_context_free(single);
+}
+
+static void test_id_fails(void **state)
+{
+	struct box *b = *state;
+	struct order j = { .b = b, .ctx = box_context(1) };
+	char want[DRAY_DIGEST_SIZE];
+	dray_error *err = NULL;
+
+	j.place = stack_image(b, "i.oci", TRICKS, AS_ZSTD);
+	assert_ok(id_it(&j, &err), err);
+	memcpy(want, j.id, sizeof(want));
+	for (uint64_t nth = 1; nth < TORTURE_ROUNDS; nth++) {
+		int rc;
+		bool reached = torture_once(FAULT_ALLOC, nth, 0, id_it, &j, &rc, &err);
+
+		if (rc < 0)
+			assert_err_kind(err, DRAY_ERR_NOMEM);
+		else
+			assert_string_equal(j.id, want);
+		if (!reached)
+			break;
+	}
+	dray_context_free(j.ctx);
+}
+
+/* The archive may change between the reading of its entries and that of its bytes. */
+static void test_changes(void **state)
+{
+	struct box *b = *state;
+	const char *place = stack_image(b, "i.tar", "f a =1\n", AS_SAVED);
+	cleanup_stack struct stack *s = open_stack(b, place, false);
+	cleanup_buf struct buf got = tb_new();
+	dray_error *err = NULL;
+	int fd = openat(b->fd, "i.tar", O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0 && ftruncate(fd, 512) == 0);
+	close(fd);
+	assert_int_equal(slurp(stack_open_file(s, 0, &s->index[0]->list[0], &err), &got, &err), -1);
+	assert_err(err, DRAY_ERR_CORRUPT, "changed or truncated");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		box_test(test_equal_layers), box_test(test_lazy),
+		box_test(test_wrong_layer),  box_test(test_orders),
+		box_test(test_export_fails), box_test(test_id_fails),
+		box_test(test_changes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
