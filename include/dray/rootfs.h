@@ -21,7 +21,7 @@ extern "C" {
  * @return  0; -1
  *
  * Errors:  as dray_explain(); CORRUPT bytes against their digest; FORMAT layers that are no tar
- *          or that readers disagree about; UNSUPPORTED artifacts, sparse files
+ *          or that readers disagree about; UNSUPPORTED artifacts; LIMIT sparse files of over 1 TiB
  * Threads: see dray_context_new()
  * Spec:    docs/rootfs-id.md
  * Since:   0.1
@@ -39,7 +39,7 @@ DRAY_API int dray_rootfs_id(dray_context *ctx, const char *image, const struct d
  * @return  0; -1
  *
  * Units:   bytes
- * Errors:  as dray_rootfs_id(), but sparse files are written as they are; SYSTEM
+ * Errors:  as dray_rootfs_id(), but sparse files of any size are written as they are; SYSTEM
  * Threads: see dray_context_new()
  * Spec:    docs/layers.md
  * Since:   0.1
@@ -66,12 +66,12 @@ struct dray_file {
 	const char *type;
 	uint32_t mode;			/**< permission bits, setuid, setgid, sticky */
 	uint32_t uid, gid;
-	int64_t size;			/**< bytes; of a sparse file those that are stored; else 0 */
+	int64_t size;			/**< bytes, holes of sparse files included; else 0 */
 	int64_t mtime;			/**< Unix seconds */
 	uint32_t mtime_nsec;
 	const char *link;		/**< text of a symlink; path that a hardlink shares; NULL */
 	int64_t layer;			/**< that put the name there; 0 = bottom */
-	const char *digest;		/**< sha256 of the content; NULL: not asked, sparse, no file */
+	const char *digest;		/**< sha256 of the content, holes as zeros; NULL: not asked, no file */
 	uint32_t dev_major, dev_minor;	/**< of char and block */
 	const struct dray_xattr *xattrs;
 	size_t n_xattrs;
@@ -134,7 +134,7 @@ struct dray_cat_options {
  * Units:   bytes
  * Owns:    nothing changes hands
  * Errors:  as dray_export(); NOT_FOUND no such file, more than 40 links; USAGE a folder;
- *          UNSUPPORTED sparse files, devices
+ *          UNSUPPORTED devices; LIMIT a sparse file of over 1 TiB
  * Threads: see dray_context_new(); o->write on the caller's
  * Spec:    docs/layers.md
  * Since:   0.1

@@ -76,7 +76,7 @@ int dray_squash(dray_context *ctx, const char *image, const struct dray_select *
 {
 	const struct stack_options options = { .contents = true };
 	cleanup_stack struct stack *s = NULL;
-	size_t first;
+	size_t first = 0;
 
 	if (stack_open(ctx, image, sel, &options, &s, err) < 0 ||
 	    find_first(s, so, &first, err) < 0)
