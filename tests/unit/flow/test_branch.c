@@ -9,8 +9,8 @@
 /* A second reader, and what it does. */
 struct second {
 	struct buf got;
-	int64_t most;		  /* leaves after so many bytes; -1 = reads to the end */
-	bool fail;		  /* ... with an error */
+	int64_t most;		/* leaves after so many bytes; -1 = reads to the end */
+	bool fail;		/* ... with an error */
 	enum dray_err_kind saw; /* of the error that it was shown */
 };
 

@@ -346,9 +346,11 @@ static void manifest_writing(void **state)
 
 	(void)state;
 	assert_ok(parse_text(LAYERED(LAYER_URLS), NULL, &m, &err), err);
-	assert_ok(manifest_write(true, &m->config, m->entries, 1, (struct json){ 0 }, &a, &err), err);
+	assert_ok(manifest_write(true, &m->config, m->entries, 1, (struct json){ 0 }, &a, &err),
+		  err);
 	assert_span_is(span_buf(&a), docker);
-	assert_ok(manifest_write(false, &m->config, m->entries, 1, (struct json){ 0 }, &b, &err), err);
+	assert_ok(manifest_write(false, &m->config, m->entries, 1, (struct json){ 0 }, &b, &err),
+		  err);
 	assert_span_is(span_buf(&b), oci);
 }
 
@@ -360,7 +362,8 @@ static int parse_and_write(void *arg, dray_error **err)
 	(void)arg;
 	if (buf_add_str(&raw, FULL, err) < 0 || manifest_parse(&raw, NULL, &m, err) < 0)
 		return -1;
-	return manifest_write(false, &m->config, m->entries, m->n_entries, (struct json){ 0 }, &out, err);
+	return manifest_write(false, &m->config, m->entries, m->n_entries, (struct json){ 0 }, &out,
+			      err);
 }
 
 static void manifest_torture(void **state)

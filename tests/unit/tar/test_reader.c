@@ -598,9 +598,8 @@ int main(void)
 		cmocka_unit_test(test_rows),	      cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_base256_size),  cmocka_unit_test(test_offsets),
 		cmocka_unit_test(test_limit_headers), cmocka_unit_test(test_limit_block),
-		cmocka_unit_test(test_limit_name),
-		cmocka_unit_test(test_fail_at),	      cmocka_unit_test(test_cut_at),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_limit_name),    cmocka_unit_test(test_fail_at),
+		cmocka_unit_test(test_cut_at),	      cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
