@@ -56,17 +56,23 @@ static size_t piece_len(const char *path, bool one)
 	return len;
 }
 
-static bool is_dots(const char *name)
+/* No part is empty, "." or "..": with and without openat2() the same paths are taken. */
+static bool is_clean(const char *path)
 {
-	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+	while (path[0]) {
+		size_t len = strcspn(path, "/");
+
+		if (len == 0 || (len <= 2 && strspn(path, ".") >= len))
+			return false;
+		path += len + (path[len] == '/');
+	}
+	return true;
 }
 
 static int step(int dirfd, const char *piece, bool one, dray_error **err)
 {
 	int fd;
 
-	if (one && (is_dots(piece) || !piece[0]))
-		return err_set(err, DRAY_ERR_FORMAT, "a path that is not clean");
 	if (one)
 		return io_openat(dirfd, piece, FOLDER, 0, err);
 	fd = open_piece(dirfd, piece);
@@ -75,9 +81,12 @@ static int step(int dirfd, const char *piece, bool one, dray_error **err)
 
 int io_open_beneath(int dirfd, const char *path, dray_error **err)
 {
-	cleanup_fd int fd = io_openat(dirfd, ".", FOLDER, 0, err);
+	cleanup_fd int fd = -1;
 	bool one = false;
 
+	if (!is_clean(path))
+		return err_set(err, DRAY_ERR_FORMAT, "a path that is not clean");
+	fd = io_openat(dirfd, ".", FOLDER, 0, err);
 	while (fd >= 0 && path[0]) {
 		size_t len = piece_len(path, one);
 		cleanup_free char *piece = mem_strndup(path, len);
@@ -98,6 +107,11 @@ int io_open_beneath(int dirfd, const char *path, dray_error **err)
 }
 
 /* ---- away ---- */
+
+static bool is_dots(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
 
 static DIR *list(int fd, dray_error **err)
 {

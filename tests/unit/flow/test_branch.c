@@ -123,8 +123,9 @@ static void may_be_freed_at_any_time_Z04(void **state)
 		cleanup_source struct source *s = source_branch(
 			torn_span(span_buf(&bytes), 4093, -1, &err), second_read, &t, &err);
 
-		if (i % 2)
-			assert_int_equal(source_skip(s, 4000 * i, &err), 4000 * i);
+		/* One that fails may have done so by now. */
+		if (i % 2 && source_skip(s, 4000 * i, &err) < 0)
+			assert_err(err, DRAY_ERR_FORMAT, "not what I want");
 		source_free(steal_pointer(&s));
 		buf_clear(&t.got);
 	}

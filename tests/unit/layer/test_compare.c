@@ -153,7 +153,6 @@ struct tortured {
 static int compare_again(void *arg, dray_error **err)
 {
 	const struct tortured *t = arg;
-	cleanup_buf struct buf out = BUF_INIT(4096);
 	cleanup_tree_compare struct tree_compare c;
 	struct tree_change ch;
 	int rc;
