@@ -12,7 +12,7 @@ setup() {
 	verbs_setup
 	registry_use main
 }
-teardown_file() { peers_teardown_all; }
+teardown_file() { peers_teardown; }
 
 LAYERS=$PEERS_TOP/tests/layers
 
@@ -110,8 +110,8 @@ secret_build() {
 	same "docker run" "$(docker_run test/secret:1)" $'left\ncontent b'
 	docker rmi test/secret:1
 	podman load --quiet -i "$dir/out.tar"
-	same "podman run" "$(podman_run test/secret:1)" $'left\ncontent b'
-	podman rmi test/secret:1
+	same "podman run" "$(podman_run docker.io/test/secret:1)" $'left\ncontent b'
+	podman rmi docker.io/test/secret:1
 
 	dray_run copy "$dir/out.tar" "docker://$REGISTRY_ADDR/strip:1" --format docker
 	ok
@@ -171,7 +171,7 @@ secret_build() {
 	gzip -k "$dir/2.tar"
 	zstd -q "$dir/3.tar"
 	dray_piped "$dir/3.tar.zst" append "$IMAGE" "$dir/1.tar" "$dir/2.tar.gz" - --created-by "make image" \
-		--comment "three <tars>" -o "$dir/out.tar"
+		--comment "three <tars>" -o "docker-archive:$dir/out.tar:test/appended:1"
 	ok
 	same DiffIDs "$(diff_ids "$dir/out.tar")" "$(diff_ids "$IMAGE"; sha256sum "$dir"/[123].tar | sed 's/^/sha256:/; s/ .*//')"
 	same history "$(config_of "$dir/out.tar" | jq -c '.history[-3:] | map([.created_by, .comment]) | unique')" \
@@ -179,10 +179,11 @@ secret_build() {
 	same "the rest of the config" "$(config_of "$dir/out.tar" | jq -S 'del(.history, .rootfs)')" \
 		"$(config_of "$IMAGE" | jq -S 'del(.history, .rootfs)')"
 	docker load -i "$dir/out.tar"
-	same "docker run" "$(docker_run --entrypoint /bin/busybox test/sym:1 cat /added/1 /added/2 /added/3)" $'file 1\nfile 2\nfile 3'
+	same "docker run" "$(docker_run --entrypoint /bin/busybox test/appended:1 cat /added/1 /added/2 /added/3)" $'file 1\nfile 2\nfile 3'
 	podman load --quiet -i "$dir/out.tar"
-	same "podman run" "$(podman_run --entrypoint '["/bin/busybox"]' test/sym:1 cat /added/1 /added/2 /added/3)" $'file 1\nfile 2\nfile 3'
-	podman rmi test/sym:1
+	same "podman run" "$(podman_run --entrypoint '["/bin/busybox"]' docker.io/test/appended:1 cat /added/1 /added/2 /added/3)" $'file 1\nfile 2\nfile 3'
+	podman rmi docker.io/test/appended:1
+	docker rmi test/appended:1
 	"$DRAY" copy "$dir/out.tar" "docker://$REGISTRY_ADDR/append:1" --format docker
 	schema1_speaks append 1 "$(diff_ids "$dir/out.tar" | wc -l)"
 
@@ -290,8 +291,8 @@ for_arm() {
 	docker load -i "$dir/out.tar"
 	same "docker run" "$(docker_run test/app:1)" $'base 2\ncontent a'
 	podman load --quiet -i "$dir/out.tar"
-	same "podman run" "$(podman_run test/app:1)" $'base 2\ncontent a'
-	podman rmi test/app:1
+	same "podman run" "$(podman_run docker.io/test/app:1)" $'base 2\ncontent a'
+	podman rmi docker.io/test/app:1
 	"$DRAY" copy "$dir/out.tar" "docker://$REGISTRY_ADDR/rebase:1" --format docker
 	schema1_speaks rebase 1 "$(diff_ids "$dir/out.tar" | wc -l)"
 
