@@ -7,6 +7,7 @@
 #include <dray/context.h>
 #include <dray/copy.h>
 #include <dray/diff.h>
+#include <dray/edit.h>
 #include <dray/error.h>
 #include <dray/inspect.h>
 #include <dray/normalize.h>

@@ -104,43 +104,6 @@ static int copy_options(const struct session *s, struct dray_copy_options *ret, 
 	return 0;
 }
 
-static int result_json(struct page *p, const dray_copy_result *r, dray_error **err)
-{
-	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
-	struct jsonw w;
-
-	jsonw_init(&w, &out, err);
-	jsonw_object(&w);
-	jsonw_kint(&w, "schema", 1);
-	jsonw_key(&w, "copied");
-	jsonw_array(&w);
-	for (size_t i = 0; i < dray_copy_count(r); i++)
-		copied_json(&w, dray_copy_get(r, i));
-	jsonw_end_array(&w);
-	jsonw_end_object(&w);
-	if (jsonw_finish(&w) < 0)
-		return -1;
-	page_json(p, span_buf(&out));
-	return 0;
-}
-
-/* @p taken: stdout carries the image itself. */
-static int result(struct session *s, const dray_copy_result *r, bool taken, dray_error **err)
-{
-	progress_hide(&s->progress);
-	for (size_t i = 0; i < dray_copy_count(r); i++) {
-		const struct dray_copied *c = dray_copy_get(r, i);
-		cleanup_free char *name = text_safe(span_str(c->reference), 4096);
-
-		copied_tell(s, c);
-		if (taken)
-			session_note(s, "%s", name ? name : "");
-		else if (!s->global.json)
-			page_put(&s->page, "%s\n", name ? name : "");
-	}
-	return s->global.json && !taken ? result_json(&s->page, r, err) : STATUS_OK;
-}
-
 static int run_push(struct session *s, dray_error **err)
 {
 	const char *dst = s->n_args > 1 ? s->args[1] : NULL;
@@ -154,7 +117,7 @@ static int run_push(struct session *s, dray_error **err)
 		return -1;
 	rc = dray_push(s->ctx, s->args[0], dst, &o, &r, err);
 	if (rc == 0)
-		rc = result(s, r, false, err);
+		rc = copied_result(s, r, false, err);
 	dray_copy_free(r);
 	return rc;
 }
@@ -174,7 +137,7 @@ static int copy_to(struct session *s, size_t n, const char *dst, struct dray_cop
 		return -1;
 	rc = dray_copy_many(s->ctx, s->args, n, dst, o, &r, err);
 	if (rc == 0)
-		rc = result(s, r, ref_is_stdio(dst), err);
+		rc = copied_result(s, r, ref_is_stdio(dst), err);
 	dray_copy_free(r);
 	return rc;
 }

@@ -81,6 +81,7 @@ const struct command *const commands[] = {
 	&cmd_sync,
 	&cmd_normalize,
 	&cmd_export,
+	&cmd_edit,
 	&cmd_flatten,
 	&cmd_squash,
 	&cmd_split,

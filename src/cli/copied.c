@@ -58,6 +58,42 @@ void copied_tell(struct session *s, const struct dray_copied *c)
 		     human_size(c->bytes_sent, size), (long long)c->blobs_skipped);
 }
 
+static int result_json(struct page *p, const dray_copy_result *r, dray_error **err)
+{
+	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
+	struct jsonw w;
+
+	jsonw_init(&w, &out, err);
+	jsonw_object(&w);
+	jsonw_kint(&w, "schema", 1);
+	jsonw_key(&w, "copied");
+	jsonw_array(&w);
+	for (size_t i = 0; i < dray_copy_count(r); i++)
+		copied_json(&w, dray_copy_get(r, i));
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	if (jsonw_finish(&w) < 0)
+		return -1;
+	page_json(p, span_buf(&out));
+	return 0;
+}
+
+int copied_result(struct session *s, const dray_copy_result *r, bool taken, dray_error **err)
+{
+	progress_hide(&s->progress);
+	for (size_t i = 0; i < dray_copy_count(r); i++) {
+		const struct dray_copied *c = dray_copy_get(r, i);
+		cleanup_free char *name = text_safe(span_str(c->reference), 4096);
+
+		copied_tell(s, c);
+		if (taken)
+			session_note(s, "%s", name ? name : "");
+		else if (!s->global.json)
+			page_put(&s->page, "%s\n", name ? name : "");
+	}
+	return s->global.json && !taken ? result_json(&s->page, r, err) : STATUS_OK;
+}
+
 /* ---- other layers ---- */
 
 int relayer_options(struct session *s, const struct relayer_flags *f, struct dray_copy_options *ret,

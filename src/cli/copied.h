@@ -14,6 +14,9 @@ void copied_json(struct jsonw *w, const struct dray_copied *c);
 /** What happened, for people, on stderr. */
 void copied_tell(struct session *s, const struct dray_copied *c);
 
+/** All of that, as the verb was told to; @p taken: stdout carries the image itself. */
+int copied_result(struct session *s, const dray_copy_result *r, bool taken, dray_error **err);
+
 /* Of the verbs that make other layers. */
 struct relayer_flags {
 	const char *format, *compression;

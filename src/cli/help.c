@@ -12,7 +12,7 @@ static const char *const group_titles[GROUPS] = {
 	[GROUP_LOOK] = "See what is there",
 	[GROUP_UNDERSTAND] = "Understand and check",
 	[GROUP_MOVE] = "Move images",
-	[GROUP_LAYERS] = "Make other layers",
+	[GROUP_LAYERS] = "Change images",
 	[GROUP_REGISTRY] = "Work with registries",
 	[GROUP_SELF] = "This program",
 };

@@ -288,12 +288,12 @@ static int complete_place(struct place *dst, dray_error **err)
 	return dst->kind == PLACE_ARCHIVE ? complete_name(dst, err) : 0;
 }
 
-/* The sources, or what is made of the one that there is then. */
+/* The sources, or what is made of the one that there is then, or changed in its images. */
 static int copy_run(dray_context *ctx, const char *const *srcs, size_t n, const struct made *made,
-		    struct place *to, const struct dray_copy_options *o, dray_copy_result *result,
-		    dray_error **err)
+		    struct edit *edit, struct place *to, const struct dray_copy_options *o,
+		    dray_copy_result *result, dray_error **err)
 {
-	cleanup_run struct run r = { .made = made };
+	cleanup_run struct run r = { .made = made, .edit = edit };
 
 	if (run_begin(&r, ctx, o, err) < 0 || complete_place(to, err) < 0)
 		return -1;
@@ -309,7 +309,23 @@ static int copy_place(dray_context *ctx, const char *const *srcs, size_t n, stru
 		return err_nomem(err);
 	if (o && o->canonical
 		    ? copy_canonical(ctx, srcs, n, to, o, result, err) < 0
-		    : copy_run(ctx, srcs, n, NULL, to, o ? o : &DEFAULTS, result, err) < 0)
+		    : copy_run(ctx, srcs, n, NULL, NULL, to, o ? o : &DEFAULTS, result, err) < 0)
+		return -1;
+	*ret = steal_pointer(&result);
+	return 0;
+}
+
+static int copy_changed(dray_context *ctx, const char *src, const struct made *made,
+			struct edit *edit, const char *dst, const struct dray_copy_options *o,
+			dray_copy_result **ret, dray_error **err)
+{
+	cleanup_result dray_copy_result *result = mem_zalloc(sizeof(*result));
+	cleanup_place struct place to = { 0 };
+
+	if (!result)
+		return err_nomem(err);
+	if (place_parse(dst, o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0 ||
+	    copy_run(ctx, &src, 1, made, edit, &to, o, result, err) < 0)
 		return -1;
 	*ret = steal_pointer(&result);
 	return 0;
@@ -318,16 +334,13 @@ static int copy_place(dray_context *ctx, const char *const *srcs, size_t n, stru
 int copy_made(dray_context *ctx, const struct made *m, const char *dst,
 	      const struct dray_copy_options *o, dray_copy_result **ret, dray_error **err)
 {
-	cleanup_result dray_copy_result *result = mem_zalloc(sizeof(*result));
-	cleanup_place struct place to = { 0 };
+	return copy_changed(ctx, m->from, m, NULL, dst, o, ret, err);
+}
 
-	if (!result)
-		return err_nomem(err);
-	if (place_parse(dst, o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0 ||
-	    copy_run(ctx, &m->from, 1, m, &to, o, result, err) < 0)
-		return -1;
-	*ret = steal_pointer(&result);
-	return 0;
+int copy_edited(dray_context *ctx, struct edit *e, const char *src, const char *dst,
+		const struct dray_copy_options *o, dray_copy_result **ret, dray_error **err)
+{
+	return copy_changed(ctx, src, NULL, e, dst, o, ret, err);
 }
 
 int dray_copy_many(dray_context *ctx, const char *const *srcs, size_t n, const char *dst,

@@ -308,7 +308,7 @@ static int is_there(struct index_copy *j, struct dray_copied *ret, dray_error **
 	const struct graph *g = &j->graph;
 	const struct node *top = g->order[g->n_order - 1];
 	size_t noted = j->c->n_kept;
-	int there = g->n_holes || g->n_chosen < g->n_images
+	int there = g->n_holes || g->n_chosen < g->n_images || j->c->edited
 			    ? 0
 			    : copy_is_tagged(j->c, &g->root->index, j->tags, j->n_tags, err);
 

@@ -89,6 +89,7 @@ struct copy {
 	/* counted under the context's lock */
 	int64_t blobs_sent, blobs_skipped, bytes_sent;
 	bool below;		/* works for an index or for referrers: the pin is not theirs */
+	bool edited;		/* images were changed on the way: no index is there already */
 	bool as_is;		/* works for referrers: nothing is converted */
 	/* with --referrers, what arrived unchanged and may be referred to */
 	struct kept {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "ops/copy_priv.h"
+#include "ops/edit.h"
 
 struct dray_copy_result {
 	struct arena arena;
@@ -26,6 +27,7 @@ struct origin {
 struct run {
 	struct copy copy;
 	const struct made *made; /* in place of a source; NULL */
+	struct edit *edit; /* what is done to the images of the source; NULL */
 	struct origin from;
 	uintptr_t n_images;	/* of all sources so far */
 	struct map tags;	/* text -> the image that has it, by its number from 1 */
@@ -57,6 +59,11 @@ struct made {
 int copy_made(dray_context *ctx, const struct made *m, const char *dst,
 	      const struct dray_copy_options *o, dray_copy_result **ret,
 	      dray_error **err) MUST_CHECK;
+
+/** dray_copy() of one place, with its images changed by @p e. */
+int copy_edited(dray_context *ctx, struct edit *e, const char *src, const char *dst,
+		const struct dray_copy_options *o, dray_copy_result **ret,
+		dray_error **err) MUST_CHECK;
 
 /** Open the registry behind @p ref as the run's target, and learn what its tag holds. */
 int run_target_registry(struct run *r, const struct reference *ref, struct target *t,

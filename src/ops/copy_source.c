@@ -148,6 +148,30 @@ static int claim_tags(struct run *r, dray_error **err)
 	return 0;
 }
 
+/* Platforms say what is changed of an index: all of it comes along. */
+static void take_whole(struct run *r, struct selector *sel)
+{
+	if (r->from.place.kind == PLACE_ARCHIVE || r->from.place.kind == PLACE_DAEMON)
+		return;
+	r->edit->which = *sel;
+	sel->platform = (struct platform){ 0 };
+	sel->more = NULL;
+	sel->n_more = 0;
+	sel->all_platforms = true;
+}
+
+static int edit_images(struct run *r, dray_error **err)
+{
+	for (size_t i = 0; i < r->from.n; i++)
+		if (edit_image(r->edit, r->from.images[i], err) < 0)
+			return -1;
+	r->copy.edited = r->edit->n_changed > 0;
+	if (r->edit->n_meant > 0)
+		return 0;
+	return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image of that platform",
+		       r->from.place.text);
+}
+
 static int open_place(struct run *r, const struct place_options *po, dray_error **err)
 {
 	const struct dray_copy_options *o = r->copy.wishes.o;
@@ -156,6 +180,8 @@ static int open_place(struct run *r, const struct place_options *po, dray_error 
 	if (place_open(r->copy.ctx, &r->from.place, po, &r->copy.store, err) < 0 ||
 	    place_selector(r->copy.ctx, &r->from.place, o->image, o->all, &r->arena, sel, err) < 0)
 		return -1;
+	if (r->edit)
+		take_whole(r, sel);
 	sel->whole = sel->all_platforms || sel->n_more || (sel->all && !sel->platform.os);
 	return 0;
 }
@@ -178,6 +204,8 @@ int run_open(struct run *r, member_fn *walk, dray_error **err)
 	if (r->from.n == 0)
 		return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image", r->from.place.text);
 	if (!sel->whole && refuse_twins(r, err) < 0)
+		return -1;
+	if (r->edit && edit_images(r, err) < 0)
 		return -1;
 	return find_roots(r, err) < 0 ? -1 : claim_tags(r, err);
 }

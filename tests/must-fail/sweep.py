@@ -25,7 +25,8 @@ PATIENCE = 40   # successes in a row: the call that should fail was not reached 
 LIMIT = 100000
 # Behind the source, which "@" stands for.
 FILE_VERBS = {"normalize": [], "export": [], "flatten": [], "squash": ["--last", "1"], "strip": ["/base"],
-              "append": ["@"], "rebase": ["--old-base", "@", "--new-base", "@"]}
+              "append": ["@"], "rebase": ["--old-base", "@", "--new-base", "@"],
+              "edit": ["--label", "a=b"]}
 
 
 def run(args, fault, home):

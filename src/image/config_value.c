@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The text of an edit's step, judged and made JSON.
+ * Relies on json/ for lists and objects that are given as JSON.
+ * Promises USAGE, with what is wrong, for all that no image should say.
+ */
+#include "image/config_value.h"
+
+#include <string.h>
+
+#include "base/glob.h"
+#include "base/jsonw.h"
+#include "base/limits.h"
+#include "base/number.h"
+#include "json/json.h"
+
+#define PORT_MAX 65535
+
+/* ---- steps ---- */
+
+struct rule {
+	const char *what;
+	bool named;  /* has a name: set with it, removed by it */
+	bool valued; /* has a value to be set to */
+	bool cleared_only;
+};
+
+static const struct rule rules[] = {
+	[DRAY_EDIT_ENV] = { "env", true, true },
+	[DRAY_EDIT_LABEL] = { "label", true, true },
+	[DRAY_EDIT_VOLUME] = { "volume", true, false },
+	[DRAY_EDIT_EXPOSE] = { "expose", true, false },
+	[DRAY_EDIT_ONBUILD] = { "onbuild", true, false },
+	[DRAY_EDIT_ENTRYPOINT] = { "entrypoint", false, true },
+	[DRAY_EDIT_CMD] = { "cmd", false, true },
+	[DRAY_EDIT_SHELL] = { "shell", false, true },
+	[DRAY_EDIT_HEALTHCHECK] = { "healthcheck", false, true },
+	[DRAY_EDIT_USER] = { "user", false, true },
+	[DRAY_EDIT_WORKDIR] = { "workdir", false, true },
+	[DRAY_EDIT_STOP_SIGNAL] = { "stop-signal", false, true },
+	[DRAY_EDIT_HOSTNAME] = { "hostname", false, true },
+	[DRAY_EDIT_DOMAINNAME] = { "domainname", false, true },
+	[DRAY_EDIT_AUTHOR] = { "author", false, true },
+	[DRAY_EDIT_CREATED] = { "created", false, true },
+	[DRAY_EDIT_PLATFORM] = { "platform-set", false, true },
+	[DRAY_EDIT_ARCHITECTURE] = { "architecture", false, true },
+	[DRAY_EDIT_HISTORY] = { "history", false, false, true },
+	[DRAY_EDIT_ANNOTATION] = { "annotation", true, true },
+};
+
+/* "80", "8000-8010", each with "/tcp", "/udp" or "/sctp" behind it. */
+static bool is_port(const char *text)
+{
+	static const char *const protocols[] = { "tcp", "udp", "sctp" };
+	size_t len = strcspn(text, "/"), first = strcspn(text, "-/");
+	int64_t from, to;
+	bool known = !text[len];
+
+	for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
+		known = known || strcmp(text + len + 1, protocols[i]) == 0;
+	if (!known || !num_parse_u63(span_of(text, first), &from))
+		return false;
+	to = from;
+	if (first < len && !num_parse_u63(span_of(text + first + 1, len - first - 1), &to))
+		return false;
+	return from >= 1 && from <= to && to <= PORT_MAX;
+}
+
+static int check_name(const struct dray_edit_step *s, const char *what, dray_error **err)
+{
+	if (!s->name || !s->name[0])
+		return err_set(err, DRAY_ERR_USAGE, "%s: a name is missing", what);
+	if (s->field == DRAY_EDIT_ENV && strchr(s->name, '='))
+		return err_set(err, DRAY_ERR_USAGE, "%s: a name has no '='", what);
+	if (s->action == DRAY_EDIT_REMOVE)
+		return glob_problem(s->name)
+			       ? err_set(err, DRAY_ERR_USAGE, "%s: %s", what, glob_problem(s->name))
+			       : 0;
+	if (s->field == DRAY_EDIT_EXPOSE && !is_port(s->name))
+		return err_set(err, DRAY_ERR_USAGE,
+			       "%s: expected PORT, PORT-PORT or PORT/tcp, /udp, /sctp", what);
+	return 0;
+}
+
+int step_check(const struct dray_edit_step *s, dray_error **err)
+{
+	const struct rule *r;
+
+	if (s->field < DRAY_EDIT_ENV || (size_t)s->field >= ARRAY_LEN(rules))
+		return err_set(err, DRAY_ERR_USAGE, "no such field: %d", s->field);
+	r = &rules[s->field];
+	switch (s->action) {
+	case DRAY_EDIT_CLEAR:
+		if (s->field == DRAY_EDIT_PLATFORM || s->field == DRAY_EDIT_ARCHITECTURE)
+			return err_set(err, DRAY_ERR_USAGE, "%s: an image has a platform", r->what);
+		return 0;
+	case DRAY_EDIT_REMOVE:
+		if (!r->named)
+			return err_set(err, DRAY_ERR_USAGE, "%s: it is cleared as a whole",
+				       r->what);
+		return check_name(s, r->what, err);
+	case DRAY_EDIT_SET:
+		if (r->cleared_only)
+			return err_set(err, DRAY_ERR_USAGE, "%s: it is cleared only", r->what);
+		if (r->valued && !s->value)
+			return err_set(err, DRAY_ERR_USAGE, "%s: a value is missing", r->what);
+		return r->named ? check_name(s, r->what, err) : 0;
+	default:
+		return err_set(err, DRAY_ERR_USAGE, "no such action: %d", s->action);
+	}
+}
+
+/* ---- values ---- */
+
+static int words(const char *what, const char *text, struct buf *ret, dray_error **err)
+{
+	struct jsonw w;
+
+	if (strpbrk(text, "'\"\\")) {
+		err_set(err, DRAY_ERR_USAGE, "%s: words have no quotes", what);
+		return err_hint(err, "give it as JSON: [\"/bin/sh\",\"-c\",\"...\"]");
+	}
+	jsonw_init(&w, ret, err);
+	jsonw_array(&w);
+	for (text += strspn(text, " \t\n"); *text; text += strspn(text, " \t\n")) {
+		size_t len = strcspn(text, " \t\n");
+
+		jsonw_bytes(&w, span_of(text, len));
+		text += len;
+	}
+	jsonw_end_array(&w);
+	return jsonw_finish(&w);
+}
+
+/* USAGE in place of what is wrong with JSON of an image. */
+static int own_fault(const char *what, dray_error **err)
+{
+	if (err && dray_error_kind(*err) == DRAY_ERR_FORMAT)
+		err_rekind(err, DRAY_ERR_USAGE);
+	return err_ctx(err, "%s", what);
+}
+
+static int want_strings(struct json list, dray_error **err)
+{
+	if (json_want(list, JSON_ARRAY, false, "the value", err) < 0)
+		return -1;
+	for (struct json it = json_first(list); json_node(it); it = json_next(it))
+		if (json_want(it, JSON_STRING, false, "each word", err) < 0)
+			return -1;
+	return 0;
+}
+
+static int given_json(const char *what, const char *text, bool list, struct buf *ret,
+		      dray_error **err)
+{
+	cleanup_json struct json_doc *d = NULL;
+
+	if (json_parse(span_str(text), &d, err) < 0 ||
+	    (list ? want_strings(json_root(d), err)
+		  : json_want(json_root(d), JSON_OBJECT, false, "the value", err)) < 0)
+		return own_fault(what, err);
+	return json_compact(json_root(d), ret, err);
+}
+
+static int created(const char *text, struct buf *ret, dray_error **err)
+{
+	char out[TIME_TEXT];
+	int64_t sec;
+	int32_t nsec, off;
+
+	if (num_parse_i64(span_str(text), &sec))
+		return json_quote(ret, span_str(time_format_utc(sec, 0, out)), err);
+	if (time_parse_rfc3339(span_str(text), &sec, &nsec, &off))
+		return json_quote(ret, span_str(text), err);
+	return err_set(err, DRAY_ERR_USAGE,
+		       "created: expected a time as 2026-11-20T22:34:47Z, or seconds since 1970");
+}
+
+int config_value(enum dray_edit_field field, const char *text, struct buf *ret, dray_error **err)
+{
+	const char *what = rules[field].what;
+
+	if (field == DRAY_EDIT_CREATED)
+		return created(text, ret, err);
+	if (field != DRAY_EDIT_HEALTHCHECK)
+		return text[strspn(text, " \t\n")] == '[' ? given_json(what, text, true, ret, err)
+							  : words(what, text, ret, err);
+	if (strcasecmp(text, "none") == 0)
+		return buf_add_str(ret, "{\"Test\":[\"NONE\"]}", err);
+	return given_json(what, text, false, ret, err);
+}

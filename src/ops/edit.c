@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * edit: a copy whose images get another config on the way.
+ * Relies on image/config_step for the config, on json/edit for the manifest, on copy for the rest.
+ * Promises that an image no step changes is copied as it is.
+ */
+#include "ops/edit.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "image/config_value.h"
+#include "image/config_step.h"
+#include "json/edit.h"
+#include "ops/copy_run.h"
+#include "ops/diff_priv.h"
+#include "store/assemble.h"
+
+/* ---- the config ---- */
+
+/* All steps for the manifest, or all for the config, one after the other. */
+static int run_steps(const struct edit *e, bool manifest, struct buf *text, dray_error **err)
+{
+	for (size_t i = 0; i < e->o->n_steps; i++) {
+		cleanup_buf struct buf next = BUF_INIT(text->max);
+
+		if ((e->o->steps[i].field == DRAY_EDIT_ANNOTATION) != manifest)
+			continue;
+		if (config_step(span_buf(text), &e->o->steps[i], &next, err) < 0)
+			return -1;
+		buf_clear(text);
+		*text = next;
+		next = BUF_INIT(text->max);
+	}
+	return 0;
+}
+
+/* 1 = another config, 0 = the same. */
+static int edit_config(const struct edit *e, struct image *im, dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_CONFIG);
+	struct config *c = NULL;
+
+	if (buf_add(&text, span_buf(&im->config->raw), err) < 0 ||
+	    run_steps(e, false, &text, err) < 0)
+		return -1;
+	if (span_eq(span_buf(&text), span_buf(&im->config->raw)))
+		return 0;
+	if (config_parse(&text, &c, err) < 0)
+		return -1;
+	config_free(im->config);
+	im->config = c;
+	im->config_digest_claimed = c->digest;
+	return 1;
+}
+
+/* ---- the manifest ---- */
+
+static bool has_field(const struct edit *e, enum dray_edit_field field)
+{
+	for (size_t i = 0; i < e->o->n_steps; i++)
+		if (e->o->steps[i].field == field)
+			return true;
+	return false;
+}
+
+static int set_config(struct json_edit *j, struct json config, const struct config *c,
+		      dray_error **err)
+{
+	cleanup_buf struct buf size = BUF_INIT(32), digest = BUF_INIT(DIGEST_TEXT + 8);
+	struct json data = json_get(config, "data");
+
+	if (json_node(data)) /* the old config, inline */
+		json_edit_remove(j, data);
+	if (buf_printf(&size, err, "%zu", c->raw.len) < 0 ||
+	    json_quote(&digest, span_str(c->digest.text), err) < 0 ||
+	    json_edit_set(j, config, "size", span_buf(&size), err) < 0)
+		return -1;
+	return json_edit_set(j, config, "digest", span_buf(&digest), err);
+}
+
+static int edit_manifest(const struct edit *e, struct image *im, dray_error **err)
+{
+	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
+	cleanup_json_edit struct json_edit *j = NULL;
+	struct manifest *old = im->manifest, *m = NULL;
+
+	if (json_edit_new(old->doc, &j, err) < 0 ||
+	    set_config(j, json_get(json_root(old->doc), "config"), im->config, err) < 0 ||
+	    json_edit_apply(j, &raw, err) < 0 || run_steps(e, true, &raw, err) < 0)
+		return -1;
+	if (manifest_parse(&raw, old->media_type, &m, err) < 0)
+		return -1;
+	for (size_t i = 0; i < im->n_layers; i++) /* they were lent by the old one */
+		im->layers[i].blob = m->entries[i];
+	im->manifest = m;
+	manifest_free(old);
+	return 0;
+}
+
+/* An archive may have a manifest that nothing speaks for: one is made, and it need not be changed. */
+static bool lends_layers(const struct image *im)
+{
+	const struct manifest *m = im->manifest;
+
+	if (!m || m->kind != MANIFEST_IMAGE || m->n_entries != im->n_layers)
+		return false;
+	for (size_t i = 0; i < m->n_entries; i++)
+		if (!digest_eq(&m->entries[i].digest, &im->layers[i].blob.digest))
+			return false;
+	return true;
+}
+
+/* ---- the image ---- */
+
+static bool is_meant(const struct edit *e, const struct image *im)
+{
+	if (im->artifact || im->attestation || !im->config)
+		return false;
+	return !e->which.platform.os || selector_wants(&e->which, &im->config->platform);
+}
+
+static int check_annotations(const struct edit *e, const struct image *im, dray_error **err)
+{
+	if (!has_field(e, DRAY_EDIT_ANNOTATION) ||
+	    (im->manifest && im->manifest->kind == MANIFEST_IMAGE &&
+	     !mediatype_is_docker(im->manifest->media_type)))
+		return 0;
+	err_set(err, DRAY_ERR_UNSUPPORTED, "%s: only OCI manifests have annotations", im->where);
+	return err_hint(err, "copy it with --format oci first");
+}
+
+/* The index around it tells the platform too, and would lie. */
+static int check_platform(const struct edit *e, const struct image *im, dray_error **err)
+{
+	if (!digest_set(&im->root) ||
+	    (!has_field(e, DRAY_EDIT_PLATFORM) && !has_field(e, DRAY_EDIT_ARCHITECTURE)))
+		return 0;
+	err_set(err, DRAY_ERR_UNSUPPORTED, "%s: an index tells its platform too", im->where);
+	return err_hint(err, "copy the image alone with --platform first");
+}
+
+static int set_tags(const struct edit *e, struct image *im, dray_error **err)
+{
+	if (!e->o->tags)
+		return 0;
+	im->n_tags = 0;
+	for (size_t i = 0; i < e->o->n_tags; i++)
+		if (image_add_tag(im, e->o->tags[i], NULL, err) < 0)
+			return -1;
+	return 0;
+}
+
+int edit_image(struct edit *e, struct image *im, dray_error **err)
+{
+	int changed;
+
+	if (set_tags(e, im, err) < 0)
+		return -1;
+	if (!is_meant(e, im))
+		return 0;
+	if (im->broken)
+		return image_require_whole(im, err);
+	e->n_meant++;
+	if (check_annotations(e, im, err) < 0 || check_platform(e, im, err) < 0)
+		return -1;
+	changed = edit_config(e, im, err);
+	if (changed < 0)
+		return err_ctx(err, "%s", im->where);
+	if ((changed || has_field(e, DRAY_EDIT_ANNOTATION)) && lends_layers(im) &&
+	    edit_manifest(e, im, err) < 0)
+		return err_ctx(err, "%s", im->where);
+	e->n_changed += (size_t)changed;
+	return 0;
+}
+
+/* ---- doors ---- */
+
+static int check_steps(const struct dray_edit_options *o, dray_error **err)
+{
+	for (size_t i = 0; i < o->n_steps; i++)
+		if (step_check(&o->steps[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+int dray_edit(dray_context *ctx, const char *image, const char *dst,
+	      const struct dray_edit_options *e, const struct dray_copy_options *o,
+	      dray_copy_result **ret, dray_error **err)
+{
+	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
+	struct edit edit = { .o = e };
+
+	return check_steps(e, err) < 0
+		       ? -1
+		       : copy_edited(ctx, &edit, image, dst, o ? o : &defaults, ret, err);
+}
+
+int dray_edit_preview(dray_context *ctx, const char *image, const struct dray_select *sel,
+		      const struct dray_edit_options *e, dray_diff **ret, dray_error **err)
+{
+	const struct stack_options so = { .lazy = true };
+	struct edit edit = { .o = e };
+	dray_diff *d;
+
+	if (strcmp(image, "-") == 0)
+		return err_set(err, DRAY_ERR_USAGE, "a pipe cannot be read twice");
+	if (check_steps(e, err) < 0)
+		return -1;
+	d = mem_zalloc(sizeof(*d));
+	if (!d)
+		return err_nomem(err);
+	d->parts = DRAY_DIFF_CONFIG;
+	if (stack_open(ctx, image, sel, &so, &d->a, err) < 0 ||
+	    stack_open(ctx, image, sel, &so, &d->b, err) < 0 ||
+	    edit_image(&edit, d->b->im, err) < 0 || diff_config(d, err) < 0) {
+		dray_diff_free(d);
+		return -1;
+	}
+	*ret = d;
+	return 0;
+}

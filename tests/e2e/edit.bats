@@ -1,0 +1,272 @@
+#!/usr/bin/env bats
+# edit: another config for the same layers, against a real build, docker, podman, skopeo and a registry.
+
+load lib
+
+setup() {
+	verbs_setup
+	T=$BATS_TEST_TMPDIR
+}
+teardown() { peers_teardown; }
+
+# config_of PLACE: the config's bytes.
+config_of() { "$DRAY" inspect --config "$1"; }
+
+# An image with much that can be taken away, saved to $T/full.tar as test/full:1.
+full_image() {
+	image_require full || return 1
+	image_context
+	image_build test/full:1 <<-'END'
+		FROM scratch
+		COPY busybox /bin/busybox
+		ENV PATH=/bin A=1 DEBUG=yes BACKUPDIR=/b
+		VOLUME /var/lib/one /var/lib/two /srv
+		EXPOSE 80 443 5353/udp 8080
+		LABEL old.a=1 old.b=2 stage=dev
+		USER nobody
+		WORKDIR /bin
+		HEALTHCHECK CMD ["/bin/busybox","true"]
+		ONBUILD RUN true
+		STOPSIGNAL SIGINT
+		ENTRYPOINT ["/bin/busybox"]
+		CMD ["echo","original"]
+	END
+	rm -rf "$CONTEXT"
+	docker save -o "$T/full.tar" test/full:1
+}
+
+# docker_config TAG: what docker says of it.
+docker_config() { docker image inspect "$1" | jq -S '.[0].Config'; }
+
+@test "what a Dockerfile cannot take away: loaded, run, and nothing else changed" {
+	require_peer podman
+	full_image
+	docker_config test/full:1 >"$T/before"
+	dray_run edit "$T/full.tar" --volume - --rm-expose '80*' --expose 443- --env DEBUG- --env A=2 --rm-label 'old.*' \
+		--user - --healthcheck - --onbuild - --cmd '["echo","edited"]' -o "docker-archive:$T/out.tar:test/full:2"
+	ok
+	docker load --quiet -i "$T/out.tar"
+	same "image ID" "$(docker_image_id test/full:2)" "$DIGEST"
+	same "it runs" "$(docker_run test/full:2)" edited
+	same "environment" "$(docker_run test/full:2 env | grep -c '^DEBUG=\|^A=2$')" 1
+	docker_config test/full:2 >"$T/after"
+	jq -S 'del(.Volumes) | .ExposedPorts = {"5353/udp": {}} | .Env = ["PATH=/bin", "A=2", "BACKUPDIR=/b"]
+		| .Labels = {"stage": "dev"} | .User = "" | del(.Healthcheck) | .OnBuild = null | .Cmd = ["echo", "edited"]
+		| .Volumes = null' "$T/before" >"$T/want"
+	diff "$T/want" "$T/after"
+	podman load --quiet -i "$T/out.tar"
+	same "podman runs it" "$(podman_run docker.io/test/full:2)" edited
+	podman rmi docker.io/test/full:2 >/dev/null
+	docker rmi test/full:2 >/dev/null
+	skopeo inspect --config "docker-archive:$T/out.tar" | jq -e '.config.Volumes == null'
+	# And put back.
+	dray_run edit "$T/out.tar" --volume /var/lib/one --expose 80 -o "docker-archive:$T/again.tar:test/full:3"
+	ok
+	docker load --quiet -i "$T/again.tar"
+	same "volume" "$(docker image inspect test/full:3 | jq -c '.[0].Config | [.Volumes, .ExposedPorts]')" \
+		'[{"/var/lib/one":{}},{"5353/udp":{},"80/tcp":{}}]'
+	docker rmi test/full:3 test/full:1 >/dev/null
+}
+
+@test "in a registry nothing but config and manifest is sent; from every place to every place the same image" {
+	image_need sym
+	registry_start main plain
+	"$DRAY" push -q "$IMAGE" "$REGISTRY_ADDR/sym:1" >/dev/null
+	"$DRAY" copy -q "$IMAGE" "oci:$T/o:1" >/dev/null
+	dray_run edit "$REGISTRY_ADDR/sym:1" --label a=b -o "docker://$REGISTRY_ADDR/sym:2" --json
+	expect 0
+	same "sent" "$(jq -c '.copied[0] | [.blobs_sent, .bytes_sent]' <<<"$output")" "[0,0]"
+	local id src dst
+	id=$(jq -r '.copied[0].image_id' <<<"$output")
+	diff <("$DRAY" manifest "$REGISTRY_ADDR/sym:1" | jq 'del(.config)') <("$DRAY" manifest "$REGISTRY_ADDR/sym:2" | jq 'del(.config)')
+	for src in "$IMAGE" "oci:$T/o:1" docker-daemon:test/sym:1; do
+		dray_run edit "$src" --label a=b -o "$T/x.tar"
+		ok
+		same "from $src" "$DIGEST" "$id"
+	done
+	dray_piped "$IMAGE" edit - --label a=b -o "$T/x.tar"
+	ok
+	same "from a pipe" "$DIGEST" "$id"
+	for dst in "oci:$T/o:edited" "oci-archive:$T/e.tar" "dir:$T/d" docker-daemon:made/edit:1; do
+		dray_run edit "$IMAGE" --label a=b -o "$dst"
+		ok
+		dray_run digest --image-id "$dst"
+		expect 0
+		same "to $dst" "$output" "$id"
+	done
+	docker rmi made/edit:1 >/dev/null
+}
+
+# odd_layout DIR: an image whose documents nobody would write so.
+odd_layout() {
+	python3 - "$1" <<-'END'
+		import hashlib, json, os, sys
+		top = sys.argv[1]
+		os.makedirs(top + "/blobs/sha256")
+		def blob(data):
+		    d = hashlib.sha256(data).hexdigest()
+		    open(top + "/blobs/sha256/" + d, "wb").write(data)
+		    return '"digest" : "sha256:%s","size":%d' % (d, len(data))
+		tar = bytes(1024)
+		layer = blob(tar)
+		config = ('{ "zzz" : [1.50, 1e2, "\\u00e9\\/"],\n\t"rootfs":{"diff_ids":["sha256:%s"],"type":"layers"},'
+		          '"config":{"Env":[ "A=1" ],"Unknown":{"b":1,"a":2}},"os":"linux","architecture":"amd64"}\n'
+		          % hashlib.sha256(tar).hexdigest()).encode()
+		manifest = ('{"x.y":[ ],"config":{%s,"mediaType":"application/vnd.oci.image.config.v1+json"},"layers":[{%s,'
+		            '"mediaType":"application/vnd.oci.image.layer.v1.tar"}],"schemaVersion":2,'
+		            '"mediaType":"application/vnd.oci.image.manifest.v1+json", "annotations":{"k":"\\u0041"}}'
+		            % (blob(config), layer)).encode()
+		open(top + "/index.json", "w").write('{"schemaVersion":2,"manifests":[{%s,'
+		    '"mediaType":"application/vnd.oci.image.manifest.v1+json",'
+		    '"annotations":{"org.opencontainers.image.ref.name":"1"}}]}' % blob(manifest))
+		open(top + "/oci-layout", "w").write('{"imageLayoutVersion":"1.0.0"}')
+	END
+}
+
+@test "what was not named keeps its bytes; what changes nothing changes no digest" {
+	odd_layout "$T/o"
+	dray_run edit "oci:$T/o:1" --env B=2 -o "oci:$T/o:2"
+	ok
+	diff <(config_of "oci:$T/o:1" | sed 's/\[ "A=1" \]/[ "A=1","B=2" ]/') <(config_of "oci:$T/o:2")
+	# The manifest: two numbers of the config's descriptor.
+	local old new
+	old=$("$DRAY" digest --image-id "oci:$T/o:1")
+	new=$("$DRAY" digest --image-id "oci:$T/o:2")
+	diff <("$DRAY" inspect --raw "oci:$T/o:1" | sed "s/$old/$new/; s/\"size\":$(config_of "oci:$T/o:1" | wc -c)/\"size\":$(config_of "oci:$T/o:2" | wc -c)/") \
+		<("$DRAY" inspect --raw "oci:$T/o:2")
+	dray_run edit "oci:$T/o:1" --env A=1 --rm-volume '*' --user - --label - -o "oci:$T/o:3"
+	ok
+	same "manifest" "$DIGEST" "$("$DRAY" digest "oci:$T/o:1")"
+	# Annotations are the manifest's alone.
+	dray_run edit "oci:$T/o:1" --annotation k=z --annotation n=m -o "oci:$T/o:4"
+	ok
+	same "image ID" "$("$DRAY" digest --image-id "oci:$T/o:4")" "$old"
+	diff <("$DRAY" inspect --raw "oci:$T/o:1" | sed 's/"\\u0041"/"z","n":"m"/') <("$DRAY" inspect --raw "oci:$T/o:4")
+	dray_run edit "oci:$T/o:4" --annotation n- --annotation k=A -o "oci:$T/o:5"
+	ok
+	same "annotations" "$("$DRAY" inspect --raw "oci:$T/o:5" | jq -c .annotations)" '{"k":"A"}'
+}
+
+# graph NAME ARG...: see index.bats.
+graph() {
+	local name=$1 key digest
+	shift
+	declare -gA D=()
+	while read -r key digest; do D[$key]=$digest; done < <("$PEERS_SRC/oci_graph.py" "$T/$name" "$@")
+	[ -n "${D[multi]}" ]
+}
+
+@test "an index: all its images, or those of one platform, and the rest as it was" {
+	graph a
+	registry_start main plain
+	"$DRAY" copy -q --all-platforms "oci:$T/a:multi" "docker://$REGISTRY_ADDR/m:1" >/dev/null
+	"$DRAY" manifest "$REGISTRY_ADDR/m:1" >"$T/old.json"
+	dray_run edit "$REGISTRY_ADDR/m:1" --env NEW=1 -o "docker://$REGISTRY_ADDR/m:all"
+	ok
+	"$DRAY" manifest "$REGISTRY_ADDR/m:all" >"$T/all.json"
+	same "images" "$(jq '[.manifests[] | select(.platform.os == "linux")] | length' "$T/all.json")" 3
+	local p
+	for p in linux/amd64 linux/arm64 linux/s390x; do
+		"$DRAY" inspect --config --platform "$p" "$REGISTRY_ADDR/m:all" | jq -e '.config.Env | index("NEW=1") != null'
+	done
+	# In place of itself, one of three.
+	dray_run edit "$REGISTRY_ADDR/m:1" --platform linux/arm64 --env NEW=1 -o "docker://$REGISTRY_ADDR/m:1"
+	ok
+	"$DRAY" manifest "$REGISTRY_ADDR/m:1" >"$T/one.json"
+	for p in amd64 s390x; do
+		same "$p" "$(jq -r --arg p $p '.manifests[] | select(.platform.architecture == $p) | .digest' "$T/one.json")" \
+			"$(jq -r --arg p $p '.manifests[] | select(.platform.architecture == $p) | .digest' "$T/old.json")"
+	done
+	"$DRAY" inspect --config --platform linux/arm64 "$REGISTRY_ADDR/m:1" | jq -e '.config.Env | index("NEW=1") != null'
+	dray_run edit "$REGISTRY_ADDR/m:1" --platform linux/mips --env NEW=1 -o "docker://$REGISTRY_ADDR/m:no"
+	expect 3 "*no image of that platform*"
+	dray_run edit "$REGISTRY_ADDR/m:1" --platform-set linux/riscv64 -o "docker://$REGISTRY_ADDR/m:no"
+	expect 8 "*an index tells its platform too*"
+}
+
+@test "a dry run shows the difference and writes nothing" {
+	image_need sym
+	dray_run edit "$IMAGE" --user app --expose 8080 --label 'a=b' -n
+	expect 0
+	[[ $output == *'/config/User: "" -> "app"'* && $output == *'+ /config/ExposedPorts/8080~1tcp: {}'* ]]
+	dray_run edit "$IMAGE" --user app --dry-run --json -o "$T/x.tar"
+	expect 0
+	jq -e '.same == false and (.config | length) == 1' <<<"$output"
+	jq -e '.config[0] | .path == "/config/User" and .a == "" and .b == "app"' <<<"$output"
+	[ ! -e "$T/x.tar" ]
+	dray_run edit - --user app -n <"$IMAGE"
+	expect 2 "*cannot be read twice*"
+}
+
+@test "docker-copyedit: each of its commands is the option that the table names" {
+	full_image
+	local sentence
+	while IFS='|' read -r sentence options; do
+		eval "set -- $sentence"
+		dray_run edit from "$T/full.tar" into "$T/a.tar" "$@"
+		ok
+		local id=$DIGEST
+		eval "set -- $options"
+		dray_run edit "$T/full.tar" "$@" -o "$T/b.tar"
+		ok
+		same "$sentence" "$id" "$DIGEST"
+		[ "$id" != "$("$DRAY" digest --image-id "$T/full.tar")" ] || {
+			echo "$sentence changed nothing"
+			return 1
+		}
+	done <<-'END'
+		REMOVE ALL VOLUMES|--volume -
+		add volume /var/tmp|--volume /var/tmp
+		REMOVE VOLUME /srv|--volume /srv-
+		REMOVE VOLUMES '/var/*' AND RM PORTS 80%|--rm-volume '/var/*' --rm-expose '80*'
+		set no user|--user -
+		set null user and set null cmd|--user - --cmd -
+		set null user + set null cmd + rm all volumes|--user - --cmd - --volume -
+		set null entrypoint and set cmd /entrypoint.sh|--entrypoint - --cmd /entrypoint.sh
+		set shell cmd "/entrypoint.sh foo"|--cmd '["/bin/sh","-c","/entrypoint.sh foo"]'
+		set label author "real me" and rm labels old%|--label 'author=real me' --rm-label 'old*'
+		set env MAINDIR "/path" and rm env BACKUPDIR|--env MAINDIR=/path --env BACKUPDIR-
+		REMOVE PORT 443|--expose 443/tcp-
+		remove port http and rm port https|--expose 80/tcp- --expose 443/tcp-
+		remove all ports|--expose -
+		add port ldap and add port ldaps|--expose 389 --expose 636
+		set workdir /x and set hostname h and set author me|--workdir /x --hostname h --author me
+		set arch arm64|--platform-set linux/arm64
+		remove healthcheck|--healthcheck -
+		set entrypoint '["/bin/busybox","sh"]'|--entrypoint '/bin/busybox sh'
+	END
+	docker rmi test/full:1 >/dev/null
+}
+
+@test "what is not understood is told with its status, and leaves nothing" {
+	image_need sym
+	local pattern status_wanted options
+	while IFS='|' read -r status_wanted pattern options; do
+		eval "set -- $options"
+		dray_run edit "$@"
+		expect "$status_wanted" "$pattern" || {
+			echo "edit $options"
+			return 1
+		}
+	done <<-'END'
+		2|*nothing to change was named*|"$IMAGE" -o "$T/x.tar"
+		2|*where the new image goes*|"$IMAGE" --user a
+		2|*expected PORT*|"$IMAGE" --expose http -o "$T/x.tar"
+		2|*expected NAME=VALUE*|"$IMAGE" --env FOO -o "$T/x.tar"
+		2|*words have no quotes*hint*JSON*|"$IMAGE" --cmd "sh -c 'x'" -o "$T/x.tar"
+		2|*each word*|"$IMAGE" --cmd "[1]" -o "$T/x.tar"
+		2|*created: expected*|"$IMAGE" --created today -o "$T/x.tar"
+		2|*SOURCE_DATE_EPOCH is not set*|"$IMAGE" --created SOURCE_DATE_EPOCH -o "$T/x.tar"
+		2|*one image, or a sentence*|"$IMAGE" "$IMAGE" --user a -o "$T/x.tar"
+		2|*'frobnicate' is not understood*|from "$IMAGE" into "$T/x.tar" frobnicate
+		2|*'no-such-service' is not understood*|from "$IMAGE" into "$T/x.tar" add port no-such-service
+		2|*the sentence ends*|from "$IMAGE" into "$T/x.tar" remove volume
+		2|*one of both*|from "$IMAGE" into "$T/x.tar" set user a -o "$T/y.tar"
+		3|*no such file*|./no-such.tar --user a -o "$T/x.tar"
+		8|*only OCI manifests have annotations*|"$IMAGE" --annotation a=b -o "$T/x.tar"
+	END
+	[ ! -e "$T/x.tar" ] && [ ! -e "$T/y.tar" ]
+	SOURCE_DATE_EPOCH=1700000000 dray_run edit "$IMAGE" --created SOURCE_DATE_EPOCH -o "$T/x.tar"
+	ok
+	same created "$(config_of "$T/x.tar" | jq -r .created)" 2023-11-14T22:13:20Z
+}
