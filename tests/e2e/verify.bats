@@ -110,6 +110,7 @@ if member.name.endswith('.json') and len(member.name) > 60:
 	expect 0
 	jq -e '.warnings | length >= 1' <<<"$output"
 	docker load -q -i "$BATS_TEST_TMPDIR/edited.tar"
+	docker load -q -i "$IMAGE" # its name is this one's again, for who comes next
 }
 
 @test "verify: M-02 each blob of a layout damaged in turn" {
