@@ -32,25 +32,25 @@ struct field {
 };
 
 static const struct field fields[] = {
-	[DRAY_EDIT_ENV] = { "Env", SHAPE_ENV },
-	[DRAY_EDIT_LABEL] = { "Labels", SHAPE_STRINGS },
-	[DRAY_EDIT_VOLUME] = { "Volumes", SHAPE_NAMES },
-	[DRAY_EDIT_EXPOSE] = { "ExposedPorts", SHAPE_NAMES },
-	[DRAY_EDIT_ONBUILD] = { "OnBuild", SHAPE_LIST },
-	[DRAY_EDIT_ENTRYPOINT] = { "Entrypoint", SHAPE_VALUE },
-	[DRAY_EDIT_CMD] = { "Cmd", SHAPE_VALUE },
-	[DRAY_EDIT_SHELL] = { "Shell", SHAPE_VALUE },
-	[DRAY_EDIT_HEALTHCHECK] = { "Healthcheck", SHAPE_VALUE },
-	[DRAY_EDIT_USER] = { "User", SHAPE_STRING },
-	[DRAY_EDIT_WORKDIR] = { "WorkingDir", SHAPE_STRING },
-	[DRAY_EDIT_STOP_SIGNAL] = { "StopSignal", SHAPE_STRING },
-	[DRAY_EDIT_HOSTNAME] = { "Hostname", SHAPE_STRING },
-	[DRAY_EDIT_DOMAINNAME] = { "Domainname", SHAPE_STRING },
-	[DRAY_EDIT_AUTHOR] = { "author", SHAPE_STRING, true },
-	[DRAY_EDIT_CREATED] = { "created", SHAPE_VALUE, true },
-	[DRAY_EDIT_ARCHITECTURE] = { "architecture", SHAPE_STRING, true },
-	[DRAY_EDIT_HISTORY] = { "history", SHAPE_VALUE, true },
-	[DRAY_EDIT_ANNOTATION] = { "annotations", SHAPE_STRINGS, true },
+	[DRAY_EDIT_ENV] = { .member = "Env", .shape = SHAPE_ENV },
+	[DRAY_EDIT_LABEL] = { .member = "Labels", .shape = SHAPE_STRINGS },
+	[DRAY_EDIT_VOLUME] = { .member = "Volumes", .shape = SHAPE_NAMES },
+	[DRAY_EDIT_EXPOSE] = { .member = "ExposedPorts", .shape = SHAPE_NAMES },
+	[DRAY_EDIT_ONBUILD] = { .member = "OnBuild", .shape = SHAPE_LIST },
+	[DRAY_EDIT_ENTRYPOINT] = { .member = "Entrypoint", .shape = SHAPE_VALUE },
+	[DRAY_EDIT_CMD] = { .member = "Cmd", .shape = SHAPE_VALUE },
+	[DRAY_EDIT_SHELL] = { .member = "Shell", .shape = SHAPE_VALUE },
+	[DRAY_EDIT_HEALTHCHECK] = { .member = "Healthcheck", .shape = SHAPE_VALUE },
+	[DRAY_EDIT_USER] = { .member = "User", .shape = SHAPE_STRING },
+	[DRAY_EDIT_WORKDIR] = { .member = "WorkingDir", .shape = SHAPE_STRING },
+	[DRAY_EDIT_STOP_SIGNAL] = { .member = "StopSignal", .shape = SHAPE_STRING },
+	[DRAY_EDIT_HOSTNAME] = { .member = "Hostname", .shape = SHAPE_STRING },
+	[DRAY_EDIT_DOMAINNAME] = { .member = "Domainname", .shape = SHAPE_STRING },
+	[DRAY_EDIT_AUTHOR] = { .member = "author", .shape = SHAPE_STRING, .top = true },
+	[DRAY_EDIT_CREATED] = { .member = "created", .shape = SHAPE_VALUE, .top = true },
+	[DRAY_EDIT_ARCHITECTURE] = { .member = "architecture", .shape = SHAPE_STRING, .top = true },
+	[DRAY_EDIT_HISTORY] = { .member = "history", .shape = SHAPE_VALUE, .top = true },
+	[DRAY_EDIT_ANNOTATION] = { .member = "annotations", .shape = SHAPE_STRINGS, .top = true },
 };
 
 /* One step at work. */
@@ -373,7 +373,7 @@ static int act(struct work *w, dray_error **err)
 
 static int begin(struct work *w, struct span config, dray_error **err)
 {
-	static const struct field platform = { "os", SHAPE_STRING, true };
+	static const struct field platform = { .member = "os", .shape = SHAPE_STRING, .top = true };
 	struct json root;
 
 	w->f = w->s->field == DRAY_EDIT_PLATFORM ? &platform : &fields[w->s->field];
