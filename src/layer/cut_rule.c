@@ -12,17 +12,12 @@
 #include "base/glob.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "layer/pattern.h"
 
 #define CUT_UNSEEN (UINT32_MAX - 1) /* inode.mark: none of its names was met */
 
-/* One glob, at its slashes. */
-struct pattern {
-	const char **parts;
-	size_t n;
-};
-
 struct cut_rule {
-	struct pattern *patterns;
+	struct path_pattern *patterns;
 	size_t n, cap;
 };
 
@@ -42,46 +37,14 @@ static bool is_deep(const char *part)
 	return strcmp(part, "**") == 0;
 }
 
-static int check_part(const char *part, dray_error **err)
+static int add_pattern(struct arena *a, struct cut_rule *r, const char *glob, dray_error **err)
 {
-	const char *problem = glob_problem(part);
-
-	if (strcmp(part, "..") == 0)
-		return err_set(err, DRAY_ERR_USAGE, "a path does not lead upwards by \"..\"");
-	return problem ? err_set(err, DRAY_ERR_USAGE, "%s", problem) : 0;
-}
-
-/* @p glob cut at its slashes, which become NULs; without empty parts and dots. */
-static int split_parts(struct arena *a, char *glob, struct pattern *ret, dray_error **err)
-{
-	char *part = glob, *end;
-
-	ret->parts = arena_array(a, strlen(glob) / 2 + 1, sizeof(const char *));
-	if (!ret->parts)
-		return err_nomem(err);
-	for (bool more = true; more; part = end + 1) {
-		end = part + strcspn(part, "/");
-		more = *end == '/';
-		*end = '\0';
-		if (!*part || strcmp(part, ".") == 0)
-			continue;
-		if (check_part(part, err) < 0)
-			return -1;
-		ret->parts[ret->n++] = part;
-	}
-	if (ret->n == 0)
-		return err_set(err, DRAY_ERR_USAGE, "a glob that names nothing below the root");
-	return 0;
-}
-
-static int add_pattern(struct arena *a, struct cut_rule *r, char *glob, dray_error **err)
-{
-	struct pattern p = { 0 };
+	struct path_pattern p;
 
 	if (r->n >= LIMIT_CUT_PATTERNS)
 		return err_set(err, DRAY_ERR_USAGE, "more than %d globs (LIMIT_CUT_PATTERNS)",
 			       LIMIT_CUT_PATTERNS);
-	if (split_parts(a, glob, &p, err) < 0)
+	if (path_pattern_parse(a, glob, &p, err) < 0)
 		return -1;
 	if (mem_grow(&r->patterns, r->n, &r->cap, sizeof(p)) < 0)
 		return err_nomem(err);
@@ -214,7 +177,7 @@ static void way_clear(struct way *w)
 }
 #define cleanup_way CLEANUP(way_clear)
 
-static bool pattern_fits(const struct pattern *p, const struct level *at, size_t n)
+static bool pattern_fits(const struct path_pattern *p, const struct level *at, size_t n)
 {
 	size_t i = 0, k = 0, star = SIZE_MAX, from = 0;
 

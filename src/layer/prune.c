@@ -9,11 +9,11 @@
 #include "base/glob.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "layer/pattern.h"
 
 struct prune_pattern {
 	const char *text; /* as it was given */
-	const char **parts;
-	size_t n;
+	struct path_pattern path;
 	bool used;
 };
 
@@ -39,42 +39,14 @@ static char *next_part(char **at)
 
 /* ---- from text ---- */
 
-static int check_part(const char *part, dray_error **err)
-{
-	const char *problem = glob_problem(part);
-
-	if (strcmp(part, "..") == 0)
-		return err_set(err, DRAY_ERR_USAGE, "a path does not lead upwards by \"..\"");
-	return problem ? err_set(err, DRAY_ERR_USAGE, "%s", problem) : 0;
-}
-
-/* @p text is cut at its slashes; dots say nothing. */
-static int split_pattern(struct arena *a, char *text, struct prune_pattern *ret, dray_error **err)
-{
-	ret->parts = arena_array(a, strlen(text) / 2 + 1, sizeof(const char *));
-	if (!ret->parts)
-		return err_nomem(err);
-	for (char *part; (part = next_part(&text));) {
-		if (strcmp(part, ".") == 0)
-			continue;
-		if (check_part(part, err) < 0)
-			return -1;
-		ret->parts[ret->n++] = part;
-	}
-	if (ret->n == 0)
-		return err_set(err, DRAY_ERR_USAGE, "it names nothing below the root");
-	return 0;
-}
-
 int prune_set_add(struct prune_set *s, const char *text, dray_error **err)
 {
 	struct prune_pattern p = { .text = arena_strdup(&s->arena, text) };
-	char *copy = arena_strdup(&s->arena, text);
 
 	s->path.max = LIMIT_PATH + 1;
-	if (!p.text || !copy || mem_grow(&s->list, s->n, &s->cap, sizeof(p)) < 0)
+	if (!p.text || mem_grow(&s->list, s->n, &s->cap, sizeof(p)) < 0)
 		return err_nomem(err);
-	if (split_pattern(&s->arena, copy, &p, err) < 0)
+	if (path_pattern_parse(&s->arena, text, &p.path, err) < 0)
 		return -1;
 	s->list[s->n++] = p;
 	return 0;
@@ -91,7 +63,7 @@ const char *prune_unused(const struct prune_set *s)
 /* ---- matching ---- */
 
 /* Does it fit the first parts, however many? */
-static bool fits(const struct prune_pattern *p, const char *const *parts, size_t n)
+static bool fits(const struct path_pattern *p, const char *const *parts, size_t n)
 {
 	size_t i = 0, k = 0, star = SIZE_MAX, from = 0;
 
@@ -138,7 +110,7 @@ int prune_holds(struct prune_set *s, const char *path, dray_error **err)
 	if (split_path(s, path, &n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < s->n; i++) {
-		if (!fits(&s->list[i], s->parts, n))
+		if (!fits(&s->list[i].path, s->parts, n))
 			continue;
 		s->list[i].used = true;
 		held = 1;
