@@ -74,20 +74,27 @@ static void work_clear(struct work *w)
 
 /* ---- a whole field ---- */
 
-/* Give the field this value, making the "config" around it if there is none. */
-static int set_field(struct work *w, const char *member, struct span value, dray_error **err)
+/* An object of one member. */
+static int wrap(const char *member, struct span value, struct buf *ret, dray_error **err)
 {
-	cleanup_buf struct buf text = BUF_INIT(LIMIT_CONFIG);
 	struct jsonw j;
 
-	if (json_type(w->in) == JSON_OBJECT)
-		return json_edit_set(w->edit, w->in, member, value, err);
-	jsonw_init(&j, &text, err);
+	jsonw_init(&j, ret, err);
 	jsonw_object(&j);
 	jsonw_key(&j, member);
 	jsonw_raw(&j, value);
 	jsonw_end_object(&j);
-	if (jsonw_finish(&j) < 0)
+	return jsonw_finish(&j);
+}
+
+/* Give the field this value, making the "config" around it if there is none. */
+static int set_field(struct work *w, const char *member, struct span value, dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_CONFIG);
+
+	if (json_type(w->in) == JSON_OBJECT)
+		return json_edit_set(w->edit, w->in, member, value, err);
+	if (wrap(member, value, &text, err) < 0)
 		return -1;
 	return json_edit_set(w->edit, json_root(w->doc), "config", span_buf(&text), err);
 }
@@ -262,16 +269,10 @@ static int remove_members(struct work *w, dray_error **err)
 static int add_member(struct work *w, const char *name, struct span value, dray_error **err)
 {
 	cleanup_buf struct buf text = BUF_INIT(LIMIT_CONFIG);
-	struct jsonw j;
 
 	if (json_type(w->field) == JSON_OBJECT)
 		return json_edit_insert(w->edit, w->field, name, value, err);
-	jsonw_init(&j, &text, err);
-	jsonw_object(&j);
-	jsonw_key(&j, name);
-	jsonw_raw(&j, value);
-	jsonw_end_object(&j);
-	if (jsonw_finish(&j) < 0)
+	if (wrap(name, value, &text, err) < 0)
 		return -1;
 	return set_field(w, w->f->member, span_buf(&text), err);
 }

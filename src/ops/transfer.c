@@ -66,7 +66,7 @@ static void meter_begin(struct meter *m, const struct transfer *t)
 
 /* ---- the DiffID of bytes that pass untouched ---- */
 
-/* A decoder fed from a tap: a tap cannot fail, so the first error waits here. */
+/* A decoder, of what is compressed, fed from a tap: a tap cannot fail, so the first error waits here. */
 struct tee {
 	struct filter *filter;
 	struct hash hash;
@@ -90,8 +90,6 @@ static int tee_init(struct tee *tee, enum compression c, dray_error **err)
 	*tee = (struct tee){ 0 };
 	if (hash_init(&tee->hash, DIGEST_SHA256, err) < 0)
 		return -1;
-	if (c == COMPRESSION_NONE)
-		return 0;
 	tee->room = mem_alloc(TEE_ROOM);
 	if (!tee->room)
 		return err_nomem(err);
@@ -122,9 +120,7 @@ static void tee_see(void *arg, struct span bytes)
 {
 	struct tee *tee = arg;
 
-	if (!tee->filter)
-		hash_update(&tee->hash, bytes);
-	else if (!tee->failed && !tee->ended)
+	if (!tee->failed && !tee->ended)
 		tee_step(tee, &bytes, false);
 }
 
@@ -133,7 +129,7 @@ static int tee_finish(struct tee *tee, struct digest *ret, int64_t *ret_size, dr
 {
 	struct span none = { NULL, 0 };
 
-	if (tee->filter && !tee->failed && !tee->ended)
+	if (!tee->failed && !tee->ended)
 		tee_step(tee, &none, true);
 	if (tee->failed) {
 		if (err)
@@ -284,22 +280,25 @@ static int move_untouched(const struct transfer *t, struct chain *c, struct tran
 {
 	cleanup_tee struct tee tee = { 0 };
 	bool vouched = digest_set(&t->blob_digest);
+	bool proven = vouched || !digest_set(&t->diff_id);
+	bool beside = !proven && t->found != COMPRESSION_NONE;
 	struct untouched u = { .chain = *c, .vouched = vouched };
 	struct digest diff_id;
 	int64_t size;
 
 	ret->compression = t->found;
-	if (!vouched && digest_set(&t->diff_id)) {
-		if (tee_init(&tee, ret->compression, err) < 0)
+	if (beside) {
+		if (tee_init(&tee, t->found, err) < 0)
 			return -1;
 		u.once.to = (struct tap){ tee_see, &tee };
 	}
 	if (put(t, vouched ? &t->blob_digest : NULL, t->blob_size,
 		source_reopenable_at(open_untouched, &u, NULL, err), ret, err) < 0)
 		return -1;
-	if (!u.once.to.see)
+	if (proven)
 		return 0;
-	if (tee_finish(&tee, &diff_id, &size, err) < 0)
+	diff_id = ret->digest; /* of bytes that are not compressed: the destination hashed them */
+	if (beside && tee_finish(&tee, &diff_id, &size, err) < 0)
 		return -1;
 	return digest_expect(&t->diff_id, &diff_id, "DiffID", err);
 }
