@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/number.h"
+#include "json/members.h"
 
 /* ---- numbers ---- */
 
@@ -88,40 +89,6 @@ static bool same_number(struct span x, struct span y)
 	return true;
 }
 
-/* ---- members by name: a hostile object may have a hundred thousand ---- */
-
-struct members {
-	struct arena names;
-	struct map map; /* name -> node */
-	const struct json_doc *doc;
-};
-
-static void members_clear(struct members *m)
-{
-	map_clear(&m->map);
-	arena_clear(&m->names);
-}
-
-static int members_init(struct members *m, struct json v, dray_error **err)
-{
-	*m = (struct members){ .doc = v.doc };
-	if (json_type(v) != JSON_OBJECT)
-		return 0;
-	for (struct json it = json_first(v); json_node(it); it = json_next(it)) {
-		const char *name;
-
-		if (json_name(it, &m->names, &name, err) < 0 ||
-		    map_put(&m->map, span_str(name), (void *)(uintptr_t)it.node, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static struct json member(const struct members *m, struct span name)
-{
-	return (struct json){ m->doc, (uint32_t)(uintptr_t)map_get(&m->map, name) };
-}
-
 /* ---- the same? ---- */
 
 struct both {
@@ -160,9 +127,9 @@ static int same_string(struct json a, struct json b, dray_error **err)
 
 static int push_members(struct work *w, struct json a, struct json b, dray_error **err)
 {
-	struct members in_b = { 0 };
+	struct json_members in_b = { 0 };
 	struct arena room = { 0 };
-	int rc = members_init(&in_b, b, err) < 0 ? -1 : 1;
+	int rc = json_members_init(&in_b, b, err) < 0 ? -1 : 1;
 
 	for (struct json it = json_first(a); rc == 1 && json_node(it); it = json_next(it)) {
 		struct json other;
@@ -172,14 +139,14 @@ static int push_members(struct work *w, struct json a, struct json b, dray_error
 			rc = -1;
 			break;
 		}
-		other = member(&in_b, span_str(name));
+		other = json_members_get(&in_b, span_str(name));
 		if (!json_node(other))
 			rc = 0;
 		else if (push(w, it, other, err) < 0)
 			rc = -1;
 	}
 	arena_clear(&room);
-	members_clear(&in_b);
+	json_members_clear(&in_b);
 	return rc;
 }
 
@@ -234,7 +201,7 @@ int json_same(struct json a, struct json b, dray_error **err)
 
 /* A pair of objects or arrays that is being walked. */
 struct frame {
-	struct members in_a, in_b;
+	struct json_members in_a, in_b;
 	size_t next;	  /* of in_a, then of in_b; of arrays the index */
 	struct json x, y; /* arrays: the next elements */
 	bool array;
@@ -285,17 +252,17 @@ static int enter(struct walk *w, struct json a, struct json b, dray_error **err)
 		f->y = json_first(b);
 		return 0;
 	}
-	if (members_init(&f->in_a, a, err) < 0)
+	if (json_members_init(&f->in_a, a, err) < 0)
 		return -1;
-	return members_init(&f->in_b, b, err);
+	return json_members_init(&f->in_b, b, err);
 }
 
 static void leave(struct walk *w)
 {
 	struct frame *f = &w->frames[--w->depth];
 
-	members_clear(&f->in_a);
-	members_clear(&f->in_b);
+	json_members_clear(&f->in_a);
+	json_members_clear(&f->in_b);
 }
 
 /* RFC 6901: '~' and '/' inside a name. */
@@ -337,7 +304,8 @@ static int next_pair(struct walk *w, struct frame *f, struct both *ret, dray_err
 						    : &f->in_b.map.slots[f->next - f->in_a.map.len];
 
 		f->next++;
-		*ret = (struct both){ member(&f->in_a, slot->key), member(&f->in_b, slot->key) };
+		*ret = (struct both){ json_members_get(&f->in_a, slot->key),
+				      json_members_get(&f->in_b, slot->key) };
 		if (!first && json_node(ret->a))
 			continue;
 		return add_name(&w->path, slot->key, err) < 0 ? -1 : 1;

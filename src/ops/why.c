@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "json/members.h"
 
 #define NAMES_MAX 12	 /* config keys or layers told by name */
 #define NAME_MAX_TOLD 80 /* bytes of one of them */
@@ -149,37 +150,6 @@ static int same_value(struct json a, struct json b, bool *ret, dray_error **err)
 	return 0;
 }
 
-/* The members of an object by name: a hostile config may have a hundred thousand. */
-struct members_by_name {
-	struct arena names;
-	struct map map; /* name -> node */
-	const struct json_doc *doc;
-};
-
-static void by_name_clear(struct members_by_name *m)
-{
-	map_clear(&m->map);
-	arena_clear(&m->names);
-}
-
-static int by_name_init(struct members_by_name *m, struct json v, dray_error **err)
-{
-	*m = (struct members_by_name){ .doc = v.doc };
-	for (struct json it = json_first(v); json_node(it); it = json_next(it)) {
-		const char *name;
-
-		if (json_name(it, &m->names, &name, err) < 0 ||
-		    map_put(&m->map, span_str(name), (void *)(uintptr_t)it.node, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static struct json by_name_get(const struct members_by_name *m, struct span name)
-{
-	return (struct json){ m->doc, (uint32_t)(uintptr_t)map_get(&m->map, name) };
-}
-
 /* rootfs is compared as layers, config member by member. */
 static bool compared_elsewhere(const char *prefix, struct span name)
 {
@@ -187,17 +157,18 @@ static bool compared_elsewhere(const char *prefix, struct span name)
 }
 
 /* Members of A that B lacks, and members of both that differ. */
-static int compare_from_a(struct names *out, const struct members_by_name *a,
-			  const struct members_by_name *b, const char *prefix, dray_error **err)
+static int compare_from_a(struct names *out, const struct json_members *a,
+			  const struct json_members *b, const char *prefix, dray_error **err)
 {
 	for (size_t i = 0; i < a->map.len; i++) {
 		struct span name = a->map.slots[i].key;
-		struct json other = by_name_get(b, name);
+		struct json other = json_members_get(b, name);
 		bool same = false;
 
 		if (compared_elsewhere(prefix, name))
 			continue;
-		if (json_node(other) && same_value(by_name_get(a, name), other, &same, err) < 0)
+		if (json_node(other) &&
+		    same_value(json_members_get(a, name), other, &same, err) < 0)
 			return -1;
 		if (same)
 			continue;
@@ -210,13 +181,13 @@ static int compare_from_a(struct names *out, const struct members_by_name *a,
 	return 0;
 }
 
-static int compare_from_b(struct names *out, const struct members_by_name *a,
-			  const struct members_by_name *b, const char *prefix, dray_error **err)
+static int compare_from_b(struct names *out, const struct json_members *a,
+			  const struct json_members *b, const char *prefix, dray_error **err)
 {
 	for (size_t i = 0; i < b->map.len; i++) {
 		struct span name = b->map.slots[i].key;
 
-		if (compared_elsewhere(prefix, name) || json_node(by_name_get(a, name)))
+		if (compared_elsewhere(prefix, name) || json_node(json_members_get(a, name)))
 			continue;
 		out->only_in_b = true;
 		if (name_difference(out, prefix, name, " (only in B)", err) < 0)
@@ -228,14 +199,15 @@ static int compare_from_b(struct names *out, const struct members_by_name *a,
 static int compare_members(struct names *out, struct json a, struct json b, const char *prefix,
 			   dray_error **err)
 {
-	struct members_by_name in_a = { 0 }, in_b = { 0 };
-	int rc = by_name_init(&in_a, a, err) < 0 || by_name_init(&in_b, b, err) < 0 ? -1 : 0;
+	struct json_members in_a = { 0 }, in_b = { 0 };
+	int rc = json_members_init(&in_a, a, err) < 0 || json_members_init(&in_b, b, err) < 0 ? -1
+											      : 0;
 
 	if (rc == 0 && (compare_from_a(out, &in_a, &in_b, prefix, err) < 0 ||
 			compare_from_b(out, &in_a, &in_b, prefix, err) < 0))
 		rc = -1;
-	by_name_clear(&in_a);
-	by_name_clear(&in_b);
+	json_members_clear(&in_a);
+	json_members_clear(&in_b);
 	return rc;
 }
 
