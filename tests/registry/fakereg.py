@@ -770,10 +770,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.log_once("bug")
         finally:
             self.log_once("no answer")
-            with reg.lock:                      # a byte that never came was no match
-                for fault in self.faults.values():
-                    if fault.at is not None and fault not in self.acted:
-                        fault.count -= 1
+            self.unmatch()
             for fault in reg.all_faults():
                 if fault.name == "drop-after-request" and fault.count >= fault.args[0]:
                     self.close_connection = True
@@ -808,6 +805,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     continue
                 if fault.name != "drop-after-request" and fault.in_scope(self) and fault.take():
                     self.faults[fault.name] = fault
+
+    def unmatch(self):
+        """A byte that never came was no match; told before the last byte leaves, since the next request may follow it at once."""
+        with self.server.reg.lock:
+            for fault in self.faults.values():
+                if fault.at is not None and fault not in self.acted:
+                    fault.count -= 1
+                    self.acted.append(fault)
 
     def struck(self, name):
         return self.faults.get(name)
@@ -996,6 +1001,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 waiting = b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece
             if chunked:
                 waiting += b"0\r\n\r\n"
+        self.unmatch()
         self.log_once("answered")
         self.flush_out(waiting)
 
