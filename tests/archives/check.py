@@ -48,7 +48,7 @@ def dray(*args, feed=None):
         tar = subprocess.Popen(["cat", str(feed)], stdout=subprocess.PIPE)
         stdin = tar.stdout
     try:
-        done = subprocess.run([DRAY, *args], stdin=stdin, capture_output=True, timeout=120, check=False)
+        done = subprocess.run([DRAY, *args], stdin=stdin, capture_output=True, timeout=600, check=False)
     finally:
         if tar is not None:
             tar.stdout.close()

@@ -43,7 +43,7 @@ engine_there() {
 		dockerd --iptables=false --ip6tables=false --bridge=none \
 		--data-root "$PEERS_DIR/docker-there" --exec-root "$PEERS_DIR/exec-there" \
 		--pidfile "$PEERS_DIR/there.pid" --host "$THERE" --group "$(id -gn)"
-	wait_until 60 env DOCKER_HOST="$THERE" "$PEER_DOCKER" version >/dev/null 2>&1 || {
+	wait_until 180 env DOCKER_HOST="$THERE" "$PEER_DOCKER" version >/dev/null 2>&1 || {
 		peer_log dockerd-there
 		return 1
 	}

@@ -160,7 +160,7 @@ second_engine() {
 		peer_spawn dockerd-2 env -u DOCKER_HOST PATH="$PATH:/usr/sbin:/sbin" dockerd --iptables=false \
 			--ip6tables=false --bridge=none --data-root "$dir" --exec-root "$PEERS_DIR/exec2" \
 			--pidfile "$PEERS_DIR/dockerd-2.pid" --host "unix://$sock" --group "$(id -gn)"
-		wait_until 60 curl -fsS -o /dev/null --max-time 5 --unix-socket "$sock" http://d/_ping
+		wait_until 180 curl -fsS -o /dev/null --max-time 5 --unix-socket "$sock" http://d/_ping
 	fi
 	DOCKER_HOST=unix://$sock "$@"
 }

@@ -16,13 +16,13 @@ out() { echo "$BATS_TEST_TMPDIR/$1"; }
 fake_start() {
 	FAKE=$BATS_TEST_TMPDIR/fake
 	fake_stop
-	rm -rf "$FAKE"
+	rm -rf "$FAKE" "$PEERS_DIR/d/fakeengine/log"
 	mkdir "$FAKE"
 	image_need sym
 	fake_document >"$FAKE/image.json"
 	peer_spawn fakeengine python3 "$PEERS_TOP/tests/registry/fakeengine.py" --socket "$FAKE/s" --archive "$IMAGE" \
 		--image "$FAKE/image.json" --keep "$FAKE" --log "$FAKE/log" "$@"
-	wait_until 20 test -S "$FAKE/s"
+	wait_until 60 grep -q listening "$PEERS_DIR/d/fakeengine/log"
 	export DOCKER_HOST=unix://$FAKE/s
 }
 fake_stop() { peer_stop fakeengine; }
@@ -198,9 +198,9 @@ fake_document() {
 	image_need big
 	local big=$IMAGE
 	spare_start
-	run --separate-stderr bash -c '{ head -c 30000000 "$1"; touch "$2"; sleep 3; tail -c +30000001 "$1"; } |
+	run --separate-stderr bash -c '{ head -c 30000000 "$1"; touch "$2"; while [ ! -e "$2.dead" ]; do sleep 0.1; done; tail -c +30000001 "$1"; } |
 		"$0" copy - docker-daemon:big:1 & pid=$!
-		while [ ! -e "$2" ]; do sleep 0.1; done; kill -9 "$3"; wait "$pid"' \
+		while [ ! -e "$2" ]; do sleep 0.1; done; kill -9 "$3"; touch "$2.dead"; wait "$pid"' \
 		"$DRAY" "$big" "$(out half)" "$(peer_pid spare)"
 	expect 5 "*$SPARE.sock*"
 	spare_kill9
@@ -228,7 +228,7 @@ fake_document() {
 	id=$(source_image_id "docker-archive:$IMAGE")
 	export DOCKER_HOST=unix://$BATS_TEST_TMPDIR/podman.sock
 	peer_spawn podman-service podman system service --time 0 "$DOCKER_HOST"
-	wait_until 20 test -S "$BATS_TEST_TMPDIR/podman.sock"
+	wait_until 60 curl -fsS -o /dev/null --max-time 5 --unix-socket "$BATS_TEST_TMPDIR/podman.sock" http://d/_ping
 	dray_run copy "$IMAGE" docker-daemon:engine/sym:1
 	ok
 	same "podman's image ID" "sha256:$(podman image inspect --format '{{.Id}}' docker.io/engine/sym:1)" "$id"
@@ -263,7 +263,7 @@ fake_document() {
 	expect 5 "*no socket*"
 	DOCKER_HOST=ssh://me@host dray_run images docker-daemon:
 	expect 8 "*ssh://me@host*hint: *ssh -nNT -L*"
-	DOCKER_HOST=tcp://127.0.0.1:$(free_port) dray_run images docker-daemon:
+	DOCKER_HOST=tcp://$NOBODY dray_run images docker-daemon:
 	expect 5
 	DOCKER_HOST='' DOCKER_CONTEXT=nobody dray_run images docker-daemon:
 	expect 3 "*docker context nobody*"
@@ -302,7 +302,7 @@ fake_document() {
 	expect 0
 	peer_spawn fakeengine-tls python3 "$PEERS_TOP/tests/registry/fakeengine.py" --archive "$IMAGE" \
 		--tls "$ca/ca.crt,$ca/server.crt,$ca/server.key" --image "$FAKE/image.json" --keep "$FAKE"
-	wait_until 20 grep -q listening "$PEERS_DIR/d/fakeengine-tls/log"
+	wait_until 60 grep -q listening "$PEERS_DIR/d/fakeengine-tls/log"
 	addr=$(sed -n 's/^listening //p' "$PEERS_DIR/d/fakeengine-tls/log" | tail -n 1)
 	mkdir "$(out certs)"
 	cp "$ca/ca.crt" "$(out certs)/ca.pem"
@@ -350,7 +350,7 @@ fake_document() {
 }
 
 @test "engine: a load is a success only when the engine says so and then has it" {
-	export DRAY_ENGINE_WAIT_MS=1500 DRAY_STALL_MS=1500
+	export DRAY_ENGINE_WAIT_MS=5000 DRAY_STALL_MS=5000
 	while IFS='|' read -r fault code words; do
 		fake_start "$fault"
 		dray_run copy "$IMAGE" docker-daemon:test/sym:1

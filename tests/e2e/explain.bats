@@ -288,7 +288,7 @@ for diff in sys.stdin.read().split():
 	expect 3
 	dray_run explain "containers-storage:x"
 	expect 8
-	dray_run explain --retry 0 "127.0.0.1:$(free_port)/x/y:1"
+	dray_run explain --retry 0 "$NOBODY/x/y:1"
 	expect 5
 	registry_start ht htpasswd
 	dray_run explain "$REGISTRY_ADDR/x/y:1"

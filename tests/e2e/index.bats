@@ -300,7 +300,7 @@ all_referrers() {
 	other=$(sed -n 2p <<<"$FAKEREG_ADDRS")
 	for link in same endless "$other"; do
 		curl -fsS --noproxy '*' -o /dev/null --data-binary "link=$link@GET:/referrers/" "http://$FAKEREG_ADDR/_fault"
-		run --separate-stderr timeout 30 "$DRAY" copy --referrers "docker://$FAKEREG_ADDR/x:1" "oci:$T/out:1"
+		run --separate-stderr timeout 100 "$DRAY" copy --referrers "docker://$FAKEREG_ADDR/x:1" "oci:$T/out:1"
 		[ "$status" -ne 0 ] && [ "$status" -ne 124 ]
 		[ ! -e "$T/out" ]
 	done

@@ -214,7 +214,8 @@ pid_alive() {
 	[ -n "$state" ] && [ "$state" != Z ]
 }
 
-# wait_until SECONDS COMMAND...: polls every 50 ms.
+# wait_until SECONDS COMMAND...: polls every 50 ms. For what must come the seconds are generous: they are only spent where
+# the test fails.
 wait_until() {
 	local end=$(($(date +%s) + $1))
 	shift
@@ -258,7 +259,7 @@ peer_stop() {
 	kill -TERM "$pid" 2>/dev/null || :
 	if ! wait_until "${2:-15}" pid_gone "$pid"; then
 		kill -KILL "$pid" 2>/dev/null || :
-		wait_until 5 pid_gone "$pid" || :
+		wait_until 30 pid_gone "$pid" || :
 	fi
 	rm -f "$PEERS_DIR/d/$name/pid"
 	[ "$name" != dockerd ] || dockerd_sweep
@@ -274,14 +275,33 @@ peer_kill9() {
 
 kill9() {
 	kill -KILL "$1" 2>/dev/null || :
-	wait_until 10 pid_gone "$1"
+	wait_until 30 pid_gone "$1"
 }
 
-# A port that was free a moment ago. Prefer servers that bind port 0 and say what they got.
-free_port() {
-	python3 -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+# catches PID SIGNAL [PROGRAM]: it runs (dray does), and its handler for SIGNAL is in place. A signal that comes earlier meets whatever
+# the shell left.
+catches() {
+	[ "/proc/$1/exe" -ef "${3:-$DRAY}" ] &&
+		[ $(((16#$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status") >> ($(kill -l "$2") - 1)) & 1)) -eq 1 ]
 }
+
+# soon MS COMMAND...: COMMAND, which leaves its milliseconds in TOOK, succeeds each time and is through within MS at least
+# once in five: a machine with too much to do is slow now and then, a wait that nothing ends is slow always.
+soon() {
+	local limit=$1 i
+	shift
+	for i in 1 2 3 4 5; do
+		TOOK=
+		"$@" || return 1
+		[ "$TOOK" -ge "$limit" ] || return 0
+	done
+	printf '%s took %s ms or more, five times; expected %s\n' "$1" "$TOOK" "$limit" >&2
+	return 1
+}
+
+# Nobody listens there, and nobody is given it: a port that was free a moment ago may be somebody's by now.
+NOBODY=127.0.0.1:1
+export NOBODY
 
 # ---------------------------------------------------------------------------------------------------------------------
 # dockerd
@@ -297,7 +317,7 @@ dockerd_start() {
 				--data-root "$PEERS_DIR/docker" --exec-root "$PEERS_DIR/exec" \
 				--pidfile "$PEERS_DIR/dockerd.pid" --host "$DOCKER_HOST" --group "$(id -gn)" \
 				${PEERS_DOCKER_DRIVER:+--storage-driver "$PEERS_DOCKER_DRIVER"}
-			if ! wait_until "${PEERS_DOCKERD_TIMEOUT:-60}" dockerd_ready_or_dead || ! dockerd_ready; then
+			if ! wait_until "${PEERS_DOCKERD_TIMEOUT:-180}" dockerd_ready_or_dead || ! dockerd_ready; then
 				touch "$PEERS_DIR/d/dockerd/failed"
 				exit 1
 			fi
@@ -345,7 +365,7 @@ dockerd_sweep() {
 	local pid
 	for pid in $(dockerd_children); do
 		kill -KILL "$pid" 2>/dev/null || :
-		wait_until 5 pid_gone "$pid" || :
+		wait_until 30 pid_gone "$pid" || :
 	done
 	peers_umount "$PEERS_DIR/docker"
 	peers_umount "$PEERS_DIR/exec"
@@ -373,7 +393,7 @@ spare_start() {
 		--bridge=none --data-root "$SPARE.data" --exec-root "$SPARE.exec" --pidfile "$SPARE.pid" \
 		--host "unix://$SPARE.sock" --group "$(id -gn)"
 	export DOCKER_HOST=unix://$SPARE.sock
-	wait_until 60 spare_ready || {
+	wait_until 180 spare_ready || {
 		peer_log spare >&2
 		return 1
 	}
@@ -407,33 +427,40 @@ spare_stop() {
 # Storage and port belong to NAME: started again after registry_stop or registry_kill9 it has the same of both.
 # Sets REGISTRY_ADDR (host:port), REGISTRY_URL, REGISTRY_CERT_DIR (of the tls forms, for --cert-dir).
 registry_start() {
-	local name=$1 form=$2 d=$PEERS_DIR/d/registry-$1 port=0 unset
+	local name=$1 form=$2 d=$PEERS_DIR/d/registry-$1 port=0 unset try
 	shift 2
 	require_peer docker-registry curl || return 1
 	mkdir -p "$d/storage"
 	[ ! -f "$d/port" ] || port=$(cat "$d/port")
 	echo "$form" >"$d/form"
-	: >"$d/log"
 	registry_config "$d" "$form" "127.0.0.1:$port" >"$d/config.yml"
 	# Every REGISTRY_* variable is configuration to it, ours and REGISTRY_AUTH_FILE included.
 	mapfile -t unset < <(compgen -e REGISTRY_ | sed 's/^/--unset=/')
-	peer_spawn "registry-$name" env "${unset[@]}" "$@" docker-registry serve "$d/config.yml"
-	wait_until 20 registry_listens "$name" || {
-		peer_log "registry-$name" >&2
-		return 1
-	}
+	# The port of one that comes again may just now be the near end of somebody's connection.
+	for try in $(seq 20); do
+		: >"$d/log"
+		peer_spawn "registry-$name" env "${unset[@]}" "$@" docker-registry serve "$d/config.yml"
+		wait_until 60 registry_listens_or_dead "$name" && registry_listens "$name" && break
+		if [ "$try" -eq 20 ] || ! grep -q 'address already in use' "$d/log"; then
+			peer_log "registry-$name" >&2
+			return 1
+		fi
+		sleep 0.5
+	done
 	port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$d/log" | tail -n 1)
 	echo "$port" >"$d/port"
 	registry_use "$name"
 	case $form in
 	*tls*) registry_certs_d "$REGISTRY_ADDR" "$form" ;;
 	esac
-	wait_until 20 registry_ready "$name"
+	wait_until 60 registry_ready "$name"
 }
 
 registry_listens() {
 	peer_alive "registry-$1" && grep -q 'listening on 127\.0\.0\.1:[0-9]' "$PEERS_DIR/d/registry-$1/log"
 }
+
+registry_listens_or_dead() { registry_listens "$1" || ! peer_alive "registry-$1"; }
 
 # Select a running registry again: setup_file may have started several.
 registry_use() {
@@ -564,7 +591,7 @@ fakereg_start() {
 	mkdir -p "$d"
 	: >"$d/log"
 	peer_spawn "fakereg-$name" python3 -u "$PEERS_TOP/tests/registry/fakereg.py" "$@"
-	wait_until 20 fakereg_listens "$name" || {
+	wait_until 60 fakereg_listens "$name" || {
 		peer_log "fakereg-$name" >&2
 		return 1
 	}

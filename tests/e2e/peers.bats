@@ -20,9 +20,38 @@ teardown() { peers_teardown; }
 	[ "$status" -ne 0 ]
 }
 
-@test "free_port gives a number that can be bound" {
-	port=$(free_port)
-	python3 -c 'import socket, sys; socket.socket().bind(("127.0.0.1", int(sys.argv[1])))' "$port"
+@test "NOBODY listens at the address that tests take for a dead one" {
+	run curl -sS --noproxy '*' "http://$NOBODY/"
+	[ "$status" -eq 7 ]
+}
+
+@test "soon forgives a slow run, not slow ones; catches waits for the program and its handler" {
+	local tries=0 python
+	python=$(python3 -c 'import os, sys; print(os.path.realpath(sys.executable))')
+	once() { TOOK=$((tries++ ? 1 : 1000)); }
+	always() { TOOK=1000; }
+	soon 500 once
+	[ "$tries" -eq 2 ]
+	run soon 500 always
+	[ "$status" -eq 1 ]
+	run soon 500 false
+	[ "$status" -eq 1 ]
+	"$python" -c 'import signal, time; signal.signal(signal.SIGTERM, lambda *_: None); time.sleep(60)' 3>&- &
+	wait_until 60 catches "$!" TERM "$python"
+	! catches "$!" USR1 "$python"
+	! catches "$!" TERM "$(type -P true)"
+	kill9 "$!"
+}
+
+@test "registry: its port taken by another for a while" {
+	registry_start taken plain
+	registry_stop taken
+	peer_spawn squatter python3 -u -c 'import socket, sys, time
+s = socket.create_server(("127.0.0.1", int(sys.argv[1]))); print("there"); time.sleep(2)' "${REGISTRY_ADDR##*:}"
+	wait_until 60 grep -q there "$PEERS_DIR/d/squatter/log"
+	before=$REGISTRY_ADDR
+	registry_start taken plain
+	[ "$REGISTRY_ADDR" = "$before" ]
 }
 
 @test "registry: plain, and skopeo reaches it" {
@@ -109,8 +138,8 @@ teardown() { peers_teardown; }
 			echo "$PEERS_DIR $(peer_pid registry-orphan)" >"$2"; kill -KILL $$' - "$PEERS_SRC/peers.bash" "$BATS_TEST_TMPDIR/out" || :
 	)
 	read -r dir pid <"$BATS_TEST_TMPDIR/out"
-	wait_until 20 pid_gone "$pid"
-	wait_until 20 test ! -e "$dir"
+	wait_until 60 pid_gone "$pid"
+	wait_until 60 test ! -e "$dir"
 }
 
 @test "fake registry starts and says where" {

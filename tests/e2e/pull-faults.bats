@@ -53,16 +53,17 @@ whole() {
 
 layer_asked() { blob_gets | grep -q "$(layer_digest 0)"; }
 
-# killed_at SIZE: a pull that was killed when SIZE bytes of the first layer had come, slowly.
+# killed_at SIZE: a pull that was killed when SIZE bytes of the first layer had come.
 killed_at() {
-	fakereg_faults "$FAKEREG_ADDR" "trickle=2000000@GET:/blobs/"
-	"$DRAY" copy -q --jobs 1 "$FROM" "oci:$OUT" >/dev/null 2>&1 3>&- &
+	# A little more than asked for comes, then nothing until the fault is withdrawn.
+	fakereg_faults "$FAKEREG_ADDR" "stall=$(($1 + 300000))@GET:/blobs/$(layer_digest 0)"
+	DRAY_STALL_MS=100000 "$DRAY" copy -q --jobs 1 "$FROM" "oci:$OUT" >/dev/null 2>&1 3>&- &
 	local pid=$!
-	wait_until 20 partial_reaches "$(partial_of 0)" "$1"
+	wait_until 60 partial_reaches "$(partial_of 0)" "$1"
 	kill9 "$pid"
 	fakereg_faults "$FAKEREG_ADDR"
 	# It notices, and writes it down, some time later.
-	wait_until 10 layer_asked
+	wait_until 60 layer_asked
 	fakereg_forget "$FAKEREG_ADDR"
 }
 
@@ -217,7 +218,7 @@ pull() { dray_run copy --jobs 1 "$@" "$FROM" "oci:$OUT"; }
 	fakereg_faults "$FAKEREG_ADDR" "trickle=1500000@GET:/blobs/"
 	"$DRAY" copy -q "$FROM" "oci:$OUT" >/dev/null 2>&1 3>&- &
 	local one=$!
-	wait_until 20 partial_reaches "$(partial_of 0)" 500000
+	wait_until 60 partial_reaches "$(partial_of 0)" 500000
 	"$DRAY" copy -q "$FROM" "oci:$OUT" >/dev/null 2>"$BATS_TEST_TMPDIR/err" 3>&- &
 	local two=$!
 	sleep 0.5
@@ -256,6 +257,8 @@ pull() { dray_run copy --jobs 1 "$@" "$FROM" "oci:$OUT"; }
 		fi
 	done
 	sent=$(blob_bytes)
+	# On a slow machine none of them may have come to its first byte.
+	[ -e "$OUT/blobs/sha256/$(layer_digest 0 | cut -d : -f 2)" ] || killed_at 1000000
 	fakereg_faults "$FAKEREG_ADDR"
 	fakereg_forget "$FAKEREG_ADDR"
 	pull
@@ -494,14 +497,14 @@ answers() {
 
 # taken_away KIND: the folder of the target goes while its first layer comes.
 taken_away() {
-	fakereg_faults "$FAKEREG_ADDR" "trickle=2000000@GET:/blobs/"
-	"$DRAY" copy "$FROM" "$1:$OUT" >"$BATS_TEST_TMPDIR/stdout" 2>"$BATS_TEST_TMPDIR/stderr" 3>&- &
+	fakereg_faults "$FAKEREG_ADDR" "stall=1000000@GET:/blobs/$(layer_digest 0)"
+	DRAY_STALL_MS=100000 "$DRAY" copy "$FROM" "$1:$OUT" >"$BATS_TEST_TMPDIR/stdout" 2>"$BATS_TEST_TMPDIR/stderr" 3>&- &
 	local pid=$! code=0
-	wait_until 20 eval "fakereg_requests $FAKEREG_ADDR 'select(.kind == \"blob\")' | grep -q . && [ -n \"\$(ls -A ${OUT%/*})\" ]"
+	wait_until 60 eval "fakereg_requests $FAKEREG_ADDR 'select(.kind == \"blob\")' | grep -q . && [ -n \"\$(ls -A ${OUT%/*})\" ]"
 	sleep 0.2
 	rm -rf "${OUT%/*}"
-	wait "$pid" || code=$?
 	fakereg_faults "$FAKEREG_ADDR"
+	wait "$pid" || code=$?
 	same "status ($(cat "$BATS_TEST_TMPDIR/stderr"))" "$code" 9 || return 1
 	[ ! -s "$BATS_TEST_TMPDIR/stdout" ] && [ ! -e "${OUT%/*}" ] || return 1
 	mkdir "${OUT%/*}"

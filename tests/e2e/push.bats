@@ -687,7 +687,7 @@ requests_but() { fakereg_requests "$FAKEREG_ADDR" "select((.method | IN(\"GET\",
 	expect 3
 	dray_run push "docker-archive:$IMAGE:no/such:1" "$REGISTRY_ADDR/e/x:1"
 	expect 3 "*test/sym:1*"
-	dray_run push --retry 0 "$IMAGE" "127.0.0.1:$(free_port)/e/x:1"
+	dray_run push --retry 0 "$IMAGE" "$NOBODY/e/x:1"
 	expect 5
 	head -c 1500000 "$IMAGE" >"$BATS_TEST_TMPDIR/cut.tar"
 	dray_run push "$BATS_TEST_TMPDIR/cut.tar" "$REGISTRY_ADDR/e/x:1"
@@ -742,7 +742,7 @@ if member.isreg() and len(data) > 1000000: keep = False"
 		.schema == 1 and (.copied | length) == 1 and
 		.copied[0].reference == $a + "/j/x@" + $d and .copied[0].manifest_digest == $d and
 		.copied[0].image_id == $id and .copied[0].blobs_sent == 3' <<<"$output"
-	dray_run push --json --retry 0 "$IMAGE" "127.0.0.1:$(free_port)/j/x:1"
+	dray_run push --json --retry 0 "$IMAGE" "$NOBODY/j/x:1"
 	expect 5
 	jq -e '.error.code | type == "string"' <<<"$output"
 	archive_flip "$IMAGE" "$BATS_TEST_TMPDIR/flip.tar" 1000000

@@ -336,7 +336,7 @@ login() { "$DRAY" -q login "$@" --username "$REGISTRY_USER" --password-stdin <<<
 	echo 'not json' >"$BATS_TEST_TMPDIR/bad.json"
 	# Neither a pipe nor a device gets to see a secret, nor is it waited for.
 	mkfifo "$BATS_TEST_TMPDIR/fifo.json"
-	run --separate-stderr timeout 20 bash -c '"$0" -q login "$1" -u "$4" --password-stdin --authfile "$2" <<<"$3"' \
+	run --separate-stderr timeout 100 bash -c '"$0" -q login "$1" -u "$4" --password-stdin --authfile "$2" <<<"$3"' \
 		"$DRAY" "$REGISTRY_ADDR" "$BATS_TEST_TMPDIR/fifo.json" "$REGISTRY_PASS" "$REGISTRY_USER"
 	expect 2 '*no regular file*'
 	run --separate-stderr login "$REGISTRY_ADDR" --authfile "$BATS_TEST_TMPDIR/bad.json"

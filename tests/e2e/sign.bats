@@ -559,17 +559,18 @@ fake_gpg() {
 	local pid
 	release_key
 	# What it started keeps every descriptor open.
-	fake_gpg 'cat >/dev/null; sleep 30 & exit 2'
-	PATH=$PWD/fake:$PATH timeout 10 "$DRAY" sign app.tar --key x -o app.sig && false
+	fake_gpg 'cat >/dev/null; sleep 600 & echo $! >agent.pid; exit 2'
+	PATH=$PWD/fake:$PATH timeout 60 "$DRAY" sign app.tar --key x -o app.sig 3>&- && false
 	[ "$?" -ne 124 ]
-	fake_gpg 'echo $$ >silent.pid; exec sleep 100'
+	kill "$(cat agent.pid)"
+	fake_gpg 'echo $$ >silent.pid; exec sleep 600'
 	PATH=$PWD/fake:$PATH "$DRAY" sign -q app.tar --key x -o app.sig 3>&- &
 	pid=$!
-	wait_until 10 test -s silent.pid
+	wait_until 60 test -s silent.pid
 	kill -INT "$pid" || :
 	run wait "$pid"
-	wait_until 5 pid_gone "$pid"
-	wait_until 5 pid_gone "$(cat silent.pid)"
+	wait_until 60 pid_gone "$pid"
+	wait_until 60 pid_gone "$(cat silent.pid)"
 	[ ! -e app.sig ]
 	absent "left behind" "$(find . -maxdepth 1 -name '.*.dray-*')"
 }

@@ -145,7 +145,7 @@ differ() {
 	expect 2
 	dray_run why "$IMAGE" "$BATS_TEST_TMPDIR/none.tar"
 	expect 3
-	dray_run why "$IMAGE" "127.0.0.1:$(free_port)/x/y:1" --retry 0
+	dray_run why "$IMAGE" "$NOBODY/x/y:1" --retry 0
 	expect 5
 	echo no >"$BATS_TEST_TMPDIR/text"
 	dray_run why "$BATS_TEST_TMPDIR/text" "$IMAGE"

@@ -30,7 +30,7 @@ def damaged(data, is_layer):
 def dray(*args):
     env = dict(os.environ, ASAN_OPTIONS="exitcode=77", UBSAN_OPTIONS="halt_on_error=1:exitcode=77")
     return subprocess.run([DRAY, *args], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=60, check=False)
+                          stderr=subprocess.STDOUT, timeout=600, check=False)
 
 
 def try_blob(source, name):

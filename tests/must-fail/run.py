@@ -35,7 +35,7 @@ def sanitized(program):
 
 
 class Run:
-    """One process: its status, output, seconds and peak memory."""
+    """One process: its status, output, seconds of the processor (not of the clock: the machine may be busy) and peak memory."""
 
     def __init__(self, args, stdin_path, home):
         out, err = os.path.join(home, "stdout"), os.path.join(home, "stderr")
@@ -46,13 +46,11 @@ class Run:
         if stdin_path:
             feeder = subprocess.Popen(["cat", stdin_path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             stdin = feeder.stdout
-        begin = time.monotonic()
         with open(out, "wb") as o, open(err, "wb") as e:
             p = subprocess.Popen([DRAY, *args], stdin=stdin, stdout=o, stderr=e, env=env)
         if feeder:
             feeder.stdout.close()
-        self.status, self.memory = self.wait(p, 60)
-        self.seconds = time.monotonic() - begin
+        self.status, self.memory, self.seconds = self.wait(p, 120)
         if feeder:
             feeder.wait()
         self.out = open(out, "rb").read()
@@ -66,7 +64,7 @@ class Run:
             pid, status, usage = os.wait4(p.pid, os.WNOHANG if not killed else 0)
             if pid:
                 p.returncode = os.waitstatus_to_exitcode(status)
-                return p.returncode, usage.ru_maxrss * 1024
+                return p.returncode, usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime
             if time.monotonic() > end:
                 p.send_signal(signal.SIGKILL)
                 killed = True

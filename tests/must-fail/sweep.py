@@ -38,7 +38,7 @@ def run(args, fault, home):
         env["DRAY_FAULT"] = fault
     return subprocess.run([DRAY, args[0], "--jobs", "1", *args[1:]],
                           env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=60, check=False)
+                          timeout=600, check=False)
 
 
 def disk_tree(path):

@@ -41,7 +41,7 @@ class Fake:
     def request(self, method, path, body=None, headers=None, origin=0, conn=None):
         own = conn is None
         if own:
-            conn = http.client.HTTPConnection(self.origins[origin], timeout=5)
+            conn = http.client.HTTPConnection(self.origins[origin], timeout=60)
         try:
             conn.request(method, path, body, headers or {}, encode_chunked=hasattr(body, "__next__"))
             answer = conn.getresponse()
@@ -80,7 +80,7 @@ class Fake:
 
     def stop(self, number=signal.SIGTERM):
         self.proc.send_signal(number)
-        code = self.proc.wait(5)
+        code = self.proc.wait(60)
         self.proc.stdout.close()
         return code
 
@@ -319,7 +319,7 @@ class Faults(Case):
 
     def cut_off(self, fault, error):
         self.reg.fault(fault)
-        conn = http.client.HTTPConnection(self.reg.origins[0], timeout=5)
+        conn = http.client.HTTPConnection(self.reg.origins[0], timeout=60)
         conn.request("GET", self.path())
         got = b""
         with self.assertRaises(error):
@@ -397,7 +397,7 @@ class Faults(Case):
         self.assertEqual(self.last()["body"], 0)
 
     def test_drop_after(self):
-        idle = http.client.HTTPConnection(self.reg.origins[0], timeout=5)
+        idle = http.client.HTTPConnection(self.reg.origins[0], timeout=60)
         self.reg.request("GET", "/v2/", conn=idle)
         self.reg.fault("drop-after-request=1")
         self.expect(200, "GET", self.path())
