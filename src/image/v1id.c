@@ -249,7 +249,7 @@ int v1_ids_of_chain(const struct config *c, const struct digest *chain, size_t n
 int v1_ids_docker(const struct config *c, const struct v1_params *p, v1_id *ret, dray_error **err)
 {
 	CLEANUP(arena_clear) struct arena arena = { 0 };
-	struct digest *chain;
+	struct digest *chain = NULL;
 
 	if (chain_of(c, &arena, &chain, err) < 0)
 		return -1;
