@@ -195,7 +195,8 @@ DRAY_API int dray_unpack(dray_context *ctx, const char *image, const struct dray
  * Write one file, or a folder and all below it, into a folder, under its own last name, in the
  * same way. Symbolic links in @p path are followed inside the image; the root's contents go into
  * @p dir themselves. For a file layers are read from the top one down, and those below it are
- * not read.
+ * not read. A path that is not there may be a pattern: '*', '?' and "[...]" within a name, "**" for
+ * any number of folders. All that fit is written, each under its own last name.
  *
  * @param path  in the image, with or without a '/' in front
  * @param dir   made unless it is there; what else is in it stays
@@ -205,7 +206,8 @@ DRAY_API int dray_unpack(dray_context *ctx, const char *image, const struct dray
  *
  * Units:   bytes
  * Owns:    nothing changes hands
- * Errors:  as dray_export(); NOT_FOUND @p path; USAGE a name that is there; SYSTEM
+ * Errors:  as dray_export(); NOT_FOUND @p path; USAGE a name that is there, or two that fit and have
+ *          one name; SYSTEM
  * Threads: see dray_context_new()
  * Spec:    docs/layers.md
  * Since:   0.1

@@ -110,13 +110,15 @@ static int run_extract(struct session *s, dray_error **err)
 const struct command cmd_extract = {
 	.name = "extract",
 	.group = GROUP_LOOK,
-	.summary = "write a file or folder of an image into a folder",
+	.summary = "write files or folders of an image into a folder",
 	.args = "IMAGE PATH DIR",
 	.min_args = 3,
 	.max_args = 3,
 	.complete = COMPLETE_PLACE,
 	.notes = "Writes PATH, with all below it if it is a folder, into DIR under its last name. "
-		 "Links in PATH are followed inside the image. What else is in DIR stays; a name "
+		 "Links in PATH are followed inside the image. A PATH that is not there and has "
+		 "wildcards, \"**\" for any number of folders, means all that fit, each under its "
+		 "last name. What else is in DIR stays; a name "
 		 "that is there is refused without --force. PATH / means the contents of all "
 		 "of it. Owners and devices need root; what could not be set is told.",
 	.features = FEATURE_JSON | FEATURE_IMAGE,

@@ -9,7 +9,10 @@
 #include "base/glob.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "layer/pattern.h"
+
+#define NAME_SHOWN_MAX 300 /* bytes of a name that an error shows */
 
 struct prune_pattern {
 	const char *text; /* as it was given */
@@ -187,4 +190,67 @@ int prune_tree(struct prune_set *s, struct tree *t, dray_error **err)
 	}
 	tree_finish(t);
 	return 0;
+}
+
+/* ---- what fits, by its last name ---- */
+
+struct picked {
+	struct node **list;
+	size_t n, cap;
+};
+
+static int pick(struct prune_set *s, struct tree *t, struct picked *p, dray_error **err)
+{
+	cleanup_buf struct buf path = BUF_INIT(2 * LIMIT_PATH);
+	struct node *n = tree_next(tree_root(t));
+
+	while (n) {
+		int held = node_path(n, &path, err) < 0
+				   ? -1
+				   : prune_holds(s, (const char *)path.data, err);
+
+		if (held < 0)
+			return -1;
+		if (held && mem_grow(&p->list, p->n, &p->cap, sizeof(struct node *)) < 0)
+			return err_nomem(err);
+		if (held)
+			p->list[p->n++] = n;
+		n = held ? tree_skip(n) : tree_next(n);
+	}
+	return 0;
+}
+
+static int check_names(const struct tree *t, dray_error **err)
+{
+	cleanup_free char *shown = NULL;
+
+	for (const struct node *n = tree_root(t)->child; n && n->next; n = n->next) {
+		if (strcmp(n->name, n->next->name) != 0)
+			continue;
+		shown = text_safe(span_str(n->name), NAME_SHOWN_MAX);
+		return err_set(err, DRAY_ERR_USAGE, "%s: several that fit have this name",
+			       shown ? shown : "?");
+	}
+	return 0;
+}
+
+int64_t prune_pick(struct prune_set *s, struct tree *t, dray_error **err)
+{
+	struct node *root = tree_root(t);
+	struct picked p = { 0 };
+	int rc = pick(s, t, &p, err);
+
+	if (rc == 0) {
+		root->child = NULL;
+		root->inode->data = root->inode->attrs = NULL;
+		for (size_t i = 0; i < p.n; i++) {
+			p.list[i]->parent = root;
+			p.list[i]->next = root->child;
+			root->child = p.list[i];
+		}
+		tree_finish(t);
+		rc = check_names(t, err);
+	}
+	mem_free(p.list);
+	return rc < 0 ? -1 : (int64_t)p.n;
 }

@@ -37,3 +37,9 @@ const char *prune_unused(const struct prune_set *s);
 int prune_concerns(struct prune_set *s, const struct layer_index *ix, dray_error **err) MUST_CHECK;
 /** Take them out of finished @p t, and finish it again. */
 int prune_tree(struct prune_set *s, struct tree *t, dray_error **err) MUST_CHECK;
+/**
+ * The other way round: finished @p t becomes a root that nobody described, and in it, with all
+ * that they hold, the names that fit and lie in none that does. tree_find() is no more for it.
+ * How many; USAGE when two have the same last name; -1.
+ */
+int64_t prune_pick(struct prune_set *s, struct tree *t, dray_error **err) MUST_CHECK;

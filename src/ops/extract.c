@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For: a file or a folder of an image on the disk.
+ * For: a file, a folder, or what fits a pattern, of an image on the disk.
  * Relies on: ops/look to find it, ops/unpack for the way to the disk.
  * Promises: only what is wanted is written; for a file no layer below it is read.
  */
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "base/glob.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "layer/prune.h"
 #include "ops/look.h"
 #include "ops/unpack.h"
 
@@ -21,12 +23,15 @@ struct target {
 	struct buf path; /* cleaned, links followed; a NUL behind it */
 	char *name;	 /* that it gets; NULL = the root, whose contents are meant */
 	size_t from;	 /* the lowest layer that matters */
+	bool fitting;	 /* no path but a pattern: all that fit are meant */
+	struct prune_set pattern;
 };
 
 static void target_clear(struct target *t)
 {
 	buf_clear(&t->path);
 	mem_free(t->name);
+	prune_set_clear(&t->pattern);
 }
 #define cleanup_target CLEANUP(target_clear)
 
@@ -53,7 +58,7 @@ static int choose_name(struct target *t, const char *typed, dray_error **err)
 	return t->name ? 0 : err_nomem(err);
 }
 
-static int find(struct stack *s, const char *typed, struct target *t, dray_error **err)
+static int find_path(struct stack *s, const char *typed, struct target *t, dray_error **err)
 {
 	cleanup_look struct look l = { 0 };
 	cleanup_free char *shown = NULL;
@@ -73,15 +78,29 @@ static int find(struct stack *s, const char *typed, struct target *t, dray_error
 	return t->from == 0 ? stack_load_all(s, err) : 0;
 }
 
+/* A name that is there is meant whatever is in it; what is none may be a pattern. */
+static int find(struct stack *s, const char *typed, struct target *t, dray_error **err)
+{
+	cleanup_error dray_error *e = NULL;
+
+	if (find_path(s, typed, t, &e) == 0)
+		return 0;
+	if (dray_error_kind(e) != DRAY_ERR_NOT_FOUND || !glob_is_pattern(typed)) {
+		if (err)
+			*err = steal_pointer(&e);
+		return -1;
+	}
+	t->fitting = true;
+	return prune_set_add(&t->pattern, typed, err) < 0 ? -1 : stack_load_all(s, err);
+}
+
 /* Better now than after all was written; who comes in between is noticed too. */
-static int check_free(const struct unpacking *u, const char *name, dray_error **err)
+static int check_name(const struct unpacking *u, const char *name, dray_error **err)
 {
 	cleanup_error dray_error *e = NULL;
 	cleanup_free char *shown = NULL;
 	struct stat st;
 
-	if (!name || u->o.force || u->out.name)
-		return 0;
 	if (io_fstatat(u->out.parent, name, AT_SYMLINK_NOFOLLOW, &st, &e) == 0) {
 		shown = text_safe(span_str(name), PATH_SHOWN_MAX);
 		err_set(err, DRAY_ERR_USAGE, "%s: it is there already", shown ? shown : "?");
@@ -92,6 +111,48 @@ static int check_free(const struct unpacking *u, const char *name, dray_error **
 	if (err)
 		*err = steal_pointer(&e);
 	return -1;
+}
+
+static int check_free(const struct unpacking *u, const struct target *t, dray_error **err)
+{
+	if (u->o.force || u->out.name)
+		return 0;
+	if (!t->fitting)
+		return t->name ? check_name(u, t->name, err) : 0;
+	for (const struct node *n = tree_root(u->tree)->child; n; n = n->next)
+		if (check_name(u, n->name, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* The top of what is to be written, of the merged tree. */
+static const struct node *choose_top(struct unpacking *u, struct target *t, dray_error **err)
+{
+	const struct node *top = NULL;
+	int64_t n;
+
+	if (!t->fitting) {
+		top = tree_find(u->tree, t->path.len ? (const char *)t->path.data : "");
+		if (!top)
+			err_set(err, DRAY_ERR_NOT_FOUND, "no such file in the image");
+		return top;
+	}
+	n = prune_pick(&t->pattern, u->tree, err);
+	if (n == 0)
+		err_set(err, DRAY_ERR_NOT_FOUND, "nothing in the image fits");
+	return n > 0 ? tree_root(u->tree) : NULL;
+}
+
+static int choose(struct unpacking *u, const char *typed, struct target *t, const struct node **ret,
+		  dray_error **err)
+{
+	cleanup_free char *shown = NULL;
+
+	*ret = choose_top(u, t, err);
+	if (*ret)
+		return check_free(u, t, err);
+	shown = text_safe(span_str(typed), PATH_SHOWN_MAX);
+	return err_ctx(err, "%s: %s", u->s->im->where, shown ? shown : "?");
 }
 
 /* ---- its contents ---- */
@@ -192,13 +253,8 @@ int dray_extract(dray_context *ctx, const char *image, const struct dray_select 
 
 	if (unpacking_begin(&u, ctx, dir, true, o, err) < 0 ||
 	    stack_open(ctx, image, sel, &so, &u.s, err) < 0 || find(u.s, path, &t, err) < 0 ||
-	    check_free(&u, t.name, err) < 0 || unpacking_add_layers(&u, err) < 0 ||
-	    unpacking_merge(&u, t.from, err) < 0)
-		return -1;
-	top = tree_find(u.tree, t.path.len ? (const char *)t.path.data : "");
-	if (!top)
-		return err_set(err, DRAY_ERR_NOT_FOUND, "no such file in the image");
-	if (read_contents(&u, top, err) < 0)
+	    unpacking_add_layers(&u, err) < 0 || unpacking_merge(&u, t.from, err) < 0 ||
+	    choose(&u, path, &t, &top, err) < 0 || read_contents(&u, top, err) < 0)
 		return -1;
 	return unpacking_finish(&u, top, t.name, ret, err);
 }

@@ -375,6 +375,36 @@ damaged() {
 	same "names" "$(cd "$T/dir" && echo *)" "conf etc hosts mine more"
 }
 
+@test "extract: a pattern means all that fit; what is there by that very name comes first" {
+	image globs
+	dray_run extract "$IMG" '/usr/lib/*.so' "$T/dir"
+	expect 0
+	same "one folder" "$(cd "$T/dir" && find . | LC_ALL=C sort | xargs)" ". ./a.so ./b.so"
+	same "hard links" "$(stat -c '%i %h' "$T/dir/a.so")" "$(stat -c '%i %h' "$T/dir/b.so")"
+	dray_run extract --json "$IMG" '**/*.[ch]' "$T/dir"
+	expect 0
+	same "JSON" "$(jq -c '[.names, .bytes]' <<<"$output")" "[4,3]"
+	same "of any depth, the topmost only" "$(cd "$T/dir" && find . | LC_ALL=C sort | xargs)" \
+		". ./a.so ./b.so ./deep.c ./deep.c/inner.h ./one.h"
+	# It is there by this name: no pattern.
+	dray_run extract "$IMG" 'odd/[x]' "$T/odd"
+	expect 0
+	same "odd" "$(cat "$T/odd/[x]")" brackets
+	dray_run extract "$IMG" 'odd/\[?]' "$T/odd"
+	expect 2 '*\[x\]: it is there already*'
+	dray_run extract --force "$IMG" 'odd/\[?]' "$T/odd"
+	expect 0
+	# cp would not know either which one is meant.
+	dray_run extract "$IMG" '*/*/a.so' "$T/new"
+	expect 2 '*a.so: several that fit have this name*'
+	[ ! -e "$T/new" ]
+	dray_run extract "$IMG" 'etc/*.conf' "$T/new"
+	expect 3 '*etc/\*.conf: nothing in the image fits*'
+	dray_run extract "$IMG" 'usr/../*' "$T/new"
+	expect 2
+	[ ! -e "$T/new" ]
+}
+
 @test "extract: hard links, attributes and devices as the whole tree has them" {
 	require_root
 	image everything

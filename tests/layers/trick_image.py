@@ -93,6 +93,8 @@ PLAIN = {
     "small": [[d("etc"), f("etc/hosts", "127.0.0.1"), link("conf", "etc"), f("top", "t")], [f("etc/more", "more")]],
     "sweep": [[d("d"), f("d/f", "1" * 3000), hard("h", "d/f"), link("l", "d"), e("p", "fifo"), d("d/e/g", 0o555)],
               [f("d/f", "2", xattrs={b"user.a": b"b"}), f("d/e/g/x"), hard("d/y", "d/e/g/x", mode=0o600)]],
+    "globs": [[d("etc"), f("usr/lib/a.so"), hard("usr/lib/b.so", "usr/lib/a.so"), f("usr/lib/c.txt"), f("usr/bin/a.so"),
+               f("odd/[x]", "brackets")], [f("src/one.h", "xx"), f("src/deep.c/inner.h"), gone("usr/lib/c.txt")]],
     "two": [[f("low", "low" * 5000)], [f("high", "high" * 5000)]],
 }
 

@@ -186,6 +186,48 @@ static void test_tree(void **state)
 	}
 }
 
+static void test_pick(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *patterns, *stack, *want;
+	} rows[] = {
+		{ "a", "f a =1\nf b =2\n", "f a =1\n" },
+		{ "a/b", "d ./ @0700:1:2:3\nd a\nf a/b =1\nf a/c =1\n", "f b =1\n" },
+		{ "a/*", "d a\nf a/b =1\nd a/c\nf a/c/d =1\n", "d c\nf c/d =1\nf b =1\n" },
+		{ "**/x", "d a/x\nf a/x/x =1\nf b/y =1\n", "d x\nf x/x =1\n" },
+		{ "**/l*", "f a/b =1\nh c/l1 >a/b\nh d/l2 >a/b\n", "f l1 =1\nh l2 >l1\n" },
+		{ "no", "f a =1\n", "" },
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_prune_set struct prune_set s = { 0 };
+		cleanup_built struct built b = { 0 };
+		dray_error *err = NULL;
+
+		assert_ok(fill(&s, rows[i].patterns, &err), err);
+		build_tars(&b, rows[i].stack);
+		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		assert_int_equal(prune_pick(&s, b.tree, &err) > 0, rows[i].want[0] != 0);
+		cleanup_buf struct buf got = show_tree(&b);
+		assert_span_is(span_buf(&got), rows[i].want);
+	}
+}
+
+static void test_pick_twins(void **state)
+{
+	(void)state;
+	cleanup_prune_set struct prune_set s = { 0 };
+	cleanup_built struct built b = { 0 };
+	dray_error *err = NULL;
+
+	assert_ok(fill(&s, "*/x", &err), err);
+	build_tars(&b, "f a/x =1\nf b/x =1\n");
+	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+	assert_int_equal(prune_pick(&s, b.tree, &err), -1);
+	assert_err_kind(err, DRAY_ERR_USAGE);
+}
+
 static int prune_again(void *arg, dray_error **err)
 {
 	const struct built *from = arg;
@@ -201,6 +243,10 @@ static int prune_again(void *arg, dray_error **err)
 		rc = -1;
 	if (rc == 0)
 		rc = prune_tree(&s, b.tree, err);
+	if (rc == 0)
+		rc = fill(&s, "d/**/i", err);
+	if (rc == 0 && prune_pick(&s, b.tree, err) < 0)
+		rc = -1;
 	memset(b.tar, 0, sizeof(b.tar)); /* lent */
 	return rc;
 }
@@ -217,9 +263,10 @@ static void test_torture(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fits),   cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_unused), cmocka_unit_test(test_concerns),
-		cmocka_unit_test(test_tree),   cmocka_unit_test(test_torture),
+		cmocka_unit_test(test_fits),	   cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_unused),	   cmocka_unit_test(test_concerns),
+		cmocka_unit_test(test_tree),	   cmocka_unit_test(test_pick),
+		cmocka_unit_test(test_pick_twins), cmocka_unit_test(test_torture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
