@@ -127,6 +127,12 @@ struct dray_append_options {
 	size_t n_tars;
 	const char *created_by;	/**< of the new history entries; NULL = "dray append" */
 	const char *comment;	/**< likewise; NULL = none */
+	/**
+	 * Read no layer that stays, but to send it: the rootfs ids are not known then. From a
+	 * registry to itself nothing is fetched. What is sent is held against its digest all the
+	 * same.
+	 */
+	bool no_rootfs_id;
 };
 #define DRAY_APPEND_OPTIONS_INIT { .size = sizeof(struct dray_append_options) }
 
@@ -164,6 +170,7 @@ struct dray_rebase_options {
 	const char *old_base;
 	/** The one whose layers take their place. NULL = what base.name names today. */
 	const char *new_base;
+	bool no_rootfs_id;	/**< as in struct dray_append_options */
 };
 #define DRAY_REBASE_OPTIONS_INIT { .size = sizeof(struct dray_rebase_options) }
 

@@ -2,13 +2,14 @@
  *
  * For: "append": tars as new layers on top of an image.
  * Relies on: dray_append().
- * Promises: the rootfs id before and after, told.
+ * Promises: the rootfs id before and after, told, unless nobody wants it.
  */
 #include "cli/copied.h"
 
 struct append_flags {
 	struct relayer_flags relayer;
 	const char *created_by, *comment;
+	bool no_rootfs_id;
 };
 
 static const struct option table[] = {
@@ -16,6 +17,8 @@ static const struct option table[] = {
 	  .help = "what the history says made the layers (default: \"dray append\")" },
 	{ "comment", 0, OPT_STRING, offsetof(struct append_flags, comment), "TEXT",
 	  .help = "a comment beside it" },
+	{ "no-rootfs-id", 0, OPT_FLAG, offsetof(struct append_flags, no_rootfs_id),
+	  .help = "do not read the layers that stay: the rootfs ids are not told" },
 	RELAYER_OPTIONS(offsetof(struct append_flags, relayer)),
 	{ 0 },
 };
@@ -50,6 +53,7 @@ static int run(struct session *s, dray_error **err)
 	ao.n_tars = s->n_args - 1;
 	ao.created_by = f->created_by;
 	ao.comment = f->comment;
+	ao.no_rootfs_id = f->no_rootfs_id;
 	rc = dray_append(s->ctx, s->args[0], &select, s->global.output, &ao, &o, &r, err);
 	if (rc == 0)
 		rc = relayer_result(s, r, err);

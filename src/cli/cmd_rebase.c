@@ -2,13 +2,14 @@
  *
  * For: "rebase": an image on another base.
  * Relies on: dray_rebase().
- * Promises: the rootfs id before and after, told.
+ * Promises: the rootfs id before and after, told, unless nobody wants it.
  */
 #include "cli/copied.h"
 
 struct rebase_flags {
 	struct relayer_flags relayer;
 	const char *old_base, *new_base;
+	bool no_rootfs_id;
 };
 
 static const struct option table[] = {
@@ -16,6 +17,8 @@ static const struct option table[] = {
 	  .help = "the base that IMAGE stands on (default: as its annotations say)" },
 	{ "new-base", 0, OPT_STRING, offsetof(struct rebase_flags, new_base), "IMAGE",
 	  .help = "the base that it gets (default: what the base's name leads to today)" },
+	{ "no-rootfs-id", 0, OPT_FLAG, offsetof(struct rebase_flags, no_rootfs_id),
+	  .help = "do not read the layers that stay: the rootfs ids are not told" },
 	RELAYER_OPTIONS(offsetof(struct rebase_flags, relayer)),
 	{ 0 },
 };
@@ -51,6 +54,7 @@ static int run(struct session *s, dray_error **err)
 		return -1;
 	ro.old_base = f->old_base;
 	ro.new_base = f->new_base;
+	ro.no_rootfs_id = f->no_rootfs_id;
 	rc = dray_rebase(s->ctx, s->args[0], &select, s->global.output, &ro, &o, &r, err);
 	if (rc == 0)
 		rc = relayer_result(s, r, err);

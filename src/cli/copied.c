@@ -140,8 +140,10 @@ static void relayer_tell(struct session *s, const struct dray_relayer_info *i)
 	copied_tell(s, i->copied);
 	session_note(s, "%zu layer%s become %zu, %zu of them as they were", i->layers_before,
 		     i->layers_before == 1 ? "" : "s", i->layers_after, i->layers_kept);
-	if (!i->rootfs_id_before)
+	if (!i->rootfs_id_before) {
+		session_note(s, "rootfs ids are not known: the layers that stay were not read");
 		return;
+	}
 	session_note(s, "rootfs id before: %s", i->rootfs_id_before);
 	session_note(s, "rootfs id after:  %s%s", i->rootfs_id_after,
 		     strcmp(i->rootfs_id_before, i->rootfs_id_after) == 0 ? " (the same files)"

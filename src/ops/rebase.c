@@ -88,6 +88,8 @@ static int open_all(struct rebase *r, dray_context *ctx, const char *image,
 	    bases_compare(ctx, r->old_base->im, r->new_base->im, err) < 0 ||
 	    bases_annotate(r->s, r->new_base, &r->like, err) < 0)
 		return -1;
+	if (ro->no_rootfs_id)
+		return 0;
 	return stack_load_all(r->s, err) < 0 ? -1 : stack_load_all(r->new_base, err);
 }
 
@@ -205,7 +207,7 @@ int dray_rebase(dray_context *ctx, const char *image, const struct dray_select *
 		const struct dray_copy_options *o, dray_relayered **ret, dray_error **err)
 {
 	cleanup_rebase struct rebase r = { 0 };
-	struct relayer_plan plan = { .image = image };
+	struct relayer_plan plan = { .image = image, .no_ids = ro->no_rootfs_id };
 
 	if (open_all(&r, ctx, image, sel, ro, err) < 0 || plan_layers(&r, &plan, err) < 0 ||
 	    plan_history(&r, err) < 0)

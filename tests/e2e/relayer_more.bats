@@ -194,6 +194,48 @@ secret_build() {
 	engines_agree "$REGISTRY_ADDR/append:3" "$(remote_image_id "$REGISTRY_ADDR" append 3)" "$SYM_LINE"
 }
 
+# layers_fetched: bytes of blobs, of a registry that counts, that no config is as long as.
+layers_fetched() { fakereg_requests "$FAKEREG_ADDR" 'select(.method == "GET" and .kind == "blob" and .sent > 20000) | .sent'; }
+
+@test "append, rebase --no-rootfs-id: layers that stay are not read; what is sent is proven all the same" {
+	require_docker
+	image_need sym
+	local dir=$BATS_TEST_TMPDIR layer
+	mkdir "$dir/t"
+	echo x >"$dir/t/x"
+	tar --owner 0 --group 0 -C "$dir/t" -cf "$dir/1.tar" x
+	fakereg_start count
+	"$DRAY" copy -q "$IMAGE" "docker://$FAKEREG_ADDR/a/b:1"
+	fakereg_forget "$FAKEREG_ADDR"
+	dray_run append "$FAKEREG_ADDR/a/b:1" "$dir/1.tar" --no-rootfs-id -o "docker://$FAKEREG_ADDR/a/b:2"
+	expect 0 "*rootfs ids are not known*"
+	absent "layers" "$(layers_fetched)"
+	dray_run append --json "$FAKEREG_ADDR/a/b:1" "$dir/1.tar" -o "docker://$FAKEREG_ADDR/a/b:3"
+	expect 0
+	[ -n "$(layers_fetched)" ]
+	same "the same image" "$(remote_image_id "$FAKEREG_ADDR" a/b 2)" "$(remote_image_id "$FAKEREG_ADDR" a/b 3)"
+	fakereg_forget "$FAKEREG_ADDR"
+	dray_run append --json --no-rootfs-id "$FAKEREG_ADDR/a/b:2" "$dir/1.tar" -o "docker://$FAKEREG_ADDR/a/b:4"
+	expect 0
+	same JSON "$(jq -c '[.rootfs_id, .rootfs_id_before, .layers - .layers_before]' <<<"$output")" "[null,null,1]"
+	dray_run rebase "$FAKEREG_ADDR/a/b:4" --old-base "$FAKEREG_ADDR/a/b:2" --new-base "$FAKEREG_ADDR/a/b:1" --no-rootfs-id \
+		-o "docker://$FAKEREG_ADDR/a/b:5"
+	expect 0
+	absent "layers" "$(layers_fetched)"
+	same "layers" "$(remote_manifest "$FAKEREG_ADDR" a/b 5 | jq -c '.layers[-1].digest')" \
+		"$(remote_manifest "$FAKEREG_ADDR" a/b 2 | jq -c '.layers[-1].digest')"
+
+	"$DRAY" copy -q "$IMAGE" "oci:$dir/l:1"
+	layer=$(jq -r .layers[0].digest "$dir/l/blobs/sha256/$(jq -r '.manifests[0].digest | ltrimstr("sha256:")' "$dir/l/index.json")")
+	printf X | dd of="$dir/l/blobs/sha256/${layer#*:}" bs=1 seek=1000 conv=notrunc status=none
+	for flag in "" --no-rootfs-id; do
+		# shellcheck disable=SC2086
+		dray_run append $flag "oci:$dir/l:1" "$dir/1.tar" -o "$dir/out.tar"
+		expect 6 "*${layer:0:20}*"
+		[ ! -e "$dir/out.tar" ]
+	done
+}
+
 @test "append: what is no layer on top of this image is refused by its name" {
 	require_docker
 	image_need sym
