@@ -194,7 +194,7 @@ static void test_pick(void **state)
 	} rows[] = {
 		{ "a", "f a =1\nf b =2\n", "f a =1\n" },
 		{ "a/b", "d ./ @0700:1:2:3\nd a\nf a/b =1\nf a/c =1\n", "f b =1\n" },
-		{ "a/*", "d a\nf a/b =1\nd a/c\nf a/c/d =1\n", "d c\nf c/d =1\nf b =1\n" },
+		{ "a/*", "d a\nf a/b =1\nd a/c\nf a/c/d =1\n", "f b =1\nd c\nf c/d =1\n" },
 		{ "**/x", "d a/x\nf a/x/x =1\nf b/y =1\n", "d x\nf x/x =1\n" },
 		{ "**/l*", "f a/b =1\nh c/l1 >a/b\nh d/l2 >a/b\n", "f l1 =1\nh l2 >l1\n" },
 		{ "no", "f a =1\n", "" },
