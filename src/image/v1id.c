@@ -303,7 +303,7 @@ int v1_ids_skopeo(const struct config *c, v1_id *ret, dray_error **err)
 {
 	CLEANUP(arena_clear) struct arena arena = { 0 };
 	cleanup_buf struct buf text = BUF_INIT(V1_TEXT_MAX);
-	struct digest *chain;
+	struct digest *chain = NULL;
 
 	if (chain_of(c, &arena, &chain, err) < 0)
 		return -1;

@@ -154,7 +154,7 @@ static int dir_has_blob(struct dest *base, const struct descriptor *desc, dray_e
 {
 	struct oci_dir *d = (struct oci_dir *)base;
 	cleanup_free char *path = dest_blob_path(&desc->digest);
-	int64_t size;
+	int64_t size = -1;
 	int there = path ? regular_file(d->root, path, &size, err) : err_nomem(err);
 
 	/* Without a size to compare it is written again: a power cut may have left it short. */
