@@ -25,8 +25,8 @@ struct dray_split_options {
 	const char *const *rules;
 	size_t n_rules;
 	/**
-	 * How the rest is cut: "none" (one layer), "package", "dir", "size" or "auto" (package
-	 * where there are any, else dir). NULL = none with rules, auto without or with @p previous.
+	 * How the rest is cut: "none" (one layer), "package", "dir", "size", "auto" (package
+	 * where there are any, else dir) or "keep" (as it is, less what rules take). NULL = none with rules, auto without or with @p previous.
 	 */
 	const char *by;
 	/** An image that was cut before: what it has stays in its layer. NULL = none. */
@@ -34,6 +34,11 @@ struct dray_split_options {
 	int max;		/**< layers in all, to DRAY_SPLIT_LAYERS_MAX; 0 = DRAY_SPLIT_MAX */
 	int64_t min_size;	/**< bytes; of layers that are no rule's, while there is another */
 	size_t keep_base;	/**< layers that stay as they are stored, from the bottom */
+	/**
+	 * Bytes of tar; 0 = any. Layers of the rest are cut further to have no more; one file that
+	 * has more is in a layer alone. Not with @p previous or by "keep".
+	 */
+	int64_t max_size;
 };
 #define DRAY_SPLIT_OPTIONS_INIT \
 	{ .size = sizeof(struct dray_split_options), .min_size = DRAY_SPLIT_MIN_SIZE }

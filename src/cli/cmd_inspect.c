@@ -129,67 +129,15 @@ static int read_report(struct session *s, dray_report **ret, dray_error **err)
 
 /* ---- what is in the layers ---- */
 
-#define FRACTION 1000000000 /* digits behind a point that count: nine */
-
-/* The digits in front; *ret_rest is what follows them. */
-static size_t take_digits(struct span text, struct span *ret_rest)
-{
-	size_t n = 0;
-
-	while (n < text.len && text.data[n] >= '0' && text.data[n] <= '9')
-		n++;
-	*ret_rest = span_from(text, n);
-	return n;
-}
-
-/* Digits, a point, digits: @p unit (below 2^31) times that, rounded down; *ret_rest follows. */
-static bool parse_scaled(struct span text, int64_t unit, int64_t *ret, struct span *ret_rest)
-{
-	size_t digits = take_digits(text, ret_rest);
-	int64_t whole, part = 0, scale = 1;
-
-	if (!num_parse_u63(span_head(text, digits), &whole) ||
-	    __builtin_mul_overflow(whole, unit, ret))
-		return false;
-	if (!span_starts(*ret_rest, "."))
-		return true;
-	text = span_from(*ret_rest, 1);
-	digits = take_digits(text, ret_rest);
-	for (size_t i = 0; i < digits && scale < FRACTION; i++, scale *= 10)
-		part = part * 10 + (text.data[i] - '0');
-	return digits > 0 && !__builtin_add_overflow(*ret, part * unit / scale, ret);
-}
-
 /* "5%", "2.5%"; and, where @p ratio, "0.95". */
 static bool parse_percent(const char *text, bool ratio, int64_t *ret_ppm)
 {
 	struct span rest;
 
-	if (parse_scaled(span_str(text), MILLION / 100, ret_ppm, &rest) && span_is(rest, "%"))
+	if (option_scaled(span_str(text), MILLION / 100, ret_ppm, &rest) && span_is(rest, "%"))
 		return *ret_ppm <= MILLION;
-	return ratio && parse_scaled(span_str(text), MILLION, ret_ppm, &rest) && rest.len == 0 &&
+	return ratio && option_scaled(span_str(text), MILLION, ret_ppm, &rest) && rest.len == 0 &&
 	       *ret_ppm <= MILLION;
-}
-
-/* "20MB", "1.5GB", "4096": powers of 1000, or of 1024 with an i. */
-static bool parse_size(const char *text, int64_t *ret)
-{
-	static const struct {
-		const char *name;
-		int64_t bytes;
-	} units[] = {
-		{ "", 1 },	   { "b", 1 },	       { "kb", 1000 },	     { "kib", 1 << 10 },
-		{ "mb", 1000000 }, { "mib", 1 << 20 }, { "gb", 1000000000 }, { "gib", 1 << 30 },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
-		struct span rest;
-
-		if (parse_scaled(span_str(text), units[i].bytes, ret, &rest) &&
-		    ascii_ieq(rest, units[i].name))
-			return true;
-	}
-	return false;
 }
 
 /* The least of what was given counts. */
@@ -207,7 +155,7 @@ static int take_limits(const struct inspect_options *o, struct dray_inspect_opti
 	for (size_t i = 0; i < o->max_wasted.n; i++) {
 		if (parse_percent(o->max_wasted.list[i], false, &value))
 			lower(&ret->max_wasted_ppm, value);
-		else if (parse_size(o->max_wasted.list[i], &value))
+		else if (option_size(o->max_wasted.list[i], &value))
 			lower(&ret->max_wasted_bytes, value);
 		else
 			return err_set(err, DRAY_ERR_USAGE,

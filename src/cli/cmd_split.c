@@ -16,7 +16,7 @@
 struct split_flags {
 	struct relayer_flags shared;
 	struct option_list rules;
-	const char *by, *previous;
+	const char *by, *rest, *previous, *max_size;
 	int max, keep_base, min_size;
 	bool dry_run;
 };
@@ -27,13 +27,20 @@ static const struct option table[] = {
 	  .help = "a layer of what falls under these globs, above those before (repeatable)" },
 	{ "by", 0, OPT_CHOICE, F(by), "HOW",
 	  "how the rest is cut: none (one layer), package, dir, size, or auto: package where there "
-	  "are any, else dir (default: none with --layer, else auto)",
-	  .choices = "none|auto|package|dir|size" },
+	  "are any, else dir (default: none with --layer, else auto); keep: as it is",
+	  .choices = "none|auto|package|dir|size|keep" },
+	{ "rest", 0, OPT_CHOICE, F(rest), "HOW",
+	  "the same by other words: single (none), auto, or keep: what no rule takes stays in the "
+	  "layer where it is",
+	  .choices = "single|auto|keep" },
 	{ "max", 0, OPT_INT, F(max), "N", "layers in all (default: 64)", .lo = 1,
 	  .hi = DRAY_SPLIT_LAYERS_MAX },
 	{ "min-size", 0, OPT_INT, F(min_size), "BYTES",
 	  "of layers that --layer does not ask for, before compression (default: 100000)", .lo = 1,
 	  .hi = INT32_MAX },
+	{ "max-layer-size", 0, OPT_STRING, F(max_size), "SIZE",
+	  .help = "before compression (512MB, 2GiB); layers of the rest are cut to have no more, "
+		  "but for a file that has" },
 	{ "previous", 0, OPT_STRING, F(previous), "IMAGE", .complete = COMPLETE_PLACE,
 	  .help = "keep to the layers of this image: what it has stays where it is there" },
 	{ "keep-base", 0, OPT_INT, F(keep_base), "N", "the lowest N layers stay as they are",
@@ -44,19 +51,25 @@ static const struct option table[] = {
 };
 #undef F
 
-static struct dray_split_options split_options(const struct split_flags *f)
+static int split_options(const struct split_flags *f, struct dray_split_options *ret,
+			 dray_error **err)
 {
-	struct dray_split_options ret = DRAY_SPLIT_OPTIONS_INIT;
-
-	ret.rules = f->rules.list;
-	ret.n_rules = f->rules.n;
-	ret.by = f->by;
-	ret.previous = f->previous;
-	ret.max = f->max;
-	ret.keep_base = (size_t)f->keep_base;
+	*ret = (struct dray_split_options)DRAY_SPLIT_OPTIONS_INIT;
+	if (f->by && f->rest)
+		return err_set(err, DRAY_ERR_USAGE, "--by and --rest both say how the rest is cut");
+	if (f->max_size && (!option_size(f->max_size, &ret->max_size) || ret->max_size == 0))
+		return err_set(err, DRAY_ERR_USAGE,
+			       "--max-layer-size: '%s' is no size (expected 512MB, 2GiB, ...)",
+			       f->max_size);
+	ret->rules = f->rules.list;
+	ret->n_rules = f->rules.n;
+	ret->by = f->rest && strcmp(f->rest, "single") == 0 ? "none" : f->rest ? f->rest : f->by;
+	ret->previous = f->previous;
+	ret->max = f->max;
+	ret->keep_base = (size_t)f->keep_base;
 	if (f->min_size)
-		ret.min_size = f->min_size;
-	return ret;
+		ret->min_size = f->min_size;
+	return 0;
 }
 
 /* ---- the plan ---- */
@@ -171,12 +184,14 @@ static int show_plan(struct session *s, const struct dray_split_options *so, dra
 static int run(struct session *s, dray_error **err)
 {
 	const struct split_flags *f = s->options;
-	const struct dray_split_options so = split_options(f);
+	struct dray_split_options so;
 	struct dray_select select = session_select(s);
 	struct dray_copy_options o;
 	dray_relayered *r = NULL;
 	int rc;
 
+	if (split_options(f, &so, err) < 0)
+		return -1;
 	if (f->dry_run)
 		return show_plan(s, &so, err);
 	if (relayer_options(s, &f->shared, &o, err) < 0 ||

@@ -225,3 +225,55 @@ int options_next(struct option_parser *p, const char **ret_word, dray_error **er
 	}
 	return rc;
 }
+
+/* ---- sizes ---- */
+
+#define FRACTION 1000000000 /* digits behind a point that count: nine */
+
+/* The digits in front; *ret_rest is what follows them. */
+static size_t take_digits(struct span text, struct span *ret_rest)
+{
+	size_t n = 0;
+
+	while (n < text.len && text.data[n] >= '0' && text.data[n] <= '9')
+		n++;
+	*ret_rest = span_from(text, n);
+	return n;
+}
+
+bool option_scaled(struct span text, int64_t unit, int64_t *ret, struct span *ret_rest)
+{
+	size_t digits = take_digits(text, ret_rest);
+	int64_t whole, part = 0, scale = 1;
+
+	if (!num_parse_u63(span_head(text, digits), &whole) ||
+	    __builtin_mul_overflow(whole, unit, ret))
+		return false;
+	if (!span_starts(*ret_rest, "."))
+		return true;
+	text = span_from(*ret_rest, 1);
+	digits = take_digits(text, ret_rest);
+	for (size_t i = 0; i < digits && scale < FRACTION; i++, scale *= 10)
+		part = part * 10 + (text.data[i] - '0');
+	return digits > 0 && !__builtin_add_overflow(*ret, part * unit / scale, ret);
+}
+
+bool option_size(const char *text, int64_t *ret)
+{
+	static const struct {
+		const char *name;
+		int64_t bytes;
+	} units[] = {
+		{ "", 1 },	   { "b", 1 },	       { "kb", 1000 },	     { "kib", 1 << 10 },
+		{ "mb", 1000000 }, { "mib", 1 << 20 }, { "gb", 1000000000 }, { "gib", 1 << 30 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+		struct span rest;
+
+		if (option_scaled(span_str(text), units[i].bytes, ret, &rest) &&
+		    ascii_ieq(rest, units[i].name))
+			return true;
+	}
+	return false;
+}

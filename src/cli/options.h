@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include "base/error.h"
 #include "base/nearest.h"
+#include "base/span.h"
 
 enum option_kind {
 	OPT_FLAG,   /* bool: set to true */
@@ -77,3 +78,8 @@ int options_next(struct option_parser *p, const char **ret_word, dray_error **er
 
 /** Whether @p word is one of @p choices "a|b|c". */
 bool choice_has(const char *choices, const char *word);
+
+/** Digits, a point, digits: @p unit (below 2^31) times that, rounded down; *ret_rest follows. */
+bool option_scaled(struct span text, int64_t unit, int64_t *ret, struct span *ret_rest);
+/** "20MB", "1.5GB", "4096": powers of 1000, or of 1024 with an i. */
+bool option_size(const char *text, int64_t *ret);

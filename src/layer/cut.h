@@ -90,6 +90,12 @@ int cut_rest_by_folder(struct cut_parts *p, const struct record_list *l, int64_t
  */
 int cut_rest_by_size(struct cut_parts *p, const struct record_list *l, int64_t share,
 		     dray_error **err) MUST_CHECK;
+/**
+ * Units and volatile parts of more than @p most bytes, after cut_tally(), are cut as by
+ * cut_rest_by_size(): what is left of such size is one file. Tells cut_tally() nothing.
+ */
+int cut_divide(struct cut_parts *p, const struct record_list *l, int64_t most,
+	       dray_error **err) MUST_CHECK;
 /** Bytes, entries and times of all parts, anew. */
 void cut_tally(struct cut_parts *p, const struct record_list *l);
 
@@ -103,6 +109,11 @@ void cut_tally(struct cut_parts *p, const struct record_list *l);
 int cut_pack(struct cut_parts *p, size_t max, int64_t min, dray_error **err) MUST_CHECK;
 /** As cut_pack(), but neighbours by name join, so that bins are about the same size. */
 int cut_pack_even(struct cut_parts *p, size_t max, int64_t min, dray_error **err) MUST_CHECK;
+/**
+ * Bins of more than @p most bytes, but of rules, become several in their place, each with parts
+ * that were neighbours; one bigger than that has a bin alone.
+ */
+int cut_limit(struct cut_parts *p, int64_t most, dray_error **err) MUST_CHECK;
 /**
  * Keep to the cut of an image with the finished tree @p old: a path that it has stays in its
  * layer, others go where most of their unit is, at last to the top one. Replaces the units by

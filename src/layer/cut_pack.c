@@ -199,6 +199,52 @@ int cut_pack_even(struct cut_parts *p, size_t max, int64_t min, dray_error **err
 	return 0;
 }
 
+/* ---- no more than so much ---- */
+
+#define SUB_BITS 16 /* of a bin: which of the several that it has become */
+
+/* What a bin has taken since it was last cut. */
+struct fill {
+	int64_t bytes;
+	uint32_t sub;
+};
+
+static size_t count_bins(const struct cut_parts *p)
+{
+	size_t n = 0;
+
+	for (size_t i = p->n_rules; i < p->n; i++)
+		if (p->list[i].entries > 0 && p->list[i].bin >= n)
+			n = p->list[i].bin + 1;
+	return n;
+}
+
+int cut_limit(struct cut_parts *p, int64_t most, dray_error **err)
+{
+	size_t n = count_bins(p);
+	cleanup_free struct fill *fills = mem_alloc_array(n + 1, sizeof(*fills));
+
+	if (!fills)
+		return err_nomem(err);
+	memset(fills, 0, (n + 1) * sizeof(*fills));
+	for (size_t i = p->n_rules; i < p->n; i++) {
+		struct cut_part *part = &p->list[i];
+		struct fill *f;
+
+		if (part->entries == 0)
+			continue;
+		f = &fills[part->bin];
+		/* Too many of them are refused later, however many more. */
+		if (f->bytes > 0 && f->bytes > most - part->bytes) {
+			f->sub += f->sub < (1U << SUB_BITS) - 1;
+			f->bytes = 0;
+		}
+		f->bytes += part->bytes;
+		part->bin = part->bin << SUB_BITS | f->sub;
+	}
+	return 0;
+}
+
 /* ---- numbers ---- */
 
 static int by_bin(const void *a, const void *b)

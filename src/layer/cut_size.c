@@ -111,3 +111,22 @@ int cut_rest_by_size(struct cut_parts *p, const struct record_list *l, int64_t s
 	mem_free(s.list);
 	return rc;
 }
+
+/* ---- no more than so much ---- */
+
+int cut_divide(struct cut_parts *p, const struct record_list *l, int64_t most, dray_error **err)
+{
+	struct leaves w = { .list = l };
+	const struct node *n;
+	bool any = false;
+
+	while (leaves_next(&w, &n)) {
+		uint32_t part = n->inode->mark; /* CUT_REST: another name of it was seen */
+
+		if (part == CUT_REST || part < p->n_rules || p->list[part].bytes <= most)
+			continue;
+		n->inode->mark = CUT_REST;
+		any = true;
+	}
+	return any ? cut_rest_by_size(p, l, most, err) : 0;
+}

@@ -94,7 +94,7 @@ static int name_rest(struct dray_split_plan *p, const char *by, size_t room, dra
 {
 	int64_t bytes;
 
-	if (strcmp(by, "none") == 0)
+	if (strcmp(by, "none") == 0 || strcmp(by, "keep") == 0)
 		return cut_rest_whole(&p->parts, &p->list, err);
 	if (layer_tar_size(&p->list, &bytes, err) < 0)
 		return -1;
@@ -103,6 +103,16 @@ static int name_rest(struct dray_split_plan *p, const char *by, size_t room, dra
 	if (strcmp(by, "dir") == 0)
 		return cut_rest_by_folder(&p->parts, &p->list, bytes / (int64_t)room, err);
 	return rest_by_package(p, bytes / (int64_t)room, strcmp(by, "package") == 0, err);
+}
+
+/* What lies in which layer now. */
+static int stay(struct dray_split_plan *p, uint32_t *ret_times, dray_error **err)
+{
+	cleanup_tree struct tree *t = NULL; /* p->tree has marks of its own */
+
+	return stack_tree(p->stack, p->stack->n, &t, err) < 0
+		       ? -1
+		       : cut_follow(&p->parts, &p->list, t, (uint32_t)p->kept, ret_times, err);
 }
 
 static int follow(struct dray_split_plan *p, const char *previous, uint32_t *ret_times,
@@ -154,16 +164,30 @@ static int too_many(const struct dray_split_plan *p, size_t n, size_t max, dray_
 			DRAY_SPLIT_LAYERS_MAX);
 }
 
-/* @p ret_times: the part whose layer gets the times of shared folders; UINT32_MAX = none. */
+/*
+ * Folders on the way are not counted as parts are weighed: a sixteenth is left for them.
+ * @p ret_times: the part whose layer gets the times of shared folders; UINT32_MAX = none.
+ */
 static int pack(struct dray_split_plan *p, const struct dray_split_options *o, const char *by,
 		size_t room, uint32_t *ret_times, dray_error **err)
 {
+	int64_t most = o->max_size - o->max_size / 16;
+	int rc;
+
 	if (o->previous)
 		return follow(p, o->previous, ret_times, err);
+	if (strcmp(by, "keep") == 0)
+		return stay(p, ret_times, err);
 	*ret_times = UINT32_MAX;
 	cut_tally(&p->parts, &p->list);
-	return strcmp(by, "size") == 0 ? cut_pack_even(&p->parts, room, o->min_size, err)
-				       : cut_pack(&p->parts, room, o->min_size, err);
+	if (most > 0 && cut_divide(&p->parts, &p->list, most, err) < 0)
+		return -1;
+	cut_tally(&p->parts, &p->list);
+	if (strcmp(by, "none") == 0)
+		room = 1; /* but for what is too big */
+	rc = strcmp(by, "size") == 0 ? cut_pack_even(&p->parts, room, o->min_size, err)
+				     : cut_pack(&p->parts, room, o->min_size, err);
+	return rc == 0 && most > 0 ? cut_limit(&p->parts, most, err) : rc;
 }
 
 /* An automatic cut has the times of folders on top of the rest, where most changes are. */
@@ -199,7 +223,8 @@ static int choose(struct dray_split_plan *p, const struct dray_split_options *o,
 		n = 1; /* whiteouts alone */
 	if (n == 0)
 		return 0;
-	return cut_deal(&p->parts, &p->list, n, times_layer(p, o->previous, times, by, rest),
+	return cut_deal(&p->parts, &p->list, n,
+			times_layer(p, o->previous || strcmp(by, "keep") == 0, times, by, rest),
 			&p->cut, err);
 }
 
@@ -236,6 +261,19 @@ static int tell_layer(struct dray_split_plan *p, size_t layer, struct dray_split
 	return layer_tar_size(&l, &ret->bytes, err);
 }
 
+static void warn_big(const struct dray_split_plan *p, int64_t most)
+{
+	size_t n = 0;
+
+	for (size_t i = p->kept; i < p->n; i++)
+		n += p->layers[i].bytes > most;
+	if (most && n)
+		context_log(p->stack->ctx, DRAY_LOG_WARNING,
+			    "%zu layer%s bigger than asked for: a file is not cut, nor what a rule "
+			    "puts together",
+			    n, n == 1 ? " is" : "s are");
+}
+
 static int tell(struct dray_split_plan *p, dray_error **err)
 {
 	p->n = p->kept + p->cut.n;
@@ -263,9 +301,16 @@ static int check_options(const struct dray_split_options *o, dray_error **err)
 			       DRAY_SPLIT_LAYERS_MAX);
 	if (o->by && strcmp(o->by, "none") != 0 && strcmp(o->by, "auto") != 0 &&
 	    strcmp(o->by, "package") != 0 && strcmp(o->by, "dir") != 0 &&
-	    strcmp(o->by, "size") != 0)
+	    strcmp(o->by, "size") != 0 && strcmp(o->by, "keep") != 0)
 		return err_set(err, DRAY_ERR_USAGE,
-			       "the rest is cut by none, auto, package, dir or size");
+			       "the rest is cut by none, auto, package, dir, size or keep");
+	if (o->by && strcmp(o->by, "keep") == 0 && o->previous)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "the rest keeps to the layers of this image or of a previous one");
+	if (o->max_size < 0 ||
+	    (o->max_size && (o->previous || (o->by && strcmp(o->by, "keep") == 0))))
+		return err_set(err, DRAY_ERR_USAGE,
+			       "a layer that stays as it is cannot be kept below a size");
 	return 0;
 }
 
@@ -277,9 +322,11 @@ static int make(struct dray_split_plan *p, const struct dray_split_options *o, d
 			       p->stack->im->where, p->stack->n, o->keep_base);
 	p->kept = o->keep_base;
 	if (stack_tree(p->stack, p->stack->n, &p->tree, err) < 0 || mark(p, o, err) < 0 ||
-	    cut_parts_rules(&p->parts, o->rules, o->n_rules, err) < 0 || choose(p, o, err) < 0)
+	    cut_parts_rules(&p->parts, o->rules, o->n_rules, err) < 0 || choose(p, o, err) < 0 ||
+	    tell(p, err) < 0)
 		return -1;
-	return tell(p, err);
+	warn_big(p, o->max_size);
+	return 0;
 }
 
 int split_plan(dray_context *ctx, const char *image, const struct dray_select *sel,

@@ -271,6 +271,61 @@ debian_build() {
 	[ ! -e "$T/out.tar" ]
 }
 
+@test "--rest: one layer, as dray finds best, or as it is" {
+	require_docker
+	require_peer jq
+	wish_build
+	split_same "$T/wish.tar" --layer '/opt/**' --rest single -o "$T/single.tar"
+	same "single" "$(layers "$T/single.tar")" 2
+	split_same "$T/wish.tar" --layer '/opt/**' --rest auto -o "$T/auto.tar"
+	split_same "$T/wish.tar" --layer '/opt/**' --rest keep -o "$T/keep.tar"
+	same "the layer of the rule" "$(diff_ids "$T/keep.tar" | tail -n 1)" "$(diff_ids "$T/single.tar" | tail -n 1)"
+	# What is left of each layer, in its order.
+	same "the lowest" "$(names "$T/keep.tar" 0)" "$(names "$T/wish.tar" 0)"
+	same "the next" "$(names "$T/keep.tar" 1 | sort)" "$(names "$T/wish.tar" 1 | grep -v '^opt/' | sort)"
+	dray_run split "$T/wish.tar" --rest auto --by dir -o "$T/x.tar"
+	expect 2 "*--by and --rest*"
+	dray_run split "$T/wish.tar" --rest keep --previous "$T/wish.tar" -o "$T/x.tar"
+	expect 2
+	[ ! -e "$T/x.tar" ]
+}
+
+@test "--max-layer-size: no layer of the rest is bigger, but for one file" {
+	local by
+	python3 - "$LAYERS" "$T/l" <<-'END'
+		import os, sys
+		sys.path.insert(0, sys.argv[1])
+		from stacks import write_layer, write_layout
+		from trick_image import f
+		write_layout(sys.argv[2], [write_layer(
+		    [f("usr/lib/%s/%d" % (d, i), "x" * (3000 * (i + 1))) for d in ("a", "b", "c") for i in range(12)] +
+		    [f("usr/bin/big", "y" * 400000), f("opt/one", "z" * 90000), f("opt/two", "z" * 90000)])])
+	END
+	for by in none dir size auto; do
+		split_same "oci:$T/l:t" --by "$by" --min-size 1 --max-layer-size 120kB -o "$T/$by.tar"
+		[[ $stderr == *"1 layer is bigger than asked for"* ]]
+		"$DRAY" inspect --json "$T/$by.tar" | jq -e '[.images[0].layers[] | select(.size > 120000)] | length == 1' || {
+			"$DRAY" inspect --json "$T/$by.tar" | jq '.images[0].layers[].size'
+			false
+		}
+	done
+	[ "$(layers "$T/none.tar")" -le 14 ]
+	[ "$(layers "$T/size.tar")" -le 64 ]
+	split_same "oci:$T/l:t" --layer '/usr/**' --max-layer-size 100kB -o "$T/rule.tar"
+	[[ $stderr == *"1 layer is bigger"* ]]
+	same "layers" "$(layers "$T/rule.tar")" 3
+	split_same "oci:$T/l:t" --max-layer-size 1GiB --by none -o "$T/none.tar"
+	same "layers" "$(layers "$T/none.tar")" 1
+	for bad in 0 -1 12x 5XB; do
+		dray_run split "oci:$T/l:t" --max-layer-size "$bad" -o "$T/x.tar"
+		expect 2
+	done
+	dray_run split "oci:$T/l:t" --max-layer-size 1MB --previous "oci:$T/l:t" -o "$T/x.tar"
+	expect 2 "*below a size*"
+	dray_run split "oci:$T/l:t" --max-layer-size 50kB --by size -o "$T/x.tar" --max 5
+	expect 2 "*layers, more than 5*"
+}
+
 @test "what cannot be done is told, and leaves nothing" {
 	image_need tricks
 	dray_run split "$IMAGE" --layer /d

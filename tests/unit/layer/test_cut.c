@@ -136,6 +136,8 @@ enum rest {
 	REST_WHOLE,
 	REST_FOLDER,
 	REST_SIZE,
+	REST_DIVIDED, /* whole, then no more than so much */
+	N_RESTS,
 };
 
 struct cutting {
@@ -151,12 +153,27 @@ static int rest_parts(struct cut_parts *p, const struct record_list *all, enum r
 {
 	switch (rest) {
 	case REST_WHOLE:
+	case REST_DIVIDED:
 		return cut_rest_whole(p, all, err);
 	case REST_FOLDER:
 		return cut_rest_by_folder(p, all, 1, err);
 	default:
 		return cut_rest_by_size(p, all, 600, err);
 	}
+}
+
+static int pack(struct cutting *c, struct cut_parts *p, const struct record_list *all,
+		dray_error **err)
+{
+	cut_tally(p, all);
+	if (c->rest == REST_SIZE)
+		return cut_pack_even(p, 9, 0, err);
+	if (c->rest != REST_DIVIDED)
+		return cut_pack(p, 9, 0, err);
+	if (cut_divide(p, all, 600, err) < 0)
+		return -1;
+	cut_tally(p, all);
+	return cut_pack(p, 1, 0, err) < 0 ? -1 : cut_limit(p, 1200, err);
 }
 
 static int cut(struct cutting *c, dray_error **err)
@@ -175,9 +192,7 @@ static int cut(struct cutting *c, dray_error **err)
 	if (rc < 0 || cut_mark(c->b->tree, &r, &torn, err) < 0 ||
 	    cut_parts_rules(&p, names, r.n, err) < 0 || rest_parts(&p, &all, c->rest, err) < 0)
 		return -1;
-	cut_tally(&p, &all);
-	if ((c->rest == REST_SIZE ? cut_pack_even(&p, 9, 0, err) : cut_pack(&p, 9, 0, err)) < 0 ||
-	    cut_number(&p, &n, &rest, err) < 0)
+	if (pack(c, &p, &all, err) < 0 || cut_number(&p, &n, &rest, err) < 0)
 		return -1;
 	return cut_deal(&p, &all, n, c->times && rest ? rest - 1 : 0, &c->layers, err);
 }
@@ -217,10 +232,14 @@ static void test_same_tree(void **state)
 	size_t seen = 0;
 
 	(void)state;
-	for (size_t i = 0; i < ROWS(stack_cases) * ROWS(rules) * 6; i++) {
-		const struct stack_case *row = &stack_cases[i / 6 / ROWS(rules)];
+	for (size_t i = 0; i < ROWS(stack_cases) * ROWS(rules) * 2 * N_RESTS; i++) {
+		const struct stack_case *row = &stack_cases[i / (2 * N_RESTS) / ROWS(rules)];
 		cleanup_built struct built b = { 0 }, again = { 0 };
-		struct cutting c = { &b, rules[i / 6 % ROWS(rules)], i % 3, i % 6 >= 3, { 0 } };
+		struct cutting c = { &b,
+				     rules[i / (2 * N_RESTS) % ROWS(rules)],
+				     i % N_RESTS,
+				     i / N_RESTS % 2,
+				     { 0 } };
 		struct digest one, two;
 		dray_error *err = NULL;
 
@@ -343,7 +362,7 @@ static void test_torture_G17(void **state)
 	(void)state;
 	build_tars(&b, stack);
 	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
-	for (int rest = 0; rest < 3; rest++) {
+	for (int rest = 0; rest < N_RESTS; rest++) {
 		struct cutting c = { &b, "{a,q}/b,e **/z", rest, true, { 0 } };
 
 		torture_alloc(cut_again, &c);

@@ -110,6 +110,31 @@ static void test_pack(void **state)
 		}
 }
 
+static void test_limit(void **state)
+{
+	static const struct {
+		size_t max;
+		int64_t most;
+		const char *want;
+	} rows[] = {
+		{ 1, 100, "a+b+c+d" }, { 1, 99, "a+b+c d" }, { 1, 50, "a+b c d" },
+		{ 1, 10, "a b c d" },  { 1, 1, "a b c d" },  { 2, 30, "d a+b c" },
+		{ 2, 60, "d a+b+c" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_cut_parts struct cut_parts p = { 0 };
+		dray_error *err = NULL;
+
+		make_parts(&p, "a 10 1,b 20 2,c 30 3,d 40 4");
+		assert_ok(cut_pack(&p, rows[i].max, 0, &err), err);
+		assert_ok(cut_limit(&p, rows[i].most, &err), err);
+		cleanup_buf struct buf got = show_bins(&p);
+		assert_span_is(span_buf(&got), rows[i].want);
+	}
+}
+
 /* Many parts of any sizes: never more than asked, and about even. */
 static void test_many(void **state)
 {
@@ -265,9 +290,8 @@ static void test_follow(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pack),
-		cmocka_unit_test(test_many),
-		cmocka_unit_test(test_owner),
+		cmocka_unit_test(test_pack),   cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_many),   cmocka_unit_test(test_owner),
 		cmocka_unit_test(test_follow),
 	};
 
