@@ -15,19 +15,21 @@
 int look_init(struct look *l, struct stack *s, dray_error **err)
 {
 	*l = (struct look){ .s = s };
-	l->layers = mem_alloc_array(s->n + 1, sizeof(struct tree *));
-	if (!l->layers)
-		return err_nomem(err);
-	memset(l->layers, 0, (s->n + 1) * sizeof(struct tree *));
-	return 0;
+	l->layers = mem_zalloc((s->n + 1) * sizeof(struct tree *));
+	l->gone = mem_zalloc((s->n + 1) * sizeof(*l->gone));
+	return l->layers && l->gone ? 0 : err_nomem(err);
 }
 
 void look_clear(struct look *l)
 {
 	for (size_t i = 0; l->layers && i < l->s->n; i++)
 		tree_free(l->layers[i]);
+	for (size_t i = 0; l->gone && i < l->s->n; i++)
+		removals_clear(&l->gone[i]);
 	mem_free(l->layers);
+	mem_free(l->gone);
 	l->layers = NULL;
+	l->gone = NULL;
 }
 
 /* ---- one layer ---- */
@@ -53,61 +55,32 @@ static struct tree *layer_tree(struct look *l, size_t i, dray_error **err)
 	return l->layers[i];
 }
 
-/* @p path is what @p head, of @p len bytes, names, or lies below it. */
-static bool is_within(const char *path, const char *head, size_t len)
+/* What the layer, whose tree is there, takes away; asked for as rarely as can be. */
+static struct removals *layer_removals(struct look *l, size_t i, dray_error **err)
 {
-	return strncmp(path, head, len) == 0 && (!path[len] || path[len] == '/');
-}
+	struct removals *r = &l->gone[i];
 
-/* Does the whiteout @p e, if it is one, take @p path away from the layers below? */
-static bool whites_out(const struct layer_entry *e, const char *path)
-{
-	const char *slash = strrchr(e->path, '/');
-	size_t folder = slash ? (size_t)(slash + 1 - e->path) : 0; /* its '/' included */
-	const char *name = NULL;
-
-	switch (whiteout_of(e->path, &name)) {
-	case WHITEOUT_NAME:
-		return strncmp(path, e->path, folder) == 0 &&
-		       is_within(path + folder, name, strlen(name));
-	case WHITEOUT_OPAQUE:
-		return strncmp(path, e->path, folder) == 0 && path[folder];
-	default:
-		return false;
-	}
-}
-
-/* What is no folder stands in for all that was at its path, also when it goes again. */
-static bool replaces(const struct layer_entry *e, const char *path)
-{
-	return e->type != TAR_DIR && whiteout_of(e->path, NULL) == WHITEOUT_NONE &&
-	       is_within(path, e->path, strlen(e->path));
+	if (!r->ready && removals_init(r, l->s->index[i], l->layers[i], err) < 0)
+		return NULL;
+	return r;
 }
 
 int look_layer(struct look *l, size_t i, const char *path, enum seen *ret,
 	       const struct node **ret_node, dray_error **err)
 {
 	const struct tree *t = layer_tree(l, i, err);
-	const struct layer_index *ix;
+	const struct removals *r;
 
-	*ret_node = NULL;
-	if (!t)
-		return -1;
-	ix = l->s->index[i];
-	*ret_node = tree_find(t, path);
+	*ret_node = t ? tree_find(t, path) : NULL;
 	*ret = *ret_node ? SEEN_HERE : SEEN_NOTHING;
-	for (size_t k = 0; *ret == SEEN_NOTHING && k < ix->n; k++)
-		if (whites_out(&ix->list[k], path) || replaces(&ix->list[k], path))
-			*ret = SEEN_GONE;
+	if (!t || *ret_node)
+		return t ? 0 : -1;
+	r = layer_removals(l, i, err);
+	if (!r)
+		return -1;
+	if (removals_hold(r, path, REMOVED_BY_WHITEOUT | REMOVED_BY_FILE))
+		*ret = SEEN_GONE;
 	return 0;
-}
-
-static bool layer_whites_out(const struct layer_index *ix, const char *path)
-{
-	for (size_t i = 0; i < ix->n; i++)
-		if (whites_out(&ix->list[i], path))
-			return true;
-	return false;
 }
 
 /* ---- all of them ---- */
@@ -134,10 +107,13 @@ int look_at(struct look *l, size_t n, const char *path, struct found *ret, dray_
 	while (ret->node && node_type(ret->node) == TAR_HARDLINK) {
 		size_t from = ret->layer;
 		const char *target = ret->node->inode->data->link;
+		const struct removals *r = layer_removals(l, from, err);
 
 		/* What else the layer has there came behind the link: whiteouts alone come first. */
 		*ret = (struct found){ 0 };
-		if (!layer_whites_out(l->s->index[from], target) &&
+		if (!r)
+			return -1;
+		if (!removals_hold(r, target, REMOVED_BY_WHITEOUT) &&
 		    look_down(l, from, target, ret, err) < 0)
 			return -1;
 		if (!ret->node || node_is_dir(ret->node))

@@ -5,11 +5,13 @@
  */
 #pragma once
 
+#include "layer/removal.h"
 #include "ops/stack.h"
 
 struct look {
 	struct stack *s;      /* lent; lazy */
 	struct tree **layers; /* of each layer alone; NULL = not asked yet */
+	struct removals *gone; /* likewise */
 };
 
 int look_init(struct look *l, struct stack *s, dray_error **err) MUST_CHECK;
