@@ -80,6 +80,11 @@ FORMS=("--format=gnu" "--format=posix --sparse-version=0.0" "--format=posix --sp
 		rm -rf "$T/x" && mkdir "$T/x"
 		tar -C "$T/x" -xf "$T/e.tar"
 		diff -r "$T/s" "$T/x"
+		if type -P bsdtar >/dev/null; then
+			rm -rf "$T/x" && mkdir "$T/x"
+			bsdtar -C "$T/x" -xf "$T/e.tar"
+			diff -r "$T/s" "$T/x"
+		fi
 		# Nobody changed the entries: they are in the layer as they are in what comes out.
 		cmp -n "$(stat -c %s "$T/e.tar")" "$T/e.tar" "$T/l.tar"
 	done

@@ -60,6 +60,21 @@ only_in() {
 	grep -q "'twin-d' file 0600 9:9 1600000000.000000000 15 .* same as" "$T/a.txt"
 }
 
+@test "unpack is what bsdtar makes of export, but for what docs/layers.md lists; it lists the same names" {
+	require_root
+	require_peer bsdtar
+	image everything
+	dray_run unpack "$IMG" "$T/ours"
+	expect 0
+	"$DRAY" export -q "$IMG" -o "$T/e.tar"
+	mkdir "$T/theirs"
+	bsdtar -C "$T/theirs" --numeric-owner --xattrs --acls -p -xf "$T/e.tar"
+	same_trees "$T/ours" "$T/theirs" --less trusted --less acl
+	# It takes ACLs from records of its own only.
+	same "ACL" "$(getfattr -h -n system.posix_acl_access "$T/theirs/acl" 2>/dev/null | wc -l)" 0
+	same "names" "$(bsdtar -tf "$T/e.tar" | wc -l)" "$(tar -tf "$T/e.tar" --quoting-style=escape 2>/dev/null | wc -l)"
+}
+
 @test "unpack is what umoci makes of it, but for what docs/layers.md lists" {
 	require_root
 	require_peer umoci
