@@ -103,8 +103,24 @@ static void take_descriptors(struct image *im)
 		im->layers[i].blob = im->manifest->entries[i];
 }
 
+/* A whole name that index.json has too, as in canonical archives: people know the familiar one. */
+static int shorten(struct image *im, const struct oci_tag *t, dray_error **err)
+{
+	for (size_t i = 0; t->ref_name && i < im->n_tags; i++) {
+		if (strcmp(im->tags[i], t->ref_name) != 0)
+			continue;
+		im->tags[i] = arena_strdup(&im->arena, t->text);
+		if (!im->tags[i])
+			return err_nomem(err);
+	}
+	return 0;
+}
+
 static int set_ref_names(struct image *im, const struct oci_root *root, dray_error **err)
 {
+	for (const struct oci_tag *t = root->tags; t; t = t->next)
+		if (shorten(im, t, err) < 0)
+			return -1;
 	for (const struct oci_tag *t = root->tags; t && im->n_tags; t = t->next) {
 		if (!t->ref_name || im->ref_names[0])
 			continue;

@@ -63,6 +63,19 @@ make() {
 	same "images" "$(tar xOf "$BATS_TEST_TMPDIR/n.tar" manifest.json | jq length)" 2
 }
 
+@test "names: whole in the archive, so that no registry is meant but one; familiar where people read them" {
+	image_need sym
+	"$DRAY" normalize -q "$IMAGE" --tag busybox:1 --tag localhost:5000/x:1 -o "$BATS_TEST_TMPDIR/n.tar"
+	same "stored" "$(tar xOf "$BATS_TEST_TMPDIR/n.tar" manifest.json | jq -c '.[0].RepoTags')" \
+		'["docker.io/library/busybox:1","localhost:5000/x:1"]'
+	same "listed" "$("$DRAY" images --json "$BATS_TEST_TMPDIR/n.tar" | jq -c '.images[].tags')" \
+		'["busybox:1","localhost:5000/x:1"]'
+	for name in busybox:1 docker.io/library/busybox:1; do
+		"$DRAY" inspect --image "$name" "$BATS_TEST_TMPDIR/n.tar" >/dev/null
+	done
+	all_same "$(sha256sum <"$BATS_TEST_TMPDIR/n.tar" | cut -d ' ' -f 1)" "$BATS_TEST_TMPDIR/n.tar"
+}
+
 @test "docs: the worked example is what both authors write" {
 	local doc=$PEERS_TOP/docs/canonical-archive.md example=$PEERS_TOP/tests/canonical/example
 	PYTHONDONTWRITEBYTECODE=1 python3 "$REF" "$example" "$BATS_TEST_TMPDIR/ref.tar"
