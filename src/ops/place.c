@@ -94,15 +94,19 @@ static int set_tag(const char *rest, struct place *ret, dray_error **err)
 }
 
 /* The "@algo:hex" at the end of an OCI place, cut off *len. */
-static void split_digest(const char *text, size_t *len, struct place *ret)
+static int split_digest(const char *text, size_t *len, struct place *ret, dray_error **err)
 {
 	const char *at = memrchr(text, '@', *len);
+	struct span behind;
 
 	if (!at || exists(text))
-		return;
-	if (digest_parse(span_of(at + 1, *len - (size_t)(at + 1 - text)), &ret->digest, NULL) < 0)
-		return; /* an '@' of the path itself */
-	*len = (size_t)(at - text);
+		return 0;
+	behind = span_of(at + 1, *len - (size_t)(at + 1 - text));
+	if (digest_parse(behind, &ret->digest, NULL) == 0)
+		*len = (size_t)(at - text);
+	else if (span_starts(behind, "sha256:") || span_starts(behind, "sha512:"))
+		return err_set(err, DRAY_ERR_USAGE, "%s: what follows '@' is no digest", ret->text);
+	return 0; /* else an '@' of the path itself */
 }
 
 static int parse_path(const char *text, enum prefix_rest rest, struct place *ret, dray_error **err)
@@ -111,8 +115,8 @@ static int parse_path(const char *text, enum prefix_rest rest, struct place *ret
 	cleanup_free char *head = NULL;
 	const char *tail;
 
-	if (rest == REST_OCI)
-		split_digest(text, &len, ret);
+	if (rest == REST_OCI && split_digest(text, &len, ret, err) < 0)
+		return -1;
 	head = mem_strndup(text, len);
 	if (!head)
 		return err_nomem(err);

@@ -181,6 +181,7 @@ static void place_refusals(void **state)
 		{ "oci:", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "path is missing" },
 		{ "oci:@" DIGEST, DRAY_ERR_USAGE, DRAY_ERR_USAGE, "path is missing" },
 		{ "oci:folder:", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "nothing behind" },
+		{ "oci:folder@sha256:0123", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "is no digest" },
 		{ "dir:", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "path is missing" },
 		{ "docker-daemon:UPPER", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "docker-daemon:UPPER" },
 		{ "docker-daemon:app:", DRAY_ERR_USAGE, DRAY_ERR_USAGE, "docker-daemon:app:" },
