@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/number.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/cli.h"
@@ -48,7 +49,7 @@ static int check_flags(const struct session *s, dray_error **err)
 	if (!s->global.output)
 		return err_set(err, DRAY_ERR_USAGE,
 			       "--output is missing: where is the signature to go?");
-	if (!to_stdout(s) || f->armor || !isatty(STDOUT_FILENO))
+	if (!to_stdout(s) || f->armor || s->global.json || !isatty(STDOUT_FILENO))
 		return 0;
 	err_set(err, DRAY_ERR_USAGE, "a binary signature does not go to a terminal");
 	return err_hint(err, "name a file with -o, or say --armor");
@@ -62,6 +63,19 @@ static char *line_of(const char *path, const dray_signatures *r, size_t i)
 	return file ? mem_printf("%s@%s", file, dray_signatures_image(r, i)) : NULL;
 }
 
+/* The document is all that standard output takes: the signature is in it. */
+static int write_data(struct jsonw *w, const dray_signatures *r, dray_error **err)
+{
+	size_t size;
+	const void *data = dray_signatures_data(r, &size);
+	cleanup_free char *text = base64_encode(span_of(data, size));
+
+	if (!text)
+		return err_nomem(err);
+	jsonw_kstring(w, "data", text);
+	return 0;
+}
+
 static int result_json(struct page *p, const char *path, const dray_signatures *r, dray_error **err)
 {
 	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
@@ -72,6 +86,8 @@ static int result_json(struct page *p, const char *path, const dray_signatures *
 	jsonw_kint(&w, "schema", 1);
 	jsonw_kstring(&w, "output", path);
 	render_signatures(&w, r);
+	if (strcmp(path, "-") == 0 && write_data(&w, r, err) < 0)
+		return -1;
 	jsonw_end_object(&w);
 	if (jsonw_finish(&w) < 0)
 		return -1;
@@ -87,7 +103,7 @@ static int report_result(struct session *s, const dray_signatures *r, dray_error
 	for (size_t i = 0; i < dray_signatures_count(r); i++)
 		session_note(s, "signed by %s at %s", dray_signatures_get(r, i)->fingerprint,
 			     dray_signatures_get(r, i)->created);
-	if (s->global.json && !to_stdout(s))
+	if (s->global.json)
 		return result_json(&s->page, path, r, err);
 	for (size_t i = 0; i < dray_signatures_images(r); i++) {
 		cleanup_free char *line = line_of(path, r, i);
@@ -124,9 +140,10 @@ static int sign_to(struct session *s, struct outfile *o, dray_error **err)
 		return -1;
 
 	const void *data = dray_signatures_data(r, &size);
-	if (to_stdout(s))
+	if (to_stdout(s) && !s->global.json)
 		page_bytes(&s->page, span_of(data, size));
-	else if (io_write_all(o->fd, span_of(data, size), err) < 0 || outfile_commit(o, err) < 0)
+	else if (!to_stdout(s) &&
+		 (io_write_all(o->fd, span_of(data, size), err) < 0 || outfile_commit(o, err) < 0))
 		return -1;
 	return report_result(s, r, err);
 }

@@ -433,6 +433,11 @@ if member.name == 'manifest.json':
 	good app.sig
 	"$DRAY" sign -q app.tar --key "$FPR" -o - >stdout.sig
 	good stdout.sig
+	dray_run sign app.tar --key "$FPR" -o - --json
+	expect 0
+	same "json" "$(jq -c '[.output, .signature.fingerprint]' <<<"$output")" "[\"-\",\"$FPR\"]"
+	jq -r .data <<<"$output" | base64 -d >json.sig
+	good json.sig
 	absent "left behind" "$(find . -maxdepth 1 -name '.*.dray-*')"
 }
 
