@@ -15,6 +15,7 @@
 #include "store/dest_priv.h"
 
 #define BLOBS "blobs"
+#define READ_MAX MIB /* bytes of blobs that are read before they are believed to be there */
 
 /*
  * Two locks. "oci-layout" is held for writing while index.json changes: short.
@@ -150,17 +151,6 @@ static int check_index(struct oci_dir *d, dray_error **err)
 
 /* ---- blobs ---- */
 
-static int dir_has_blob(struct dest *base, const struct descriptor *desc, dray_error **err)
-{
-	struct oci_dir *d = (struct oci_dir *)base;
-	cleanup_free char *path = dest_blob_path(&desc->digest);
-	int64_t size = -1;
-	int there = path ? regular_file(d->root, path, &size, err) : err_nomem(err);
-
-	/* Without a size to compare it is written again: a power cut may have left it short. */
-	return there <= 0 ? there : desc->size >= 0 && size == desc->size;
-}
-
 /* 1 = what is at @p path holds these very bytes, 0 = it does not or cannot be read, -1. */
 static int holds(const struct oci_dir *d, const char *path, const struct digest *digest,
 		 int64_t size, dray_error **err)
@@ -182,8 +172,25 @@ static int holds(const struct oci_dir *d, const char *path, const struct digest 
 }
 
 /*
- * 1 = the blob needs no writing, 0 = it does, -1. Its size is all that dir_has_blob() looks at;
- * who has the bytes can do better. *ret_there: something has the name already, whole or not.
+ * The size is believed of great blobs, as everywhere; small ones, documents above all, cost
+ * nothing to read, and one that is damaged is written again.
+ */
+static int dir_has_blob(struct dest *base, const struct descriptor *desc, dray_error **err)
+{
+	struct oci_dir *d = (struct oci_dir *)base;
+	cleanup_free char *path = dest_blob_path(&desc->digest);
+	int64_t size = -1;
+	int there = path ? regular_file(d->root, path, &size, err) : err_nomem(err);
+
+	/* Without a size to compare it is written again: a power cut may have left it short. */
+	if (there <= 0 || desc->size < 0 || size != desc->size)
+		return there < 0 ? -1 : 0;
+	return size > READ_MAX ? 1 : holds(d, path, &desc->digest, size, err);
+}
+
+/*
+ * 1 = the blob needs no writing, 0 = it does, -1. Its size is all that dir_has_blob() looks at
+ * when it is great; who has the bytes can do better. *ret_there: something has the name already, whole or not.
  */
 static int is_whole(const struct oci_dir *d, const struct digest *digest, int64_t want,
 		    bool *ret_there, dray_error **err)

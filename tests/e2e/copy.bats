@@ -256,6 +256,36 @@ print([m.name for m in t][-1])' >"$(out last)"
 	ok
 }
 
+# spoiled FILE: its size stays.
+spoiled() { printf '\377' | dd of="$1" bs=1 seek=$(($(stat -c %s "$1") / 2)) conv=notrunc status=none; }
+
+@test "copy: a damaged blob of a layout is written again; a great one of the right size is verify's to find" {
+	image_need big
+	"$DRAY" copy -q "$IMAGE" "oci:$(out src):1"
+	"$DRAY" copy -q "oci:$(out src):1" "oci:$(out l):1"
+	local blobs great=0 small=0
+	blobs=$(out l)/blobs/sha256
+	for blob in "$blobs"/*; do
+		cp "$blob" "$(out kept)"
+		spoiled "$blob"
+		if [ "$(stat -c %s "$blob")" -gt 1048576 ]; then
+			great=1
+			dray_run copy "oci:$(out src):1" "oci:$(out l):1"
+			ok
+			dray_run verify "$(out l)"
+			expect 1
+		else
+			small=1
+			dray_run copy "oci:$(out src):1" "oci:$(out l):1"
+			ok
+		fi
+		[ "$(stat -c %s "$blob")" -gt 1048576 ] || cmp "$blob" "$(out kept)"
+		cp "$(out kept)" "$blob"
+	done
+	same "seen" "$great$small" 11
+	layout_check "$(out l)"
+}
+
 @test "copy: G-10 sixteen processes tag one layout" {
 	image_need multi
 	pids=
