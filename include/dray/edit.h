@@ -82,6 +82,34 @@ DRAY_API int dray_edit(dray_context *ctx, const char *image, const char *dst,
 		       const struct dray_edit_options *e, const struct dray_copy_options *o,
 		       dray_copy_result **ret, dray_error **err);
 /**
+ * Edit an image where it lies.
+ *
+ * In an archive only its documents change: new ones go behind the old, and one write of a block
+ * lets them count, so that readers find the image as it was or as it is to be, whenever the
+ * process ends. No layer is read or written, unless layers lie behind the documents: then the
+ * archive is copied into a new file that takes its place, and a change of the result says so.
+ * The bytes of old configs and documents are overwritten with zeros. Edits that change nothing
+ * write nothing. Images of the archive that were not chosen stay.
+ *
+ * Everywhere else it is dray_edit() of @p image into @p image.
+ *
+ * @param image  a file, or a place with a tag; no digest, for that never changes
+ * @param e      what to change; tags only in archives
+ * @param o      image and all choose, as in dray_copy(); the rest has no meaning for archives
+ * @return  0; -1
+ *
+ * Owns:    *ret is the caller's: dray_copy_free()
+ * Errors:  as dray_edit(); UNSUPPORTED for archives that are compressed as a whole or older than
+ *          manifest.json, and for places that are only read; USAGE for pipes and digests, and
+ *          where another image of the archive has the tag; SYSTEM
+ * Threads: see dray_context_new(); processes take turns by a lock on the file
+ * Since:   0.1
+ */
+DRAY_API int dray_edit_in_place(dray_context *ctx, const char *image,
+				const struct dray_edit_options *e,
+				const struct dray_copy_options *o, dray_copy_result **ret,
+				dray_error **err);
+/**
  * What dray_edit() would change in the config of one image. Nothing is written.
  *
  * @param sel  NULL = the only image

@@ -10,6 +10,7 @@
 
 #define LIMIT_MANIFEST (4 * MIB)	/* what registries accept: distribution, zot, ... */
 #define LIMIT_CONFIG (16 * MIB)		/* thousands of layers and an inline build cache */
+#define LIMIT_AMEND (128 * MIB)		/* new documents of an archive that is edited where it lies */
 #define LIMIT_MANIFEST_JSON (32 * MIB)	/* manifest.json of an archive that holds many images */
 #define LIMIT_IMAGES_TOTAL (128 * MIB)	/* documents and layers of all images of one place */
 #define LIMIT_DOCS_TOTAL (48 * MIB)	/* all documents that one forward walk keeps in memory */

@@ -18,7 +18,7 @@ struct edit_flags {
 	const char *entrypoint, *cmd, *shell, *healthcheck;
 	const char *user, *workdir, *stop_signal, *hostname, *domainname, *author, *created,
 		*platform;
-	bool reset_cmd, history_clear, dry_run;
+	bool reset_cmd, history_clear, in_place, dry_run;
 };
 #define E(field) offsetof(struct edit_flags, field)
 
@@ -49,6 +49,7 @@ static const struct option table[] = {
 	{ "history-clear", 0, OPT_FLAG, E(history_clear), .help = "no history" },
 	{ "annotation", 0, OPT_LIST, E(annotation), "K=V|K-|-", .help = "of an OCI manifest" },
 	{ "tag", 0, OPT_LIST, E(tags), "NAME", .help = "the result's names in place of the old ones; may be repeated" },
+	{ "in-place", 0, OPT_FLAG, E(in_place), .help = "change IMAGE itself; of an archive only its documents are written" },
 	{ "dry-run", 'n', OPT_FLAG, E(dry_run), .help = "show what would change in the config; write nothing" },
 	RELAYER_OPTIONS(E(relayer)),
 	{ 0 },
@@ -228,16 +229,33 @@ static int preview(struct session *s, const char *src, const struct dray_edit_op
 static int edit(struct session *s, const char *src, const struct dray_edit_options *e,
 		const struct dray_copy_options *o, dray_error **err)
 {
+	const char *dst = s->global.output; /* NULL = in place */
 	dray_copy_result *r = NULL;
 	int rc;
 
 	if (session_check_input(s, src, err) < 0 || !session_context(s, err))
 		return -1;
-	rc = dray_edit(s->ctx, src, s->global.output, e, o, &r, err);
+	rc = dst ? dray_edit(s->ctx, src, dst, e, o, &r, err)
+		 : dray_edit_in_place(s->ctx, src, e, o, &r, err);
 	if (rc == 0)
-		rc = copied_result(s, r, ref_is_stdio(s->global.output), err);
+		rc = copied_result(s, r, dst && ref_is_stdio(dst), err);
 	dray_copy_free(r);
 	return rc;
+}
+
+/* Where it goes, and how; in place nothing is made anew, and so there is no how. */
+static int copy_options(struct session *s, const struct edit_flags *f,
+			struct dray_copy_options *ret, dray_error **err)
+{
+	if (!f->in_place)
+		return relayer_options(s, &f->relayer, ret, err);
+	*ret = (struct dray_copy_options)DRAY_COPY_OPTIONS_INIT;
+	if (s->global.output)
+		return err_set(err, DRAY_ERR_USAGE, "--in-place and an output: one of both");
+	if (f->relayer.format || f->relayer.compression || s->global.no_clobber)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "--in-place leaves format, compression and layers as they are");
+	return 0;
 }
 
 static int run(struct session *s, dray_error **err)
@@ -260,7 +278,7 @@ static int run(struct session *s, dray_error **err)
 		return err_set(err, DRAY_ERR_USAGE, "nothing to change was named");
 	if (f->dry_run)
 		return preview(s, src, &e, err);
-	if (relayer_options(s, &f->relayer, &o, err) < 0)
+	if (copy_options(s, f, &o, err) < 0)
 		return -1;
 	o.image = s->global.image;
 	o.all = s->global.all;
@@ -280,7 +298,9 @@ const struct command cmd_edit = {
 		"stay as they are and are not sent where they are already. Of an index all "
 		"images are changed, or those of --platform, and the whole index comes along. The "
 		"sentences of docker-copyedit work too: dray edit FROM a.tar INTO b.tar REMOVE ALL "
-		"VOLUMES AND SET USER app.",
+		"VOLUMES AND SET USER app. With --in-place an archive's documents give way to new "
+		"ones "
+		"behind them, and no layer is read or written.",
 	.features = RELAYER_FEATURES,
 	.options = table,
 	.options_size = sizeof(struct edit_flags),

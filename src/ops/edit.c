@@ -17,15 +17,15 @@
 
 /* ---- the config ---- */
 
-/* All steps for the manifest, or all for the config, one after the other. */
-static int run_steps(const struct edit *e, bool manifest, struct buf *text, dray_error **err)
+int edit_run_steps(const struct dray_edit_options *o, bool manifest, struct buf *text,
+		   dray_error **err)
 {
-	for (size_t i = 0; i < e->o->n_steps; i++) {
+	for (size_t i = 0; i < o->n_steps; i++) {
 		cleanup_buf struct buf next = BUF_INIT(text->max);
 
-		if ((e->o->steps[i].field == DRAY_EDIT_ANNOTATION) != manifest)
+		if ((o->steps[i].field == DRAY_EDIT_ANNOTATION) != manifest)
 			continue;
-		if (config_step(span_buf(text), &e->o->steps[i], &next, err) < 0)
+		if (config_step(span_buf(text), &o->steps[i], &next, err) < 0)
 			return -1;
 		buf_clear(text);
 		*text = next;
@@ -41,7 +41,7 @@ static int edit_config(const struct edit *e, struct image *im, dray_error **err)
 	struct config *c = NULL;
 
 	if (buf_add(&text, span_buf(&im->config->raw), err) < 0 ||
-	    run_steps(e, false, &text, err) < 0)
+	    edit_run_steps(e->o, false, &text, err) < 0)
 		return -1;
 	if (span_eq(span_buf(&text), span_buf(&im->config->raw)))
 		return 0;
@@ -78,17 +78,35 @@ static int set_config(struct json_edit *j, struct json config, const struct conf
 	return json_edit_set(j, config, "digest", span_buf(&digest), err);
 }
 
+/* The text of @p m with another config. */
+static int with_config(const struct manifest *m, const struct config *c, struct buf *ret,
+		       dray_error **err)
+{
+	cleanup_json_edit struct json_edit *j = NULL;
+
+	if (json_edit_new(m->doc, &j, err) < 0 ||
+	    set_config(j, json_get(json_root(m->doc), "config"), c, err) < 0)
+		return -1;
+	return json_edit_apply(j, ret, err);
+}
+
+int edit_manifest_config(const struct manifest *m, const struct config *c, struct manifest **ret,
+			 dray_error **err)
+{
+	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
+
+	return with_config(m, c, &raw, err) < 0 ? -1
+						: manifest_parse(&raw, m->media_type, ret, err);
+}
+
 static int edit_manifest(const struct edit *e, struct image *im, dray_error **err)
 {
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
-	cleanup_json_edit struct json_edit *j = NULL;
 	struct manifest *old = im->manifest, *m = NULL;
 
-	if (json_edit_new(old->doc, &j, err) < 0 ||
-	    set_config(j, json_get(json_root(old->doc), "config"), im->config, err) < 0 ||
-	    json_edit_apply(j, &raw, err) < 0 || run_steps(e, true, &raw, err) < 0)
-		return -1;
-	if (manifest_parse(&raw, old->media_type, &m, err) < 0)
+	if (with_config(old, im->config, &raw, err) < 0 ||
+	    edit_run_steps(e->o, true, &raw, err) < 0 ||
+	    manifest_parse(&raw, old->media_type, &m, err) < 0)
 		return -1;
 	for (size_t i = 0; i < im->n_layers; i++) /* they were lent by the old one */
 		im->layers[i].blob = m->entries[i];
@@ -175,7 +193,7 @@ int edit_image(struct edit *e, struct image *im, dray_error **err)
 
 /* ---- doors ---- */
 
-static int check_steps(const struct dray_edit_options *o, dray_error **err)
+int edit_check_steps(const struct dray_edit_options *o, dray_error **err)
 {
 	for (size_t i = 0; i < o->n_steps; i++)
 		if (step_check(&o->steps[i], err) < 0)
@@ -190,7 +208,7 @@ int dray_edit(dray_context *ctx, const char *image, const char *dst,
 	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
 	struct edit edit = { .o = e };
 
-	return check_steps(e, err) < 0
+	return edit_check_steps(e, err) < 0
 		       ? -1
 		       : copy_edited(ctx, &edit, image, dst, o ? o : &defaults, ret, err);
 }
@@ -204,7 +222,7 @@ int dray_edit_preview(dray_context *ctx, const char *image, const struct dray_se
 
 	if (strcmp(image, "-") == 0)
 		return err_set(err, DRAY_ERR_USAGE, "a pipe cannot be read twice");
-	if (check_steps(e, err) < 0)
+	if (edit_check_steps(e, err) < 0)
 		return -1;
 	d = mem_zalloc(sizeof(*d));
 	if (!d)

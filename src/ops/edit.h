@@ -18,3 +18,12 @@ struct edit {
  * digest as others name it (wanted) stay.
  */
 int edit_image(struct edit *e, struct image *im, dray_error **err) MUST_CHECK;
+
+/** All steps for a manifest, or all for a config, one after the other. */
+int edit_run_steps(const struct dray_edit_options *o, bool manifest, struct buf *text,
+		   dray_error **err) MUST_CHECK;
+/** USAGE for steps that say nothing sensible. */
+int edit_check_steps(const struct dray_edit_options *o, dray_error **err) MUST_CHECK;
+/** @p m with another config; all other text of it stays. */
+int edit_manifest_config(const struct manifest *m, const struct config *c, struct manifest **ret,
+			 dray_error **err) MUST_CHECK;

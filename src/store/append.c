@@ -8,17 +8,15 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "base/io.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "store/docker_list.h"
+#include "store/superseded.h"
 #include "tar/tar.h"
 
-#define END_BLOCKS (2 * TAR_BLOCK)
 #define BLOB_PREFIX "blobs/sha256/"
 
 /* ---- what is there ---- */
@@ -176,40 +174,6 @@ static int scan(struct append *a, struct tar_out *t, dray_error **err)
 
 /* ---- opening ---- */
 
-static int check_compression(const struct append *a, dray_error **err)
-{
-	cleanup_source struct source *s = source_from_extent(a->fd, 0, a->size, err);
-	struct span head;
-
-	if (!s || source_peek(s, COMPRESSION_SNIFF, &head, err) < 0)
-		return -1;
-	if (compression_sniff(head) == COMPRESSION_NONE)
-		return 0;
-	return err_set(err, DRAY_ERR_UNSUPPORTED,
-		       "the archive is compressed as a whole: nothing can be added to it");
-}
-
-/* The lock is of use only while the name still leads to the file that has it. */
-static int open_locked(const char *path, struct stat *ret, dray_error **err)
-{
-	for (;;) {
-		cleanup_fd int fd = io_openat(AT_FDCWD, path, O_RDWR | O_NOCTTY | O_NONBLOCK, 0,
-					      err);
-		struct stat named;
-
-		if (fd < 0 || io_fstat(fd, ret, err) < 0)
-			return -1;
-		if (!S_ISREG(ret->st_mode))
-			return err_set(err, DRAY_ERR_USAGE,
-				       "images are added to a regular file only");
-		if (io_flock(fd, LOCK_EX, err) < 0 || io_fstat(fd, ret, err) < 0 ||
-		    io_fstatat(AT_FDCWD, path, 0, &named, err) < 0)
-			return -1;
-		if (named.st_ino == ret->st_ino && named.st_dev == ret->st_dev)
-			return steal_fd(&fd);
-	}
-}
-
 static bool lies_behind(const struct append *a)
 {
 	for (size_t i = 0; i < a->n_docs; i++)
@@ -222,11 +186,11 @@ int append_open(struct append *a, const char *path, struct tar_out *t, dray_erro
 {
 	struct stat st;
 
-	a->fd = open_locked(path, &st, err);
+	a->fd = superseded_open(path, &st, err);
 	if (a->fd < 0)
 		return -1;
 	a->size = st.st_size;
-	if (check_compression(a, err) < 0 || scan(a, t, err) < 0)
+	if (superseded_check_plain(a->fd, a->size, err) < 0 || scan(a, t, err) < 0)
 		return -1;
 	if (!a->has_list && !a->has_index)
 		return err_set(err, DRAY_ERR_UNSUPPORTED,
@@ -238,57 +202,11 @@ int append_open(struct append *a, const char *path, struct tar_out *t, dray_erro
 
 /* ---- new members ---- */
 
-/* A member from @p off to @p end that no reader looks for. */
-static int write_superseded(int fd, int64_t off, int64_t end, dray_error **err)
-{
-	cleanup_buf struct buf head = BUF_INIT(LIMIT_PAX);
-	char name[40];
-	struct tar_member m = { .type = TAR_FILE, .mode = 0644, .size = end - off - TAR_BLOCK };
-
-	snprintf(name, sizeof(name), "superseded-%llx", (unsigned long long)off);
-	m.name = span_str(name);
-	if (tar_header_write(&m, &head, err) < 0)
-		return -1;
-	/* One block or it would not be one write: documents are far smaller than 8 GiB. */
-	if (head.len != TAR_BLOCK)
-		return err_set(err, DRAY_ERR_LIMIT, "the old documents are too far apart");
-	return io_pwrite_all(fd, span_buf(&head), off, err);
-}
-
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i])
-			return false;
-	return true;
-}
-
-/*
- * Behind the end marker there may be zeros, and what a killed run left of its members: both
- * are written over. Anything else is somebody's.
- */
-static int check_behind(const struct append *a, dray_error **err)
-{
-	uint8_t b[3 * TAR_BLOCK] = { 0 };
-	const uint8_t *next = b + END_BLOCKS;
-	int64_t got = io_pread(a->fd, b, sizeof(b), a->end, err);
-
-	if (got < 0)
-		return -1;
-	if (!is_zero(b, END_BLOCKS))
-		return err_set(err, DRAY_ERR_UNSUPPORTED, "no end marker behind the last member");
-	if (is_zero(next, TAR_BLOCK) || memcmp(next + 257, "ustar", 5) == 0)
-		return 0;
-	return err_set(err, DRAY_ERR_UNSUPPORTED,
-		       "there is data behind the end of the archive, at byte %lld",
-		       (long long)a->end + END_BLOCKS);
-}
-
 static int begin_in_place(struct append *a, struct tar_out *t, dray_error **err)
 {
 	static const uint8_t zeros[END_BLOCKS];
 
-	if (check_behind(a, err) < 0)
+	if (superseded_check_end(a->fd, a->end, err) < 0)
 		return -1;
 	a->begun = true;
 	t->fd = a->fd;
@@ -309,7 +227,7 @@ int append_begin(struct append *a, const char *path, struct outfile *out, struct
 	if (io_copy_range(a->fd, 0, a->end, out->fd, err) < 0)
 		return -1;
 	for (size_t i = 0; i < a->n_docs; i++)
-		if (write_superseded(out->fd, a->docs[i].off, a->docs[i].end, err) < 0)
+		if (superseded_write(out->fd, a->docs[i].off, a->docs[i].end, err) < 0)
 			return -1;
 	t->fd = out->fd;
 	t->pos = t->reached = a->end;
@@ -321,7 +239,7 @@ int append_commit(struct append *a, struct tar_out *t, dray_error **err)
 	if (!a->in_place)
 		return 0; /* the rename of the new file does it */
 	if (io_ftruncate(a->fd, t->pos, err) < 0 || io_fsync(a->fd, err) < 0 ||
-	    write_superseded(a->fd, a->tail, a->end + END_BLOCKS, err) < 0)
+	    superseded_write(a->fd, a->tail, a->end + END_BLOCKS, err) < 0)
 		return -1;
 	a->begun = false;
 	return io_fsync(a->fd, err);

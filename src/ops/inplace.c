@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * edit --in-place: an archive's documents give way, its layers are not touched; other places are
+ * edited into themselves. Relies on store/amend for the one write that counts, on inplace_*.c for
+ * the documents. Promises that no layer is read, and none written where the layout allows it.
+ */
+#include "ops/inplace.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "ops/copy_run.h"
+
+DEFINE_CLEANUP(dray_copy_result, cleanup_result_fn, dray_copy_free)
+#define cleanup_result CLEANUP(cleanup_result_fn)
+
+/* ---- an archive and its images ---- */
+
+/* One edit of one archive. */
+struct place_edit {
+	struct inplace p;
+	struct edit edit;
+	struct store *store;
+	struct image **images;
+	size_t n_images;
+};
+
+static void place_edit_clear(struct place_edit *j)
+{
+	mem_free(j->p.list);
+	map_clear(&j->p.moved);
+	arena_clear(&j->p.arena);
+	amend_clear(&j->p.amend);
+	images_free(j->images, j->n_images);
+	store_free(j->store);
+}
+#define cleanup_place_edit CLEANUP(place_edit_clear)
+
+/* Does index.json hold indexes? Then manifest.json tells less than all. */
+static int has_indexes(struct inplace *p, bool *ret, dray_error **err)
+{
+	const struct amend_member *m = amend_find(&p->amend, SPAN_LIT("index.json"));
+	cleanup_buf struct buf raw = BUF_INIT(0);
+	cleanup_json struct json_doc *doc = NULL;
+	struct json it;
+	const char *type;
+
+	*ret = false;
+	if (!m)
+		return 0;
+	if (amend_read(&p->amend, m, LIMIT_MANIFEST, &raw, err) < 0 ||
+	    json_parse(span_buf(&raw), &doc, err) < 0)
+		return err_ctx(err, "index.json");
+	it = json_first(json_get_fold(json_root(doc), "manifests"));
+	for (; json_node(it) && !*ret; it = json_next(it)) {
+		if (json_string(json_get_fold(it, "mediaType"), "mediaType", &p->arena, &type,
+				err) < 0)
+			return err_ctx(err, "index.json");
+		*ret = type && mediatype_is_index(type);
+	}
+	return 0;
+}
+
+/* Of an index all images are edited, or those of the platforms asked for. */
+static int choose(struct place_edit *j, dray_context *ctx, const struct place *at,
+		  const struct dray_copy_options *o, dray_error **err)
+{
+	struct selector sel;
+	bool whole = at->kind == PLACE_OCI_ARCHIVE;
+
+	if (place_selector(ctx, at, o->image, o->all, &j->p.arena, &sel, err) < 0 ||
+	    (!whole && has_indexes(&j->p, &whole, err) < 0))
+		return -1;
+	if (whole) {
+		j->edit.which = sel;
+		sel.platform = (struct platform){ 0 };
+		sel.more = NULL;
+		sel.n_more = 0;
+		sel.all_platforms = true;
+	}
+	if (store_images(j->store, &sel, &j->images, &j->n_images, err) < 0)
+		return -1;
+	if (j->n_images == 0)
+		return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image", at->text);
+	j->p.docker = j->store->kind == STORE_DOCKER_ARCHIVE && !whole;
+	j->p.named = amend_find(&j->p.amend, SPAN_LIT("manifest.json")) != NULL;
+	context_notes(ctx, &j->store->notes);
+	return 0;
+}
+
+static int check_store(const struct place_edit *j, const struct place *at, dray_error **err)
+{
+	if (j->store->kind == STORE_DOCKER_ARCHIVE || j->store->kind == STORE_OCI_LAYOUT)
+		return 0;
+	err_set(err, DRAY_ERR_UNSUPPORTED,
+		"%s: an archive without manifest.json and index.json is not edited in place",
+		at->text);
+	return err_hint(err, "dray edit %s -o NEW.tar", at->text);
+}
+
+/* ---- what becomes of each image ---- */
+
+static int keep_old(struct inplace *p, const struct image *im, struct inplace_change *c,
+		    dray_error **err)
+{
+	const char **tags = arena_array(&p->arena, im->n_tags + 1, sizeof(*tags));
+
+	if (!tags)
+		return err_nomem(err);
+	for (size_t i = 0; i < im->n_tags; i++)
+		tags[i] = im->tags[i];
+	c->old_tags = tags;
+	c->n_old_tags = im->n_tags;
+	if (im->config)
+		c->old_config = im->config->digest;
+	if (im->manifest)
+		c->old_manifest = im->manifest->digest;
+	return 0;
+}
+
+/* As the writer of the archive named the old one. */
+static const char *config_name(struct inplace *p, const struct image *im)
+{
+	const struct digest *d = &im->config->digest;
+	struct span old = span_str(im->config_path);
+
+	if (span_starts(old, "./"))
+		old = span_from(old, 2);
+	if (span_starts(old, "blobs/"))
+		return arena_printf(&p->arena, "blobs/sha256/%s", digest_hex(d));
+	if (span_starts(old, "sha256:"))
+		return arena_strdup(&p->arena, d->text);
+	return arena_printf(&p->arena, "%s.json", digest_hex(d));
+}
+
+static int put_config(struct inplace *p, struct inplace_change *c, dray_error **err)
+{
+	struct image *im = c->im;
+
+	if (digest_eq(&c->old_config, &im->config->digest))
+		return 0;
+	c->config_path = config_name(p, im);
+	if (!c->config_path)
+		return err_nomem(err);
+	return amend_put(&p->amend, c->config_path, span_buf(&im->config->raw), err);
+}
+
+static int check_depth(const struct image *im, dray_error **err)
+{
+	if (!digest_set(&im->root) || digest_eq(&im->root, &im->index_digest))
+		return 0;
+	return err_set(err, DRAY_ERR_UNSUPPORTED,
+		       "%s: an index within an index is not edited in place", im->where);
+}
+
+static int edit_one(struct place_edit *j, struct image *im, dray_error **err)
+{
+	struct inplace *p = &j->p;
+	struct inplace_change c = { .im = im };
+	size_t before = j->edit.n_meant;
+
+	if (keep_old(p, im, &c, err) < 0 || edit_image(&j->edit, im, err) < 0)
+		return -1;
+	if (j->edit.n_meant == before) /* of another platform, or no image at all */
+		return 0;
+	if (check_depth(im, err) < 0 || put_config(p, &c, err) < 0 || inplace_v1(p, &c, err) < 0)
+		return -1;
+	p->list[p->n++] = c;
+	return 0;
+}
+
+/* A tag is one image's, or one index's. */
+static int check_tags(const struct inplace *p, dray_error **err)
+{
+	for (size_t i = 1; p->o->n_tags && i < p->n; i++)
+		if (!digest_eq(&p->list[0].im->root, &p->list[i].im->root))
+			return err_set(err, DRAY_ERR_USAGE,
+				       "several images cannot have one tag: choose one with "
+				       "--image");
+	return 0;
+}
+
+static int edit_images(struct place_edit *j, const struct place *at, dray_error **err)
+{
+	j->p.list = mem_alloc_array(j->n_images, sizeof(*j->p.list));
+	if (!j->p.list)
+		return err_nomem(err);
+	for (size_t i = 0; i < j->n_images; i++)
+		if (edit_one(j, j->images[i], err) < 0)
+			return -1;
+	if (j->p.n == 0)
+		return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image of that platform",
+			       at->text);
+	return check_tags(&j->p, err);
+}
+
+static bool is_new_config(const struct inplace *p, struct span name)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->list[i].config_path && span_is(name, p->list[i].config_path))
+			return true;
+	return false;
+}
+
+static int drop_configs(struct inplace *p, dray_error **err)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct inplace_change *c = &p->list[i];
+		struct span name;
+
+		if (!c->config_path)
+			continue;
+		if (inplace_drop_v1(p, c, err) < 0)
+			return -1;
+		if (c->config_shared)
+			continue;
+		if (inplace_clean(p, c->im->config_path, &name, err) < 0)
+			return -1;
+		if (!is_new_config(p, name))
+			amend_drop(&p->amend, name);
+	}
+	return 0;
+}
+
+static int edit_documents(struct inplace *p, dray_error **err)
+{
+	return inplace_list(p, err) < 0 || inplace_index(p, err) < 0 ||
+			       inplace_repositories(p, err) < 0
+		       ? -1
+		       : drop_configs(p, err);
+}
+
+/* ---- the result ---- */
+
+/* Is image @p i one of several of an index? They stand side by side. */
+static bool has_siblings(const struct inplace *p, size_t i)
+{
+	const struct digest *root = &p->list[i].im->root;
+
+	return (i > 0 && digest_eq(root, &p->list[i - 1].im->root)) ||
+	       (i + 1 < p->n && digest_eq(root, &p->list[i + 1].im->root));
+}
+
+static int tell_image(const struct inplace_change *c, struct arena *a, struct dray_copied *ret,
+		      dray_error **err)
+{
+	const struct manifest *m = c->im->manifest;
+
+	ret->kind = "image";
+	ret->image_id = arena_strdup(a, c->im->config->digest.text);
+	ret->manifest_digest = m ? arena_strdup(a, m->digest.text) : NULL;
+	return ret->image_id && (!m || ret->manifest_digest) ? 0 : err_nomem(err);
+}
+
+static int tell_index(const struct inplace *p, const struct inplace_change *c, struct arena *a,
+		      struct dray_copied *ret, dray_error **err)
+{
+	const struct digest *root = &c->im->root;
+	const struct inplace_moved *m = map_get(&p->moved, span_str(root->text));
+
+	ret->kind = "index";
+	ret->manifest_digest = arena_strdup(a, m ? m->digest.text : root->text);
+	for (size_t i = 0; i < p->n; i++)
+		ret->n_manifests += digest_eq(&p->list[i].im->root, root);
+	return ret->manifest_digest ? 0 : err_nomem(err);
+}
+
+static int tell(const struct inplace *p, size_t i, const char *path,
+		const struct amend_result *done, struct arena *a, struct dray_copied *ret,
+		dray_error **err)
+{
+	static const char *const anew[] = {
+		"the archive was copied as a whole, for layers lie behind its documents"
+	};
+	const struct inplace_change *c = &p->list[i];
+
+	*ret = (struct dray_copied){ .changes = anew,
+				     .n_changes = done->anew,
+				     .blobs_skipped = (int64_t)c->im->n_layers };
+	if ((has_siblings(p, i) ? tell_index(p, c, a, ret, err) : tell_image(c, a, ret, err)) < 0)
+		return -1;
+	ret->reference = arena_printf(a, "%s@%s", path,
+				      ret->image_id ? ret->image_id : ret->manifest_digest);
+	if (c->im->n_tags)
+		ret->tagged = arena_printf(a, "%s:%s", path, c->im->tags[0]);
+	return ret->reference && (!c->im->n_tags || ret->tagged) ? 0 : err_nomem(err);
+}
+
+static int tell_all(const struct inplace *p, const char *path, const struct amend_result *done,
+		    dray_copy_result *r, dray_error **err)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		/* One line for an index. */
+		if (i > 0 && digest_eq(&p->list[i].im->root, &p->list[i - 1].im->root))
+			continue;
+		if (mem_grow(&r->list, r->n, &r->cap, sizeof(*r->list)) < 0)
+			return err_nomem(err);
+		if (tell(p, i, path, done, &r->arena, &r->list[r->n], err) < 0)
+			return -1;
+		r->n++;
+	}
+	return 0;
+}
+
+/* ---- doors ---- */
+
+static int open_amend(struct amend *a, const struct place *at, dray_error **err)
+{
+	if (strcmp(at->path, "-") == 0)
+		return err_set(err, DRAY_ERR_USAGE, "a pipe cannot be edited in place");
+	if (amend_open(a, at->path, err) == 0)
+		return 0;
+	err_ctx(err, "%s", at->text);
+	if (err && *err && dray_error_kind(*err) == DRAY_ERR_UNSUPPORTED)
+		return err_hint(err, "dray edit %s -o NEW.tar", at->text);
+	return -1;
+}
+
+static int edit_archive(dray_context *ctx, const struct place *at,
+			const struct dray_edit_options *e, const struct dray_copy_options *o,
+			dray_copy_result *result, dray_error **err)
+{
+	cleanup_place_edit struct place_edit j = { .p = { .o = e, .amend = AMEND_INIT },
+						   .edit = { .o = e } };
+	struct amend_result done;
+
+	if (open_amend(&j.p.amend, at, err) < 0 || place_open(ctx, at, NULL, &j.store, err) < 0 ||
+	    check_store(&j, at, err) < 0 || choose(&j, ctx, at, o, err) < 0 ||
+	    edit_images(&j, at, err) < 0)
+		return -1;
+	if (edit_documents(&j.p, err) < 0 || amend_commit(&j.p.amend, at->path, &done, err) < 0)
+		return err_ctx(err, "%s", at->text);
+	return tell_all(&j.p, at->path, &done, result, err);
+}
+
+/* Places that hold more than documents are written to as ever, under the name they were read by. */
+static int check_other(const struct place *at, const struct dray_edit_options *e, dray_error **err)
+{
+	switch (at->kind) {
+	case PLACE_DIR:
+		return 0;
+	case PLACE_OCI_DIR:
+	case PLACE_DIRECTORY:
+	case PLACE_REGISTRY:
+	case PLACE_DAEMON:
+		break;
+	default:
+		return err_set(err, DRAY_ERR_UNSUPPORTED, "%s is not edited in place", at->text);
+	}
+	if (e->tags)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "%s: --tag in place is for archives; name the result with -o",
+			       at->text);
+	if (digest_set(&at->digest) || (at->kind == PLACE_REGISTRY && digest_set(&at->ref.digest)))
+		return err_set(err, DRAY_ERR_USAGE, "%s: what a digest names never changes",
+			       at->text);
+	if (at->kind != PLACE_REGISTRY && !at->tag)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "%s: name the tag that is to lead to the result", at->text);
+	return 0;
+}
+
+int dray_edit_in_place(dray_context *ctx, const char *image, const struct dray_edit_options *e,
+		       const struct dray_copy_options *o, dray_copy_result **ret, dray_error **err)
+{
+	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
+	cleanup_result dray_copy_result *result = NULL;
+	cleanup_place struct place at = { 0 };
+
+	if (edit_check_steps(e, err) < 0 || place_parse(image, PLACE_READ, &at, err) < 0)
+		return -1;
+	if (at.kind != PLACE_ARCHIVE && at.kind != PLACE_OCI_ARCHIVE)
+		return check_other(&at, e, err) < 0 ? -1
+						    : dray_edit(ctx, image, image, e, o, ret, err);
+	result = mem_zalloc(sizeof(*result));
+	if (!result)
+		return err_nomem(err);
+	if (edit_archive(ctx, &at, e, o ? o : &defaults, result, err) < 0)
+		return -1;
+	*ret = steal_pointer(&result);
+	return 0;
+}

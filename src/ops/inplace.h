@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An edit of an archive where it lies: which documents change, and how.
+ */
+#pragma once
+
+#include "ops/edit.h"
+#include "store/amend.h"
+
+/** One image that is edited. */
+struct inplace_change {
+	struct image *im;		/* as it is from now on */
+	struct digest old_config;	/* of its bytes as they were */
+	struct digest old_manifest;	/* unset where the archive stores none */
+	const char *const *old_tags;
+	size_t n_old_tags;
+	const char *config_path;	/* member of the new config; NULL = the config is the same */
+	bool config_shared;	/* another image needs the old one */
+	const char *v1_id;	/* of the top layer's folder from now on; NULL = as it was */
+};
+/** Where what an index named is now. */
+struct inplace_moved {
+	struct digest digest;
+	int64_t size;
+	const char *media_type;
+	const struct inplace_change *change;	/* NULL: an index with several in it */
+};
+struct inplace {
+	const struct dray_edit_options *o;
+	struct amend amend;
+	struct inplace_change *list;
+	size_t n;
+	bool docker;	/* manifest.json said which images there are */
+	bool named;	/* tags are whole names of images */
+	struct map moved;	/* digest text as it was -> struct inplace_moved */
+	struct arena arena;
+};
+
+/** The cleaned name of a member as a document references it. */
+int inplace_clean(struct inplace *p, const char *path, struct span *ret,
+		  dray_error **err) MUST_CHECK;
+/** A name as manifest.json has it: "app:1"; unchanged where it is none. */
+int inplace_familiar(struct inplace *p, const char *tag, const char **ret,
+		     dray_error **err) MUST_CHECK;
+
+/** The folder that readers of the oldest archives start from, where there is one. */
+int inplace_v1(struct inplace *p, struct inplace_change *c, dray_error **err) MUST_CHECK;
+/** manifest.json and repositories. */
+int inplace_list(struct inplace *p, dray_error **err) MUST_CHECK;
+int inplace_repositories(struct inplace *p, dray_error **err) MUST_CHECK;
+/** index.json, the manifests and indexes that it leads to. */
+int inplace_index(struct inplace *p, dray_error **err) MUST_CHECK;
+/** The folder of what was the top layer, once no document refers to it. */
+int inplace_drop_v1(struct inplace *p, const struct inplace_change *c, dray_error **err) MUST_CHECK;

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What verbs that change an archive where it lies have in common: the lock on it, the end behind
+ * which they write, and members that no reader looks for (append.h has the picture).
+ */
+#pragma once
+
+#include "base/io.h"
+#include "tar/tar.h"
+
+#define END_BLOCKS (2 * TAR_BLOCK)
+
+/** Begins the name of a member that nobody looks for; its offset follows, in hex. */
+#define SUPERSEDED_PREFIX "superseded-"
+
+/**
+ * Open the regular file @p path to read and write, and wait for the lock that all who change
+ * archives take. *ret is what it is then. NOT_FOUND; USAGE for what is no regular file.
+ */
+int superseded_open(const char *path, struct stat *ret, dray_error **err) MUST_CHECK;
+/** UNSUPPORTED when the @p size bytes of @p fd are compressed as a whole. */
+int superseded_check_plain(int fd, int64_t size, dray_error **err) MUST_CHECK;
+/**
+ * Behind the end marker at @p end there may be zeros, and what a killed run left of its members:
+ * both are written over. UNSUPPORTED for anything else, which is somebody's.
+ */
+int superseded_check_end(int fd, int64_t end, dray_error **err) MUST_CHECK;
+/**
+ * Make one member of what lies from @p off to @p end, by one write of one aligned block: it is
+ * there as a whole or not at all.
+ */
+int superseded_write(int fd, int64_t off, int64_t end, dray_error **err) MUST_CHECK;
