@@ -114,7 +114,7 @@ static int keep_old(struct inplace *p, const struct image *im, struct inplace_ch
 		c->old_config = im->config->digest;
 	if (im->manifest)
 		c->old_manifest = im->manifest->digest;
-	return 0;
+	return inplace_v1_top(p, im, &c->old_v1, err);
 }
 
 /* As the writer of the archive named the old one. */

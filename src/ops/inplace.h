@@ -16,6 +16,7 @@ struct inplace_change {
 	size_t n_old_tags;
 	const char *config_path;	/* member of the new config; NULL = the config is the same */
 	bool config_shared;	/* another image needs the old one */
+	const char *old_v1;	/* the top layer's folder as it was; NULL = none, or of no use */
 	const char *v1_id;	/* of the top layer's folder from now on; NULL = as it was */
 };
 /** Where what an index named is now. */
@@ -43,6 +44,12 @@ int inplace_clean(struct inplace *p, const char *path, struct span *ret,
 int inplace_familiar(struct inplace *p, const char *tag, const char **ret,
 		     dray_error **err) MUST_CHECK;
 
+/**
+ * The folder of an image's top layer, as "repositories" has it, an edit before this one, or
+ * manifest.json; NULL where there is none. The strings are the image's or p->arena's.
+ */
+int inplace_v1_top(struct inplace *p, const struct image *im, const char **ret,
+		   dray_error **err) MUST_CHECK;
 /** The folder that readers of the oldest archives start from, where there is one. */
 int inplace_v1(struct inplace *p, struct inplace_change *c, dray_error **err) MUST_CHECK;
 /** manifest.json and repositories. */

@@ -12,16 +12,6 @@
 #include "base/number.h"
 #include "json/edit.h"
 
-/* The folder of its top layer; NULL where the archive has none of these. */
-static const char *old_id(const struct inplace_change *c)
-{
-	const struct image *im = c->im;
-
-	if (im->v1_top)
-		return im->v1_top;
-	return im->n_layers ? im->layers[im->n_layers - 1].v1_id : NULL;
-}
-
 static struct amend_member *member_of(struct inplace *p, const char *id, const char *name,
 				      const char **ret_path)
 {
@@ -32,18 +22,34 @@ static struct amend_member *member_of(struct inplace *p, const char *id, const c
 	return path ? amend_find(&p->amend, span_str(path)) : NULL;
 }
 
-static int new_id(struct inplace *p, const struct inplace_change *c, const char **ret,
-		  dray_error **err)
+/* As engines name the top layer's folder, and as an edit before this one did. */
+static int id_of(struct inplace *p, const struct config *config, const char **ret, dray_error **err)
 {
 	static const struct v1_params params = { .era = V1_ERA_EPOCH };
-	const struct config *config = c->im->config;
 	v1_id *ids = arena_array(&p->arena, config->n_diff_ids + 1, sizeof(*ids));
 
+	*ret = NULL;
 	if (!ids)
 		return err_nomem(err);
+	if (!config->n_diff_ids)
+		return 0;
 	if (v1_ids_docker(config, &params, ids, err) < 0)
 		return -1;
 	*ret = ids[config->n_diff_ids - 1];
+	return 0;
+}
+
+int inplace_v1_top(struct inplace *p, const struct image *im, const char **ret, dray_error **err)
+{
+	const char *layer = im->n_layers ? im->layers[im->n_layers - 1].v1_id : NULL;
+
+	*ret = im->v1_top ? im->v1_top : layer;
+	if (im->v1_top || !layer || !im->config)
+		return 0;
+	if (id_of(p, im->config, &layer, err) < 0)
+		return -1;
+	if (layer && member_of(p, layer, "json", NULL))
+		*ret = layer;
 	return 0;
 }
 
@@ -107,12 +113,12 @@ static int put_folder(struct inplace *p, const char *from, const struct amend_me
 
 int inplace_v1(struct inplace *p, struct inplace_change *c, dray_error **err)
 {
-	const char *from = old_id(c), *id = NULL;
+	const char *from = c->old_v1, *id;
 	const struct amend_member *json = from ? member_of(p, from, "json", NULL) : NULL;
 
 	if (!json || !c->config_path || !c->im->config->n_diff_ids)
 		return 0;
-	if (new_id(p, c, &id, err) < 0)
+	if (id_of(p, c->im->config, &id, err) < 0)
 		return -1;
 	if (strcmp(id, from) == 0)
 		return 0;
@@ -191,7 +197,7 @@ static int blank_json(struct inplace *p, const char *id, dray_error **err)
 int inplace_drop_v1(struct inplace *p, const struct inplace_change *c, dray_error **err)
 {
 	static const char *const parts[] = { "VERSION", "json", "layer.tar" };
-	const char *id = old_id(c), *path;
+	const char *id = c->old_v1, *path;
 	const struct amend_member *layer;
 	bool needed;
 

@@ -6,8 +6,8 @@
 
 SCENARIO: images, explain, verify, or where a copy goes: new (an OCI layout that is not there yet), into (one that holds
 another image), file (an OCI archive over an old one), a verb that writes a file over an old one (FILE_VERBS), unpack (a
-folder that is not there), empty (into one that is), extract (a name in a folder of other things). STEP: only every so
-many calls. DRAY is the faulty program.
+folder that is not there), empty (into one that is), extract (a name in a folder of other things), inplace (an edit of SOURCE
+where it lies; its state is what readers see). STEP: only every so many calls. DRAY is the faulty program.
 
 alloc: exit 9 and one line, or success where the memory was not needed. io: the same with EIO. crash: the process ends at
 once; whoever comes next finds the old state or the new one, and a second run succeeds and tidies up.
@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 
 DRAY = os.environ["DRAY"]
@@ -64,6 +65,17 @@ def tree(path):
             for d, _, files in os.walk(path) for f in files}
 
 
+def seen(path):
+    """The same for what readers see of a tar: superseded members and what lies behind the end are nobody's."""
+    out = {}
+    with tarfile.open(path) as t:
+        for m in t:
+            if not m.name.startswith("superseded-"):
+                content = m.linkname if not m.isfile() else hashlib.sha256(t.extractfile(m).read()).hexdigest()
+                out[m.name + ("" if m.name not in out else " again")] = content
+    return out
+
+
 def digest(path):
     with open(path, "rb") as f:
         return hashlib.sha256(f.read()).hexdigest()
@@ -73,10 +85,11 @@ class Scenario:
     def __init__(self, name, source, other):
         self.name, self.source, self.other = name, source, other
         self.path = os.environ.get("EXTRACT", "/")
-        self.is_file = name == "file" or name in FILE_VERBS
+        self.is_inplace = name == "inplace"
+        self.is_file = name == "file" or name in FILE_VERBS or self.is_inplace
         self.is_disk = name in ("unpack", "empty", "extract")
         self.is_copy = self.is_file or self.is_disk or name in ("new", "into")
-        self.tree = disk_tree if self.is_disk else tree
+        self.tree = disk_tree if self.is_disk else seen if self.is_inplace else tree
         # In memory where there is such a place: thousands of runs sync their file system.
         shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.home = tempfile.mkdtemp(prefix="dray-sweep.", dir=shm)
@@ -85,7 +98,9 @@ class Scenario:
         os.mkdir(os.path.join(self.home, "tmp"))
         if name == "into":
             assert self.copy("oci:" + self.old, source=other).returncode == 0
-        if self.is_file:
+        if self.is_inplace:
+            shutil.copyfile(source, self.old)
+        elif self.is_file:
             assert self.copy("oci-archive:" + self.old, source=other).returncode == 0
         if name in ("empty", "extract"):
             os.mkdir(self.old)
@@ -111,6 +126,8 @@ class Scenario:
             return run(["extract", "-q", *force, self.source, self.path, self.out], fault, self.home)
         if self.is_disk:
             return run(["unpack", "-q", *force, self.source, self.out], fault, self.home)
+        if self.is_inplace:
+            return run(["edit", "-q", self.out, "--label", "a=b", "--in-place"], fault, self.home)
         if self.name in FILE_VERBS:
             args = [self.source if a == "@" else a for a in FILE_VERBS[self.name]]
             return run([self.name, "-q", self.source, *args, "-o", self.out], fault, self.home)
@@ -146,12 +163,20 @@ class Scenario:
         rest = {n: v for n, v in now.items() if not re.match(r"\.unpack\.dray-[0-9a-f]{8}(/|$)", n)}
         return len(rest) < len(now) and all((self.before | self.after).get(n) == v for n, v in rest.items())
 
+    def outlived(self, now):
+        """The new archive, where what only the old documents named is still there or as it was."""
+        documents = ("manifest.json", "index.json", "repositories", "oci-layout")
+        rest = {n for n, v in now.items() if self.after.get(n) != v}
+        return all(n in now for n in self.after) and all(self.before.get(n) == now[n] and n not in documents for n in rest)
+
     def state(self):
         """'old', 'new', or what is wrong with the output."""
         now = self.tree(self.out)
         if now == self.before:
             return "old"
         if now == self.after:
+            return "new"
+        if self.is_inplace and self.outlived(now):
             return "new"
         if self.is_disk and self.before is not None and now is not None and self.unfinished(now):
             return "old"

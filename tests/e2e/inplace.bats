@@ -1,0 +1,336 @@
+#!/usr/bin/env bats
+# edit --in-place: archives of every writer, read back by every reader; kills, turns, full disks.
+
+load lib
+
+CHECK=$PEERS_SRC/inplace.py
+
+setup() {
+	verbs_setup
+	export PYTHONDONTWRITEBYTECODE=1
+	T=$BATS_TEST_TMPDIR
+}
+teardown() {
+	mountpoint -q "$BATS_TEST_TMPDIR/small" && umount "$BATS_TEST_TMPDIR/small"
+	peers_teardown
+}
+
+# fresh FILE: a copy of it that may be changed, $T/x.tar.
+fresh() {
+	cp "$1" "$T/x.tar"
+	chmod u+w "$T/x.tar"
+}
+
+# edited FILE ARG...: edit a copy in place and the file itself into another one; the same images must come out, the file must
+# be the same file, and neither document nor name may be there twice. Sets DIGEST.
+edited() {
+	local file=$1 inode
+	shift
+	fresh "$file"
+	inode=$(stat -c %i "$T/x.tar")
+	dray_run edit "$file" "$@" -o "$T/want.tar"
+	ok
+	local want=$DIGEST
+	dray_run edit "$T/x.tar" "$@" --in-place
+	ok
+	same "image" "$DIGEST" "$want"
+	same "printed" "${output%@*}" "$T/x.tar"
+	same "file" "$(stat -c %i "$T/x.tar")" "$inode"
+	same "said" "$(grep -c 'copied as a whole' <<<"$stderr")" 0
+	"$CHECK" check "$T/x.tar"
+	dray_run verify -q "$T/x.tar"
+	expect 0
+}
+
+# gone TEXT: no byte of it is left in the file.
+gone() {
+	! grep -q -a -e "$1" "$T/x.tar" || {
+		echo "$1 is still in the file"
+		return 1
+	}
+}
+
+@test "docker's archives: loaded by docker and podman, copied by skopeo, and again" {
+	require_peer podman skopeo
+	image_need sym
+	edited "$IMAGE" --env OLD=secret-of-old --label in=place
+	[ "$(stat -c %s "$T/x.tar")" -lt $(($(stat -c %s "$IMAGE") + 40000)) ]
+	# Again, and what went leaves no trace, not in the folder of the first top layer either.
+	dray_run edit "$T/x.tar" --env OLD- --cmd '["/bin/busybox","echo","edited"]' --in-place
+	ok
+	gone secret-of-old
+	"$CHECK" check "$T/x.tar"
+	docker rmi test/sym:1 >/dev/null
+	docker load --quiet -i "$T/x.tar"
+	same "docker's image ID" "$(docker_image_id test/sym:1)" "$DIGEST"
+	same "it runs" "$(docker_run test/sym:1)" edited
+	docker rmi test/sym:1 >/dev/null
+	docker load --quiet -i "$IMAGE"
+	podman load --quiet -i "$T/x.tar"
+	same "podman runs it" "$(podman_run localhost/test/sym:1)" edited
+	podman rmi localhost/test/sym:1 >/dev/null
+	tar tf "$T/x.tar" >/dev/null
+	if type -P bsdtar >/dev/null; then bsdtar tf "$T/x.tar" >/dev/null; fi
+}
+
+@test "an engine that looks at folders only loads the edited image" {
+	image_need sym
+	fresh "$IMAGE"
+	dray_run edit "$T/x.tar" --cmd '["/bin/busybox","echo","by folder"]' --in-place
+	ok
+	mkdir "$T/v1"
+	tar -C "$T/v1" -xf "$T/x.tar"
+	rm "$T"/v1/superseded-* "$T"/v1/*.json
+	tar -C "$T/v1" -cf "$T/v1.tar" .
+	docker rmi test/sym:1 >/dev/null
+	docker load --quiet -i "$T/v1.tar"
+	same "it runs" "$(docker_run test/sym:1)" "by folder"
+	docker rmi test/sym:1 >/dev/null
+	docker load --quiet -i "$IMAGE"
+}
+
+@test "archives of other writers" {
+	require_peer skopeo podman buildah ctr
+	local name
+	for name in tags untagged host podman-docker podman-oci skopeo-docker skopeo-oci buildah-docker buildah-oci ctr-oci \
+		crane-docker; do
+		echo "$name"
+		image_need "$name"
+		edited "$IMAGE" --env OLD=secret-of-old --user app
+		dray_run edit "$T/x.tar" --env OLD- --in-place
+		ok
+		gone secret-of-old
+		"$CHECK" check "$T/x.tar"
+		if [[ $name = *oci ]]; then
+			skopeo inspect --config "oci-archive:$T/x.tar" >"$T/config"
+		else
+			skopeo inspect --config "docker-archive:$T/x.tar" >"$T/config"
+		fi
+		jq -e '.config.User == "app" and (.config.Env // [] | any(startswith("OLD")) | not)' "$T/config"
+	done
+}
+
+@test "our own archives: one file for docker, podman, skopeo of both kinds, and ctr's reader" {
+	require_peer podman skopeo
+	image_need sym
+	"$DRAY" copy -q "$IMAGE" "docker-archive:$T/own.tar:test/own:1" >/dev/null
+	edited "$T/own.tar" --cmd '["/bin/busybox","echo","edited"]'
+	docker load --quiet -i "$T/x.tar"
+	same "docker's image ID" "$(docker_image_id test/own:1)" "$DIGEST"
+	same "it runs" "$(docker_run test/own:1)" edited
+	docker rmi test/own:1 >/dev/null
+	podman load --quiet -i "$T/x.tar"
+	same "podman runs it" "$(podman_run docker.io/test/own:1)" edited
+	podman rmi docker.io/test/own:1 >/dev/null
+	local kind
+	for kind in docker-archive oci-archive; do
+		skopeo copy -q "$kind:$T/x.tar" "dir:$T/$kind"
+		same "$kind" "sha256:$(jq -r .config.digest "$T/$kind/manifest.json" | cut -d: -f2)" "$DIGEST"
+	done
+}
+
+@test "crane reads it" {
+	local crane
+	crane=$(type -P crane || echo /root/.cache/dray-bench-peers/crane)
+	[ -x "$crane" ] || skip "needs crane"
+	image_need sym
+	registry_start main plain
+	fresh "$IMAGE"
+	dray_run edit "$T/x.tar" --user app --in-place
+	ok
+	"$crane" push --insecure "$T/x.tar" "$REGISTRY_ADDR/crane:1"
+	same "image" "$("$DRAY" digest --image-id "$REGISTRY_ADDR/crane:1")" "$DIGEST"
+}
+
+@test "what changes nothing writes nothing" {
+	image_need sym
+	fresh "$IMAGE"
+	touch -d @1000000000 "$T/x.tar"
+	dray_run edit "$T/x.tar" --env PATH=/bin --rm-volume "*" --tag test/sym:1 --in-place
+	ok
+	cmp "$IMAGE" "$T/x.tar"
+	same "mtime" "$(stat -c %Y "$T/x.tar")" 1000000000
+	same "image" "$DIGEST" "$("$DRAY" digest --image-id "$IMAGE")"
+}
+
+@test "several images: one is chosen, the others stay; names" {
+	image_need multi
+	fresh "$IMAGE"
+	dray_run edit "$T/x.tar" --user app --in-place
+	expect 2 "*test/multi-a:1*"
+	cmp "$IMAGE" "$T/x.tar"
+	local b
+	b=$("$DRAY" digest --image-id "$IMAGE" --image test/multi-b:1)
+	dray_run edit "$T/x.tar" --image test/multi-a:1 --user app --tag test/new:2 --tag test/new:3 --in-place
+	ok
+	"$CHECK" check "$T/x.tar"
+	same "b" "$("$DRAY" digest --image-id "$T/x.tar" --image test/multi-b:1)" "$b"
+	same "a" "$("$DRAY" digest --image-id "$T/x.tar" --image test/new:3)" "$DIGEST"
+	same "tags" "$("$DRAY" images --json "$T/x.tar" | jq -c '[.images[].tags[]] | sort')" \
+		'["test/multi-b:1","test/new:2","test/new:3"]'
+	docker load --quiet -i "$T/x.tar"
+	same "docker" "$(docker_image_id test/new:2)" "$DIGEST"
+	docker rmi test/new:2 test/new:3 >/dev/null
+	cp "$T/x.tar" "$T/before.tar"
+	dray_run edit "$T/x.tar" --image test/new:2 --tag test/multi-b:1 --in-place
+	expect 2 "*another image of the archive has the tag test/multi-b:1*"
+	dray_run edit "$T/x.tar" --all --tag test/one:1 --in-place
+	expect 2 "*several images cannot have one tag*"
+	cmp "$T/before.tar" "$T/x.tar"
+	dray_run edit "$T/x.tar" --all --label all=1 --in-place
+	expect 0
+	same "lines" "$(wc -l <<<"$output")" 2
+	"$CHECK" check "$T/x.tar"
+	dray_run verify -q "$T/x.tar"
+	expect 0
+}
+
+@test "names in an OCI archive, and an index with all its images" {
+	image_need sym
+	"$DRAY" copy -q "$IMAGE" "oci-archive:$T/own.tar:v1" >/dev/null
+	fresh "$T/own.tar"
+	dray_run edit "oci-archive:$T/x.tar" --tag v2 --tag v3 --user app --in-place
+	ok
+	"$CHECK" check "$T/x.tar"
+	same "names" "$(tar -xOf "$T/x.tar" index.json | jq -c '[.manifests[].annotations["org.opencontainers.image.ref.name"]]')" '["v2","v3"]'
+	same "images" "$("$DRAY" digest --image-id "oci-archive:$T/x.tar:v3")" "$DIGEST"
+	"$PEERS_SRC/oci_graph.py" "$T/graph" >/dev/null
+	"$DRAY" copy -q --all-platforms "oci:$T/graph:multi" "oci-archive:$T/multi.tar:m" >/dev/null
+	fresh "$T/multi.tar"
+	dray_run edit "oci-archive:$T/multi.tar:m" --env NEW=1 -o "oci-archive:$T/want.tar:m"
+	ok
+	local want=$DIGEST p
+	dray_run edit "oci-archive:$T/x.tar:m" --env NEW=1 --in-place
+	ok
+	same "the same index as edit makes" "$DIGEST" "$want"
+	"$CHECK" check "$T/x.tar"
+	for p in linux/amd64 linux/arm64 linux/s390x; do
+		"$DRAY" inspect --config --platform "$p" "$T/x.tar" | jq -e '.config.Env | index("NEW=1") != null'
+	done
+	fresh "$T/multi.tar"
+	dray_run edit "oci-archive:$T/x.tar:m" --platform linux/arm64 --env NEW=1 --in-place
+	expect 0
+	same "one changed" "$(diff <("$DRAY" manifest "oci-archive:$T/multi.tar:m" | jq -r '.manifests[].digest') \
+		<("$DRAY" manifest "oci-archive:$T/x.tar:m" | jq -r '.manifests[].digest') | grep -c '^>')" 1 || true
+	"$CHECK" check "$T/x.tar"
+}
+
+@test "documents in front of their layers: copied as a whole, and said; the way out is the same" {
+	image_need big
+	"$DRAY" normalize -q "$IMAGE" -o "$T/canonical.tar" >/dev/null
+	fresh "$T/canonical.tar"
+	dray_run edit "$T/x.tar" --env SECRET=of-long-ago --in-place
+	ok
+	[[ $stderr == *"copied as a whole, for layers lie behind its documents"* ]]
+	"$CHECK" check "$T/x.tar"
+	same "image" "$DIGEST" "$("$DRAY" digest --image-id "$T/x.tar")"
+	docker load --quiet -i "$T/x.tar"
+	# From now on its documents are at the end.
+	dray_run edit "$T/x.tar" --env SECRET- --in-place
+	ok
+	[[ $stderr != *"copied as a whole"* ]]
+	gone of-long-ago
+	same "image" "$DIGEST" "$("$DRAY" digest --image-id "$T/canonical.tar")"
+	dray_run verify -q "$T/x.tar"
+	expect 0
+}
+
+# nobody [CMD...]: as a user to whom modes mean something; without CMD whether one can be had here.
+nobody() {
+	if [ $# -gt 0 ]; then
+		setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+		return
+	fi
+	[ "$(id -u)" -eq 0 ] && type -P setpriv >/dev/null || return 1
+	chmod 0711 "$T" "${T%/*}" "$BATS_RUN_TMPDIR"
+	nobody test -x "$DRAY" && nobody test -r "$T/x.tar"
+}
+
+@test "what is not edited in place is refused and stays" {
+	image_need sym
+	gzip -c "$IMAGE" >"$T/z.tar.gz"
+	cp "$T/z.tar.gz" "$T/before.gz"
+	dray_run edit "$T/z.tar.gz" --user a --in-place
+	expect 8 "*compressed as a whole*hint: dray edit * -o NEW.tar*"
+	cmp "$T/before.gz" "$T/z.tar.gz"
+	dray_piped "$IMAGE" edit - --user a --in-place
+	expect 2 "*a pipe cannot be edited in place*"
+	dray_run edit "$T/none.tar" --user a --in-place
+	expect 3
+	fresh "$IMAGE"
+	dray_run edit "$T/x.tar" --user a --in-place -o "$T/y.tar"
+	expect 2 "*one of both*"
+	dray_run edit "$T/x.tar" --user a --in-place --compression zstd
+	expect 2 "*leaves*layers as they are*"
+	dray_run edit "docker://127.0.0.1:1/x@sha256:$(printf '0%.0s' {1..64})" --user a --in-place
+	expect 2 "*what a digest names never changes*"
+	printf 'more' >>"$T/x.tar"
+	dray_run edit "$T/x.tar" --user a --in-place
+	expect 8 "*data behind the end*"
+	head -c -4 "$T/x.tar" | cmp - "$IMAGE"
+	nobody || return 0
+	fresh "$IMAGE"
+	chmod 0444 "$T/x.tar"
+	XDG_CACHE_HOME=/nonexistent run --separate-stderr nobody "$DRAY" edit "$T/x.tar" --user a --in-place
+	expect 9 "*ermission denied*"
+	cmp "$IMAGE" "$T/x.tar"
+}
+
+@test "layout and registry: the tag leads to the edited image" {
+	image_need sym
+	registry_start main plain
+	"$DRAY" push -q "$IMAGE" "$REGISTRY_ADDR/in:1" >/dev/null
+	"$DRAY" copy -q "$IMAGE" "oci:$T/o:1" >/dev/null
+	local place
+	for place in "docker://$REGISTRY_ADDR/in:1" "oci:$T/o:1"; do
+		dray_run edit "$place" --user app --in-place
+		ok
+		"$DRAY" inspect --config "$place" | jq -e '.config.User == "app"'
+	done
+	dray_run edit "oci:$T/o" --user b --in-place
+	expect 2 "*name the tag*"
+}
+
+@test "the bytes that are written do not grow with the layers" {
+	image_need big
+	fresh "$IMAGE"
+	local n
+	n=$("$CHECK" written "$DRAY" edit -q "$T/x.tar" --user app --in-place)
+	echo "$n bytes written"
+	[ "$n" -lt 100000 ]
+	# Ten more edits: kilobytes each.
+	local i size
+	size=$(stat -c %s "$T/x.tar")
+	for i in 1 2 3 4 5 6 7 8 9 10; do "$DRAY" edit -q "$T/x.tar" --env "N=$i" --in-place >/dev/null; done
+	[ "$(stat -c %s "$T/x.tar")" -lt $((size + 300000)) ]
+	"$CHECK" check "$T/x.tar"
+}
+
+@test "killed at 50 moments: the old archive or the new one" {
+	image_need sym
+	"$CHECK" kill "$IMAGE" 50 "$DRAY" edit -q --jobs 1 --label a=b --tag test/other:1 --in-place "$T/x.tar"
+}
+
+@test "eight editors at once take turns" {
+	image_need sym
+	fresh "$IMAGE"
+	local i
+	for i in 1 2 3 4 5 6 7 8; do
+		"$DRAY" edit -q "$T/x.tar" --env "EDITOR_$i=1" --in-place >"$T/out.$i" 2>&1 &
+	done
+	for i in $(jobs -p); do wait "$i" || { cat "$T"/out.*; return 1; }; done
+	same "all edits" "$("$DRAY" inspect --config "$T/x.tar" | jq '[.config.Env[] | select(startswith("EDITOR_"))] | length')" 8
+	"$CHECK" check "$T/x.tar"
+}
+
+@test "a full disk: the archive is as it was" {
+	require_root
+	image_need sym
+	mkdir "$T/small"
+	local kib=$(($(stat -c %s "$IMAGE") / 1024 / 4 * 4 + 8))
+	mount -t tmpfs -o "size=${kib}k" dray-small "$T/small" || skip "no tmpfs here"
+	cp "$IMAGE" "$T/small/x.tar"
+	dray_run edit "$T/small/x.tar" --label "much=$(printf 'x%.0s' {1..20000})" --in-place
+	expect 9 "*No space left*"
+	cmp "$IMAGE" "$T/small/x.tar"
+}
