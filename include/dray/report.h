@@ -45,6 +45,39 @@ struct dray_history_info {
 	int64_t layer;			/**< index of the layer it made, -1 */
 };
 
+/** Something that happened to an image, as a file of an engine's disk tells. */
+struct dray_disk_event {
+	/**
+	 * "pulled" or "written" (its config was, by a pull, load or build), "registered" (its top
+	 * layer was, for the first time), "tagged", or "transferred" (its top layer was, to or
+	 * from some registry).
+	 */
+	const char *event;
+	const char *time;	/**< RFC 3339, UTC */
+	const char *from;	/**< the file that tells, below the place */
+	/**
+	 * "recorded": the engine wrote this time down; "likely": the file's own time, which
+	 * copies and backups may change; "possible": the same, of a file that other images share.
+	 */
+	const char *certainty;
+};
+
+/** What an engine's disk tells of an image besides its documents. Strings NULL = not told. */
+struct dray_disk_info {
+	const char *driver;		/**< "overlay2", "vfs" */
+	const char *state;		/**< "tagged", "dangling", "intermediate" (of a build) */
+	const char *parent;		/**< image ID that a local build began with */
+	const char *const *repo_digests; /**< "NAME@sha256:..." that it was pulled or pushed by */
+	size_t n_repo_digests;
+	const char *const *containers;	/**< IDs of containers whose layer lies on this image */
+	size_t n_containers;
+	const struct dray_disk_event *events; /**< newest first */
+	size_t n_events;
+	/** The one that says when it was pulled, built, loaded or tagged last; NULL. */
+	const struct dray_disk_event *updated;
+	int64_t size;			/**< of its files, as the engine counts it; -1 unknown */
+};
+
 struct dray_image_info {
 	const char *const *tags;
 	size_t n_tags;
@@ -68,6 +101,7 @@ struct dray_image_info {
 	const void *manifest_raw;
 	size_t manifest_size;
 	const char *config_path;	/**< member that holds the config, as referenced; NULL */
+	const struct dray_disk_info *disk; /**< of images on an engine's disk; NULL */
 };
 
 /** A problem (verify failed because of it) or a warning. */
@@ -90,7 +124,10 @@ DRAY_API const struct dray_finding *dray_report_problem(const dray_report *r, si
 DRAY_API size_t dray_report_warnings(const dray_report *r);
 /** The @p i-th, borrowed from @p r; NULL past the end. Since: 0.1 */
 DRAY_API const struct dray_finding *dray_report_warning(const dray_report *r, size_t i);
-/** "docker-archive", "docker-v1", "oci", "registry" or "memory"; static. Since: 0.1 */
+/**
+ * "docker-archive", "docker-v1", "oci", "dir", "registry", "docker-daemon", "docker-root",
+ * "containers-storage" or "memory"; static. Since: 0.1
+ */
 DRAY_API const char *dray_report_store(const dray_report *r);
 /** Free @p r and all that was borrowed from it; NULL is fine. Since: 0.1 */
 DRAY_API void dray_report_free(dray_report *r);

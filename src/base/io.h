@@ -90,6 +90,12 @@ int io_moveat(int from_dir, const char *from, int to_dir, const char *to, bool n
  */
 int io_open_beneath(int dirfd, const char *path, dray_error **err) MUST_CHECK;
 /**
+ * Call @p each for every name in the folder @p dirfd but "." and "..", in the order of the file
+ * system, until it fails.
+ */
+int io_each_name(int dirfd, int (*each)(void *arg, const char *name, dray_error **err), void *arg,
+		 dray_error **err) MUST_CHECK;
+/**
  * Remove a folder of ours with all that is in it, however deep: no memory, no path and no
  * descriptor per level. Nothing there is success.
  */

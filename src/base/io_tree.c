@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For: trees of folders that may hold anything: going down into them, and removing them.
+ * For: trees of folders that may hold anything: going down into them, listing and removing them.
  * Relies on: openat2(2), or without it on O_NOFOLLOW part by part.
  * Promises: no symbolic link on the way is followed, no depth costs memory.
  */
@@ -126,6 +126,27 @@ static DIR *list(int fd, dray_error **err)
 	else
 		err_sys(err, errno, "list folder");
 	return d;
+}
+
+int io_each_name(int dirfd, int (*each)(void *arg, const char *name, dray_error **err), void *arg,
+		 dray_error **err)
+{
+	DIR *d = list(dirfd, err);
+	const struct dirent *e;
+	int rc = 0;
+
+	if (!d)
+		return -1;
+	errno = 0;
+	while (rc == 0 && (e = readdir(d)) != NULL) {
+		if (!is_dots(e->d_name))
+			rc = each(arg, e->d_name, err);
+		errno = 0;
+	}
+	if (rc == 0 && errno)
+		rc = err_sys(err, errno, "list folder");
+	closedir(d);
+	return rc;
 }
 
 struct removal {

@@ -68,3 +68,6 @@
 #define LIMIT_SYNC_PATTERNS 1000	/* of one image */
 #define LIMIT_SYNC_ITEMS 200000		/* what all of it comes to, tags counted */
 #define LIMIT_ZSTD_WINDOW_LOG 27	/* log2: 128 MiB, libzstd's own default limit */
+#define LIMIT_DISK_NAMES 1000000	/* names in one folder of an engine's disk */
+#define LIMIT_DISK_LIST (64 * MIB)	/* one of its lists (layers.json, repositories.json): some 500 bytes a layer */
+#define LIMIT_TARSPLIT_LINE (16 * MIB)	/* one line of a tar-split: a header with 1 MiB of pax, or padding in 1 MiB pieces */

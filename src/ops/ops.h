@@ -46,7 +46,8 @@ enum place_kind {
 	PLACE_DIR,		/* dir: */
 	PLACE_REGISTRY,
 	PLACE_DAEMON,		/* an engine's socket; tag or digest choose, neither = all it has */
-	PLACE_OTHER,		/* a prefix we know but do not serve yet: UNSUPPORTED */
+	PLACE_DOCKER_ROOT,	/* a data root; only to read */
+	PLACE_CONTAINERS,	/* podman's storage; path NULL = the user's own; only to read */
 };
 struct place {
 	enum place_kind kind;

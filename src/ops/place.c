@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "disk/disk.h"
 #include "remote/engine.h"
 
 /* ---- parsing ---- */
@@ -20,6 +21,7 @@ enum prefix_rest {
 	REST_NONE,    /* a path and nothing else */
 	REST_ARCHIVE, /* :NAME[:TAG] or :@INDEX */
 	REST_OCI,     /* :TAG or @DIGEST */
+	REST_DISK,    /* :NAME[:TAG] or :sha256:ID */
 };
 
 struct prefix {
@@ -35,8 +37,8 @@ static const struct prefix PREFIXES[] = {
 	{ "oci-archive:", PLACE_OCI_ARCHIVE, REST_OCI },
 	{ "dir:", PLACE_DIR, REST_NONE },
 	{ "docker-daemon:", PLACE_DAEMON, REST_NONE },
-	{ "docker-root:", PLACE_OTHER, REST_NONE },
-	{ "containers-storage:", PLACE_OTHER, REST_NONE },
+	{ "docker-root:", PLACE_DOCKER_ROOT, REST_DISK },
+	{ "containers-storage:", PLACE_CONTAINERS, REST_DISK },
 };
 
 bool place_prefixed(const char *text)
@@ -109,6 +111,18 @@ static int split_digest(const char *text, size_t *len, struct place *ret, dray_e
 	return 0; /* else an '@' of the path itself */
 }
 
+/* NAME[:TAG], sha256:ID, or as podman's users write an ID: @ID. */
+static int set_disk_name(const char *name, struct place *ret, dray_error **err)
+{
+	if (name[0] == '@') {
+		ret->tag = mem_printf("sha256:%s", name + 1);
+		return ret->tag ? 0 : err_nomem(err);
+	}
+	if (digest_parse(span_str(name), &ret->digest, NULL) == 0)
+		return 0;
+	return set_tag(name, ret, err);
+}
+
 static int parse_path(const char *text, enum prefix_rest rest, struct place *ret, dray_error **err)
 {
 	size_t len = strlen(text);
@@ -132,7 +146,33 @@ static int parse_path(const char *text, enum prefix_rest rest, struct place *ret
 		return 0;
 	if (rest == REST_ARCHIVE && tail[1] == '@')
 		return split_index(tail + 1, ret, err);
+	if (rest == REST_DISK)
+		return set_disk_name(tail + 1, ret, err);
 	return set_tag(tail + 1, ret, err);
+}
+
+/* [DIR]NAME; containers/image also writes [DRIVER@DIR+RUNROOT:OPTIONS]NAME. */
+static int parse_containers(const char *text, struct place *ret, dray_error **err)
+{
+	if (text[0] == '[') {
+		const char *end = strchr(text, ']');
+		struct span dir = span_of(text + 1, end ? (size_t)(end - text - 1) : 0);
+		int64_t at = span_find(dir, '@');
+
+		if (!end)
+			return err_set(err, DRAY_ERR_USAGE, "%s: the ']' is missing", ret->text);
+		if (at >= 0 && dir.data[0] != '/')
+			dir = span_from(dir, (size_t)at + 1);
+		if (at >= 0 && span_find(dir, '+') >= 0)
+			dir = span_head(dir, (size_t)span_find(dir, '+'));
+		if (!dir.len)
+			return err_set(err, DRAY_ERR_USAGE, "%s: a path is missing", ret->text);
+		ret->path = mem_strndup((const char *)dir.data, dir.len);
+		if (!ret->path)
+			return err_nomem(err);
+		text = end + 1;
+	}
+	return *text ? set_disk_name(text, ret, err) : 0;
 }
 
 static int parse_registry(const char *text, struct place *ret, dray_error **err)
@@ -221,11 +261,12 @@ static int parse(const char *text, enum place_use use, struct place *ret, dray_e
 		if (!span_starts(span_str(text), p->text))
 			continue;
 		ret->kind = p->kind;
-		if (p->kind == PLACE_OTHER)
-			return err_set(
-				err, DRAY_ERR_UNSUPPORTED,
-				"%s: places of the kind '%s' are not supported by this version",
-				ret->text, p->text);
+		if (use != PLACE_READ && p->rest == REST_DISK)
+			return err_set(err, DRAY_ERR_UNSUPPORTED,
+				       "%s: places of the kind '%s' are only read", ret->text,
+				       p->text);
+		if (p->kind == PLACE_CONTAINERS)
+			return parse_containers(text + strlen(p->text), ret, err);
 		if (p->kind == PLACE_REGISTRY)
 			return parse_registry(text + strlen(p->text), ret, err);
 		if (p->kind == PLACE_DAEMON)
@@ -297,6 +338,24 @@ static int open_daemon(dray_context *ctx, const struct place *p, const struct pl
 	return *ret ? 0 : -1;
 }
 
+/* A bare folder: a layout, an unpacked archive, or an engine's disk. */
+static struct store *open_directory(const char *path, const struct place_options *o,
+				    dray_error **err)
+{
+	enum disk_kind kind;
+
+	if (disk_sniff(path, &kind, err) < 0)
+		return NULL;
+	switch (kind) {
+	case DISK_NONE:
+		return store_open_dir(path, err);
+	case DISK_CONTAINERS:
+		return disk_open_containers(path, o, err);
+	default:
+		return disk_open_docker(path, o, err);
+	}
+}
+
 int place_open(dray_context *ctx, const struct place *p, const struct place_options *o,
 	       struct store **ret, dray_error **err)
 {
@@ -310,15 +369,21 @@ int place_open(dray_context *ctx, const struct place *p, const struct place_opti
 	case PLACE_DAEMON:
 		return open_daemon(ctx, p, o, ret, err);
 	case PLACE_OCI_DIR:
-	case PLACE_DIRECTORY:
 	case PLACE_DIR:
 		st = store_open_dir(p->path, err);
+		break;
+	case PLACE_DIRECTORY:
+		st = open_directory(p->path, &local, err);
+		break;
+	case PLACE_DOCKER_ROOT:
+		st = disk_open_docker(p->path, &local, err);
+		break;
+	case PLACE_CONTAINERS:
+		st = disk_open_containers(p->path, &local, err);
 		break;
 	case PLACE_ARCHIVE:
 	case PLACE_OCI_ARCHIVE:
 		st = store_open_path(p->path, &local, err);
-		break;
-	case PLACE_OTHER:
 		break;
 	}
 	if (!st)
@@ -353,7 +418,7 @@ static int select_digest(const char *image, struct arena *a, struct selector *re
 	if (hex.len < PREFIX_MIN || hex.len > 64 || !hex_is_lower(hex, hex.len))
 		return err_set(
 			err, DRAY_ERR_USAGE,
-			"--image: expected sha256: and 64 hex digits, or the first %d or more",
+			"expected sha256: and 64 hex digits, or the first %d or more",
 			PREFIX_MIN);
 	ret->prefix = arena_strdup(a, image);
 	return ret->prefix ? 0 : err_nomem(err);
@@ -374,6 +439,11 @@ static int select_image(const char *image, struct arena *a, struct selector *ret
 	return ret->ref ? 0 : err_nomem(err);
 }
 
+static bool is_disk(const struct place *p)
+{
+	return p->kind == PLACE_DOCKER_ROOT || p->kind == PLACE_CONTAINERS;
+}
+
 int place_selector(dray_context *ctx, const struct place *p, const char *image, bool all,
 		   struct arena *a, struct selector *ret, dray_error **err)
 {
@@ -387,7 +457,10 @@ int place_selector(dray_context *ctx, const struct place *p, const char *image, 
 		.more = ctx->more,
 		.n_more = ctx->n_more,
 	};
-	if (p->tag) {
+	if (p->tag && span_starts(span_str(p->tag), "sha256:") && is_disk(p)) {
+		if (select_digest(p->tag, a, ret, err) < 0)
+			return -1;
+	} else if (p->tag) {
 		ret->ref = arena_strdup(a, p->tag);
 		if (!ret->ref)
 			return err_nomem(err);

@@ -335,6 +335,9 @@ static int fill_image(dray_report *r, const struct image *im, const struct blob_
 	if (fill_layers(r, im, facts, info, err) < 0)
 		return -1;
 	info->size = im->listed ? im->listed_size : stored_size(info);
+	info->disk = im->disk;
+	if (im->disk && im->disk->size >= 0)
+		info->size = im->disk->size;
 	return 0;
 }
 
@@ -426,6 +429,8 @@ const char *dray_report_store(const dray_report *r)
 		[STORE_MEMORY] = "memory",
 	};
 
+	if (r->store->name)
+		return r->store->name;
 	return r->place.kind == PLACE_DAEMON ? "docker-daemon" : names[r->store->kind];
 }
 

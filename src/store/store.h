@@ -60,6 +60,8 @@ int notes_add(struct notes *n, bool problem, const char *code, const char *where
 	PRINTF_LIKE(8, 9) MUST_CHECK;
 void notes_clear(struct notes *n);
 
+struct dray_disk_info;
+
 /** One image. Free with image_free(). */
 struct image {
 	struct arena arena;
@@ -95,6 +97,8 @@ struct image {
 	 */
 	bool listed;
 	int64_t listed_size; /* as the engine counts it; -1 unknown */
+	/* Of an engine's disk: what it tells besides the documents; in the arena. NULL elsewhere. */
+	const struct dray_disk_info *disk;
 };
 void image_free(struct image *im);
 /** Something names its manifest, and the place does not have it. */
@@ -182,6 +186,7 @@ struct store_ops {
 struct store {
 	const struct store_ops *ops;
 	enum store_kind kind;
+	const char *name;   /* what reports call the kind; static; NULL = by @kind */
 	char *place;	    /* as the user wrote it; for messages */
 	struct notes notes; /* about the place as a whole */
 	struct arena arena;

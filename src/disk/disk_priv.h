@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the stores on disks have in common: layers that many images share, and how one is read.
+ */
+#pragma once
+
+#include <dray/report.h>
+#include "base/map.h"
+#include "disk/beneath.h"
+#include "disk/disk.h"
+#include "disk/tarsplit.h"
+#include "store/assemble.h"
+
+/** A layer of the disk; in the store's arena. Paths are below its root. */
+struct disk_layer {
+	const char *id;	      /* what the disk calls it: ChainID, or an ID of the storage */
+	const char *tarsplit; /* file; NULL when there is trouble */
+	const char *files;    /* folder */
+	const char *trouble;  /* why it cannot be read; NULL */
+	const char *trouble_code;
+	struct digest diff_id; /* as the disk says */
+	int64_t files_size;    /* sum of its files' sizes as the disk says; -1 unknown */
+	int64_t size;	       /* of the tar; -1 unknown */
+	bool sized;	       /* @size was looked for */
+	uint64_t number;       /* from 0, in the store */
+};
+
+struct disk_store {
+	struct store store;
+	int root;
+	char *label; /* the place, safe to print */
+	bool listing;
+	struct map layers; /* by what makes them one: struct disk_layer, in order of their numbers */
+	/** All images of the place. */
+	int (*load)(struct disk_store *d, struct image_list *ret, dray_error **err);
+};
+
+/** @p root is taken over, also on failure. */
+struct disk_store *disk_store_new(const char *place, const char *name, int root,
+				  const struct place_options *o, dray_error **err);
+/** An empty one under @p key (kept), or the one that is there, *ret_new says which. */
+int disk_layer_get(struct disk_store *d, const char *key, struct disk_layer **ret, bool *ret_new,
+		   dray_error **err) MUST_CHECK;
+/** *err is why @p l cannot be read, if it is about its bytes; else -1. */
+int disk_layer_trouble(struct disk_store *d, struct disk_layer *l, const char *code,
+		       dray_error **err) MUST_CHECK;
+/** The same in words of our own. */
+int disk_layer_broken(struct disk_store *d, struct disk_layer *l, const char *code,
+		      dray_error **err, const char *fmt, ...) PRINTF_LIKE(5, 6) MUST_CHECK;
+/** Trouble unless the tar-split and the folder of files are there. */
+int disk_layer_look(struct disk_store *d, struct disk_layer *l, dray_error **err) MUST_CHECK;
+/** Layer @p i of @p im is @p l, with its trouble noted on the image. */
+int disk_bind_layer(struct image *im, size_t i, const struct disk_layer *l,
+		    dray_error **err) MUST_CHECK;
+/** The tar of @p l, from its beginning. Thread-safe. */
+struct source *disk_layer_open(const struct disk_store *d, const struct disk_layer *l,
+			       dray_error **err);
+
+/** Files of one layer for tarsplit_assemble(), below @p folder of @p root. */
+int folder_files(int root, const char *folder, struct tarsplit_files *ret,
+		 dray_error **err) MUST_CHECK;
+
+/* ---- lists of text in an arena ---- */
+
+struct texts {
+	const char **list;
+	size_t n, cap;
+};
+/** @p text is lent, its list grows in @p a. */
+int texts_add(struct arena *a, struct texts *t, const char *text, dray_error **err) MUST_CHECK;
+
+/** Newest image first, then by image ID: as engines list them. Numbers them for @N. */
+void disk_sort(struct image_list *l);

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: what every store on a disk does: choosing images, reading layers, knowing each layer once.
+ * Relies on: the loader of each kind for images; tarsplit.h for layers.
+ * Promises: layers are read from any thread; what cannot be read says why.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include "base/io.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/number.h"
+#include "base/text.h"
+#include "codec/codec.h"
+#include "disk/disk_priv.h"
+
+#define LABEL_MAX 512
+
+/* ---- layers ---- */
+
+int disk_layer_get(struct disk_store *d, const char *key, struct disk_layer **ret, bool *ret_new,
+		   dray_error **err)
+{
+	*ret = map_get(&d->layers, span_str(key));
+	*ret_new = !*ret;
+	if (*ret)
+		return 0;
+	struct disk_layer *l = arena_alloc(&d->store.arena, sizeof(*l));
+	const char *own = arena_strdup(&d->store.arena, key);
+	if (!l || !own)
+		return err_nomem(err);
+	l->id = own;
+	l->size = l->files_size = -1;
+	l->number = d->layers.len;
+	*ret = l;
+	return map_put(&d->layers, span_str(own), l, err);
+}
+
+int disk_layer_broken(struct disk_store *d, struct disk_layer *l, const char *code,
+		      dray_error **err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	cleanup_free char *text = mem_vprintf(fmt, ap);
+	va_end(ap);
+	l->trouble = text ? arena_strdup(&d->store.arena, text) : NULL;
+	l->trouble_code = code;
+	return l->trouble ? 0 : err_nomem(err);
+}
+
+int disk_layer_trouble(struct disk_store *d, struct disk_layer *l, const char *code,
+		       dray_error **err)
+{
+	if (!err || !*err || !error_about_bytes(*err))
+		return -1;
+	cleanup_error dray_error *e = steal_pointer(err);
+
+	return disk_layer_broken(d, l, code, err, "%s", dray_error_message(e));
+}
+
+int disk_layer_look(struct disk_store *d, struct disk_layer *l, dray_error **err)
+{
+	struct stat st;
+	int there = beneath_stat(d->root, l->tarsplit, &st, err);
+
+	if (there < 0)
+		return -1;
+	if (!there)
+		return disk_layer_broken(d, l, "tar-split-missing", err, "%s is missing",
+					 l->tarsplit);
+	there = beneath_is_dir(d->root, l->files, err);
+	if (there < 0)
+		return -1;
+	if (!there)
+		return disk_layer_broken(d, l, "layer-files-missing", err, "%s is missing",
+					 l->files);
+	return 0;
+}
+
+int disk_bind_layer(struct image *im, size_t i, const struct disk_layer *l, dray_error **err)
+{
+	struct layer *layer = &im->layers[i];
+
+	layer->handle = l->number;
+	layer->compression = COMPRESSION_NONE;
+	layer->has_compression = true;
+	if (!l->trouble)
+		return 0;
+	layer->missing = true;
+	layer->trouble = arena_strdup(&im->arena, l->trouble);
+	if (!layer->trouble)
+		return err_nomem(err);
+	return notes_add(&im->notes, true, l->trouble_code, im->where, NULL, NULL, err,
+			 "layer %zu: %s", i + 1, l->trouble);
+}
+
+/* ---- the bytes of one ---- */
+
+static struct source *open_lines(const struct disk_store *d, const struct disk_layer *l,
+				 dray_error **err)
+{
+	struct stat st;
+	int fd = beneath_open(d->root, l->tarsplit, &st, err);
+
+	return fd < 0 ? NULL : source_decode_auto(source_from_file(fd, st.st_size, err), NULL, err);
+}
+
+struct opening {
+	const struct disk_store *disk;
+	const struct disk_layer *layer;
+};
+
+static struct source *open_tar(void *arg, dray_error **err)
+{
+	const struct opening *o = arg;
+	struct tarsplit_files files;
+
+	cleanup_source struct source *lines = open_lines(o->disk, o->layer, err);
+	if (!lines || folder_files(o->disk->root, o->layer->files, &files, err) < 0)
+		return NULL;
+	return tarsplit_assemble(steal_pointer(&lines), &files, err);
+}
+
+struct source *disk_layer_open(const struct disk_store *d, const struct disk_layer *l,
+			       dray_error **err)
+{
+	if (l->trouble) {
+		err_set(err, DRAY_ERR_CORRUPT, "%s", l->trouble);
+		return NULL;
+	}
+	struct opening *o = mem_alloc(sizeof(*o));
+	if (!o) {
+		err_nomem(err);
+		return NULL;
+	}
+	*o = (struct opening){ d, l };
+	return source_reopenable(open_tar, o, mem_free, err);
+}
+
+/* How long its tar is, if nobody has looked; a damaged tar-split is told when it is read. */
+static int look_size(struct disk_store *d, struct disk_layer *l, dray_error **err)
+{
+	cleanup_error dray_error *e = NULL;
+
+	if (l->sized || l->trouble)
+		return 0;
+	l->sized = true;
+	if (tarsplit_size(open_lines(d, l, &e), &l->size, &e) == 0)
+		return 0;
+	l->size = -1;
+	if (disk_layer_trouble(d, l, "tar-split-damaged", &e) == 0)
+		return 0;
+	if (err)
+		*err = steal_pointer(&e);
+	return -1;
+}
+
+/* ---- the store ---- */
+
+static int size_layers(struct disk_store *d, struct image *im, dray_error **err)
+{
+	for (size_t i = 0; i < im->n_layers; i++) {
+		struct layer *layer = &im->layers[i];
+		bool was_missing = layer->missing;
+
+		if (im->broken || layer->handle >= d->layers.len)
+			continue;
+		struct disk_layer *l = d->layers.slots[layer->handle].value;
+		if (look_size(d, l, err) < 0)
+			return -1;
+		if (l->trouble && !was_missing && disk_bind_layer(im, i, l, err) < 0)
+			return -1;
+		if (layer->blob.size < 0)
+			layer->blob.size = l->size;
+	}
+	return 0;
+}
+
+/* A name that podman gave no registry is one of "localhost". */
+static int select_images(struct disk_store *d, const struct selector *sel, struct image_list *l,
+			 dray_error **err)
+{
+	cleanup_error dray_error *e = NULL;
+	struct selector local = *sel;
+
+	if (image_list_select(l, sel, d->store.place, &e) == 0)
+		return 0;
+	cleanup_free char *ref = sel->ref ? mem_printf("localhost/%s", sel->ref) : NULL;
+	local.ref = ref;
+	if (ref && dray_error_kind(e) == DRAY_ERR_NOT_FOUND &&
+	    image_list_select(l, &local, d->store.place, NULL) == 0)
+		return 0;
+	if (err)
+		*err = steal_pointer(&e);
+	return -1;
+}
+
+static int disk_images(struct store *st, const struct selector *sel, struct image ***ret,
+		       size_t *ret_n, dray_error **err)
+{
+	struct disk_store *d = (struct disk_store *)st;
+	cleanup_image_list struct image_list l = { 0 };
+
+	if (d->load(d, &l, err) < 0)
+		return err_ctx(err, "%s", d->label);
+	disk_sort(&l);
+	if (select_images(d, sel, &l, err) < 0)
+		return -1;
+	for (size_t i = 0; i < l.n && !d->listing; i++)
+		if (size_layers(d, l.list[i], err) < 0)
+			return -1;
+	*ret_n = l.n;
+	*ret = steal_pointer(&l.list);
+	l.n = 0;
+	return 0;
+}
+
+static struct source *disk_open_layer(struct store *st, const struct image *im, size_t i,
+				      dray_error **err)
+{
+	const struct disk_store *d = (const struct disk_store *)st;
+	uint64_t number = im->layers[i].handle;
+
+	if (number < d->layers.len)
+		return disk_layer_open(d, d->layers.slots[number].value, err);
+	err_set(err, DRAY_ERR_NOT_FOUND, "layer %zu", i + 1);
+	return NULL;
+}
+
+static void disk_free(struct store *st)
+{
+	struct disk_store *d = (struct disk_store *)st;
+
+	cleanup_fd_fn(&d->root);
+	map_clear(&d->layers);
+	notes_clear(&st->notes);
+	arena_clear(&st->arena);
+	mem_free(d->label);
+	mem_free(st->place);
+	mem_free(d);
+}
+
+static const struct store_ops disk_ops = {
+	.images = disk_images,
+	.open_layer = disk_open_layer,
+	.free = disk_free,
+};
+
+struct disk_store *disk_store_new(const char *place, const char *name, int root,
+				  const struct place_options *o, dray_error **err)
+{
+	struct disk_store *d = mem_zalloc(sizeof(*d));
+
+	if (!d) {
+		cleanup_fd_fn(&root);
+		err_nomem(err);
+		return NULL;
+	}
+	d->root = root;
+	d->listing = o && o->listing;
+	d->store.ops = &disk_ops;
+	/* As with an archive of docker save: layers uncompressed, by no choice of anybody. */
+	d->store.kind = STORE_DOCKER_ARCHIVE;
+	d->store.name = name;
+	d->store.notes.arena = &d->store.arena;
+	d->store.place = mem_strdup(place);
+	d->label = text_safe(span_str(place), LABEL_MAX);
+	if (!d->store.place || !d->label) {
+		store_free(&d->store);
+		err_nomem(err);
+		return NULL;
+	}
+	return d;
+}
+
+/* ---- lists ---- */
+
+int texts_add(struct arena *a, struct texts *t, const char *text, dray_error **err)
+{
+	if (t->n == t->cap) {
+		size_t cap = t->cap ? 2 * t->cap : 4;
+		const char **more = arena_array(a, cap, sizeof(*more));
+
+		if (!more)
+			return err_nomem(err);
+		if (t->n)
+			memcpy(more, t->list, t->n * sizeof(*more));
+		t->list = more;
+		t->cap = cap;
+	}
+	t->list[t->n++] = text;
+	return 0;
+}
+
+static bool created_at(const struct image *im, int64_t *sec, int32_t *nsec)
+{
+	int32_t off;
+
+	return im->config && im->config->created &&
+	       time_parse_rfc3339(span_str(im->config->created), sec, nsec, &off);
+}
+
+static int newest_first(const void *x, const void *y)
+{
+	const struct image *a = *(struct image *const *)x, *b = *(struct image *const *)y;
+	int64_t sec_a = INT64_MIN, sec_b = INT64_MIN;
+	int32_t nsec_a = 0, nsec_b = 0;
+
+	if (!created_at(a, &sec_a, &nsec_a))
+		sec_a = INT64_MIN;
+	if (!created_at(b, &sec_b, &nsec_b))
+		sec_b = INT64_MIN;
+	if (sec_a != sec_b)
+		return sec_a < sec_b ? 1 : -1;
+	if (nsec_a != nsec_b)
+		return nsec_a < nsec_b ? 1 : -1;
+	return strcmp(a->config_digest_claimed.text, b->config_digest_claimed.text);
+}
+
+void disk_sort(struct image_list *l)
+{
+	if (l->n)
+		qsort(l->list, l->n, sizeof(*l->list), newest_first);
+	for (size_t i = 0; i < l->n; i++)
+		l->list[i]->at = (int64_t)i;
+}
