@@ -8,6 +8,8 @@
 #include "cli/cli.h"
 #include "cli/render.h"
 
+#define DOCUMENT_COLUMNS 6 /* what an engine's disk tells comes behind them */
+
 /* "a:1, b:2" */
 static char *join_tags(const struct dray_image_info *image)
 {
@@ -23,7 +25,21 @@ static char *join_tags(const struct dray_image_info *image)
 	return buf_steal_str(&out, NULL);
 }
 
-static void add_row(struct table *t, const struct dray_image_info *image)
+/* When, "pulled, likely", and whether a tag leads to it. */
+static void add_disk_cells(struct table *t, const struct dray_disk_info *disk)
+{
+	const struct dray_disk_event *u = disk ? disk->updated : NULL;
+	char updated[HUMAN_TIME];
+	char how[40];
+
+	snprintf(how, sizeof(how), "%s%s%s", u ? u->event : "-", u ? ", " : "",
+		 u ? u->certainty : "");
+	table_add(t, u ? human_time(u->time, updated) : "-");
+	table_add(t, how);
+	table_add(t, disk && disk->state ? disk->state : "-");
+}
+
+static void add_row(struct table *t, const struct dray_image_info *image, bool disk)
 {
 	char id[13], layers[24], size[HUMAN_SIZE], created[HUMAN_TIME];
 	cleanup_free char *tags = join_tags(image);
@@ -36,19 +52,30 @@ static void add_row(struct table *t, const struct dray_image_info *image)
 	table_add(t, layers);
 	table_add(t, human_size(image->size, size));
 	table_add(t, human_time(image->created, created));
+	if (disk)
+		add_disk_cells(t, image->disk);
+}
+
+static bool any_disk(const dray_report *r)
+{
+	for (size_t i = 0; i < dray_report_images(r); i++)
+		if (dray_report_image(r, i)->disk)
+			return true;
+	return false;
 }
 
 static void images_text(struct page *p, const dray_report *r)
 {
-	static const char *const heads[] = { "TAGS",   "IMAGE ID", "PLATFORM",
-					     "LAYERS", "SIZE",	   "CREATED" };
-	cleanup_table struct table t = { .cols = ARRAY_LEN(heads),
+	static const char *const heads[] = { "TAGS", "IMAGE ID", "PLATFORM", "LAYERS", "SIZE",
+					     "CREATED", "UPDATED", "HOW", "STATE" };
+	bool disk = any_disk(r);
+	cleanup_table struct table t = { .cols = disk ? ARRAY_LEN(heads) : DOCUMENT_COLUMNS,
 					 .right = { [3] = true, [4] = true } };
 
-	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+	for (size_t i = 0; i < t.cols; i++)
 		table_add(&t, heads[i]);
 	for (size_t i = 0; i < dray_report_images(r); i++)
-		add_row(&t, dray_report_image(r, i));
+		add_row(&t, dray_report_image(r, i), disk);
 	table_print(&t, p, 0);
 }
 
@@ -76,7 +103,9 @@ const struct command cmd_images = {
 	.max_args = 1,
 	.complete = COMPLETE_PLACE,
 	.notes = "Lists the images of an archive, a layout or a registry reference: tags, image "
-		 "ID, platform, layers, size, time of creation. Only documents are read, no layer.",
+		 "ID, platform, layers, size, time of creation. Only documents are read, no layer. Of "
+		 "an engine's disk (docker-root:, containers-storage:) also when an image was pulled, "
+		 "written or tagged last, how that is known, and whether a tag leads to it.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_OUTPUT | FEATURE_CLOBBER,
 	.run = run_images,
 };

@@ -57,7 +57,7 @@ int fold_spaces(struct span s, struct buf *ret) MUST_CHECK;
 size_t count_columns(struct span s);
 
 /** Rows of cells, printed in columns as wide as needed. */
-#define TABLE_COLS 8
+#define TABLE_COLS 9
 struct table {
 	size_t cols;
 	bool right[TABLE_COLS]; /* numbers */

@@ -106,6 +106,8 @@ static void image_members(struct jsonw *w, const struct dray_image_info *image, 
 	jsonw_kstring(w, "author", image->author);
 	jsonw_kstring(w, "index_digest", image->index_digest);
 	jsonw_kstring(w, "kind", image->kind);
+	if (image->disk)
+		render_disk(w, image->disk);
 }
 
 void render_image(struct jsonw *w, const struct dray_image_info *image, bool with_config)

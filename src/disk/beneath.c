@@ -6,6 +6,7 @@
  */
 #include "disk/beneath.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include "base/io.h"
@@ -27,7 +28,18 @@ static int in_path(const char *path, dray_error **err)
 {
 	cleanup_free char *safe = text_safe(span_str(path), SHOWN_MAX);
 
-	return err_ctx(err, "%s", safe ? safe : "?");
+	if (safe)
+		return err_ctx(err, "%s", safe);
+	err_clear(err);
+	return err_nomem(err);
+}
+
+int beneath_failed(dray_error **err)
+{
+	if (!err || !*err || dray_error_errno(*err) != ELOOP)
+		return -1;
+	err_clear(err);
+	return err_set(err, DRAY_ERR_FORMAT, "a symbolic link is in its place or on the way to it");
 }
 
 /* The folder that the last part of @p path is in; *ret_name points to that part. */
@@ -85,6 +97,7 @@ static int open_if_there(int root, const char *path, int *ret_fd, dray_error **e
 		return 1;
 	if (dray_error_kind(e) == DRAY_ERR_NOT_FOUND)
 		return 0;
+	beneath_failed(&e);
 	if (err)
 		*err = steal_pointer(&e);
 	return -1;
@@ -122,6 +135,7 @@ int beneath_stat(int root, const char *path, struct stat *ret, dray_error **err)
 		return 0;
 	if (!e)
 		return err_set(err, DRAY_ERR_FORMAT, "a path that is not clean");
+	beneath_failed(&e);
 	if (err)
 		*err = steal_pointer(&e);
 	return in_path(path, err);
@@ -158,7 +172,13 @@ int beneath_open(int root, const char *path, struct stat *ret, dray_error **err)
 {
 	int fd = open_file(root, path, ret, err);
 
-	return fd < 0 ? in_path(path, err) : fd;
+	if (fd >= 0)
+		return fd;
+	/* Files that may be absent are asked for all the time; the error has the name already. */
+	if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
+		return -1;
+	beneath_failed(err);
+	return in_path(path, err);
 }
 
 int beneath_read(int root, const char *path, struct buf *ret, struct timespec *ret_mtime,

@@ -18,6 +18,11 @@ struct names {
 void names_clear(struct names *n);
 #define cleanup_names CLEANUP(names_clear)
 
+/**
+ * *err of an open below: a symbolic link in the way is FORMAT, no trouble of this machine.
+ * Returns -1.
+ */
+int beneath_failed(dray_error **err);
 /** All but "." and ".."; an absent folder has none. LIMIT over LIMIT_DISK_NAMES. */
 int beneath_list(int root, const char *path, struct arena *a, struct names *ret,
 		 dray_error **err) MUST_CHECK;

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "disk/disk_priv.h"
 
+#define SHOWN_TAG 120 /* bytes of a tag in messages */
 #define SHOWN_ID 12
 
 struct storage_driver {
@@ -307,7 +308,8 @@ static bool names_our_blobs(const struct manifest *m, const struct image *im)
 	    !digest_eq(&m->config.digest, &im->config->digest))
 		return false;
 	for (size_t i = 0; i < im->n_layers; i++)
-		if (!digest_eq(&m->entries[i].digest, &im->layers[i].diff_id))
+		if (!digest_eq(&m->entries[i].digest, &im->layers[i].diff_id) ||
+		    !span_ends(span_str(m->entries[i].media_type), ".tar")) /* and not ".tar.gzip" */
 			return false;
 	return true;
 }
@@ -326,8 +328,8 @@ static int add_manifest(struct storage *s, struct image *im, dray_error **err)
 			return 0;
 		return notes_add(&im->notes, false, "manifest-blobs-gone", im->where, NULL, NULL,
 				 err,
-				 "its manifest %s names compressed blobs, which this storage does "
-				 "not keep: a copy gets a manifest of its own",
+				 "its manifest %s names compressed blobs, and this storage keeps "
+				 "layers uncompressed: a copy gets a manifest of its own",
 				 m->digest.text);
 	}
 	for (size_t i = 0; i < im->n_layers; i++)
@@ -344,9 +346,10 @@ static int add_digest_name(struct image *im, const char *name, const char *diges
 			   struct texts *digests, dray_error **err)
 {
 	cleanup_reference struct reference ref = { 0 };
+	int parsed = digest ? disk_reference(name, &ref, err) : 0;
 
-	if (!digest || reference_parse(span_str(name), &ref, NULL) < 0)
-		return 0;
+	if (parsed <= 0)
+		return parsed;
 	const char *text = arena_printf(&im->arena, "%s/%s@%s", ref.domain, ref.path, digest);
 	if (!text)
 		return err_nomem(err);
@@ -385,8 +388,10 @@ static int add_names(struct storage *s, struct json element, struct image *im,
 
 static int name_image(struct storage *s, struct image *im, dray_error **err)
 {
-	cleanup_free char *tag = im->n_tags ? text_safe(span_str(im->tags[0]), 120) : NULL;
+	cleanup_free char *tag = im->n_tags ? text_safe(span_str(im->tags[0]), SHOWN_TAG) : NULL;
 
+	if (im->n_tags && !tag)
+		return err_nomem(err);
 	im->where = arena_printf(&im->arena, "%s image %.*s%s%s%s", s->disk->label, SHOWN_ID,
 				 digest_hex(&im->config_digest_claimed), tag ? " (" : "",
 				 tag ? tag : "", tag ? ")" : "");

@@ -60,6 +60,9 @@ struct source *disk_layer_open(const struct disk_store *d, const struct disk_lay
 int folder_files(int root, const char *folder, struct tarsplit_files *ret,
 		 dray_error **err) MUST_CHECK;
 
+/** 1 = @p text is a reference, in *ret; 0 = it is none, -1. */
+int disk_reference(const char *text, struct reference *ret, dray_error **err) MUST_CHECK;
+
 /* ---- lists of text in an arena ---- */
 
 struct texts {

@@ -89,10 +89,11 @@ static int full_repository(struct docker_root *r, const char *digest_ref, const 
 			   dray_error **err)
 {
 	cleanup_reference struct reference ref = { 0 };
+	int parsed = disk_reference(digest_ref, &ref, err);
 
 	*ret = NULL;
-	if (reference_parse(span_str(digest_ref), &ref, NULL) < 0)
-		return 0;
+	if (parsed <= 0)
+		return parsed;
 	*ret = arena_printf(&r->arena, "%s/%s", ref.domain, ref.path);
 	return *ret ? 0 : err_nomem(err);
 }

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "disk/docker_priv.h"
 
+#define SHOWN_TAG 120 /* bytes of a tag in messages */
 #define SHOWN_ID 12 /* hex digits of an image ID in messages */
 
 static void docker_root_clear(struct docker_root *r)
@@ -87,8 +88,10 @@ static int read_repositories(struct docker_root *r, dray_error **err)
 
 static int name_image(struct docker_root *r, struct image *im, dray_error **err)
 {
-	cleanup_free char *tag = im->n_tags ? text_safe(span_str(im->tags[0]), 120) : NULL;
+	cleanup_free char *tag = im->n_tags ? text_safe(span_str(im->tags[0]), SHOWN_TAG) : NULL;
 
+	if (im->n_tags && !tag)
+		return err_nomem(err);
 	im->where = arena_printf(&im->arena, "%s image %.*s%s%s%s", r->disk->label, SHOWN_ID,
 				 digest_hex(&im->config_digest_claimed), tag ? " (" : "",
 				 tag ? tag : "", tag ? ")" : "");

@@ -82,7 +82,9 @@ static int folder_open(void *arg, struct span name, int64_t *ret_size, dray_erro
 	if (clean(name, &path, err) < 0)
 		return -1;
 	cleanup_fd int fd = open_in_parent(f, (const char *)path.data, err);
-	if (fd < 0 || io_fstat(fd, &st, err) < 0)
+	if (fd < 0)
+		return beneath_failed(err);
+	if (io_fstat(fd, &st, err) < 0)
 		return -1;
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, DRAY_ERR_CORRUPT, "it is no regular file any more");
@@ -99,6 +101,7 @@ int folder_files(int root, const char *folder, struct tarsplit_files *ret, dray_
 	f->parent = -1;
 	f->top = io_open_beneath(root, folder, err);
 	if (f->top < 0) {
+		beneath_failed(err);
 		folder_free(f);
 		return err_ctx(err, "%s", folder);
 	}

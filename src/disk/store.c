@@ -186,14 +186,69 @@ static int select_images(struct disk_store *d, const struct selector *sel, struc
 
 	if (image_list_select(l, sel, d->store.place, &e) == 0)
 		return 0;
-	cleanup_free char *ref = sel->ref ? mem_printf("localhost/%s", sel->ref) : NULL;
-	local.ref = ref;
-	if (ref && dray_error_kind(e) == DRAY_ERR_NOT_FOUND &&
-	    image_list_select(l, &local, d->store.place, NULL) == 0)
-		return 0;
+	if (sel->ref && dray_error_kind(e) == DRAY_ERR_NOT_FOUND) {
+		cleanup_error dray_error *odd = NULL;
+		cleanup_free char *ref = mem_printf("localhost/%s", sel->ref);
+
+		local.ref = ref;
+		if (!ref)
+			return err_nomem(err);
+		if (image_list_select(l, &local, d->store.place, &odd) == 0)
+			return 0;
+		if (dray_error_kind(odd) == DRAY_ERR_NOMEM)
+			return err_nomem(err);
+	}
 	if (err)
 		*err = steal_pointer(&e);
 	return -1;
+}
+
+int disk_reference(const char *text, struct reference *ret, dray_error **err)
+{
+	cleanup_error dray_error *e = NULL;
+
+	if (reference_parse(span_str(text), ret, &e) == 0)
+		return 1;
+	return dray_error_kind(e) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
+}
+
+/* 1 = @p tag is what @p want means, the default tag added to both; 0 = not, -1. */
+static int means(const struct reference *want, const char *tag, dray_error **err)
+{
+	cleanup_reference struct reference have = { 0 };
+	int parsed = disk_reference(tag, &have, err);
+
+	if (parsed <= 0)
+		return parsed;
+	if (reference_default_tag(&have, err) < 0)
+		return -1;
+	return have.tag && want->tag && strcmp(have.domain, want->domain) == 0 &&
+	       strcmp(have.path, want->path) == 0 && strcmp(have.tag, want->tag) == 0;
+}
+
+/* As with an engine, who names a tag gets the image under that tag alone. */
+static int keep_tag(struct image *im, const char *ref, dray_error **err)
+{
+	cleanup_reference struct reference want = { 0 };
+	int parsed = disk_reference(ref, &want, err);
+
+	if (parsed <= 0)
+		return parsed;
+	if (reference_default_tag(&want, err) < 0)
+		return -1;
+	for (size_t i = 0; i < im->n_tags; i++) {
+		int it = means(&want, im->tags[i], err);
+
+		if (it < 0)
+			return -1;
+		if (!it)
+			continue;
+		im->tags[0] = im->tags[i];
+		im->ref_names[0] = im->ref_names[i];
+		im->n_tags = 1;
+		return 0;
+	}
+	return 0;
 }
 
 static int disk_images(struct store *st, const struct selector *sel, struct image ***ret,
@@ -208,7 +263,8 @@ static int disk_images(struct store *st, const struct selector *sel, struct imag
 	if (select_images(d, sel, &l, err) < 0)
 		return -1;
 	for (size_t i = 0; i < l.n && !d->listing; i++)
-		if (size_layers(d, l.list[i], err) < 0)
+		if (size_layers(d, l.list[i], err) < 0 ||
+		    (sel->ref && keep_tag(l.list[i], sel->ref, err) < 0))
 			return -1;
 	*ret_n = l.n;
 	*ret = steal_pointer(&l.list);

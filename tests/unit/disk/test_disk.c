@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A Docker data root and a storage of podman, small and made by hand: read as they should be,
+ * and with one thing at a time planted, damaged or gone.
+ */
+#include "stream.h"
+#include <errno.h>
+#include <ftw.h>
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/number.h"
+#include "disk/disk_priv.h"
+#include "torture.h"
+
+#define TAR "HEAD123456789TAIL" /* what the layer's "tar" is; nobody here looks into it */
+#define LINES                                                                                     \
+	"{\"type\":2,\"payload\":\"SEVBRA==\",\"position\":0}\n"                                   \
+	"{\"type\":1,\"name\":\"./etc/nine\",\"size\":9,\"payload\":\"uQlWx3WkEAE=\",\"position\":1}\n" \
+	"{\"type\":2,\"payload\":\"VEFJTA==\",\"position\":2}\n"
+#define CACHE "abababababababababababababababababababababababababababababababab"
+#define OUTSIDE "{\"Repositories\":{\"evil\":{\"evil:1\":\"sha256:" CACHE "\"}}}"
+
+/* ---- a disk ---- */
+
+struct fixture {
+	char *path; /* of a folder with "root" and "outside" in it */
+	int fd;
+	char *root;
+	struct digest diff_id, id;
+	bool containers; /* podman's */
+	bool only_one;	 /* images are not chosen by name */
+};
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+/* "{diff}", "{id}" and "{key}" in @p text are those of the fixture. */
+static char *expand(const struct fixture *f, const char *text)
+{
+	cleanup_free char *key = base64_encode(span_str(f->id.text));
+	const struct {
+		const char *mark, *value;
+	} marks[] = { { "{diff}", digest_hex(&f->diff_id) },
+		      { "{id}", f->id.text[0] ? digest_hex(&f->id) : "" },
+		      { "{key}", key } };
+	struct buf out = BUF_INIT(10000);
+
+	while (*text) {
+		size_t i = 0;
+
+		while (i < ROWS(marks) && strncmp(text, marks[i].mark, strlen(marks[i].mark)) != 0)
+			i++;
+		if (i == ROWS(marks))
+			assert_int_equal(buf_add(&out, span_of(text++, 1), NULL), 0);
+		else if (buf_add_str(&out, marks[i].value, NULL) == 0)
+			text += strlen(marks[i].mark);
+	}
+	return buf_steal_str(&out, NULL);
+}
+
+/* Write a file below the root, and the folders above it. */
+static void put(const struct fixture *f, const char *path, const char *text)
+{
+	cleanup_free char *at = expand(f, path), *content = expand(f, text);
+	int root = open(f->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (char *slash = strchr(at, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdirat(root, at, 0755);
+		*slash = '/';
+	}
+	put_file(root, at, span_str(content));
+	close(root);
+}
+
+#define CONFIG                                                                                    \
+	"{\"architecture\":\"amd64\",\"os\":\"linux\",\"created\":\"2026-01-02T03:04:05Z\","       \
+	"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:{diff}\"]}}"
+#define LAYERDB "image/overlay2/layerdb/sha256/{diff}/"
+
+static void make_docker(const struct fixture *f)
+{
+	put(f, "image/overlay2/imagedb/content/sha256/{id}", CONFIG);
+	put(f, "image/overlay2/imagedb/metadata/sha256/{id}/lastUpdated",
+	    "2026-03-04T05:06:07.5+01:00");
+	put(f, "image/overlay2/repositories.json",
+	    "{\"Repositories\":{\"app\":{\"app:1\":\"sha256:{id}\",\"app@sha256:" CACHE
+	    "\":\"sha256:{id}\"}}}");
+	put(f, LAYERDB "diff", "sha256:{diff}");
+	put(f, LAYERDB "cache-id", CACHE);
+	put(f, LAYERDB "size", "9");
+	put(f, LAYERDB "tar-split.json.gz", LINES);
+	put(f, "image/overlay2/layerdb/mounts/" CACHE "/parent", "sha256:{diff}");
+	put(f, "overlay2/" CACHE "/diff/etc/nine", "123456789");
+}
+
+static void make_containers(const struct fixture *f)
+{
+	put(f, "overlay-images/images.json",
+	    "[{\"id\":\"{id}\",\"digest\":\"sha256:" CACHE
+	    "\",\"names\":[\"docker.io/library/app:1\"],\"layer\":\"{diff}\"}]");
+	put(f, "overlay-images/{id}/={key}", CONFIG);
+	put(f, "overlay-layers/layers.json",
+	    "[{\"id\":\"{diff}\",\"created\":\"2026-03-04T05:06:07Z\",\"diff-digest\":\"sha256:{diff}\","
+	    "\"diff-size\":17}]");
+	put(f, "overlay-layers/{diff}.tar-split.gz", LINES);
+	put(f, "overlay/{diff}/diff/etc/nine", "123456789");
+}
+
+static void make_disk(struct fixture *f, bool containers)
+{
+	f->path = temp_dir_make(&f->fd);
+	f->root = mem_printf("%s/root", f->path);
+	f->containers = containers;
+	assert_int_equal(mkdirat(f->fd, "root", 0755), 0);
+	put_file(f->fd, "outside", SPAN_LIT("123456789"));
+	put_file(f->fd, "list", SPAN_LIT(OUTSIDE));
+	assert_int_equal(digest_of(SPAN_LIT(TAR), &f->diff_id, NULL), 0);
+	cleanup_free char *config = expand(f, CONFIG);
+	assert_int_equal(digest_of(span_str(config), &f->id, NULL), 0);
+	if (containers)
+		make_containers(f);
+	else
+		make_docker(f);
+}
+
+static void remove_disk(struct fixture *f)
+{
+	close(f->fd);
+	assert_int_equal(nftw(f->path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	mem_free(f->root);
+	free(f->path);
+}
+
+/* ---- reading it ---- */
+
+static struct store *open_disk(const struct fixture *f, dray_error **err)
+{
+	return f->containers ? disk_open_containers(f->root, NULL, err)
+			     : disk_open_docker(f->root, NULL, err);
+}
+
+/* All of it, as a verb that copies would: 0, or -1 at the first thing that is wrong. */
+static int read_all(void *arg, dray_error **err)
+{
+	const struct fixture *f = arg;
+	const struct selector sel = { .ref = f->only_one ? NULL : "app:1" };
+	cleanup_buf struct buf tar = BUF_INIT(1000);
+	struct image **images = NULL;
+	size_t n = 0;
+	int rc = -1;
+
+	cleanup_store struct store *st = open_disk(f, err);
+	if (!st || store_images(st, &sel, &images, &n, err) < 0)
+		return -1;
+	if (image_require_whole(images[0], err) == 0 && images[0]->n_layers == 1)
+		rc = slurp(store_open_layer(st, images[0], 0, err), &tar, err);
+	images_free(images, n);
+	if (rc < 0)
+		return err && *err ? -1 : err_set(err, DRAY_ERR_FORMAT, "no layer");
+	return span_is(span_buf(&tar), TAR) ? 0 : err_set(err, DRAY_ERR_FORMAT, "other bytes");
+}
+
+static void test_docker(void **state)
+{
+	const struct selector all = { .all = true };
+	struct image **images = NULL;
+	struct fixture f = { 0 };
+	dray_error *err = NULL;
+	size_t n = 0;
+
+	(void)state;
+	make_disk(&f, false);
+	struct store *st = open_disk(&f, &err);
+	assert_non_null(st);
+	assert_ok(store_images(st, &all, &images, &n, &err), err);
+	assert_int_equal(n, 1);
+	assert_string_equal(images[0]->tags[0], "app:1");
+	assert_int_equal(images[0]->layers[0].blob.size, strlen(TAR));
+	assert_int_equal(images[0]->notes.n, 0);
+	const struct dray_disk_info *d = images[0]->disk;
+	assert_int_equal(d->n_repo_digests, 1);
+	assert_string_equal(d->repo_digests[0], "app@sha256:" CACHE);
+	assert_int_equal(d->n_containers, 1);
+	assert_string_equal(d->containers[0], CACHE);
+	assert_string_equal(d->state, "tagged");
+	assert_int_equal(d->size, 9);
+	/* The files are newer than the tag: they were made just now. */
+	assert_string_equal(d->updated->event, "written");
+	assert_string_equal(d->updated->certainty, "likely");
+	assert_int_equal(d->n_events, 3);
+	assert_string_equal(d->events[2].event, "tagged");
+	assert_string_equal(d->events[2].certainty, "recorded");
+	assert_string_equal(d->events[2].time, "2026-03-04T04:06:07.5Z");
+	images_free(images, n);
+	store_free(st);
+	assert_ok(read_all(&f, &err), err);
+	remove_disk(&f);
+}
+
+static void test_containers(void **state)
+{
+	struct fixture f = { 0 };
+	dray_error *err = NULL;
+
+	(void)state;
+	make_disk(&f, true);
+	assert_ok(read_all(&f, &err), err);
+	remove_disk(&f);
+}
+
+/* With userns-remap all is one folder further down. */
+static void test_remapped(void **state)
+{
+	struct fixture f = { 0 };
+	dray_error *err = NULL;
+
+	(void)state;
+	make_disk(&f, false);
+	cleanup_free char *inner = mem_printf("%s/231072.231072", f.root);
+	cleanup_free char *aside = mem_printf("%s/aside", f.path);
+	assert_int_equal(rename(f.root, aside), 0);
+	assert_int_equal(mkdir(f.root, 0755), 0);
+	assert_int_equal(rename(aside, inner), 0);
+	assert_ok(read_all(&f, &err), err);
+	cleanup_free char *second = mem_printf("%s/165536.165536", f.root);
+	assert_int_equal(mkdir(second, 0755), 0);
+	assert_int_equal(read_all(&f, &err), -1);
+	assert_err(err, DRAY_ERR_USAGE, "165536.165536");
+	remove_disk(&f);
+}
+
+/* ---- with one thing wrong ---- */
+
+enum deed {
+	GONE,
+	LINK, /* a symbolic link to text in its place */
+	FIFO,
+	FOLDER,
+	TEXT,
+};
+
+struct damage {
+	const char *path;
+	enum deed deed;
+	const char *text;
+	enum dray_err_kind kind;
+	const char *says;
+};
+
+static const struct damage docker_damages[] = {
+	{ LAYERDB "tar-split.json.gz", GONE, NULL, DRAY_ERR_CORRUPT, "tar-split.json.gz is missing" },
+	{ LAYERDB "tar-split.json.gz", TEXT, "{", DRAY_ERR_CORRUPT, "tar-split line 1" },
+	{ LAYERDB "tar-split.json.gz", TEXT, "\x1f\x8b\x08", DRAY_ERR_CORRUPT, "gunzip" },
+	{ LAYERDB "tar-split.json.gz", FIFO, NULL, DRAY_ERR_CORRUPT, "no regular file" },
+	{ LAYERDB "tar-split.json.gz", LINK, "../../../../../../outside", DRAY_ERR_CORRUPT, "" },
+	{ LAYERDB "cache-id", GONE, NULL, DRAY_ERR_CORRUPT, "has no cache-id" },
+	{ LAYERDB "cache-id", TEXT, "../../../../etc", DRAY_ERR_CORRUPT, "is no ID" },
+	{ LAYERDB "cache-id", TEXT, "..", DRAY_ERR_CORRUPT, "is no ID" },
+	{ LAYERDB "cache-id", FIFO, NULL, DRAY_ERR_CORRUPT, "no regular file" },
+	{ LAYERDB "diff", TEXT, "sha256:" CACHE, DRAY_ERR_CORRUPT, "layerdb says" },
+	{ LAYERDB "diff", FOLDER, NULL, DRAY_ERR_CORRUPT, "no regular file" },
+	{ "overlay2/" CACHE "/diff", LINK, "../../..", DRAY_ERR_CORRUPT, "diff is missing" },
+	{ "overlay2", LINK, "..", DRAY_ERR_CORRUPT, "" },
+	{ "overlay2/" CACHE "/diff/etc/nine", GONE, NULL, DRAY_ERR_CORRUPT, "\"./etc/nine\"" },
+	{ "overlay2/" CACHE "/diff/etc/nine", TEXT, "123456780", DRAY_ERR_CORRUPT, "changed" },
+	{ "overlay2/" CACHE "/diff/etc/nine", TEXT, "12345678", DRAY_ERR_CORRUPT, "8 bytes" },
+	{ "overlay2/" CACHE "/diff/etc/nine", TEXT, "1234567890", DRAY_ERR_CORRUPT, "10 bytes" },
+	{ "overlay2/" CACHE "/diff/etc/nine", FIFO, NULL, DRAY_ERR_CORRUPT, "no regular file" },
+	{ "overlay2/" CACHE "/diff/etc/nine", LINK, "../../../../../outside", DRAY_ERR_FORMAT, "symbolic link" },
+	{ "overlay2/" CACHE "/diff/etc", LINK, "../../../..", DRAY_ERR_CORRUPT, "nine" },
+	{ LAYERDB "tar-split.json.gz", TEXT,
+	  "{\"type\":1,\"name\":\"../../../../outside\",\"size\":9,\"payload\":\"uQlWx3WkEAE=\","
+	  "\"position\":0}\n",
+	  DRAY_ERR_FORMAT, "\"..\"" },
+	{ LAYERDB "tar-split.json.gz", TEXT,
+	  "{\"type\":1,\"name\":\"/etc/passwd\",\"size\":9,\"payload\":\"uQlWx3WkEAE=\",\"position\":0}\n",
+	  DRAY_ERR_CORRUPT, "/etc/passwd" },
+	{ "image/overlay2/repositories.json", LINK, "../../../list", DRAY_ERR_FORMAT, "repositories" },
+	{ "image/overlay2/repositories.json", FIFO, NULL, DRAY_ERR_FORMAT, "no regular file" },
+	{ "image/overlay2/repositories.json", TEXT, "{\"Repositories\":[]}", DRAY_ERR_FORMAT, "" },
+	{ "image/overlay2/imagedb/content/sha256/{id}", TEXT, "{}", DRAY_ERR_CORRUPT, "digest" },
+	{ "image/overlay2/imagedb/content/sha256/{id}", FIFO, NULL, DRAY_ERR_NOT_FOUND, "" },
+	{ "image/overlay2/imagedb/content/sha256/{id}", GONE, NULL, DRAY_ERR_NOT_FOUND, "no image" },
+	{ "image/overlay2/imagedb", GONE, NULL, DRAY_ERR_FORMAT, "no data root" },
+};
+
+static const struct damage containers_damages[] = {
+	{ "overlay-layers/{diff}.tar-split.gz", GONE, NULL, DRAY_ERR_CORRUPT, "is missing" },
+	{ "overlay-layers/layers.json", GONE, NULL, DRAY_ERR_NOT_FOUND, "does not know" },
+	{ "overlay-layers/layers.json", TEXT, "[{\"id\":\"../x\"}]", DRAY_ERR_FORMAT, "ID" },
+	{ "overlay-layers/layers.json", TEXT,
+	  "[{\"id\":\"{diff}\",\"parent\":\"{diff}\",\"diff-digest\":\"sha256:{diff}\"}]",
+	  DRAY_ERR_FORMAT, "at least 2 layers" },
+	{ "overlay-layers/layers.json", TEXT,
+	  "[{\"id\":\"{diff}\",\"diff-digest\":\"sha256:{diff}\",\"flags\":{\"incomplete\":true}}]",
+	  DRAY_ERR_CORRUPT, "never finished" },
+	{ "overlay-layers/layers.json", FIFO, NULL, DRAY_ERR_FORMAT, "no regular file" },
+	{ "overlay-images/images.json", TEXT, "[{\"id\":\"..\"}]", DRAY_ERR_FORMAT, "ID" },
+	{ "overlay-images/{id}/={key}", GONE, NULL, DRAY_ERR_NOT_FOUND, "" },
+	{ "overlay-images/{id}/={key}", TEXT, "{}", DRAY_ERR_CORRUPT, "digest" },
+	{ "overlay/{diff}/diff", LINK, "../../..", DRAY_ERR_CORRUPT, "is missing" },
+	{ "overlay/{diff}/diff/etc/nine", FIFO, NULL, DRAY_ERR_CORRUPT, "no regular file" },
+	{ "overlay-images", GONE, NULL, DRAY_ERR_FORMAT, "no storage" },
+};
+
+static void damage(const struct fixture *f, const struct damage *d)
+{
+	cleanup_free char *relative = expand(f, d->path);
+	cleanup_free char *path = mem_printf("%s/%s", f->root, relative);
+
+	assert_int_equal(nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	switch (d->deed) {
+	case GONE:
+		return;
+	case LINK:
+		assert_int_equal(symlink(d->text, path), 0);
+		return;
+	case FIFO:
+		assert_int_equal(mkfifo(path, 0644), 0);
+		return;
+	case FOLDER:
+		assert_int_equal(mkdir(path, 0755), 0);
+		return;
+	case TEXT:
+		put(f, d->path, d->text);
+	}
+}
+
+static void check_damages(const struct damage *list, size_t n, bool containers)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct fixture f = { 0 };
+		dray_error *err = NULL;
+
+		make_disk(&f, containers);
+		damage(&f, &list[i]);
+		if (read_all(&f, &err) == 0)
+			fail_msg("row %zu (%s) was accepted", i, list[i].path);
+		if (!strstr(dray_error_message(err), list[i].says) ||
+		    dray_error_kind(err) != list[i].kind)
+			fail_msg("row %zu (%s): kind %d: %s", i, list[i].path,
+				 (int)dray_error_kind(err), dray_error_message(err));
+		err_clear(&err);
+		remove_disk(&f);
+	}
+}
+
+static void test_docker_damages(void **state)
+{
+	(void)state;
+	check_damages(docker_damages, ROWS(docker_damages), false);
+}
+
+static void test_containers_damages(void **state)
+{
+	(void)state;
+	check_damages(containers_damages, ROWS(containers_damages), true);
+}
+
+static void test_kinds(void **state)
+{
+	static const struct {
+		const char *path;
+		enum disk_kind kind;
+	} rows[] = {
+		{ "image/overlay2/imagedb/x", DISK_DOCKER },
+		{ "overlay-images/images.json", DISK_CONTAINERS },
+		{ "containerd/daemon/io.containerd.content.v1.content/x", DISK_CONTAINERD },
+		{ "repositories-aufs", DISK_DOCKER_V1 },
+		{ "index.json", DISK_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct fixture f = { 0 };
+		enum disk_kind kind;
+		dray_error *err = NULL;
+
+		f.path = temp_dir_make(&f.fd);
+		f.root = mem_printf("%s/root", f.path);
+		assert_int_equal(mkdirat(f.fd, "root", 0755), 0);
+		put(&f, rows[i].path, "");
+		assert_ok(disk_sniff(f.root, &kind, &err), err);
+		assert_int_equal(kind, rows[i].kind);
+		if (kind == DISK_DOCKER_V1 || kind == DISK_CONTAINERD) {
+			assert_null(disk_open_docker(f.root, NULL, &err));
+			assert_err_kind(err, DRAY_ERR_UNSUPPORTED);
+		}
+		remove_disk(&f);
+	}
+}
+
+static void test_faults(void **state)
+{
+	(void)state;
+	for (int containers = 0; containers < 2; containers++) {
+		struct fixture f = { 0 };
+
+		make_disk(&f, containers);
+		f.only_one = true;
+		torture_alloc(read_all, &f);
+		torture_io(read_all, &f, EIO, NULL);
+		remove_disk(&f);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_docker),
+		cmocka_unit_test(test_containers),
+		cmocka_unit_test(test_remapped),
+		cmocka_unit_test(test_docker_damages),
+		cmocka_unit_test(test_containers_damages),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_faults),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
