@@ -151,20 +151,28 @@ static int parse_path(const char *text, enum prefix_rest rest, struct place *ret
 	return set_tag(tail + 1, ret, err);
 }
 
+/* DIR of what stands in the brackets. */
+static struct span storage_folder(struct span s)
+{
+	int64_t at = span_find(s, '@');
+
+	if (at < 0 || s.data[0] == '/')
+		return s;
+	s = span_from(s, (size_t)at + 1);
+	int64_t plus = span_find(s, '+');
+	return plus < 0 ? s : span_head(s, (size_t)plus);
+}
+
 /* [DIR]NAME; containers/image also writes [DRIVER@DIR+RUNROOT:OPTIONS]NAME. */
 static int parse_containers(const char *text, struct place *ret, dray_error **err)
 {
 	if (text[0] == '[') {
 		const char *end = strchr(text, ']');
 		struct span dir = span_of(text + 1, end ? (size_t)(end - text - 1) : 0);
-		int64_t at = span_find(dir, '@');
 
 		if (!end)
 			return err_set(err, DRAY_ERR_USAGE, "%s: the ']' is missing", ret->text);
-		if (at >= 0 && dir.data[0] != '/')
-			dir = span_from(dir, (size_t)at + 1);
-		if (at >= 0 && span_find(dir, '+') >= 0)
-			dir = span_head(dir, (size_t)span_find(dir, '+'));
+		dir = storage_folder(dir);
 		if (!dir.len)
 			return err_set(err, DRAY_ERR_USAGE, "%s: a path is missing", ret->text);
 		ret->path = mem_strndup((const char *)dir.data, dir.len);

@@ -193,6 +193,11 @@ static int probe_layer(void *arg, size_t i, dray_error **err)
 	/* Only now does a registry learn that it lacks a blob: judged as layer-missing. */
 	if (dray_error_kind(why) == DRAY_ERR_NOT_FOUND)
 		return 0;
+	/* Put together of many files: one that is wrong is what verify is asked for. */
+	if (im->disk && is_finding(why)) {
+		v->probes[i].unreadable = steal_pointer(&why);
+		return 0;
+	}
 	if (err)
 		*err = steal_pointer(&why);
 	return err_ctx(err, "%s layer %zu of %zu", im->where, v->at[i].layer + 1, im->n_layers);
@@ -431,6 +436,8 @@ static int judge_layer(struct verify *v, size_t image, size_t layer, dray_error 
 	if ((l->missing || !j.p || !j.p->read) && mediatype_is_foreign(l->blob.media_type))
 		return report_warning(v->r, "layer-foreign", j.where,
 				      "a foreign layer is not stored here", err);
+	if (j.p && !j.p->read && j.p->unreadable)
+		return judge_tar(&j, err);
 	if (l->missing || !j.p || !j.p->read)
 		return report_problem(v->r, "layer-missing", j.where, NULL, NULL,
 				      "the layer is not here", err);

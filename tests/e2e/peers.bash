@@ -384,14 +384,14 @@ dockerd_children() {
 # Only for tests of a stopped or killed engine: they need a daemon that others do not share.
 dockerd_data_root() { echo "$PEERS_DIR/docker"; }
 
-# A dockerd of the test's own, with nothing in it; DOCKER_HOST is its socket from here on.
+# spare_start [DOCKERD ARG...]: a dockerd of the test's own, with nothing in it; DOCKER_HOST is its socket from here on.
 spare_start() {
 	require_docker || return 1
 	touch "$BATS_TEST_TMPDIR/spare"
 	SPARE=$PEERS_DIR/spare-$BATS_SUITE_TEST_NUMBER
 	peer_spawn spare env -u DOCKER_HOST PATH="$PATH:/usr/sbin:/sbin" dockerd --iptables=false --ip6tables=false \
 		--bridge=none --data-root "$SPARE.data" --exec-root "$SPARE.exec" --pidfile "$SPARE.pid" \
-		--host "unix://$SPARE.sock" --group "$(id -gn)"
+		--host "unix://$SPARE.sock" --group "$(id -gn)" "$@"
 	export DOCKER_HOST=unix://$SPARE.sock
 	wait_until 180 spare_ready || {
 		peer_log spare >&2

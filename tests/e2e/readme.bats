@@ -13,14 +13,6 @@ setup() {
 		<("$DRAY" help | sed -n 's/^  \([a-z-]\{3,\}\)  .*/\1/p')
 }
 
-@test "readme: the prefixes of places it calls missing are refused with 8" {
-	local prefix
-	for prefix in docker-root: containers-storage:; do
-		grep -qF "\`$prefix\`" "$README"
-		run -8 "$DRAY" images "${prefix}x"
-	done
-}
-
 @test "readme: the example in C compiles without a warning" {
 	require_peer gcc
 	cd "$BATS_TEST_TMPDIR"
