@@ -66,8 +66,8 @@ static bool any_disk(const dray_report *r)
 
 static void images_text(struct page *p, const dray_report *r)
 {
-	static const char *const heads[] = { "TAGS", "IMAGE ID", "PLATFORM", "LAYERS", "SIZE",
-					     "CREATED", "UPDATED", "HOW", "STATE" };
+	static const char *const heads[] = { "TAGS",	"IMAGE ID", "PLATFORM", "LAYERS", "SIZE",
+					     "CREATED", "UPDATED",  "HOW",	"STATE" };
 	bool disk = any_disk(r);
 	cleanup_table struct table t = { .cols = disk ? ARRAY_LEN(heads) : DOCUMENT_COLUMNS,
 					 .right = { [3] = true, [4] = true } };
@@ -103,8 +103,10 @@ const struct command cmd_images = {
 	.max_args = 1,
 	.complete = COMPLETE_PLACE,
 	.notes = "Lists the images of an archive, a layout or a registry reference: tags, image "
-		 "ID, platform, layers, size, time of creation. Only documents are read, no layer. Of "
-		 "an engine's disk (docker-root:, containers-storage:) also when an image was pulled, "
+		 "ID, platform, layers, size, time of creation. Only documents are read, no layer. "
+		 "Of "
+		 "an engine's disk (docker-root:, containers-storage:) also when an image was "
+		 "pulled, "
 		 "written or tagged last, how that is known, and whether a tag leads to it.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_OUTPUT | FEATURE_CLOBBER,
 	.run = run_images,

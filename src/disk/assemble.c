@@ -12,7 +12,7 @@
 #include "disk/crc64.h"
 #include "disk/tarsplit.h"
 
-#define ROOM (2 * SOURCE_PEEK_MAX)   /* what a reader may ask for, behind what it left */
+#define ROOM (2 * SOURCE_PEEK_MAX)  /* what a reader may ask for, behind what it left */
 #define AHEAD (SOURCE_PEEK_MAX / 2) /* gathered at a time: most pieces have 512 bytes */
 #define NAME_SHOWN 200
 

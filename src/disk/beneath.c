@@ -159,8 +159,8 @@ static int open_file(int root, const char *path, struct stat *ret, dray_error **
 	if (!name[0] || is_dots(name))
 		return err_set(err, DRAY_ERR_FORMAT, "a path that is not clean");
 	/* O_NONBLOCK: opening a fifo must not wait for somebody to write to it. */
-	cleanup_fd int fd =
-		io_openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0, err);
+	cleanup_fd int fd = io_openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
+				      0, err);
 	if (fd < 0 || io_fstat(fd, ret, err) < 0)
 		return -1;
 	if (!S_ISREG(ret->st_mode))

@@ -52,8 +52,7 @@ static int tell_tagged(struct telling *t, dray_error **err)
 {
 	const char *path = arena_printf(&t->im->arena,
 					"image/%s/imagedb/metadata/sha256/%s/lastUpdated",
-					t->root->driver,
-					digest_hex(&t->im->config_digest_claimed));
+					t->root->driver, digest_hex(&t->im->config_digest_claimed));
 	const char *text;
 	int64_t sec;
 	int32_t nsec, off;
@@ -149,10 +148,9 @@ static int tell_transferred(struct telling *t, const struct dray_disk_info *info
 
 	if (!im->n_layers || im->layers[im->n_layers - 1].diff_id.algo != DIGEST_SHA256)
 		return 0;
-	const char *path = arena_printf(&t->im->arena,
-					"image/%s/distribution/v2metadata-by-diffid/sha256/%s",
-					t->root->driver,
-					digest_hex(&im->layers[im->n_layers - 1].diff_id));
+	const char *path = arena_printf(
+		&t->im->arena, "image/%s/distribution/v2metadata-by-diffid/sha256/%s",
+		t->root->driver, digest_hex(&im->layers[im->n_layers - 1].diff_id));
 	if (!path)
 		return err_nomem(err);
 	if (read_transfers(t, info, path, &mtime, ret_pulled, &e) < 0)
@@ -173,16 +171,15 @@ static int tell_registered(struct telling *t, const struct digest *chain, dray_e
 	int there = beneath_stat(t->root->disk->root, path, &st, err);
 	if (there <= 0)
 		return there;
-	return tell(t, "registered", st.st_mtim.tv_sec, (int32_t)st.st_mtim.tv_nsec, path,
-		    "likely", err);
+	return tell(t, "registered", st.st_mtim.tv_sec, (int32_t)st.st_mtim.tv_nsec, path, "likely",
+		    err);
 }
 
 static int tell_written(struct telling *t, const struct timespec *written, bool pulled,
 			dray_error **err)
 {
-	const char *path =
-		arena_printf(&t->im->arena, "image/%s/imagedb/content/sha256/%s", t->root->driver,
-			     digest_hex(&t->im->config_digest_claimed));
+	const char *path = arena_printf(&t->im->arena, "image/%s/imagedb/content/sha256/%s",
+					t->root->driver, digest_hex(&t->im->config_digest_claimed));
 
 	return path ? tell(t, pulled ? "pulled" : "written", written->tv_sec,
 			   (int32_t)written->tv_nsec, path, "likely", err)

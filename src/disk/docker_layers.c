@@ -116,8 +116,7 @@ int docker_layer(struct docker_root *r, const struct digest *chain, const struct
 
 /* ---- containers ---- */
 
-static int add_container(struct docker_root *r, const char *chain, const char *id,
-			 dray_error **err)
+static int add_container(struct docker_root *r, const char *chain, const char *id, dray_error **err)
 {
 	struct texts *t = map_get(&r->containers, span_str(chain));
 

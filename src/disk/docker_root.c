@@ -13,7 +13,7 @@
 #include "disk/docker_priv.h"
 
 #define SHOWN_TAG 120 /* bytes of a tag in messages */
-#define SHOWN_ID 12 /* hex digits of an image ID in messages */
+#define SHOWN_ID 12   /* hex digits of an image ID in messages */
 
 static void docker_root_clear(struct docker_root *r)
 {
@@ -115,8 +115,7 @@ static int copy_texts(struct arena *a, const struct texts *from, struct texts *r
 static int add_names(struct docker_root *r, struct image *im, struct dray_disk_info *info,
 		     dray_error **err)
 {
-	const struct docker_names *n =
-		map_get(&r->names, span_str(im->config_digest_claimed.text));
+	const struct docker_names *n = map_get(&r->names, span_str(im->config_digest_claimed.text));
 	struct texts digests = { 0 };
 
 	for (size_t i = 0; n && i < n->tags.n; i++)
@@ -152,8 +151,8 @@ static int find_layers(struct docker_root *r, struct image *im, const struct dig
 		if (docker_layer(r, &chain[i], &im->layers[i].diff_id, &l, err) < 0 ||
 		    disk_bind_layer(im, i, l, err) < 0)
 			return -1;
-		if (sum >= 0 && (l->files_size < 0 ||
-				 __builtin_add_overflow(sum, l->files_size, &sum)))
+		if (sum >= 0 &&
+		    (l->files_size < 0 || __builtin_add_overflow(sum, l->files_size, &sum)))
 			sum = -1;
 	}
 	info->size = sum;
@@ -189,8 +188,8 @@ static int add_layers(struct docker_root *r, struct image *im, const struct time
 static int add_parent(struct docker_root *r, struct image *im, struct dray_disk_info *info,
 		      dray_error **err)
 {
-	cleanup_free char *path = mem_printf("image/%s/imagedb/metadata/sha256/%s/parent", r->driver,
-					     digest_hex(&im->config_digest_claimed));
+	cleanup_free char *path = mem_printf("image/%s/imagedb/metadata/sha256/%s/parent",
+					     r->driver, digest_hex(&im->config_digest_claimed));
 	const char *parent;
 
 	if (!path)
@@ -384,7 +383,8 @@ static int no_docker_root(const char *path, dray_error **err)
 		return err_hint(err, "Docker 1.10 to 1.13 converts it when it starts");
 	case DISK_CONTAINERD:
 		err_set(err, DRAY_ERR_UNSUPPORTED,
-			"containerd's store (Docker 29) is not read: its names are in a bbolt database");
+			"containerd's store (Docker 29) is not read: its names are in a bbolt "
+			"database");
 		return err_hint(err, "let the engine run and say docker-daemon:NAME; blobs lie in "
 				     "io.containerd.content.v1.content/blobs");
 	case DISK_CONTAINERS:

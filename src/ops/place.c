@@ -424,10 +424,9 @@ static int select_digest(const char *image, struct arena *a, struct selector *re
 	if (digest_parse(span_str(image), &ret->digest, NULL) == 0)
 		return 0;
 	if (hex.len < PREFIX_MIN || hex.len > 64 || !hex_is_lower(hex, hex.len))
-		return err_set(
-			err, DRAY_ERR_USAGE,
-			"expected sha256: and 64 hex digits, or the first %d or more",
-			PREFIX_MIN);
+		return err_set(err, DRAY_ERR_USAGE,
+			       "expected sha256: and 64 hex digits, or the first %d or more",
+			       PREFIX_MIN);
 	ret->prefix = arena_strdup(a, image);
 	return ret->prefix ? 0 : err_nomem(err);
 }

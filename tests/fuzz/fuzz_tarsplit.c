@@ -26,8 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct span lines = span_of(data, size);
 	int64_t total = -1;
 	int sized = tarsplit_size(source_from_span(lines, NULL), &total, NULL);
-	cleanup_source struct source *s =
-		tarsplit_assemble(source_from_span(lines, NULL), &files, NULL);
+	cleanup_source struct source *s = tarsplit_assemble(source_from_span(lines, NULL), &files,
+							    NULL);
 
 	if (s && source_drain(s, NULL) == 0) {
 		assert(sized == 0);

@@ -13,9 +13,10 @@
 #include "torture.h"
 
 #define TAR "HEAD123456789TAIL" /* what the layer's "tar" is; nobody here looks into it */
-#define LINES                                                                                     \
-	"{\"type\":2,\"payload\":\"SEVBRA==\",\"position\":0}\n"                                   \
-	"{\"type\":1,\"name\":\"./etc/nine\",\"size\":9,\"payload\":\"uQlWx3WkEAE=\",\"position\":1}\n" \
+#define LINES                                                              \
+	"{\"type\":2,\"payload\":\"SEVBRA==\",\"position\":0}\n"           \
+	"{\"type\":1,\"name\":\"./etc/"                                    \
+	"nine\",\"size\":9,\"payload\":\"uQlWx3WkEAE=\",\"position\":1}\n" \
 	"{\"type\":2,\"payload\":\"VEFJTA==\",\"position\":2}\n"
 #define CACHE "abababababababababababababababababababababababababababababababab"
 #define OUTSIDE "{\"Repositories\":{\"evil\":{\"evil:1\":\"sha256:" CACHE "\"}}}"
@@ -78,8 +79,8 @@ static void put(const struct fixture *f, const char *path, const char *text)
 	close(root);
 }
 
-#define CONFIG                                                                                    \
-	"{\"architecture\":\"amd64\",\"os\":\"linux\",\"created\":\"2026-01-02T03:04:05Z\","       \
+#define CONFIG                                                                               \
+	"{\"architecture\":\"amd64\",\"os\":\"linux\",\"created\":\"2026-01-02T03:04:05Z\"," \
 	"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:{diff}\"]}}"
 #define LAYERDB "image/overlay2/layerdb/sha256/{diff}/"
 
@@ -106,7 +107,8 @@ static void make_containers(const struct fixture *f)
 	    "\",\"names\":[\"docker.io/library/app:1\"],\"layer\":\"{diff}\"}]");
 	put(f, "overlay-images/{id}/={key}", CONFIG);
 	put(f, "overlay-layers/layers.json",
-	    "[{\"id\":\"{diff}\",\"created\":\"2026-03-04T05:06:07Z\",\"diff-digest\":\"sha256:{diff}\","
+	    "[{\"id\":\"{diff}\",\"created\":\"2026-03-04T05:06:07Z\",\"diff-digest\":\"sha256:{"
+	    "diff}\","
 	    "\"diff-size\":17}]");
 	put(f, "overlay-layers/{diff}.tar-split.gz", LINES);
 	put(f, "overlay/{diff}/diff/etc/nine", "123456789");
@@ -254,7 +256,8 @@ struct damage {
 };
 
 static const struct damage docker_damages[] = {
-	{ LAYERDB "tar-split.json.gz", GONE, NULL, DRAY_ERR_CORRUPT, "tar-split.json.gz is missing" },
+	{ LAYERDB "tar-split.json.gz", GONE, NULL, DRAY_ERR_CORRUPT,
+	  "tar-split.json.gz is missing" },
 	{ LAYERDB "tar-split.json.gz", TEXT, "{", DRAY_ERR_CORRUPT, "tar-split line 1" },
 	{ LAYERDB "tar-split.json.gz", TEXT, "\x1f\x8b\x08", DRAY_ERR_CORRUPT, "gunzip" },
 	{ LAYERDB "tar-split.json.gz", FIFO, NULL, DRAY_ERR_CORRUPT, "no regular file" },
@@ -272,21 +275,25 @@ static const struct damage docker_damages[] = {
 	{ "overlay2/" CACHE "/diff/etc/nine", TEXT, "12345678", DRAY_ERR_CORRUPT, "8 bytes" },
 	{ "overlay2/" CACHE "/diff/etc/nine", TEXT, "1234567890", DRAY_ERR_CORRUPT, "10 bytes" },
 	{ "overlay2/" CACHE "/diff/etc/nine", FIFO, NULL, DRAY_ERR_CORRUPT, "no regular file" },
-	{ "overlay2/" CACHE "/diff/etc/nine", LINK, "../../../../../outside", DRAY_ERR_FORMAT, "symbolic link" },
+	{ "overlay2/" CACHE "/diff/etc/nine", LINK, "../../../../../outside", DRAY_ERR_FORMAT,
+	  "symbolic link" },
 	{ "overlay2/" CACHE "/diff/etc", LINK, "../../../..", DRAY_ERR_CORRUPT, "nine" },
 	{ LAYERDB "tar-split.json.gz", TEXT,
 	  "{\"type\":1,\"name\":\"../../../../outside\",\"size\":9,\"payload\":\"uQlWx3WkEAE=\","
 	  "\"position\":0}\n",
 	  DRAY_ERR_FORMAT, "\"..\"" },
 	{ LAYERDB "tar-split.json.gz", TEXT,
-	  "{\"type\":1,\"name\":\"/etc/passwd\",\"size\":9,\"payload\":\"uQlWx3WkEAE=\",\"position\":0}\n",
+	  "{\"type\":1,\"name\":\"/etc/"
+	  "passwd\",\"size\":9,\"payload\":\"uQlWx3WkEAE=\",\"position\":0}\n",
 	  DRAY_ERR_CORRUPT, "/etc/passwd" },
-	{ "image/overlay2/repositories.json", LINK, "../../../list", DRAY_ERR_FORMAT, "repositories" },
+	{ "image/overlay2/repositories.json", LINK, "../../../list", DRAY_ERR_FORMAT,
+	  "repositories" },
 	{ "image/overlay2/repositories.json", FIFO, NULL, DRAY_ERR_FORMAT, "no regular file" },
 	{ "image/overlay2/repositories.json", TEXT, "{\"Repositories\":[]}", DRAY_ERR_FORMAT, "" },
 	{ "image/overlay2/imagedb/content/sha256/{id}", TEXT, "{}", DRAY_ERR_CORRUPT, "digest" },
 	{ "image/overlay2/imagedb/content/sha256/{id}", FIFO, NULL, DRAY_ERR_NOT_FOUND, "" },
-	{ "image/overlay2/imagedb/content/sha256/{id}", GONE, NULL, DRAY_ERR_NOT_FOUND, "no image" },
+	{ "image/overlay2/imagedb/content/sha256/{id}", GONE, NULL, DRAY_ERR_NOT_FOUND,
+	  "no image" },
 	{ "image/overlay2/imagedb", GONE, NULL, DRAY_ERR_FORMAT, "no data root" },
 };
 

@@ -95,9 +95,11 @@ static int assemble(struct box *b, struct span lines, size_t piece, struct buf *
 #define CRC_NINE "uQlWx3WkEAE="
 #define CRC_A "NCAAAAAAAAA="
 #define BYTES(text64, n) "{\"type\":2,\"payload\":\"" text64 "\",\"position\":" n "}\n"
-#define FILE_LINE(name, size, crc, n) \
-	"{\"type\":1,\"name\":\"" name "\",\"size\":" size ",\"payload\":\"" crc "\",\"position\":" n "}\n"
-#define EMPTY_FILE(name, n) "{\"type\":1,\"name\":\"" name "\",\"payload\":null,\"position\":" n "}\n"
+#define FILE_LINE(name, size, crc, n)                                            \
+	"{\"type\":1,\"name\":\"" name "\",\"size\":" size ",\"payload\":\"" crc \
+	"\",\"position\":" n "}\n"
+#define EMPTY_FILE(name, n) \
+	"{\"type\":1,\"name\":\"" name "\",\"payload\":null,\"position\":" n "}\n"
 
 static const struct {
 	const char *lines, *tar;
@@ -109,8 +111,8 @@ static const struct {
 	{ BYTES("YWJj", "0") FILE_LINE("nine", "9", CRC_NINE, "1") BYTES("ZA==", "2"),
 	  "abc123456789d" },
 	/* two files in a row, and a last line without its end */
-	{ FILE_LINE("a", "1", CRC_A, "0") FILE_LINE("nine", "9", CRC_NINE, "1")
-		  "{\"type\":2,\"payload\":\"ZA==\",\"position\":2}",
+	{ FILE_LINE("a", "1", CRC_A, "0") FILE_LINE(
+		  "nine", "9", CRC_NINE, "1") "{\"type\":2,\"payload\":\"ZA==\",\"position\":2}",
 	  "a123456789d" },
 	/* a name that is not UTF-8 would stand so; empty lines; a null payload of bytes */
 	{ "{\"type\":1,\"name_raw\":\"bmluZQ==\",\"size\":9,\"payload\":\"" CRC_NINE
@@ -141,9 +143,9 @@ static void test_size(void **state)
 		dray_error *err = NULL;
 		int64_t size = -1;
 
-		assert_ok(tarsplit_size(torn_span(span_str(good[i].lines), 7, -1, &err), &size,
-					&err),
-			  err);
+		assert_ok(
+			tarsplit_size(torn_span(span_str(good[i].lines), 7, -1, &err), &size, &err),
+			err);
 		assert_int_equal(size, strlen(good[i].tar));
 	}
 }
@@ -170,7 +172,8 @@ static const struct {
 	{ FILE_LINE("nine", "9", "YWJj", "0"), DRAY_ERR_FORMAT, "checksum of 3 bytes" },
 	{ FILE_LINE("nine", "9", "", "0"), DRAY_ERR_FORMAT, "checksum of 0 bytes" },
 	{ FILE_LINE("", "9", CRC_NINE, "0"), DRAY_ERR_FORMAT, "without a name" },
-	{ FILE_LINE("nine", "9", CRC_A, "0"), DRAY_ERR_CORRUPT, "\"nine\": its content has changed" },
+	{ FILE_LINE("nine", "9", CRC_A, "0"), DRAY_ERR_CORRUPT,
+	  "\"nine\": its content has changed" },
 	{ FILE_LINE("nine", "8", CRC_NINE, "0"), DRAY_ERR_CORRUPT,
 	  "\"nine\": it has 9 bytes, its layer had 8" },
 	{ FILE_LINE("nine", "9223372036854775807", CRC_NINE, "0"), DRAY_ERR_CORRUPT, "\"nine\"" },
