@@ -177,6 +177,53 @@ static int size_layers(struct disk_store *d, struct image *im, dray_error **err)
 	return 0;
 }
 
+int disk_reference(const char *text, struct reference *ret, dray_error **err)
+{
+	cleanup_error dray_error *e = NULL;
+
+	if (reference_parse(span_str(text), ret, &e) == 0)
+		return 1;
+	return dray_error_kind(e) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
+}
+
+/* 1 = @p im was pulled or pushed by the digest that @p want has, 0 = not, -1. */
+static int has_repo_digest(const struct image *im, const struct reference *want, dray_error **err)
+{
+	for (size_t i = 0; im->disk && i < im->disk->n_repo_digests; i++) {
+		cleanup_reference struct reference have = { 0 };
+		int parsed = disk_reference(im->disk->repo_digests[i], &have, err);
+
+		if (parsed < 0)
+			return -1;
+		if (parsed && strcmp(have.domain, want->domain) == 0 &&
+		    strcmp(have.path, want->path) == 0 && digest_eq(&have.digest, &want->digest))
+			return 1;
+	}
+	return 0;
+}
+
+/* NAME@DIGEST is the image that the engine has that digest of: then @p sel asks for its ID. */
+static int by_repo_digest(const struct image_list *l, struct selector *sel, dray_error **err)
+{
+	cleanup_reference struct reference want = { 0 };
+	int parsed = sel->ref ? disk_reference(sel->ref, &want, err) : 0;
+
+	if (parsed <= 0 || !digest_set(&want.digest))
+		return parsed < 0 ? -1 : 0;
+	for (size_t i = 0; i < l->n; i++) {
+		int it = has_repo_digest(l->list[i], &want, err);
+
+		if (it < 0)
+			return -1;
+		if (!it)
+			continue;
+		sel->ref = NULL;
+		sel->digest = l->list[i]->config_digest_claimed;
+		return 0;
+	}
+	return 0;
+}
+
 /* A name that podman gave no registry is one of "localhost". */
 static int select_images(struct disk_store *d, const struct selector *sel, struct image_list *l,
 			 dray_error **err)
@@ -184,7 +231,9 @@ static int select_images(struct disk_store *d, const struct selector *sel, struc
 	cleanup_error dray_error *e = NULL;
 	struct selector local = *sel;
 
-	if (image_list_select(l, sel, d->store.place, &e) == 0)
+	if (by_repo_digest(l, &local, err) < 0)
+		return -1;
+	if (image_list_select(l, &local, d->store.place, &e) == 0)
 		return 0;
 	if (sel->ref && dray_error_kind(e) == DRAY_ERR_NOT_FOUND) {
 		cleanup_error dray_error *odd = NULL;
@@ -201,15 +250,6 @@ static int select_images(struct disk_store *d, const struct selector *sel, struc
 	if (err)
 		*err = steal_pointer(&e);
 	return -1;
-}
-
-int disk_reference(const char *text, struct reference *ret, dray_error **err)
-{
-	cleanup_error dray_error *e = NULL;
-
-	if (reference_parse(span_str(text), ret, &e) == 0)
-		return 1;
-	return dray_error_kind(e) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
 }
 
 /* 1 = @p tag is what @p want means, the default tag added to both; 0 = not, -1. */

@@ -205,6 +205,45 @@ static void test_docker(void **state)
 	remove_disk(&f);
 }
 
+/* What an image may be asked for by. */
+static void test_names(void **state)
+{
+	static const struct {
+		const char *ref;
+		bool found;
+	} rows[] = {
+		{ "app:1", true },
+		{ "docker.io/library/app:1", true },
+		{ "app", true }, /* its only tag */
+		{ "app:2", false },
+		{ "app@sha256:" CACHE, true },
+		{ "docker.io/library/app@sha256:" CACHE, true },
+		{ "other@sha256:" CACHE, false },
+		{ "app@sha256:cd", false },
+	};
+	struct fixture f = { 0 };
+
+	(void)state;
+	make_disk(&f, false);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct selector sel = { .ref = rows[i].ref };
+		struct image **images = NULL;
+		dray_error *err = NULL;
+		size_t n = 0;
+
+		cleanup_store struct store *st = open_disk(&f, &err);
+		assert_non_null(st);
+		int rc = store_images(st, &sel, &images, &n, &err);
+		if (rows[i].found)
+			assert_ok(rc, err);
+		else
+			assert_err_kind(err, DRAY_ERR_NOT_FOUND);
+		assert_int_equal(n, rows[i].found);
+		images_free(images, n);
+	}
+	remove_disk(&f);
+}
+
 static void test_containers(void **state)
 {
 	struct fixture f = { 0 };
@@ -420,13 +459,10 @@ static void test_faults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_docker),
-		cmocka_unit_test(test_containers),
-		cmocka_unit_test(test_remapped),
-		cmocka_unit_test(test_docker_damages),
-		cmocka_unit_test(test_containers_damages),
-		cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_docker),	       cmocka_unit_test(test_names),
+		cmocka_unit_test(test_containers),     cmocka_unit_test(test_remapped),
+		cmocka_unit_test(test_docker_damages), cmocka_unit_test(test_containers_damages),
+		cmocka_unit_test(test_kinds),	       cmocka_unit_test(test_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
