@@ -118,7 +118,9 @@ static int set_disk_name(const char *name, struct place *ret, dray_error **err)
 		ret->tag = mem_printf("sha256:%s", name + 1);
 		return ret->tag ? 0 : err_nomem(err);
 	}
-	if (digest_parse(span_str(name), &ret->digest, NULL) == 0)
+	/* "app:1" is a digest by its grammar, too. */
+	if (span_starts(span_str(name), "sha256:") &&
+	    digest_parse(span_str(name), &ret->digest, NULL) == 0)
 		return 0;
 	return set_tag(name, ret, err);
 }
