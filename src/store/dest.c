@@ -8,6 +8,9 @@
 #include "base/mem.h"
 #include "store/dest_priv.h"
 
+#define BESIDE_MIN (8 * 1024 * 1024)   /* a thread is worth it from here on */
+#define BESIDE_AHEAD (2 * 1024 * 1024) /* what waits between the two stays in the cache */
+
 void dest_free(struct dest *d)
 {
 	if (d)
@@ -72,17 +75,25 @@ static int check_size(int64_t want, int64_t have, dray_error **err)
 	return err_mismatch(err, expected, actual, "blob size");
 }
 
-static int copy_verified(const struct descriptor *desc, struct source *data, struct sink *k,
+/* Hashing and writing take about as long: on two cores they need not wait for each other. */
+static struct source *beside(struct source *s, const struct blob_put *put, dray_error **err)
+{
+	return put->beside && put->desc.size >= BESIDE_MIN ? source_readahead(s, BESIDE_AHEAD, err)
+							   : s;
+}
+
+static int copy_verified(const struct blob_put *put, struct source *data, struct sink *k,
 			 int64_t *ret_size, dray_error **err)
 {
-	cleanup_source struct source *s = source_verified(data, &desc->digest, desc->size,
-							  "blob digest", err);
+	const struct descriptor *desc = &put->desc;
+	cleanup_source struct source *s = beside(
+		source_verified(data, &desc->digest, desc->size, "blob digest", err), put, err);
 
 	*ret_size = s ? pump(s, k, err) : -1;
 	return *ret_size < 0 ? -1 : 0;
 }
 
-static int copy_learning(const struct descriptor *desc, struct source *data, struct sink *k,
+static int copy_learning(const struct blob_put *put, struct source *data, struct sink *k,
 			 struct digest *ret, int64_t *ret_size, dray_error **err)
 {
 	cleanup_hash struct hash h = { 0 };
@@ -91,9 +102,9 @@ static int copy_learning(const struct descriptor *desc, struct source *data, str
 		source_free(data);
 		return -1;
 	}
-	cleanup_source struct source *s = source_hash(data, &h, err);
+	cleanup_source struct source *s = beside(source_hash(data, &h, err), put, err);
 	*ret_size = s ? pump(s, k, err) : -1;
-	if (*ret_size < 0 || check_size(desc->size, *ret_size, err) < 0)
+	if (*ret_size < 0 || check_size(put->desc.size, *ret_size, err) < 0)
 		return -1;
 	return hash_finish(&h, ret, err);
 }
@@ -110,9 +121,9 @@ int dest_copy(const struct blob_put *put, struct source *data, struct sink *k,
 	if (!data)
 		return -1;
 	if (digest_set(&put->desc.digest))
-		rc = copy_verified(&put->desc, data, k, &size, err);
+		rc = copy_verified(put, data, k, &size, err);
 	else
-		rc = copy_learning(&put->desc, data, k, &learnt, &size, err);
+		rc = copy_learning(put, data, k, &learnt, &size, err);
 	if (rc < 0)
 		return put->label ? err_ctx(err, "%s", put->label) : -1;
 	*ret_digest = digest_set(&put->desc.digest) ? put->desc.digest : learnt;

@@ -262,6 +262,8 @@ struct blob_put {
 	/* The bytes are dear (a network): who stores them under a known digest may keep what a
 	 * killed run got, and rewind @p data past it before the first read. */
 	bool keep_partial;
+	/* A destination's own: it takes one blob at a time, so big ones are hashed on a thread. */
+	bool beside;
 };
 struct dest_ops {
 	/** 1 = this blob is already there (desc.digest set, size as far as known), 0 = no, -1. */

@@ -130,8 +130,10 @@ static int blob_to_file(struct tar_out *t, const struct blob_put *put, struct so
 			     .t = t,
 			     .off = t->pos + (int64_t)head.len };
 	size_t reserved = head.len;
+	struct blob_put aside = *put;
 
-	if (dest_copy(put, data, &k.base, ret_digest, ret_size, err) < 0)
+	aside.beside = true;
+	if (dest_copy(&aside, data, &k.base, ret_digest, ret_size, err) < 0)
 		return -1;
 	if (tar_out_seen(t, ret_digest))
 		return 0;
