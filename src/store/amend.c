@@ -38,8 +38,8 @@ static int note_member(struct amend *a, const struct tar_entry *e, dray_error **
 	if (clean_name(e->name, &name, err) < 0)
 		return -1;
 	*m = (struct amend_member){
-		.name = arena_dup(&a->arena, span_buf(&name)),
-		.link = arena_dup(&a->arena, e->link),
+		.name = name.len ? arena_dup(&a->arena, span_buf(&name)) : (struct span){ 0 },
+		.link = e->link.len ? arena_dup(&a->arena, e->link) : (struct span){ 0 },
 		.type = e->type,
 		.off = e->header_off,
 		.data_off = e->data_off,

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Members of an archive that give way to others: what readers find, where it lies, and what
+ * nobody can read any more (reliability A-02, G-01, G-02).
+ */
+#include "dest_box.h"
+#include <errno.h>
+#include "store/amend.h"
+#include "tar_build.h"
+#include "torture.h"
+
+#define BIG (AMEND_CARRY_MAX + 1)
+
+/* An archive: "name" is a document of its own name's bytes, "name*" one of many bytes. */
+static struct buf make(const char *const *members)
+{
+	struct buf b = tb_new();
+
+	for (; *members; members++) {
+		size_t len = strlen(*members);
+
+		if ((*members)[len - 1] == '*') {
+			cleanup_free char *name = mem_strndup(*members, len - 1);
+			cleanup_free char *bytes = mem_zalloc(BIG);
+
+			tb_file_bytes(&b, name, bytes, BIG);
+		} else {
+			tb_file(&b, *members, *members);
+		}
+	}
+	tb_end(&b);
+	return b;
+}
+
+/* "a b=TEXT " of what readers see, superseded members left out. */
+static char *list(const char *path)
+{
+	cleanup_amend struct amend a = AMEND_INIT;
+	cleanup_buf struct buf out = BUF_INIT(4096), text = BUF_INIT(0);
+	dray_error *err = NULL;
+
+	assert_ok(amend_open(&a, path, &err), err);
+	for (size_t i = 0; i < a.n; i++) {
+		const struct amend_member *m = a.list[i];
+
+		if (m->vain)
+			continue;
+		assert_ok(buf_add(&out, m->name, &err), err);
+		if (m->type == TAR_FILE && m->size < 64) {
+			assert_ok(amend_read(&a, m, 64, &text, &err), err);
+			if (!span_eq(span_buf(&text), m->name)) {
+				assert_ok(buf_add_byte(&out, '=', &err), err);
+				assert_ok(buf_add(&out, span_buf(&text), &err), err);
+			}
+		}
+		assert_ok(buf_add_byte(&out, ' ', &err), err);
+	}
+	return buf_steal_str(&out, &err);
+}
+
+struct row {
+	const char *members[10];
+	const char *documents[4]; /* get the text "new" */
+	const char *dropped[3];
+	const char *put; /* a file with its name's bytes; NULL */
+	bool anew;
+	const char *want;
+};
+
+static int run(const struct row *r, const char *path, struct amend_result *done, dray_error **err)
+{
+	cleanup_amend struct amend a = AMEND_INIT;
+
+	if (amend_open(&a, path, err) < 0)
+		return -1;
+	for (size_t i = 0; r->documents[i]; i++)
+		if (amend_put_document(&a, r->documents[i], SPAN_LIT("new"), err) < 0)
+			return -1;
+	if (r->put && amend_put(&a, r->put, span_str(r->put), err) < 0)
+		return -1;
+	for (size_t i = 0; r->dropped[i]; i++)
+		amend_drop(&a, span_str(r->dropped[i]));
+	return amend_commit(&a, path, done, err);
+}
+
+static const struct row rows[] = {
+	/* At the end, as nearly all writers put them. */
+	{ { "old.json", "layer*", "m", "r" },
+	  { "m", "r" },
+	  { "old.json" },
+	  "new.json",
+	  false,
+	  "layer m=new r=new new.json " },
+	/* What lies between and behind is carried along. */
+	{ { "layer*", "i", "x", "m", "o", "y" },
+	  { "i", "m" },
+	  { NULL },
+	  NULL,
+	  false,
+	  "layer x o y i=new m=new " },
+	/* One of two changes: the other stays where it is, or is carried. */
+	{ { "layer*", "i", "m" }, { "m" }, { NULL }, NULL, false, "layer i m=new " },
+	{ { "layer*", "i", "m" }, { "i" }, { NULL }, NULL, false, "layer m i=new " },
+	/* A layer behind a document. */
+	{ { "i", "layer*", "m" }, { "i", "m" }, { NULL }, NULL, true, "layer i=new m=new " },
+	{ { "i", "m", "old", "layer*" }, { "m" }, { "old" }, "n", true, "i layer m=new n " },
+	/* What has to go and lies in the end goes with it. */
+	{ { "layer*", "old", "m" }, { "m" }, { "old" }, NULL, false, "layer m=new " },
+	/* Something of that name and content is there. */
+	{ { "x", "layer*", "m" }, { "m" }, { NULL }, "x", false, "x layer m=new " },
+};
+
+static void test_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_place struct place p = place_make("a.tar");
+		cleanup_buf struct buf b = make(rows[i].members), after = BUF_INIT(0);
+		struct amend_result done;
+		dray_error *err = NULL;
+
+		put_file(p.fd, "a.tar", span_buf(&b));
+		assert_ok(run(&rows[i], p.path, &done, &err), err);
+		assert_int_equal(done.anew, rows[i].anew);
+		if (!done.anew)
+			assert_true(done.written < 64 * 1024);
+		cleanup_free char *got = list(p.path);
+		assert_string_equal(got, rows[i].want);
+		assert_int_equal(dir_count(p.fd), 1);
+		/* What went leaves no byte: all old documents hold their names. */
+		slurp(p.fd, "a.tar", &after);
+		for (size_t k = 0; rows[i].dropped[k]; k++)
+			assert_null(memmem(after.data, after.len, rows[i].dropped[k],
+					   strlen(rows[i].dropped[k])));
+	}
+}
+
+/* Again and again: superseded members join, and the file grows by what is new only. */
+static void test_again(void **state)
+{
+	cleanup_place struct place p = place_make("a.tar");
+	cleanup_buf struct buf b = make(rows[0].members), after = BUF_INIT(0);
+	struct amend_result done;
+	dray_error *err = NULL;
+
+	(void)state;
+	put_file(p.fd, "a.tar", span_buf(&b));
+	for (int i = 0; i < 5; i++)
+		assert_ok(run(&rows[0], p.path, &done, &err), err);
+	cleanup_free char *got = list(p.path);
+	assert_string_equal(got, "layer new.json m=new r=new ");
+	slurp(p.fd, "a.tar", &after);
+	assert_true(after.len < b.len + 5 * 6 * 1024);
+}
+
+static void refused(const char *const *members, const struct row *r, enum dray_err_kind kind,
+		    const char *why)
+{
+	cleanup_place struct place p = place_make("a.tar");
+	cleanup_buf struct buf b = make(members), after = BUF_INIT(0);
+	struct amend_result done;
+	dray_error *err = NULL;
+
+	put_file(p.fd, "a.tar", span_buf(&b));
+	assert_int_equal(run(r, p.path, &done, &err), -1);
+	assert_err(err, kind, why);
+	slurp(p.fd, "a.tar", &after);
+	assert_true(span_eq(span_buf(&b), span_buf(&after)));
+}
+
+static void test_refused(void **state)
+{
+	static const struct row doc = { .documents = { "m" } };
+	static const struct row twin = { .documents = { "m" }, .put = "big" };
+
+	(void)state;
+	refused((const char *const[]){ "m", "m", NULL }, &doc, DRAY_ERR_FORMAT, "twice");
+	refused((const char *const[]){ "big*", "m", NULL }, &twin, DRAY_ERR_FORMAT,
+		"with other content");
+}
+
+static void test_nothing(void **state)
+{
+	static const struct row none = { .put = "m" };
+	cleanup_place struct place p = place_make("a.tar");
+	cleanup_buf struct buf b = make((const char *const[]){ "m", NULL }), after = BUF_INIT(0);
+	struct amend_result done;
+	dray_error *err = NULL;
+
+	(void)state;
+	put_file(p.fd, "a.tar", span_buf(&b));
+	assert_ok(run(&none, p.path, &done, &err), err);
+	assert_int_equal(done.written, 0);
+	slurp(p.fd, "a.tar", &after);
+	assert_true(span_eq(span_buf(&b), span_buf(&after)));
+}
+
+/* ---- when the machine fails ---- */
+
+struct failing {
+	const struct row *row;
+	struct buf tar;
+	struct place *p;
+};
+
+static int fail_once(void *arg, dray_error **err)
+{
+	struct failing *f = arg;
+	struct amend_result done;
+
+	put_file(f->p->fd, "a.tar", span_buf(&f->tar));
+	return run(f->row, f->p->path, &done, err);
+}
+
+/* Whatever failed: all documents are the old ones, or all are the new ones. */
+static void check_whole(void *arg, bool failed)
+{
+	const struct failing *f = arg;
+	cleanup_free char *got = list(f->p->path);
+	size_t fresh = 0, documents = 0;
+
+	for (const char *at = strstr(got, "=new "); at; at = strstr(at + 1, "=new "))
+		fresh++;
+	while (f->row->documents[documents])
+		documents++;
+	if (!failed)
+		assert_string_equal(got, f->row->want);
+	else
+		assert_true(fresh == 0 || fresh == documents);
+	assert_int_equal(dir_count(f->p->fd), 1);
+}
+
+static void test_torture(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i += 4) { /* in place, and anew */
+		cleanup_place struct place p = place_make("a.tar");
+		struct failing f = { .row = &rows[i], .tar = make(rows[i].members), .p = &p };
+
+		if (!rows[i].anew) /* else temps of killed runs are looked for, as far as there is memory */
+			torture_alloc(fail_once, &f);
+		torture_io(fail_once, &f, ENOSPC, check_whole);
+		buf_clear(&f.tar);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows),	cmocka_unit_test(test_again),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_torture),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
