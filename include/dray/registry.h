@@ -173,6 +173,10 @@ DRAY_API int dray_delete(dray_context *ctx, const char *ref, const struct dray_d
  * them read. Where that file names a credential helper, the helper keeps the secret. All else
  * in the file stays byte for byte; it is replaced whole, with mode 0600.
  *
+ * "HOST[:PORT]/NAME" is a login for the repositories below NAME alone, which podman, skopeo and
+ * dray prefer there to the host's. It is kept in podman's auth.json, since docker would take it
+ * for the host's, and never by a helper.
+ *
  * @param host      "HOST[:PORT]", also as docker writes it: "https://index.docker.io/v1/"
  * @param password  lent; neither logged nor handed to a program's arguments
  * @param ret       one name: the file, or "docker-credential-NAME"

@@ -214,13 +214,14 @@ const struct command cmd_login = {
 	.name = "login",
 	.group = GROUP_REGISTRY,
 	.summary = "try a login at a registry and keep it",
-	.args = "HOST",
+	.args = "HOST[/NAME]",
 	.min_args = 1,
 	.max_args = 1,
 	.notes = "Logs in and, when the registry agrees, keeps the login where docker, podman and "
 		 "skopeo find it too: in the file that knows the registry already, else in "
 		 "docker's config.json, or with the credential helper that the file names. "
-		 "--authfile names another file.",
+		 "--authfile names another file. With a NAME the login is for the repositories "
+		 "below it alone, as podman has it, and kept in its auth.json.",
 	.features = FEATURE_JSON,
 	.options = login_table,
 	.options_size = sizeof(struct login_options),
@@ -270,7 +271,7 @@ const struct command cmd_logout = {
 	.name = "logout",
 	.group = GROUP_REGISTRY,
 	.summary = "forget the login at a registry",
-	.args = "HOST",
+	.args = "HOST[/NAME]",
 	.min_args = 1,
 	.max_args = 1,
 	.notes = "Removes the login from every file where it would be found, and from the "

@@ -53,13 +53,13 @@ int dray_login(dray_context *ctx, const char *host, const char *user, const char
 {
 	cleanup_reference struct reference at = { 0 };
 	cleanup_names dray_names *n = NULL;
-	cleanup_free char *where = NULL;
+	cleanup_free char *where = NULL, *key = NULL;
 
-	if (registry_host(host, &at, err) < 0 || check_characters(user, password, err) < 0 ||
+	if (registry_login(host, &at, &key, err) < 0 || check_characters(user, password, err) < 0 ||
 	    try_login(ctx, &at, user, password, err) < 0)
 		return -1;
-	n = names_new(at.domain, err);
-	if (!n || login_store(&ctx->remote, at.domain, user, password, &where, err) < 0 ||
+	n = names_new(key, err);
+	if (!n || login_store(&ctx->remote, key, user, password, &where, err) < 0 ||
 	    remote_names_add(&n->names, where, err) < 0)
 		return -1;
 	*ret = steal_pointer(&n);
@@ -70,11 +70,12 @@ int dray_logout(dray_context *ctx, const char *host, dray_names **ret, dray_erro
 {
 	cleanup_reference struct reference at = { 0 };
 	cleanup_names dray_names *n = NULL;
+	cleanup_free char *key = NULL;
 
-	if (registry_host(host, &at, err) < 0)
+	if (registry_login(host, &at, &key, err) < 0)
 		return -1;
-	n = names_new(at.domain, err);
-	if (!n || login_erase(&ctx->remote, at.domain, &n->names, err) < 0)
+	n = names_new(key, err);
+	if (!n || login_erase(&ctx->remote, key, &n->names, err) < 0)
 		return -1;
 	*ret = steal_pointer(&n);
 	return 0;

@@ -92,13 +92,20 @@ static int host_domain(const char *host, struct reference *ret, dray_error **err
 	return err_hint(err, "write its full name, or HOST:PORT");
 }
 
-int registry_host(const char *text, struct reference *ret, dray_error **err)
+/* @p text without what config.json writes around a host. */
+static char *bare_key(const char *text)
 {
 	struct span s = span_str(text);
 	struct span key = credentials_key(span_starts(s, SCHEME) ? span_from(s, sizeof(SCHEME) - 1)
 								 : s);
-	cleanup_free char *host = mem_strndup((const char *)key.data, key.len);
-	char *path = host ? mem_strdup("") : NULL;
+
+	return mem_strndup((const char *)key.data, key.len);
+}
+
+/* The registry alone: a reference without a path. */
+static int set_host(const char *host, struct reference *ret, dray_error **err)
+{
+	char *path = mem_strdup("");
 
 	if (!path)
 		return err_nomem(err);
@@ -109,4 +116,40 @@ int registry_host(const char *text, struct reference *ret, dray_error **err)
 	mem_free(ret->path);
 	ret->path = path;
 	return 0;
+}
+
+int registry_host(const char *text, struct reference *ret, dray_error **err)
+{
+	cleanup_free char *host = bare_key(text);
+
+	return host ? set_host(host, ret, err) : err_nomem(err);
+}
+
+/* A folder of repositories is one that a repository may lie in. */
+static int check_folder(const char *key, dray_error **err)
+{
+	cleanup_reference struct reference ref = { 0 };
+	cleanup_free char *probe = mem_printf("%s/x", key);
+
+	if (!probe)
+		return err_nomem(err);
+	if (reference_parse(span_str(probe), &ref, NULL) == 0)
+		return 0;
+	return err_set(err, DRAY_ERR_USAGE, "expected HOST[:PORT][/NAMESPACE]");
+}
+
+int registry_login(const char *text, struct reference *ret, char **ret_key, dray_error **err)
+{
+	cleanup_free char *key = bare_key(text), *host = NULL;
+
+	if (!key)
+		return err_nomem(err);
+	host = mem_strndup(key, strcspn(key, "/"));
+	if (!host)
+		return err_nomem(err);
+	if (set_host(host, ret, err) < 0 || (strchr(key, '/') && check_folder(key, err) < 0))
+		return -1;
+	/* The hub has several names, and one key. */
+	*ret_key = strchr(key, '/') ? steal_pointer(&key) : mem_strdup(ret->domain);
+	return *ret_key ? 0 : err_nomem(err);
 }

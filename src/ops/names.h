@@ -21,3 +21,9 @@ int registry_reference(const char *text, struct reference *ret, dray_error **err
 int registry_repository(const char *text, struct reference *ret, dray_error **err) MUST_CHECK;
 /** "HOST[:PORT]" and what config.json makes of it: a reference whose path is "". */
 int registry_host(const char *text, struct reference *ret, dray_error **err) MUST_CHECK;
+/**
+ * What a login is for: a registry, as registry_host(), or a folder of its repositories,
+ * "HOST/NAME/...". *ret is the registry; *ret_key, the caller's, the key of its entry.
+ */
+int registry_login(const char *text, struct reference *ret, char **ret_key,
+		   dray_error **err) MUST_CHECK;

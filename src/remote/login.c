@@ -226,6 +226,13 @@ static int store_in(const char *path, const char *domain, const char *user, cons
 	if (edit_begin(&e, path, true, err) < 0 ||
 	    authfile_look(span_buf(&e.text), domain, &place, err) < 0)
 		return -1;
+	if (place.helper && strchr(domain, '/')) {
+		mem_free(place.helper);
+		err_set(err, DRAY_ERR_UNSUPPORTED,
+			"logins of %s go to a credential helper, which keeps those of hosts only",
+			domain);
+		return err_hint(err, "log in to the host, or name another file with --authfile");
+	}
 	if (place.helper) {
 		rc = store_in_helper(&e, place.helper, key, domain, user, password, ret_where, err);
 		mem_free(place.helper);
@@ -266,7 +273,8 @@ int login_store(const struct remote_options *o, const char *domain, const char *
 			if (known < 0)
 				return -1;
 		}
-		at = known ? at : f.docker;
+		/* To docker an entry of a folder is one of its whole host. */
+		at = known ? at : strchr(domain, '/') ? 0 : f.docker;
 	}
 	if (at >= f.n) {
 		err_set(err, DRAY_ERR_USAGE, "no HOME to keep the login in");

@@ -7,7 +7,8 @@
 #include "remote/remote.h"
 
 /**
- * Keep a login for @p domain. With --authfile or REGISTRY_AUTH_FILE that file is taken; else the
+ * Keep a login for @p domain, or for a folder of its repositories ("HOST/NAME"), which docker and
+ * helpers do not know: it goes to podman's file. With --authfile or REGISTRY_AUTH_FILE that file is taken; else the
  * first file of the search that knows the registry, else docker's, which all engines read. Where
  * the file names a helper for it, the helper keeps the secret. *ret_where, the caller's, says
  * which it was. DENIED when a helper refuses, FORMAT, SYSTEM.

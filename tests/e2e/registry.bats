@@ -293,6 +293,44 @@ login() { "$DRAY" -q login "$@" --username "$REGISTRY_USER" --password-stdin <<<
 	expect 3 "*not logged in*"
 }
 
+@test "login: for a folder of a registry, as podman keeps it; the longest key wins" {
+	require_peer skopeo podman
+	local auth=$BATS_TEST_TMPDIR/auth.json theirs=$BATS_TEST_TMPDIR/theirs.json
+	image_need sym
+	registry_start main htpasswd
+	"$DRAY" copy -q --creds "$REGISTRY_USER:$REGISTRY_PASS" "$IMAGE" "docker://$REGISTRY_ADDR/team/app:1"
+	"$DRAY" copy -q --creds "$REGISTRY_USER:$REGISTRY_PASS" "$IMAGE" "docker://$REGISTRY_ADDR/teamwork/app:1"
+	login "$REGISTRY_ADDR/team" --authfile "$auth"
+	printf '{}' >"$theirs"
+	podman login --authfile "$theirs" --tls-verify=false -u "$REGISTRY_USER" --password-stdin "$REGISTRY_ADDR/team" <<<"$REGISTRY_PASS"
+	same "what podman keeps" "$(jq -cS .auths "$auth")" "$(jq -cS .auths "$theirs")"
+	"$DRAY" tags --authfile "$auth" "$REGISTRY_ADDR/team/app"
+	skopeo inspect --authfile "$auth" --tls-verify=false "docker://$REGISTRY_ADDR/team/app:1" >/dev/null
+	dray_run tags --authfile "$auth" "$REGISTRY_ADDR/teamwork/app"
+	expect 4
+	# The host's login beside it.
+	login "$REGISTRY_ADDR" --authfile "$auth"
+	"$DRAY" tags --authfile "$auth" "$REGISTRY_ADDR/teamwork/app"
+	same "both" "$(jq '.auths | length' "$auth")" 2
+	"$DRAY" -q logout --authfile "$auth" "$REGISTRY_ADDR"
+	same "the folder's stays" "$(jq -r '.auths | keys[]' "$auth")" "$REGISTRY_ADDR/team"
+	dray_run logout --authfile "$auth" "$REGISTRY_ADDR/team/app"
+	expect 3
+	dray_run logout --authfile "$auth" "$REGISTRY_ADDR/team"
+	expect 0
+	same "none" "$(jq -c .auths "$auth")" "{}"
+	# Not to docker, which would take it for the whole host; not to a helper.
+	login "$REGISTRY_ADDR/team"
+	same "docker's" "$(cat "$AUTH")" "{}"
+	same "podman's" "$(jq -r '.auths | keys[]' "$XDG_RUNTIME_DIR/containers/auth.json")" "$REGISTRY_ADDR/team"
+	"$DRAY" -q logout "$REGISTRY_ADDR/team"
+	printf '{"credsStore":"none-such"}' >"$auth"
+	run --separate-stderr login "$REGISTRY_ADDR/team" --authfile "$auth"
+	expect 8 "*helper*"
+	run --separate-stderr login "$REGISTRY_ADDR/team:1" --authfile "$auth"
+	expect 2
+}
+
 @test "login: what docker and podman stored is found, replaced and removed" {
 	require_docker
 	require_peer podman
@@ -391,7 +429,7 @@ login() { "$DRAY" -q login "$@" --username "$REGISTRY_USER" --password-stdin <<<
 	expect 2 "*--username*"
 	run --separate-stderr bash -c '"$0" login "$1" </dev/null' "$DRAY" "$REGISTRY_ADDR"
 	expect 2 "*no terminal*"
-	run --separate-stderr bash -c '"$0" login "$1/path" --creds a:b' "$DRAY" "$REGISTRY_ADDR"
+	run --separate-stderr bash -c '"$0" login "$1/No path" --creds a:b' "$DRAY" "$REGISTRY_ADDR"
 	expect 2 "*HOST*"
 	run --separate-stderr bash -c 'printf "a\nb" | "$0" login "$1" -u x --password-stdin' "$DRAY" "$REGISTRY_ADDR"
 	expect 2
