@@ -119,17 +119,19 @@ struct source *source_decode_auto(struct source *in, enum compression *ret_c, dr
 	return source_decode(in, c, NULL, err);
 }
 
-struct source *source_decode_pool(struct source *in, struct pool *pool, enum compression *ret_c,
-				  dray_error **err)
+struct source *source_decode_pool(struct source *in, struct pool *pool, size_t ahead,
+				  enum compression *ret_c, dray_error **err)
 {
 	struct span head;
 
 	in = look(in, GZIP_MEMBER_HEADER, &head, err);
-	if (!in || decode_member_length(head) == 0)
-		return source_decode_auto(in, ret_c, err);
+	if (!in || decode_member_length(head) == 0) {
+		in = source_decode_auto(in, ret_c, err);
+		return ahead ? source_readahead(in, ahead, err) : in;
+	}
 	if (ret_c)
 		*ret_c = COMPRESSION_GZIP;
-	return decode_members(in, pool, err);
+	return decode_members(ahead ? source_readahead(in, ahead, err) : in, pool, err);
 }
 
 /* ---- shared by the decoders ---- */

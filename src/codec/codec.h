@@ -41,10 +41,11 @@ struct source *source_decode_auto(struct source *in, enum compression *ret_c, dr
 /**
  * The same, with the members of ENCODING_GZIP decoded side by side on @p pool (lent; NULL = in
  * place), a few ahead of the reader, about 2.2 MiB each. What is read is what source_decode()
- * reads; a failure of @p in may be told earlier.
+ * reads; a failure of @p in may be told earlier. With @p ahead a thread of its own is that many
+ * bytes ahead too: it reads @p in where the pool decodes, else it decodes.
  */
-struct source *source_decode_pool(struct source *in, struct pool *pool, enum compression *ret_c,
-				  dray_error **err);
+struct source *source_decode_pool(struct source *in, struct pool *pool, size_t ahead,
+				  enum compression *ret_c, dray_error **err);
 
 struct filter;
 /**

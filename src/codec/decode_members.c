@@ -18,6 +18,7 @@
 #define MEMBER_TRAILER 8
 #define MEMBER_MAX (ENCODE_BLOCK + ENCODE_BLOCK / 64) /* stored blocks add 5 bytes in 64 KiB */
 #define SLOTS_LEAST 2				      /* one is lent, one is in the works */
+#define SLOTS_MORE 8 /* besides one for each worker: none waits for a reader that was not quick */
 #define HEADROOM SOURCE_PEEK_MAX /* before the output, for the rest of the member before it */
 
 struct slot {
@@ -349,8 +350,7 @@ static const struct source_ops members_ops = {
 
 struct source *decode_members(struct source *in, struct pool *pool, dray_error **err)
 {
-	/* As many as encode.c has, for the same reason. */
-	int credits = pool ? pool_take_credits(pool, pool_threads(pool) + 1) : 0;
+	int credits = pool ? pool_take_credits(pool, pool_threads(pool) + SLOTS_MORE) : 0;
 	size_t count = SLOTS_LEAST + (size_t)credits;
 	struct members *m = mem_zalloc(sizeof(*m) + count * sizeof(m->slots[0]));
 

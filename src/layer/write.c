@@ -1,50 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From records to pieces (a header of ours, bytes of a layer, padding), and from these
- * to the bytes of a tar, pulled.
- * Relies on a feed for the layers' bytes.
+ * From records to pieces: a header of ours, bytes of a layer, padding.
+ * Relies on tar/ to write headers.
  * Promises that what layer_tar_order() foresees is what layer_tar_source() reads.
  */
-#include "layer/write.h"
+#include "layer/write_priv.h"
 
 #include <stdlib.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
 
-#define HEAD_MAX (2 * LIMIT_PAX + LIMIT_SPARSE_MAP) /* bytes of one header, its extensions too */
-#define OUT_BUFFER (512 * 1024)			    /* bytes made ahead: over SOURCE_PEEK_MAX */
-
-/* Bytes of a layer. */
-struct run {
-	uint32_t layer;
-	int64_t off, left;
-};
-
-/* What one record becomes. */
-struct piece {
-	bool made;		 /* with a header of ours */
-	const struct node *link; /* which makes it a hard link to this name */
-	struct run run;		 /* left 0 = none */
-	size_t padding;		 /* zeros behind it */
-};
-
-/* Where a walk over the records stands. */
-struct cursor {
-	const struct record_list *list;
-	struct record at;
-	struct first_names firsts; /* which carry the data */
-	struct buf path;
-};
-
-static void cursor_clear(struct cursor *c)
+void cursor_clear(struct cursor *c)
 {
 	first_names_clear(&c->firsts);
 	buf_clear(&c->path);
 }
-#define cleanup_cursor CLEANUP(cursor_clear)
 
-static struct cursor cursor_of(const struct record_list *l)
+struct cursor cursor_of(const struct record_list *l)
 {
 	return (struct cursor){ .list = l, .path = BUF_INIT(2 * LIMIT_PATH) };
 }
@@ -118,8 +91,7 @@ static int plan_node(struct cursor *c, const struct record *rec, struct piece *r
 	return 0;
 }
 
-/* The next record and what it becomes: 1, 0 = end, -1. */
-static int next_piece(struct cursor *c, struct piece *ret, dray_error **err)
+int next_piece(struct cursor *c, struct piece *ret, dray_error **err)
 {
 	struct record rec = { 0 };
 
@@ -282,7 +254,7 @@ static int node_header(struct cursor *c, const struct node *link, struct buf *re
 	return tar_header_write(&m, ret, err);
 }
 
-static int make_header(struct cursor *c, const struct piece *p, struct buf *ret, dray_error **err)
+int piece_header(struct cursor *c, const struct piece *p, struct buf *ret, dray_error **err)
 {
 	buf_reset(ret);
 	return c->at.kind == RECORD_WHITEOUT ? whiteout_header(c, ret, err)
@@ -298,212 +270,12 @@ int layer_tar_size(const struct record_list *l, int64_t *ret, dray_error **err)
 	int rc;
 
 	while ((rc = next_piece(&c, &p, err)) > 0) {
-		if (p.made && make_header(&c, &p, &head, err) < 0)
+		if (p.made && piece_header(&c, &p, &head, err) < 0)
 			return -1;
 		size += p.run.left + (int64_t)p.padding + (p.made ? (int64_t)head.len : 0);
 	}
 	*ret = size;
 	return rc;
-}
-
-/* ---- the source ---- */
-
-struct tar_source {
-	struct source base;
-	struct cursor cursor;
-	struct layer_feed feed;
-	struct buf head; /* made by us; goes before the run */
-	size_t head_done;
-	struct run run;
-	size_t padding; /* zeros behind the run */
-	bool has_ahead; /* a piece was planned while looking whether the run goes on */
-	struct piece ahead;
-	uint8_t *out;
-	size_t start, len;
-	bool ended; /* the end blocks are in head */
-};
-
-static int put_end(struct tar_source *s, dray_error **err)
-{
-	static const uint8_t zeros[2 * TAR_BLOCK];
-
-	s->ended = true;
-	buf_reset(&s->head);
-	s->head_done = 0;
-	return buf_add(&s->head, span_of(zeros, sizeof(zeros)), err);
-}
-
-/* A piece that was planned ahead is that of the cursor's record still. */
-static int take_piece(struct tar_source *s, struct piece *ret, dray_error **err)
-{
-	if (!s->has_ahead)
-		return next_piece(&s->cursor, ret, err);
-	s->has_ahead = false;
-	*ret = s->ahead;
-	return 1;
-}
-
-static int put_next(struct tar_source *s, dray_error **err)
-{
-	struct piece p;
-	int rc = take_piece(s, &p, err);
-
-	if (rc <= 0)
-		return rc < 0 ? -1 : put_end(s, err);
-	s->run = p.run;
-	s->padding = p.padding;
-	buf_reset(&s->head);
-	s->head_done = 0;
-	return p.made ? make_header(&s->cursor, &p, &s->head, err) : 0;
-}
-
-/* Small files that lie side by side are read together. */
-static int lengthen_run(struct tar_source *s, size_t room, dray_error **err)
-{
-	while (!s->has_ahead && (uint64_t)s->run.left < room) {
-		struct piece p;
-		int rc = next_piece(&s->cursor, &p, err);
-
-		if (rc <= 0)
-			return rc;
-		if (p.made || p.run.layer != s->run.layer ||
-		    p.run.off != s->run.off + s->run.left) {
-			s->ahead = p;
-			s->has_ahead = true;
-			return 0;
-		}
-		s->run.left += p.run.left;
-	}
-	return 0;
-}
-
-static size_t room_left(const struct tar_source *s)
-{
-	return OUT_BUFFER - s->start - s->len;
-}
-
-static uint8_t *room_at(struct tar_source *s)
-{
-	return s->out + s->start + s->len;
-}
-
-static int read_run(struct tar_source *s, dray_error **err)
-{
-	size_t room = room_left(s);
-	int64_t got;
-
-	if (s->padding == 0 && lengthen_run(s, room, err) < 0)
-		return -1;
-	if ((uint64_t)s->run.left < room)
-		room = (size_t)s->run.left;
-	got = s->feed.read(s->feed.arg, s->run.layer, s->run.off, room_at(s), room, err);
-	if (got < 0)
-		return -1;
-	s->len += (size_t)got;
-	s->run.off += got;
-	s->run.left -= got;
-	return 0;
-}
-
-static size_t put_head(struct tar_source *s)
-{
-	size_t n = s->head.len - s->head_done, room = room_left(s);
-
-	n = n < room ? n : room;
-	if (n > 0)
-		memcpy(room_at(s), s->head.data + s->head_done, n);
-	s->head_done += n;
-	s->len += n;
-	return n;
-}
-
-static size_t put_padding(struct tar_source *s)
-{
-	size_t room = room_left(s), n = s->padding < room ? s->padding : room;
-
-	memset(room_at(s), 0, n);
-	s->padding -= n;
-	s->len += n;
-	return n;
-}
-
-/* Some more bytes into the buffer: 1, 0 = nothing is left, -1. */
-static int fill(struct tar_source *s, dray_error **err)
-{
-	if (put_head(s) > 0)
-		return 1;
-	if (s->run.left > 0)
-		return read_run(s, err) < 0 ? -1 : 1;
-	if (put_padding(s) > 0)
-		return 1;
-	if (s->ended)
-		return 0;
-	return put_next(s, err) < 0 ? -1 : 1;
-}
-
-static int tar_source_peek(struct source *base, size_t min, struct span *ret, dray_error **err)
-{
-	struct tar_source *s = (struct tar_source *)base;
-	int rc = 1;
-
-	if (s->start > 0 && s->len < min) {
-		memmove(s->out, s->out + s->start, s->len);
-		s->start = 0;
-	}
-	while (rc > 0 && s->len < min) {
-		rc = fill(s, err);
-		if (rc < 0)
-			return -1;
-	}
-	*ret = span_of(s->out + s->start, s->len);
-	return 0;
-}
-
-static void tar_source_consume(struct source *base, size_t n)
-{
-	struct tar_source *s = (struct tar_source *)base;
-
-	s->start += n;
-	s->len -= n;
-	if (s->len == 0)
-		s->start = 0;
-}
-
-static void tar_source_free(struct source *base)
-{
-	struct tar_source *s = (struct tar_source *)base;
-
-	cursor_clear(&s->cursor);
-	buf_clear(&s->head);
-	mem_free(s->out);
-	mem_free(s);
-}
-
-static const struct source_ops tar_source_ops = {
-	.peek = tar_source_peek,
-	.consume = tar_source_consume,
-	.free = tar_source_free,
-};
-
-struct source *layer_tar_source(const struct record_list *l, const struct layer_feed *feed,
-				dray_error **err)
-{
-	struct tar_source *s = mem_zalloc(sizeof(*s));
-
-	if (!s) {
-		err_nomem(err);
-		return NULL;
-	}
-	s->base.ops = &tar_source_ops;
-	s->cursor = cursor_of(l);
-	s->feed = *feed;
-	s->head = BUF_INIT(HEAD_MAX);
-	s->out = mem_alloc(OUT_BUFFER);
-	if (s->out)
-		return &s->base;
-	tar_source_free(&s->base);
-	err_nomem(err);
-	return NULL;
 }
 
 bool tree_record_next(const struct record_list *l, const struct record *at, struct record *ret)

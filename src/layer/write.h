@@ -40,6 +40,11 @@ struct layer_feed {
 	int64_t (*read)(void *arg, uint32_t layer, int64_t off, void *data, size_t len,
 			dray_error **err);
 	void *arg;
+	/**
+	 * May be NULL: lends what is at hand at @p off, until the next call, for who need not copy
+	 * it. Nothing = it is to be read. That more is not read is no failure.
+	 */
+	int (*lend)(void *arg, uint32_t layer, int64_t off, struct span *ret, dray_error **err);
 };
 
 /** A piece of a layer that is wanted after bytes that lie behind it. */

@@ -15,7 +15,7 @@
 #include "ops/transfer.h"
 
 #define LABEL_MAX 80
-#define AHEAD (4 * MIB) /* bytes decoded before they are asked for */
+#define AHEAD (4 * MIB) /* bytes read or decoded before they are asked for */
 
 /* ---- what passes on a forward walk ---- */
 
@@ -152,20 +152,23 @@ struct source *stack_open_stored(struct stack *s, size_t i, dray_error **err)
 	return open_stored(s, i, &unused, err);
 }
 
-/* Stored bytes, decoded and held against whatever vouches for them. */
-struct source *stack_open_tar(struct stack *s, size_t i, struct extent *ret_file, dray_error **err)
+struct source *stack_open_tar(struct stack *s, size_t i, size_t ahead, struct extent *ret_file,
+			      dray_error **err)
 {
 	const struct layer *l = &s->im->layers[i];
 	bool vouched = stack_vouched(s, i);
+	bool by_tar = (!vouched || s->o.diff_ids) && digest_set(&l->diff_id);
 	enum compression c = COMPRESSION_NONE;
 	struct pool *pool = context_pool(s->ctx, err);
 	struct source *in = pool ? open_stored(s, i, ret_file, err) : NULL;
 
 	if (in && vouched)
 		in = source_verified(in, &l->blob.digest, l->blob.size, "blob digest", err);
-	in = source_decode_pool(in, pool, &c, err);
-	if (in && (!vouched || s->o.diff_ids) && digest_set(&l->diff_id))
+	in = source_decode_pool(in, pool, by_tar ? 0 : ahead, &c, err);
+	if (in && by_tar) /* which is work for that thread */
 		in = source_verified(in, &l->diff_id, -1, "DiffID", err);
+	if (by_tar && ahead)
+		in = source_readahead(in, ahead, err);
 	if (c != COMPRESSION_NONE)
 		ret_file->fd = -1;
 	return in;
@@ -218,9 +221,8 @@ static int read_layer(struct stack *s, struct stack_read *r, dray_error **err)
 
 	if (fetch(s, r->layer, err) < 0)
 		return -1;
-	tar = stack_open_tar(s, r->layer, &r->bytes, err);
-	if (s->o.on_file) /* who takes the files is as slow as a disk */
-		tar = source_readahead(steal_pointer(&tar), AHEAD, err);
+	/* Who takes the files is as slow as a disk. */
+	tar = stack_open_tar(s, r->layer, s->o.on_file ? AHEAD : 0, &r->bytes, err);
 	if (!tar)
 		return -1;
 	if (s->o.keep_tars && r->bytes.fd < 0)

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "layer/sparse.h"
 
-#define AHEAD (4 * MIB)	    /* bytes decoded before they are asked for */
+#define AHEAD (4 * MIB)	    /* bytes read or decoded before they are asked for */
 #define AHEAD_LAYERS 4	    /* the biggest layers: each has a thread for it */
 #define LATE_MAX (16 * MIB) /* bytes of all layers that are kept in memory */
 
@@ -55,7 +55,7 @@ static int spool_layer(void *arg, size_t index, dray_error **err)
 		    r->layer + 1, s->n);
 	r->spool = io_tempfile(s->ctx->tmpdir, err);
 	k = r->spool < 0 ? NULL : sink_to_fd(r->spool, false, err);
-	tar = k ? stack_open_tar(s, r->layer, &file, err) : NULL;
+	tar = k ? stack_open_tar(s, r->layer, 0, &file, err) : NULL;
 	size = tar ? pump(tar, k, err) : -1;
 	if (size < 0)
 		return err_ctx(err, "layer %zu of %zu", r->layer + 1, s->n);
@@ -113,9 +113,8 @@ static bool is_big(const struct stack *s, size_t i)
 static struct source *open_stream(struct stack *s, size_t i, dray_error **err)
 {
 	struct extent file;
-	struct source *tar = stack_open_tar(s, i, &file, err);
 
-	return tar && is_big(s, i) ? source_readahead(tar, AHEAD, err) : tar;
+	return stack_open_tar(s, i, is_big(s, i) ? AHEAD : 0, &file, err);
 }
 
 static int skip_to(struct source *in, int64_t off, dray_error **err)
@@ -182,6 +181,28 @@ static int64_t read_stream(struct stack *s, size_t i, int64_t off, void *data, s
 	return go_to(f, off, err) < 0 ? -1 : source_read(f->in, data, len, err);
 }
 
+/* What stream @p i has at hand; nothing when it is to be read otherwise. */
+static int lend_stream(struct stack *s, size_t i, int64_t off, struct span *ret, dray_error **err)
+{
+	struct stack_feed *f = &s->feeds[i];
+
+	if (!f->in || off < f->in->pos)
+		return 0;
+	if (go_to(f, off, err) < 0)
+		return -1;
+	return source_peek(f->in, 1, ret, err);
+}
+
+static int feed_lend(void *arg, uint32_t layer, int64_t off, struct span *ret, dray_error **err)
+{
+	struct stack *s = arg;
+
+	*ret = (struct span){ 0 };
+	if (s->reads[s->which[layer]].bytes.fd >= 0 || lend_stream(s, layer, off, ret, err) == 0)
+		return 0;
+	return err_ctx(err, "layer %u of %zu", layer + 1, s->n);
+}
+
 static int64_t feed_read(void *arg, uint32_t layer, int64_t off, void *data, size_t len,
 			 dray_error **err)
 {
@@ -202,7 +223,7 @@ static int64_t feed_read(void *arg, uint32_t layer, int64_t off, void *data, siz
 
 struct layer_feed stack_feed(struct stack *s)
 {
-	return (struct layer_feed){ feed_read, s };
+	return (struct layer_feed){ feed_read, s, feed_lend };
 }
 
 int stack_feed_finish(struct stack *s, dray_error **err)
@@ -274,7 +295,7 @@ static struct source *open_packed(struct stack *s, size_t i, const struct layer_
 
 	if (b->fd >= 0)
 		return source_from_extent(b->fd, b->off + e->data_off, e->size, err);
-	tar = stack_open_tar(s, i, &file, err);
+	tar = stack_open_tar(s, i, 0, &file, err);
 	if (!tar || skip_to(tar, e->data_off, err) < 0)
 		return NULL;
 	f = mem_zalloc(sizeof(*f));
@@ -332,7 +353,7 @@ static int pass_files(struct stack *s, size_t read, const struct layer_entry *co
 	struct extent file;
 
 	if (r->bytes.fd < 0) {
-		tar = stack_open_tar(s, r->layer, &file, err);
+		tar = stack_open_tar(s, r->layer, 0, &file, err);
 		if (!tar)
 			return -1;
 	}

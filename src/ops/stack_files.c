@@ -56,7 +56,7 @@ static int read_layer(struct stack *s, struct stack_file **list, size_t n, struc
 	if (b->fd >= 0)
 		in = source_from_extent(b->fd, b->off, s->index[layer]->size, err);
 	else
-		in = stack_open_tar(s, layer, &file, err);
+		in = stack_open_tar(s, layer, 0, &file, err);
 	for (size_t i = 0; in && i < n; i++) {
 		if (i > 0 && by_place(&list[i - 1], &list[i]) == 0)
 			list[i]->bytes = list[i - 1]->bytes;

@@ -29,7 +29,10 @@ struct stack_read {
 	struct extent bytes; /* the decoded tar in a file, if it lies in one; fd -1 */
 };
 
-/** The decoded tar of layer @p i, proven as it passes; *ret_file where it lies, if in a file. */
-struct source *stack_open_tar(struct stack *s, size_t i, struct extent *ret_file,
+/**
+ * The decoded tar of layer @p i, proven as it passes; *ret_file where it lies, if in a file. With
+ * @p ahead on a thread of its own, that many bytes ahead of the reader.
+ */
+struct source *stack_open_tar(struct stack *s, size_t i, size_t ahead, struct extent *ret_file,
 			      dray_error **err);
 void stack_feeds_free(struct stack *s);

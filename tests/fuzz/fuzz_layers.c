@@ -139,7 +139,7 @@ static int64_t feed_tars(void *arg, uint32_t layer, int64_t off, void *data, siz
 static void write_back(struct stack *s, struct buf *ret)
 {
 	const struct record_list all = { tree_record_next, s->tree };
-	const struct layer_feed feed = { feed_tars, s };
+	const struct layer_feed feed = { .read = feed_tars, .arg = s };
 	cleanup_source struct source *tar = layer_tar_source(&all, &feed, NULL);
 	int64_t size = 0;
 

@@ -10,6 +10,7 @@
 #define SIZE ((5 << 20) + 12345) /* five whole members and one that is not */
 #define PACKED_MAX (2 * SIZE)
 #define JUMP 100001 /* bytes consumed of each large peek */
+#define AHEAD (300 * 1024)
 
 static struct buf bytes, packed;
 
@@ -59,16 +60,17 @@ static void same_bytes_for_any_threads_and_pieces(void **state)
 	static const size_t pieces[] = { 4093, SIZE_MAX };
 
 	(void)state;
-	for (size_t i = 0; i < ROWS(threads) * ROWS(pieces); i++) {
+	for (size_t i = 0; i < 2 * ROWS(threads) * ROWS(pieces); i++) {
 		int n = threads[i % ROWS(threads)];
 		dray_error *err = NULL;
 		struct pool *pool = n ? pool_new(n, &err) : NULL;
 		cleanup_buf struct buf b = BUF_INIT(SIZE);
 		enum compression c = COMPRESSION_NONE;
-		struct source *in = torn_span(span_buf(&packed), pieces[i / ROWS(threads)], -1,
-					      &err);
+		struct source *in = torn_span(span_buf(&packed),
+					      pieces[i / ROWS(threads) % ROWS(pieces)], -1, &err);
+		size_t ahead = i < ROWS(threads) * ROWS(pieces) ? 0 : AHEAD;
 
-		assert_ok(slurp(source_decode_pool(in, pool, &c, &err), &b, &err), err);
+		assert_ok(slurp(source_decode_pool(in, pool, ahead, &c, &err), &b, &err), err);
 		assert_int_equal(c, COMPRESSION_GZIP);
 		assert_true(span_eq(span_buf(&b), span_buf(&bytes)));
 		pool_free(pool);
@@ -128,7 +130,7 @@ static const char *verdict(const dray_error *err)
 	return colon ? colon : dray_error_message(err);
 }
 
-static void judge(const struct spoiled *s, struct pool *pool)
+static void judge(const struct spoiled *s, struct pool *pool, size_t ahead)
 {
 	cleanup_buf struct buf spoilt = BUF_INIT(PACKED_MAX), one = BUF_INIT(PACKED_MAX),
 			       many = BUF_INIT(PACKED_MAX);
@@ -139,8 +141,8 @@ static void judge(const struct spoiled *s, struct pool *pool)
 	rc_one = slurp(
 		source_decode_auto(source_from_span(span_buf(&spoilt), &err), NULL, &err_one), &one,
 		&err_one);
-	rc_many = slurp(source_decode_pool(source_from_span(span_buf(&spoilt), &err), pool, NULL,
-					   &err_many),
+	rc_many = slurp(source_decode_pool(source_from_span(span_buf(&spoilt), &err), pool, ahead,
+					   NULL, &err_many),
 			&many, &err_many);
 	if (rc_one != rc_many || (rc_one == 0) != s->sound ||
 	    strcmp(verdict(err_one), verdict(err_many)) != 0)
@@ -205,8 +207,9 @@ static void the_same_verdict_on_spoiled_members(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		judge(&rows[i], NULL);
-		judge(&rows[i], pool);
+		judge(&rows[i], NULL, 0);
+		judge(&rows[i], pool, 0);
+		judge(&rows[i], pool, AHEAD);
 	}
 	pool_free(pool);
 }
@@ -227,7 +230,7 @@ static void large_peeks(void **state)
 	(void)state;
 	spoil(&strange, &b);
 	cleanup_source struct source *s = source_decode_pool(source_from_span(span_buf(&b), &err),
-							     pool, NULL, &err);
+							     pool, 0, NULL, &err);
 	do {
 		assert_ok(source_peek(s, SOURCE_PEEK_MAX, &got, &err), err);
 		assert_true(got.len >= SOURCE_PEEK_MAX || all.len + got.len == SIZE + 6);
@@ -251,13 +254,13 @@ static void left_in_the_middle(void **state)
 	struct span got;
 
 	(void)state;
-	struct source *s = source_decode_pool(source_from_span(span_buf(&packed), &err), pool, NULL,
-					      &err);
+	struct source *s = source_decode_pool(source_from_span(span_buf(&packed), &err), pool, 0,
+					      NULL, &err);
 	assert_ok(source_peek(s, 1, &got, &err), err);
 	source_free(s);
 	s = source_decode_pool(
-		torn_span(span_buf(&packed), SIZE_MAX, (int64_t)member(2) + 30, &err), pool, NULL,
-		&err);
+		torn_span(span_buf(&packed), SIZE_MAX, (int64_t)member(2) + 30, &err), pool, AHEAD,
+		NULL, &err);
 	cleanup_buf struct buf b = BUF_INIT(SIZE);
 	assert_int_equal(slurp(s, &b, &err), -1);
 	assert_err_kind(err, DRAY_ERR_SYSTEM);
@@ -269,8 +272,8 @@ static int decode_strange(void *arg, dray_error **err)
 	const struct buf *b = arg;
 	cleanup_buf struct buf all = BUF_INIT(PACKED_MAX);
 
-	return slurp(source_decode_pool(source_from_span(span_buf(b), err), NULL, NULL, err), &all,
-		     err);
+	return slurp(source_decode_pool(source_from_span(span_buf(b), err), NULL, 0, NULL, err),
+		     &all, err);
 }
 
 static void no_memory(void **state)

@@ -179,7 +179,7 @@ static inline int64_t read_tars(void *arg, uint32_t layer, int64_t off, void *da
 static inline int write_merged(struct built *b, struct buf *ret, dray_error **err)
 {
 	const struct record_list all = { tree_record_next, b->tree };
-	const struct layer_feed feed = { read_tars, b };
+	const struct layer_feed feed = { .read = read_tars, .arg = b };
 
 	return slurp(layer_tar_source(&all, &feed, err), ret, err);
 }

@@ -29,7 +29,7 @@ static int write_change(struct built *b, size_t from, size_t to, struct buf *ret
 {
 	cleanup_tree struct tree *lower = tree_of(b, from, err);
 	cleanup_tree struct tree *upper = lower ? tree_of(b, to, err) : NULL;
-	const struct layer_feed feed = { read_tars, b };
+	const struct layer_feed feed = { .read = read_tars, .arg = b };
 	cleanup_change struct change *c = NULL;
 
 	if (!upper || change_find(lower, upper, &c, err) < 0)

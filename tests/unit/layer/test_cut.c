@@ -201,7 +201,7 @@ static int cut(struct cutting *c, dray_error **err)
 static int write_cut(struct cutting *c, size_t i, struct buf *ret, dray_error **err)
 {
 	const struct record_list l = cut_records(&c->layers.list[i]);
-	const struct layer_feed feed = { read_tars, c->b };
+	const struct layer_feed feed = { .read = read_tars, .arg = c->b };
 
 	return slurp(layer_tar_source(&l, &feed, err), ret, err);
 }

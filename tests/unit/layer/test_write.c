@@ -167,11 +167,108 @@ static void test_order(void **state)
 		for (size_t k = 0; k < b.n; k++)
 			assert_int_equal(orders[k].n_late, rows[i].n_late[k]);
 		struct watch w = { .b = &b, .orders = orders };
-		const struct layer_feed feed = { watch_read, &w };
+		const struct layer_feed feed = { .read = watch_read, .arg = &w };
 		assert_ok(slurp(layer_tar_source(&all, &feed, &err), &merged, &err), err);
 		assert_int_equal(w.late > 0, rows[i].n_late[0] + rows[i].n_late[1] > 0);
 		layer_orders_clear(orders, b.n);
 	}
+}
+
+/* A feed that lends some of what it is asked for: now all, now a piece, now nothing. */
+struct lender {
+	struct built *b;
+	size_t calls, lent;
+};
+
+static int64_t lender_read(void *arg, uint32_t layer, int64_t off, void *data, size_t len,
+			   dray_error **err)
+{
+	return read_tars(((struct lender *)arg)->b, layer, off, data, len, err);
+}
+
+static int lend_some(void *arg, uint32_t layer, int64_t off, struct span *ret, dray_error **err)
+{
+	struct lender *l = arg;
+	size_t n = ++l->calls;
+
+	(void)err;
+	*ret = span_from(span_buf(&l->b->tar[layer]), (size_t)off);
+	*ret = span_head(*ret, n % 3 ? 700001 : n % 2 ? 100 : 70001);
+	if (n % 7 == 0)
+		*ret = (struct span){ 0 };
+	l->lent += ret->len >= 70001;
+	return 0;
+}
+
+/* Puts a file of @p n bytes in front. */
+static void grow_tar(struct buf *tar, const char *name, size_t n)
+{
+	cleanup_buf struct buf old = *tar, data = make_bytes(n, 3);
+
+	*tar = BUF_INIT(n + (1 << 20));
+	tb_file_bytes(tar, name, data.data, n);
+	tb_bytes(tar, old.data, old.len);
+}
+
+/* The same bytes, however much is wanted at once and taken of it. */
+static void test_lending(void **state)
+{
+	static const size_t wants[] = { 1, 512, 20000, SOURCE_PEEK_MAX };
+	cleanup_built struct built b = { 0 };
+	cleanup_buf struct buf plain = tb_new();
+	dray_error *err = NULL;
+
+	(void)state;
+	build_tars(&b, "f a =1\nf z =2\n--\nf b =3\n");
+	grow_tar(&b.tar[0], "big", 20000000);
+	grow_tar(&b.tar[1], "also", 900001);
+	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+	assert_ok(write_merged(&b, &plain, &err), err);
+	const struct record_list all = { tree_record_next, b.tree };
+	for (size_t first = 0; first < ROWS(wants); first++) {
+		struct lender l = { .b = &b };
+		const struct layer_feed feed = { lender_read, &l, lend_some };
+		cleanup_buf struct buf lent = BUF_INIT(plain.max);
+		cleanup_source struct source *s = layer_tar_source(&all, &feed, &err);
+		struct span got;
+		size_t step = first;
+
+		do { /* all of it every second time, so that nothing is left to join */
+			assert_ok(source_peek(s, wants[step % ROWS(wants)], &got, &err), err);
+			if (++step % 2)
+				got = span_head(got, 1 + step * 7777 % 100000);
+			assert_ok(buf_add(&lent, got, &err), err);
+			source_consume(s, got.len);
+		} while (got.len);
+		assert_true(l.calls > 8 && l.lent > 4);
+		assert_true(span_eq(span_buf(&lent), span_buf(&plain)));
+	}
+}
+
+static int lend_fails(void *arg, uint32_t layer, int64_t off, struct span *ret, dray_error **err)
+{
+	(void)arg;
+	(void)layer;
+	(void)off;
+	(void)ret;
+	return err_set(err, DRAY_ERR_CORRUPT, "not twice");
+}
+
+static void test_lending_fails(void **state)
+{
+	cleanup_built struct built b = { 0 };
+	cleanup_buf struct buf out = BUF_INIT(8 << 20);
+	dray_error *err = NULL;
+
+	(void)state;
+	build_tars(&b, "f a =1\n");
+	grow_tar(&b.tar[0], "big", 3000000);
+	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+	struct lender l = { .b = &b };
+	const struct record_list all = { tree_record_next, b.tree };
+	const struct layer_feed feed = { lender_read, &l, lend_fails };
+	assert_int_equal(slurp(layer_tar_source(&all, &feed, &err), &out, &err), -1);
+	assert_err_kind(err, DRAY_ERR_CORRUPT);
 }
 
 /* Give the first entry, if it has the content "Z", that of the sparse file below: 4096 bytes. */
@@ -253,6 +350,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_tree), cmocka_unit_test(test_unchanged),
 		cmocka_unit_test(test_ambiguous), cmocka_unit_test(test_order),
+		cmocka_unit_test(test_lending),	  cmocka_unit_test(test_lending_fails),
 		cmocka_unit_test(test_sparse),
 	};
 
