@@ -94,7 +94,7 @@ static void help_overview(struct page *p)
 		 "  oci-archive:PATH[:TAG|@DIGEST]             the same in a tar\n"
 		 "  dir:PATH                                   skopeo's flat folder\n"
 		 "  docker-daemon:NAME[:TAG]|sha256:ID         the Docker engine, over its socket\n"
-		 "  docker-root:DIR[:NAME[:TAG]|:sha256:ID]    the disk of a Docker that may be stopped\n"
+		 "  docker-root:DIR[:NAME[:TAG]|:sha256:ID]    Docker's disk, the engine stopped\n"
 		 "  containers-storage:[DIR]NAME               that of podman, buildah, CRI-O\n"
 		 "  PATH, -, HOST/NAME[:TAG]                   a file or folder by its content, a\n"
 		 "                                             pipe, else a registry\n\n");

@@ -12,5 +12,5 @@ struct crc64_tables {
 	uint64_t t[8][256];
 };
 void crc64_init(struct crc64_tables *tables);
-/** The CRC of some bytes and, with what this returned for them as @p crc, of those that follow; first 0. */
+/** First with @p crc 0; for the bytes that follow with what this returned. */
 uint64_t crc64_update(const struct crc64_tables *tables, uint64_t crc, struct span bytes);
