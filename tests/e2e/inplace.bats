@@ -36,6 +36,7 @@ edited() {
 	same "image" "$DIGEST" "$want"
 	same "printed" "${output%@*}" "$T/x.tar"
 	same "file" "$(stat -c %i "$T/x.tar")" "$inode"
+	# shellcheck disable=SC2154
 	same "said" "$(grep -c 'copied as a whole' <<<"$stderr")" 0
 	"$CHECK" check "$T/x.tar"
 	dray_run verify -q "$T/x.tar"
@@ -131,7 +132,7 @@ gone() {
 
 @test "crane reads it" {
 	local crane
-	crane=$(type -P crane || echo /root/.cache/dray-bench-peers/crane)
+	crane=$(type -P crane || echo "$(getent passwd "$(id -u)" | cut -d : -f 6)/.cache/dray-bench-peers/crane")
 	[ -x "$crane" ] || skip "needs crane"
 	image_need sym
 	registry_start main plain
@@ -210,8 +211,10 @@ gone() {
 	fresh "$T/multi.tar"
 	dray_run edit "oci-archive:$T/x.tar:m" --platform linux/arm64 --env NEW=1 --in-place
 	expect 0
-	same "one changed" "$(diff <("$DRAY" manifest "oci-archive:$T/multi.tar:m" | jq -r '.manifests[].digest') \
-		<("$DRAY" manifest "oci-archive:$T/x.tar:m" | jq -r '.manifests[].digest') | grep -c '^>')" 1 || true
+	for p in linux/amd64 linux/arm64 linux/s390x; do
+		same "$p" "$("$DRAY" inspect --config --platform "$p" "$T/x.tar" | jq '.config.Env // [] | index("NEW=1") != null')" \
+			"$([ "$p" = linux/arm64 ] && echo true || echo false)"
+	done
 	"$CHECK" check "$T/x.tar"
 }
 
