@@ -147,15 +147,6 @@ odd_layout() {
 	same "annotations" "$("$DRAY" inspect --raw "oci:$T/o:5" | jq -c .annotations)" '{"k":"A"}'
 }
 
-# graph NAME ARG...: see index.bats.
-graph() {
-	local name=$1 key digest
-	shift
-	declare -gA D=()
-	while read -r key digest; do D[$key]=$digest; done < <("$PEERS_SRC/oci_graph.py" "$T/$name" "$@")
-	[ -n "${D[multi]}" ]
-}
-
 @test "an index: all its images, or those of one platform, and the rest as it was" {
 	graph a
 	registry_start main plain

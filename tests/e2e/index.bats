@@ -9,15 +9,6 @@ setup() {
 }
 teardown() { peers_teardown; }
 
-# graph NAME ARG...: a layout made by hand in $T/NAME; sets D[multi], D[image0] ... to the digests it has.
-graph() {
-	local name=$1 key digest
-	shift
-	declare -gA D=()
-	while read -r key digest; do D[$key]=$digest; done < <("$PEERS_SRC/oci_graph.py" "$T/$name" "$@")
-	[ -n "${D[multi]}" ]
-}
-
 # raw ADDR REPO REF: exact bytes of a manifest or index.
 raw() {
 	curl -sS --noproxy '*' -f -H 'Accept: application/vnd.oci.image.index.v1+json' \

@@ -223,3 +223,49 @@ if member.isreg() and len(data) > $3 and re.search(r'''${4:-layer\.tar$}''', mem
 " || return 1
 	! cmp -s "$1" "$2"
 }
+
+# graph NAME ARG...: a layout made by hand in $BATS_TEST_TMPDIR/NAME; sets D[multi], D[image0] ... to the digests it has.
+graph() {
+	local name=$1 key digest
+	shift
+	declare -gA D=()
+	while read -r key digest; do D[$key]=$digest; done < <("$PEERS_SRC/oci_graph.py" "$BATS_TEST_TMPDIR/$name" "$@")
+	[ -n "${D[multi]}" ]
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Images whose layers were made anew
+
+# id_of PLACE: its rootfs id with times; sets ID.
+id_of() {
+	dray_run rootfs-id --mtime "$1"
+	expect 0 || return 1
+	ID=$output
+}
+
+# consistent PLACE: as many steps of the history made a layer as there are layers.
+consistent() {
+	"$DRAY" inspect --json "$1" >"$BATS_TEST_TMPDIR/inspect.json"
+	jq -e '.images[0] | (.layers | length) == ([.history[] | select(.empty_layer | not)] | length)' "$BATS_TEST_TMPDIR/inspect.json" >/dev/null || {
+		echo "history and layers differ in $1"
+		return 1
+	}
+}
+
+# tree_of IMAGE FILE: what docker shows of a container of it, less what an engine puts there.
+tree_of() {
+	local id
+	id=$(docker create "$1" /bin/true)
+	docker export "$id" | python3 -c '
+import hashlib, sys, tarfile
+tar = tarfile.open(fileobj=sys.stdin.buffer, mode="r|")
+for m in tar:
+    name = m.name.strip("/")
+    if name in ("", ".", "etc", ".dockerenv", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab") or \
+       name.split("/")[0] in ("dev", "proc", "sys"):
+        continue
+    data = hashlib.sha256(tar.extractfile(m).read()).hexdigest() if m.isreg() else ""
+    print(name, m.type, oct(m.mode), m.uid, m.gid, m.mtime, m.linkname, data)
+' >"$2"
+	docker rm "$id" >/dev/null
+}

@@ -11,40 +11,6 @@ setup() {
 }
 teardown() { peers_teardown; }
 
-# id_of PLACE: its rootfs id with times; sets ID.
-id_of() {
-	dray_run rootfs-id --mtime "$1"
-	expect 0 || return 1
-	ID=$output
-}
-
-# consistent PLACE: as many steps of the history made a layer as there are layers.
-consistent() {
-	"$DRAY" inspect --json "$1" >"$T/inspect.json"
-	jq -e '.images[0] | (.layers | length) == ([.history[] | select(.empty_layer | not)] | length)' "$T/inspect.json" >/dev/null || {
-		echo "history and layers differ in $1"
-		return 1
-	}
-}
-
-# tree_of IMAGE FILE: what docker shows of a container of it, less what an engine puts there.
-tree_of() {
-	local id
-	id=$(docker create "$1" /bin/true)
-	docker export "$id" | python3 -c '
-import hashlib, sys, tarfile
-tar = tarfile.open(fileobj=sys.stdin.buffer, mode="r|")
-for m in tar:
-    name = m.name.strip("/")
-    if name in ("", ".", "etc", ".dockerenv", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab") or \
-       name.split("/")[0] in ("dev", "proc", "sys"):
-        continue
-    data = hashlib.sha256(tar.extractfile(m).read()).hexdigest() if m.isreg() else ""
-    print(name, m.type, oct(m.mode), m.uid, m.gid, m.mtime, m.linkname, data)
-' >"$2"
-	docker rm "$id" >/dev/null
-}
-
 @test "flatten and squash of a build full of tricks: the same tree in docker, podman and skopeo" {
 	local how file
 	image_need tricks
