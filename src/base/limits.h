@@ -71,3 +71,5 @@
 #define LIMIT_DISK_NAMES 1000000	/* names in one folder of an engine's disk */
 #define LIMIT_DISK_LIST (64 * MIB)	/* one of its lists (layers.json, repositories.json): some 500 bytes a layer */
 #define LIMIT_TARSPLIT_LINE (16 * MIB)	/* one line of a tar-split: a header with 1 MiB of pax, or padding in 1 MiB pieces */
+#define LIMIT_RECIPE_WINDOW (64 * MIB)	/* of a recipe: what is compressed or decoded at once */
+#define LIMIT_RECIPE_OPS (4 * MIB)	/* of one of its blocks, decoded */
