@@ -50,45 +50,57 @@ static int seek(struct block *b, size_t base, int64_t off, dray_error **err)
 
 static int flush_pending(struct block *b, dray_error **err)
 {
-	if (b->pending > 0 && put_op(b, b->pending_kind, b->pending, err) < 0)
+	uint64_t n = b->pending.n;
+
+	if (n == 0)
+		return 0;
+	b->pending.n = 0;
+	if (seek(b, b->pending.base, b->pending.off, err) < 0 ||
+	    put_op(b, b->pending.kind, n, err) < 0)
 		return -1;
-	b->pending = 0;
+	if (b->pending.kind == RECIPE_COPY)
+		cursor_pass(&b->at, b->bases, n);
 	return 0;
 }
 
 static int flush_taken(struct block *b, dray_error **err)
 {
-	if (b->taken > 0 && put_op(b, RECIPE_TAKE, b->taken, err) < 0)
-		return -1;
+	uint64_t n = b->taken;
+
+	if (n == 0)
+		return 0;
 	b->taken = 0;
-	return 0;
+	cursor_pass(&b->at, b->bases, n);
+	return put_op(b, RECIPE_TAKE, n, err);
 }
 
 int block_take(struct block *b, size_t n, dray_error **err)
 {
-	if (b->pending_kind == RECIPE_COPY && flush_pending(b, err) < 0)
+	if (b->pending.kind == RECIPE_COPY && flush_pending(b, err) < 0)
 		return -1;
 	b->taken += n;
 	return 0;
 }
 
+static bool meets(const struct block *b, enum recipe_op_kind kind, size_t base, int64_t off)
+{
+	return b->pending.n > 0 && b->pending.kind == kind && b->pending.base == base &&
+	       b->pending.off + (int64_t)b->pending.n == off;
+}
+
 static int place(struct block *b, enum recipe_op_kind kind, size_t base, int64_t off, int64_t n,
 		 dray_error **err)
 {
-	bool meets = b->pending > 0 && b->pending_kind == kind && b->at.base == base &&
-		     b->at.off == off;
-
-	if (!meets) {
-		if (flush_pending(b, err) < 0)
-			return -1;
-		if (kind == RECIPE_COPY && flush_taken(b, err) < 0)
-			return -1;
-		if (seek(b, base, off, err) < 0)
-			return -1;
+	if (meets(b, kind, base, off)) {
+		b->pending.n += (uint64_t)n;
+		return 0;
 	}
-	b->pending_kind = kind;
-	b->pending += (uint64_t)n;
-	b->at.off += n;
+	if (flush_pending(b, err) < 0 || flush_taken(b, err) < 0)
+		return -1;
+	b->pending.kind = kind;
+	b->pending.base = base;
+	b->pending.off = off;
+	b->pending.n = (uint64_t)n;
 	return 0;
 }
 
@@ -159,13 +171,16 @@ static int slot_room(struct slot *s, dray_error **err)
 	return 0;
 }
 
-static int slot_prepare(struct slot *s, const struct recipe_options *o, dray_error **err)
+static int slot_prepare(struct slot *s, const struct recipe_options *o,
+			const struct recipe_bases *bases, dray_error **err)
 {
 	struct block *b = &s->block;
 
 	s->level = o->level;
 	buf_reset(&b->ops);
-	*b = (struct block){ .ops = b->ops, .data = b->data, .prefix = b->prefix };
+	*b = (struct block){
+		.ops = b->ops, .data = b->data, .prefix = b->prefix, .bases = bases
+	};
 	b->ops.max = LIMIT_RECIPE_OPS;
 	/* Pages that nothing is written to are not there. */
 	if (!b->data)
@@ -207,6 +222,7 @@ static void slot_clear(struct slot *s)
 /* A ring: [oldest in the works] ... [newest] [the one that is gathered]. */
 struct queue {
 	struct recipe_options options;
+	const struct recipe_bases *bases; /* lent */
 	struct sink *out;	/* lent */
 	size_t first, working;	/* the oldest in the works, and how many there are */
 	size_t count;
@@ -263,7 +279,7 @@ int queue_cut(struct queue *b, dray_error **err)
 	start(b, s);
 	if (b->working == b->count && retire(b, err) < 0)
 		return -1;
-	return slot_prepare(slot_at(b, b->working), &b->options, err);
+	return slot_prepare(slot_at(b, b->working), &b->options, b->bases, err);
 }
 
 int queue_finish(struct queue *b, dray_error **err)
@@ -287,7 +303,8 @@ void queue_free(struct queue *b)
 	mem_free(b);
 }
 
-struct queue *queue_new(const struct recipe_options *o, struct sink *out, dray_error **err)
+struct queue *queue_new(const struct recipe_options *o, const struct recipe_bases *bases,
+			struct sink *out, dray_error **err)
 {
 	int jobs = o->pool ? pool_threads(o->pool) : 0;
 	size_t count = 1 + (size_t)(jobs < JOBS_MAX ? jobs : JOBS_MAX);
@@ -298,9 +315,10 @@ struct queue *queue_new(const struct recipe_options *o, struct sink *out, dray_e
 		return NULL;
 	}
 	b->options = *o;
+	b->bases = bases;
 	b->out = out;
 	b->count = count;
-	if (slot_prepare(slot_at(b, 0), o, err) < 0) {
+	if (slot_prepare(slot_at(b, 0), o, bases, err) < 0) {
 		queue_free(b);
 		return NULL;
 	}

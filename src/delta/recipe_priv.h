@@ -16,13 +16,14 @@
 #define RECIPE_PREFIX_PER_BYTE 16
 
 /*
- * An operation is a number n and a kind, as varint(n << 2 | kind). What is taken from a base is
- * taken at the cursor, which then stands behind it; at the beginning of a block it is at 0 of 0.
+ * An operation is a number n and a kind, as varint(n << 2 | kind). What is used of a base is used at
+ * the cursor, which stands at 0 of base 0 when a block begins. Whatever makes bytes of the tar moves
+ * it as far, but not behind the end of its base: where bytes were replaced it is right after them.
  */
 enum recipe_op_kind {
 	RECIPE_TAKE, /* n bytes of the block's data */
 	RECIPE_COPY, /* n bytes of the base */
-	RECIPE_REF,  /* n bytes of the base are the next of the prefix: nothing of the tar */
+	RECIPE_REF,  /* n bytes of the base are the next of the prefix; the cursor stays */
 	/* The cursor moves by zigzag n; n = 0: varint base, varint offset follow. */
 	RECIPE_SEEK,
 };
@@ -47,6 +48,14 @@ static inline uint64_t zigzag(int64_t v)
 static inline int64_t unzigzag(uint64_t v)
 {
 	return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+}
+
+/** Behind @p n bytes of the tar. */
+static inline void cursor_pass(struct recipe_cursor *c, const struct recipe_bases *b, uint64_t n)
+{
+	int64_t left = c->base < b->n ? b->list[c->base].size - c->off : 0;
+
+	c->off += n < (uint64_t)left ? (int64_t)n : left;
 }
 
 /** Exactly @p len bytes or CORRUPT; @p what as "base 3". */

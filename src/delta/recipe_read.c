@@ -129,17 +129,15 @@ static const char *add_op(const struct recipe *r, struct ops *o, const struct op
 {
 	if (op->kind == RECIPE_REF) {
 		s->prefix += op->n;
-		o->at.off += (int64_t)op->n;
 		return s->prefix > RECIPE_PREFIX_WINDOWS * r->window ? "its prefix is too long"
 								      : NULL;
 	}
 	if ((int64_t)op->n > r->tar_size - r->promised - s->tar)
 		return "it makes more than the size of the layer";
 	s->tar += (int64_t)op->n;
-	if (op->kind == RECIPE_COPY)
-		o->at.off += (int64_t)op->n;
-	else
+	if (op->kind == RECIPE_TAKE)
 		s->take += op->n;
+	cursor_pass(&o->at, r->bases, op->n);
 	return NULL;
 }
 
@@ -184,14 +182,13 @@ static int read_prefix(struct recipe *r, dray_error **err)
 	struct op op;
 
 	while (o.left.len > 0 && !op_next(r, &o, &op)) {
-		if (op.kind == RECIPE_TAKE)
+		if (op.kind != RECIPE_REF) {
+			cursor_pass(&o.at, r->bases, op.n);
 			continue;
-		if (op.kind == RECIPE_REF) {
-			if (read_base(r, &o.at, r->prefix_buf.data + at, op.n, err) < 0)
-				return -1;
-			at += op.n;
 		}
-		o.at.off += (int64_t)op.n;
+		if (read_base(r, &o.at, r->prefix_buf.data + at, op.n, err) < 0)
+			return -1;
+		at += op.n;
 	}
 	return 0;
 }
@@ -355,15 +352,12 @@ static int64_t do_op(struct recipe *r, struct room room, dray_error **err)
 	if (r->op.kind == RECIPE_TAKE) {
 		memcpy(room.data, r->data.data, n);
 		r->data = span_from(r->data, n);
-	} else {
-		if (r->op.kind == RECIPE_REF)
-			n = r->op.n;
-		else if (read_base(r, &r->ops.at, room.data, n, err) < 0)
-			return -1;
-		r->ops.at.off += (int64_t)n;
+	} else if (read_base(r, &r->ops.at, room.data, n, err) < 0) {
+		return -1;
 	}
+	cursor_pass(&r->ops.at, r->bases, n);
 	r->op.n -= n;
-	return r->op.kind == RECIPE_REF ? 0 : (int64_t)n;
+	return (int64_t)n;
 }
 
 /* Some more output; nothing at the end. */
@@ -377,6 +371,8 @@ static int64_t make_some(struct recipe *r, struct room room, dray_error **err)
 		return next_block(r, err);
 	/* It was looked at before. */
 	(void)op_next(r, &r->ops, &r->op);
+	if (r->op.kind == RECIPE_REF)
+		r->op.n = 0;
 	return 0;
 }
 

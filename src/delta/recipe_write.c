@@ -11,6 +11,9 @@
 #include "delta/match.h"
 
 #define HEADER_COMPARED (64 * KIB) /* a longer one is not compared with the old, but compressed */
+#define UNIT 4			   /* bytes that are replaced together */
+#define EQUAL_LEAST 16		   /* bytes between two replaced runs, else they are one */
+#define CHANGED_MOST 8		   /* one part in so many: more are compressed beside the old */
 #define OPS_ENOUGH (1 * MIB)	   /* operations of a block after which it is cut */
 
 /*
@@ -166,7 +169,66 @@ static int tell_data(struct writer *w, int64_t n, const struct place *p, bool de
 	return 0;
 }
 
-/* The next @p n bytes, few, as those at @p p if they are the same, else beside them. */
+/* The next @p n bytes, which are in memory, few, and no more than a block has room for. */
+static int tell_bytes(struct writer *w, const uint8_t *bytes, size_t n, dray_error **err)
+{
+	struct block *b;
+
+	if (make_room(w, n, 0, false, err) < 0)
+		return -1;
+	b = queue_now(w->queue);
+	memcpy(b->data + b->data_len, bytes, n);
+	b->data_len += n;
+	w->at += (int64_t)n;
+	w->stats.patched += (int64_t)n;
+	return block_take(b, n, err);
+}
+
+static bool unit_same(const struct writer *w, size_t at)
+{
+	return memcmp(w->fresh + at, w->old + at, UNIT) == 0;
+}
+
+/* Where the run of equal or of different units at @p at ends; short equal ones do not count. */
+static size_t run_end(const struct writer *w, size_t at, size_t n)
+{
+	bool same = unit_same(w, at);
+	size_t end = at, equal = 0;
+
+	for (; end < n && (same ? unit_same(w, end) : equal < EQUAL_LEAST); end += UNIT)
+		equal = unit_same(w, end) ? equal + UNIT : 0;
+	return same || equal < EQUAL_LEAST ? end : end - equal;
+}
+
+static size_t count_changed(const struct writer *w, size_t n)
+{
+	size_t changed = 0;
+
+	for (size_t at = 0; at < n; at += UNIT)
+		changed += unit_same(w, at) ? 0 : UNIT;
+	return changed;
+}
+
+/* The next @p p->len bytes are those of @p p with some replaced: fresh and old are in memory. */
+static int tell_replaced(struct writer *w, const struct place *p, dray_error **err)
+{
+	size_t n = (size_t)p->len;
+
+	for (size_t at = 0, end; at < n; at = end) {
+		const struct place same = { p->base, p->off + (int64_t)at,
+					    (int64_t)((end = run_end(w, at, n)) - at) };
+
+		if (unit_same(w, at) ? tell_copy(w, &same, err) < 0
+				     : tell_bytes(w, w->fresh + at, end - at, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * The next @p n bytes, few: as those at @p p where they are the same. In most headers that changed
+ * only a time did, and the checksum beside it.
+ */
 static int tell_small(struct writer *w, int64_t n, const struct place *p, dray_error **err)
 {
 	if (n != p->len || n > HEADER_COMPARED)
@@ -175,7 +237,9 @@ static int tell_small(struct writer *w, int64_t n, const struct place *p, dray_e
 		return -1;
 	if (memcmp(w->fresh, w->old, (size_t)n) == 0)
 		return tell_copy(w, p, err);
-	return tell_data(w, n, p, false, err);
+	if (n % UNIT != 0 || count_changed(w, (size_t)n) > (size_t)n / CHANGED_MOST)
+		return tell_data(w, n, p, false, err);
+	return tell_replaced(w, p, err);
 }
 
 /* ---- one entry ---- */
@@ -382,7 +446,7 @@ static struct writer *writer_new(const struct recipe_new *tar, const struct reci
 	if (w->match) {
 		if (w->options.level == 0)
 			choose_level(w);
-		w->queue = queue_new(&w->options, out, err);
+		w->queue = queue_new(&w->options, b, out, err);
 	}
 	if (w->queue)
 		return w;
