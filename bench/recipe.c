@@ -110,7 +110,8 @@ static int run(int argc, char **argv, dray_error **err)
 	int rc;
 
 	if (argc < 4 || n < 0 || n > BASES_MAX)
-		return err_set(err, DRAY_ERR_USAGE, "recipe write NEW BASE... | apply RECIPE SIZE BASE...");
+		return err_set(err, DRAY_ERR_USAGE,
+			       "recipe write NEW BASE... | apply RECIPE SIZE BASE...");
 	out = sink_to_fd(STDOUT_FILENO, false, err);
 	rc = out ? open_bases(argv + first, n, write, tars, list, err) : -1;
 	if (rc == 0)

@@ -8,9 +8,9 @@
 #include "base/mem.h"
 #include "codec/patch.h"
 
-#define JOBS_MAX 2	    /* blocks in the works: memory is the same on every machine */
-#define OPS_LEVEL 15	    /* of zstd: operations are few beside what they spare */
-#define DENSE_LEVEL 1	    /* finds what is in the prefix; more would be work for nothing */
+#define JOBS_MAX 2    /* blocks in the works: memory is the same on every machine */
+#define OPS_LEVEL 15  /* of zstd: operations are few beside what they spare */
+#define DENSE_LEVEL 1 /* finds what is in the prefix; more would be work for nothing */
 #define HEAD_MAX (4 * VARINT_MAX)
 
 /* ---- operations ---- */
@@ -178,9 +178,7 @@ static int slot_prepare(struct slot *s, const struct recipe_options *o,
 
 	s->level = o->level;
 	buf_reset(&b->ops);
-	*b = (struct block){
-		.ops = b->ops, .data = b->data, .prefix = b->prefix, .bases = bases
-	};
+	*b = (struct block){ .ops = b->ops, .data = b->data, .prefix = b->prefix, .bases = bases };
 	b->ops.max = LIMIT_RECIPE_OPS;
 	/* Pages that nothing is written to are not there. */
 	if (!b->data)
@@ -223,8 +221,8 @@ static void slot_clear(struct slot *s)
 struct queue {
 	struct recipe_options options;
 	const struct recipe_bases *bases; /* lent */
-	struct sink *out;	/* lent */
-	size_t first, working;	/* the oldest in the works, and how many there are */
+	struct sink *out;		  /* lent */
+	size_t first, working;		  /* the oldest in the works, and how many there are */
 	size_t count;
 	struct slot slots[];
 };

@@ -31,16 +31,16 @@ struct recipe {
 	const struct recipe_bases *bases; /* lent */
 	struct patch_decoder *decoder;
 	int64_t tar_size;
-	int64_t promised;   /* bytes of the tar up to the end of this block */
+	int64_t promised; /* bytes of the tar up to the end of this block */
 	size_t window;
-	int64_t block_off;  /* of this block, in the recipe */
-	struct buf stored;  /* as read */
+	int64_t block_off; /* of this block, in the recipe */
+	struct buf stored; /* as read */
 	struct buf ops_buf, data_buf, prefix_buf;
 	struct ops ops;
-	struct span data;   /* what no operation has taken yet */
-	struct op op;	    /* the current one; n counts down */
+	struct span data; /* what no operation has taken yet */
+	struct op op;	  /* the current one; n counts down */
 	bool begun, ended;
-	size_t start, len;  /* output that is not consumed: out[start .. start+len) */
+	size_t start, len; /* output that is not consumed: out[start .. start+len) */
 	uint8_t out[OUTPUT_BUFFER];
 };
 
@@ -130,7 +130,7 @@ static const char *add_op(const struct recipe *r, struct ops *o, const struct op
 	if (op->kind == RECIPE_REF) {
 		s->prefix += op->n;
 		return s->prefix > RECIPE_PREFIX_WINDOWS * r->window ? "its prefix is too long"
-								      : NULL;
+								     : NULL;
 	}
 	if ((int64_t)op->n > r->tar_size - r->promised - s->tar)
 		return "it makes more than the size of the layer";
@@ -216,9 +216,12 @@ static int read_number(struct recipe *r, uint64_t *ret, dray_error **err)
 	if (source_peek(r->in, VARINT_MAX, &have, err) < 0)
 		return -1;
 	left = have = span_head(have, VARINT_MAX);
-	if (!varint_take(&left, ret))
-		return refuse(r, err,
-			      have.len < VARINT_MAX ? "truncated" : "a number is malformed");
+	if (!varint_take(&left, ret)) {
+		bool cut = have.len < VARINT_MAX &&
+			   (have.len == 0 || (have.data[have.len - 1] & 0x80));
+
+		return refuse(r, err, cut ? "truncated" : "a number is malformed");
+	}
 	source_consume(r->in, have.len - left.len);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "codec/patch.h"
 #include "delta/block.h"
 #include "delta/match.h"
+#include "delta/runs.h"
 
 #define HEADER_COMPARED (64 * KIB) /* a longer one is not compared with the old, but compressed */
 #define UNIT 4			   /* bytes that are replaced together */
@@ -26,12 +27,21 @@
 #define TASTE (TASTE_PIECES * TASTE_PIECE)
 #define TASTE_GAIN 32 /* one part in so many has to be gained */
 
-/* How much effort what has to be compressed is worth, by how much it is. */
+#define GAP_BESIDE 32 /* bytes between two runs: fewer are compressed alone */
+#define NOT_IN_RUNS 8 /* one part in so many, at most, or all is left to the compressor */
+
+/*
+ * How much effort the files are worth that are not in the bases, by how many bytes they have.
+ * Measured on Debian packages and their updates: 15 takes four times as long as 12 for nothing.
+ */
 static const struct {
 	int64_t up_to;
 	int level;
 } levels[] = {
-	{ 64 * MIB, 19 }, { 256 * MIB, 12 }, { 1024 * MIB, 6 }, { INT64_MAX, 3 },
+	{ 4 * MIB, 19 },
+	{ 256 * MIB, 12 },
+	{ 1024 * MIB, 9 },
+	{ INT64_MAX, 3 },
 };
 
 /* Where old bytes are; len 0 = nowhere. */
@@ -47,6 +57,8 @@ struct writer {
 	struct match *match;
 	struct queue *queue;
 	struct patch_encoder *taster;
+	struct runs runs;
+	uint8_t *new_piece, *old_piece; /* of a changed file; come with the first */
 	struct recipe_stats stats;
 	int64_t at; /* all before it is told */
 	uint8_t fresh[HEADER_COMPARED], old[HEADER_COMPARED];
@@ -104,10 +116,25 @@ static int make_room(struct writer *w, size_t data, int64_t prefix, bool dense, 
 	return 0;
 }
 
-/* The next @p n bytes, at most a window, compressed beside @p p. */
-static int tell_piece(struct writer *w, size_t n, const struct place *p, bool dense,
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* As much as may stand beside @p n bytes. */
+static int64_t prefix_most(const struct writer *w, size_t n)
+{
+	return least(RECIPE_PREFIX_WINDOWS * (int64_t)w->options.window,
+		     RECIPE_PREFIX_PER_BYTE * (int64_t)n);
+}
+
+/* The next @p n bytes, at most a window, compressed beside @p like or its beginning. */
+static int tell_piece(struct writer *w, size_t n, const struct place *like, bool dense,
 		      dray_error **err)
 {
+	const struct place beginning = { like->base, like->off,
+					 least(like->len, prefix_most(w, n)) };
+	const struct place *p = &beginning;
 	struct block *b;
 
 	if (make_room(w, n, p->len, dense, err) < 0)
@@ -130,44 +157,170 @@ static int tell_piece(struct writer *w, size_t n, const struct place *p, bool de
 	return block_take(b, n, err);
 }
 
-static int64_t least(int64_t a, int64_t b)
+/* The next @p n bytes, of any number, which are like nothing we know. */
+static int tell_new(struct writer *w, int64_t n, bool dense, dray_error **err)
 {
-	return a < b ? a : b;
-}
+	const struct place nowhere = { 0 };
 
-/*
- * What of the old file @p p stands beside the piece of @p n bytes at @p off of a new one of
- * @p size: all of it, or what is around the same part of it.
- */
-static struct place beside(const struct writer *w, const struct place *p, int64_t off, size_t n,
-			   int64_t size)
-{
-	int64_t len = least(p->len, least(RECIPE_PREFIX_WINDOWS * (int64_t)w->options.window,
-					  RECIPE_PREFIX_PER_BYTE * (int64_t)n));
-	double middle = ((double)off + (double)n / 2) / (double)size * (double)p->len;
-	int64_t from = (int64_t)middle - len / 2;
-
-	if (from < 0)
-		from = 0;
-	if (from > p->len - len)
-		from = p->len - len;
-	return (struct place){ p->base, p->off + from, len };
-}
-
-/* The next @p n bytes, of any number. */
-static int tell_data(struct writer *w, int64_t n, const struct place *p, bool dense,
-		     dray_error **err)
-{
 	for (int64_t done = 0; done < n;) {
 		size_t piece = (size_t)least(n - done, (int64_t)w->options.window);
-		struct place part = beside(w, p, done, piece, n);
 
-		if (tell_piece(w, piece, &part, dense, err) < 0)
+		if (tell_piece(w, piece, &nowhere, dense, err) < 0)
 			return -1;
 		done += (int64_t)piece;
 	}
 	return 0;
 }
+
+/* ---- a file and the old one ---- */
+
+/* What lies between two runs, in both. */
+struct gap {
+	size_t at, len, old, old_len;
+};
+
+static struct gap gap_before(const struct run *last, const struct run *next)
+{
+	struct gap g = { .at = last->at + last->len, .old = last->old + last->len };
+
+	g.len = next->at - g.at;
+	/* Something was moved: what is behind the last run is as good a guess as any. */
+	g.old_len = next->old >= g.old ? next->old - g.old : g.len;
+	if (g.old_len > RECIPE_PREFIX_PER_BYTE * g.len)
+		g.old_len = RECIPE_PREFIX_PER_BYTE * g.len;
+	return g;
+}
+
+static int tell_gap(struct writer *w, const struct place *p, const struct gap *g, bool dense,
+		    dray_error **err)
+{
+	size_t old = g->len >= GAP_BESIDE ? g->old_len : 0;
+	struct block *b;
+
+	if (g->len == 0)
+		return 0;
+	if (old > (size_t)p->len - g->old)
+		old = (size_t)p->len - g->old;
+	if (make_room(w, g->len, (int64_t)old, dense && g->len >= DENSE_FROM, err) < 0)
+		return -1;
+	b = queue_now(w->queue);
+	memcpy(b->prefix + b->prefix_len, w->old_piece + g->old, old);
+	memcpy(b->data + b->data_len, w->new_piece + g->at, g->len);
+	if (old > 0 && block_ref(b, p->base, p->off + (int64_t)g->old, (int64_t)old, err) < 0)
+		return -1;
+	b->prefix_len += old;
+	b->data_len += g->len;
+	w->at += (int64_t)g->len;
+	w->stats.patched += (int64_t)g->len;
+	return block_take(b, g->len, err);
+}
+
+static int tell_runs(struct writer *w, size_t n, const struct place *p, bool dense,
+		     dray_error **err)
+{
+	const struct run end = { .at = n, .old = (size_t)p->len };
+	struct run last = { 0 };
+
+	for (size_t i = 0; i <= w->runs.n; i++) {
+		const struct run *next = i < w->runs.n ? &w->runs.list[i] : &end;
+		struct gap gap = gap_before(&last, next);
+		struct place same = { p->base, p->off + (int64_t)next->old, (int64_t)next->len };
+
+		if (tell_gap(w, p, &gap, dense, err) < 0 || tell_copy(w, &same, err) < 0)
+			return -1;
+		last = *next;
+	}
+	return 0;
+}
+
+static int take_pieces(struct writer *w, dray_error **err)
+{
+	size_t window = w->options.window;
+
+	if (!w->new_piece)
+		w->new_piece = mem_alloc(window);
+	if (!w->old_piece)
+		w->old_piece = mem_alloc(RECIPE_PREFIX_WINDOWS * window);
+	return w->new_piece && w->old_piece ? 0 : err_nomem(err);
+}
+
+static size_t in_runs(const struct runs *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		n += r->list[i].len;
+	return n;
+}
+
+/*
+ * What of the old file @p p stands beside the next @p n bytes of a new one: as much as may be, and
+ * around @p ahead, where they are likely to be.
+ */
+static struct place beside(const struct writer *w, const struct place *p, int64_t ahead, size_t n)
+{
+	int64_t len = least(p->len, prefix_most(w, n));
+	int64_t from = ahead - (len - (int64_t)n) / 2;
+
+	if (from > p->len - len)
+		from = p->len - len;
+	if (from < 0)
+		from = 0;
+	return (struct place){ p->base, p->off + from, len };
+}
+
+/*
+ * Where in the old file that follows which has @p n bytes of the new one told beside @p part: right
+ * behind the last run, or as much further as it is in the new one.
+ */
+static int64_t go_on(const struct writer *w, const struct place *p, const struct place *part,
+		     size_t n, int64_t ahead, int64_t left)
+{
+	const struct runs *r = &w->runs;
+
+	if (r->n > 0) {
+		const struct run *last = &r->list[r->n - 1];
+
+		return part->off - p->off + (int64_t)(last->old + n - last->at);
+	}
+	if (ahead >= p->len)
+		return p->len;
+	return ahead + (int64_t)((double)n * (double)(p->len - ahead) / (double)left);
+}
+
+/* The next @p n bytes, at most a window, which are a part of a file, and @p p is of the old one. */
+static int tell_part(struct writer *w, size_t n, const struct place *p, bool dense,
+		     dray_error **err)
+{
+	struct span new = { w->new_piece, n }, old = { w->old_piece, (size_t)p->len };
+
+	if (read_new(w, w->at, w->new_piece, n, err) < 0 || read_old(w, p, w->old_piece, err) < 0 ||
+	    runs_find(&w->runs, old, new, err) < 0)
+		return -1;
+	if (in_runs(&w->runs) < n - n / NOT_IN_RUNS)
+		return tell_piece(w, n, p, dense, err);
+	return tell_runs(w, n, p, dense, err);
+}
+
+/* The next @p n bytes are a file, made of the one at @p p. */
+static int tell_file(struct writer *w, int64_t n, const struct place *p, bool dense,
+		     dray_error **err)
+{
+	if (take_pieces(w, err) < 0)
+		return -1;
+	for (int64_t left = n, ahead = 0; left > 0;) {
+		size_t piece = (size_t)least(left, (int64_t)w->options.window);
+		struct place part = beside(w, p, ahead, piece);
+
+		if (tell_part(w, piece, &part, dense, err) < 0)
+			return -1;
+		ahead = go_on(w, p, &part, piece, ahead, left);
+		left -= (int64_t)piece;
+	}
+	return 0;
+}
+
+/* ---- few bytes ---- */
 
 /* The next @p n bytes, which are in memory, few, and no more than a block has room for. */
 static int tell_bytes(struct writer *w, const uint8_t *bytes, size_t n, dray_error **err)
@@ -231,14 +384,16 @@ static int tell_replaced(struct writer *w, const struct place *p, dray_error **e
  */
 static int tell_small(struct writer *w, int64_t n, const struct place *p, dray_error **err)
 {
-	if (n != p->len || n > HEADER_COMPARED)
-		return tell_data(w, n, p, false, err);
+	if (n > HEADER_COMPARED)
+		return tell_new(w, n, false, err);
+	if (n != p->len)
+		return tell_piece(w, (size_t)n, p, false, err);
 	if (read_new(w, w->at, w->fresh, (size_t)n, err) < 0 || read_old(w, p, w->old, err) < 0)
 		return -1;
 	if (memcmp(w->fresh, w->old, (size_t)n) == 0)
 		return tell_copy(w, p, err);
 	if (n % UNIT != 0 || count_changed(w, (size_t)n) > (size_t)n / CHANGED_MOST)
-		return tell_data(w, n, p, false, err);
+		return tell_piece(w, (size_t)n, p, false, err);
 	return tell_replaced(w, p, err);
 }
 
@@ -295,8 +450,7 @@ static int tell_header(struct writer *w, const struct layer_entry *e, const stru
 	struct place p = { 0 };
 
 	if (o)
-		p = (struct place){ o->base, o->e->header_off,
-				    least(o->e->data_off - o->e->header_off, HEADER_COMPARED) };
+		p = (struct place){ o->base, o->e->header_off, o->e->data_off - o->e->header_off };
 	return tell_small(w, e->data_off - w->at, &p, err);
 }
 
@@ -321,7 +475,7 @@ static int tell_body(struct writer *w, const struct layer_entry *e, const struct
 		w->stats.files_new++;
 	if (is_dense(w, e->size, &dense, err) < 0)
 		return -1;
-	return tell_data(w, e->size, &p, dense, err);
+	return o ? tell_file(w, e->size, &p, dense, err) : tell_new(w, e->size, dense, err);
 }
 
 /* What follows the data up to @p end: padding, which may hold anything. */
@@ -368,15 +522,13 @@ static int write_head(struct writer *w, struct sink *out, dray_error **err)
 static int write_all(struct writer *w, struct sink *out, dray_error **err)
 {
 	const struct layer_index *ix = w->tar->index;
-	const struct place nowhere = { 0 };
 
 	if (write_head(w, out, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ix->n; i++)
 		if (tell_entry(w, &ix->list[i], err) < 0)
 			return -1;
-	if (tell_data(w, ix->size - w->at, &nowhere, false, err) < 0 ||
-	    queue_finish(w->queue, err) < 0)
+	if (tell_new(w, ix->size - w->at, false, err) < 0 || queue_finish(w->queue, err) < 0)
 		return -1;
 	return sink_write(out, SPAN_LIT("\0"), err);
 }
@@ -423,6 +575,9 @@ static void writer_free(struct writer *w)
 	queue_free(w->queue);
 	match_free(w->match);
 	patch_encoder_free(w->taster);
+	runs_clear(&w->runs);
+	mem_free(w->new_piece);
+	mem_free(w->old_piece);
 	mem_free(w);
 }
 
