@@ -38,7 +38,7 @@ static const struct {
 	int64_t up_to;
 	int level;
 } levels[] = {
-	{ 4 * MIB, 19 },
+	{ 1 * MIB, 19 },
 	{ 256 * MIB, 12 },
 	{ 1024 * MIB, 9 },
 	{ INT64_MAX, 3 },

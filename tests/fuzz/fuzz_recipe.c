@@ -21,8 +21,7 @@ static uint8_t byte_of(size_t base, int64_t off)
 	return base == 0 ? (uint8_t)(off >> 4) : (uint8_t)(off * 7);
 }
 
-static int64_t read_base(void *arg, size_t i, int64_t off, void *data, size_t len,
-			 dray_error **err)
+static int64_t read_base(void *arg, size_t i, int64_t off, void *data, size_t len, dray_error **err)
 {
 	const struct recipe_base *list = arg;
 	uint8_t *to = data;
