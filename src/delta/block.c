@@ -120,7 +120,7 @@ int block_ref(struct block *b, size_t base, int64_t off, int64_t n, dray_error *
 struct slot {
 	struct job job;
 	struct block block;
-	struct patch_encoder *encoder;
+	struct patch_encoder *encoder; /* lent, of the queue */
 	int level;
 	uint8_t *stored; /* the operations, then the data */
 	size_t stored_cap, ops_stored, data_stored;
@@ -156,10 +156,6 @@ static int slot_room(struct slot *s, dray_error **err)
 {
 	size_t need = patch_bound(s->block.ops.len) + patch_bound(s->block.data_len);
 
-	if (!s->encoder)
-		s->encoder = patch_encoder_new();
-	if (!s->encoder)
-		return err_nomem(err);
 	if (need <= s->stored_cap)
 		return 0;
 	mem_free(s->stored);
@@ -212,17 +208,21 @@ static void slot_clear(struct slot *s)
 	mem_free(s->block.data);
 	mem_free(s->block.prefix);
 	mem_free(s->stored);
-	patch_encoder_free(s->encoder);
 }
 
 /* ---- all of them ---- */
 
-/* A ring: [oldest in the works] ... [newest] [the one that is gathered]. */
+/*
+ * A ring: [oldest in the works] ... [newest] [the one that is gathered]. As many encoders as may
+ * be in the works take turns: they are the larger part of the memory.
+ */
 struct queue {
 	struct recipe_options options;
 	const struct recipe_bases *bases; /* lent */
 	struct sink *out;		  /* lent */
-	size_t first, working;		  /* the oldest in the works, and how many there are */
+	struct patch_encoder *encoders[JOBS_MAX];
+	size_t turn;
+	size_t first, working; /* the oldest in the works, and how many there are */
 	size_t count;
 	struct slot slots[];
 };
@@ -254,6 +254,25 @@ static int retire(struct queue *b, dray_error **err)
 	return slot_write(s, b->out, err);
 }
 
+/* Blocks that may be in the works. */
+static size_t jobs_of(const struct queue *b)
+{
+	return b->count > 1 ? b->count - 1 : 1;
+}
+
+static int take_turn(struct queue *b, struct slot *s, dray_error **err)
+{
+	struct patch_encoder **e = &b->encoders[b->turn];
+
+	if (!*e)
+		*e = patch_encoder_new();
+	if (!*e)
+		return err_nomem(err);
+	s->encoder = *e;
+	b->turn = (b->turn + 1) % jobs_of(b);
+	return 0;
+}
+
 static void start(struct queue *b, struct slot *s)
 {
 	s->job.run = slot_run;
@@ -272,7 +291,10 @@ int queue_cut(struct queue *b, dray_error **err)
 		return -1;
 	if (s->block.ops.len == 0)
 		return 0;
-	if (slot_room(s, err) < 0)
+	/* Whoever had the encoder whose turn it is has to be done with it. */
+	if (b->working == jobs_of(b) && retire(b, err) < 0)
+		return -1;
+	if (slot_room(s, err) < 0 || take_turn(b, s, err) < 0)
 		return -1;
 	start(b, s);
 	if (b->working == b->count && retire(b, err) < 0)
@@ -298,6 +320,8 @@ void queue_free(struct queue *b)
 		wait_for(b, slot_at(b, i));
 	for (size_t i = 0; i < b->count; i++)
 		slot_clear(&b->slots[i]);
+	for (size_t i = 0; i < JOBS_MAX; i++)
+		patch_encoder_free(b->encoders[i]);
 	mem_free(b);
 }
 

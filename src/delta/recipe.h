@@ -39,10 +39,10 @@ struct recipe_new {
 	void *arg;
 };
 
-#define RECIPE_WINDOW (8 * MIB) /* what options->window is if it is 0 */
+#define RECIPE_WINDOW (4 * MIB) /* what options->window is if it is 0 */
 
 struct recipe_options {
-	size_t window;	   /* bytes, 0 or 64 KiB to LIMIT_RECIPE_WINDOW: memory is some 12 of them */
+	size_t window;	   /* bytes, 0 or 64 KiB to LIMIT_RECIPE_WINDOW: memory is some 15 of them */
 	int level;	   /* of zstd, 1 to 19; 0 = by how much there is to be compressed */
 	struct pool *pool; /* lent; NULL = in place. The bytes are the same */
 };

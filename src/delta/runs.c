@@ -10,6 +10,7 @@
 #define BLOCK 32	     /* bytes that are hashed; the old file's lie side by side */
 #define LEAST_AHEAD 512	     /* bytes of a run right where the last would go on: it costs little */
 #define LEAST_ELSEWHERE 1024 /* of any other */
+#define TAG_MASK 0xff800000U /* the other bits hold the number of a block, of up to 256 MiB */
 #define PRIME UINT64_C(0x9e3779b185ebca87)
 
 void runs_clear(struct runs *r)
@@ -45,6 +46,12 @@ static size_t slot_of(const struct runs *r, uint64_t h)
 	return (size_t)((h * PRIME) >> 32) & (r->table_cap - 1);
 }
 
+/* Bits of the hash that tell most blocks apart without a look at the old file. */
+static uint32_t tag_of(uint64_t h)
+{
+	return (uint32_t)((h * PRIME) >> 16) & TAG_MASK;
+}
+
 /* ---- the table of the old file ---- */
 
 static size_t table_size(size_t old)
@@ -56,7 +63,7 @@ static size_t table_size(size_t old)
 	return n;
 }
 
-/* Each slot holds the number of a block, counted from 1; of several the last. */
+/* Each slot holds a tag and the number of a block, counted from 1; of several the last. */
 static int make_table(struct runs *r, struct span old, dray_error **err)
 {
 	size_t size = table_size(old.len);
@@ -70,8 +77,11 @@ static int make_table(struct runs *r, struct span old, dray_error **err)
 	}
 	r->table_cap = size;
 	memset(r->table, 0, size * sizeof(r->table[0]));
-	for (size_t i = 0; i + BLOCK <= old.len; i += BLOCK)
-		r->table[slot_of(r, hash_block(old.data + i))] = (uint32_t)(i / BLOCK) + 1;
+	for (size_t i = 0; i + BLOCK <= old.len; i += BLOCK) {
+		uint64_t h = hash_block(old.data + i);
+
+		r->table[slot_of(r, h)] = tag_of(h) | ((uint32_t)(i / BLOCK) + 1);
+	}
 	return 0;
 }
 
@@ -79,14 +89,21 @@ static int make_table(struct runs *r, struct span old, dray_error **err)
 
 struct search {
 	struct span old, new;
-	size_t at;     /* in the new file */
-	size_t done;   /* all before it is told */
-	int64_t ahead; /* from a place in the new file to the same in the old, by the last run */
+	size_t at;	  /* in the new file */
+	size_t done;	  /* all before it is told */
+	int64_t ahead;	  /* from a place in the new file to the same in the old, by the last run */
+	size_t too_short; /* up to here what is the same ahead is too short to be a run */
 };
 
 static bool same_block(const struct search *s, size_t old)
 {
-	return memcmp(s->new.data + s->at, s->old.data + old, BLOCK) == 0;
+	const uint8_t *a = s->new.data + s->at, *b = s->old.data + old;
+	uint64_t x, y;
+
+	/* Nearly always enough to tell, and no call. */
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x == y && memcmp(a, b, BLOCK) == 0;
 }
 
 /* A block is the same at @p old: the run around it. */
@@ -106,23 +123,28 @@ static struct run extend(const struct search *s, size_t old)
 	return run;
 }
 
-static bool run_ahead(const struct search *s, struct run *ret)
+static bool run_ahead(struct search *s, struct run *ret)
 {
 	int64_t old = (int64_t)s->at + s->ahead;
 
-	if (old < 0 || (size_t)old + BLOCK > s->old.len || !same_block(s, (size_t)old))
+	if (s->at < s->too_short || old < 0 || (size_t)old + BLOCK > s->old.len ||
+	    !same_block(s, (size_t)old))
 		return false;
 	*ret = extend(s, (size_t)old);
+	s->too_short = ret->at + ret->len;
 	return ret->len >= LEAST_AHEAD;
 }
 
 static bool run_elsewhere(const struct runs *r, const struct search *s, uint64_t hash,
 			  struct run *ret)
 {
-	uint32_t block = r->table[slot_of(r, hash)];
-	size_t old = (size_t)(block - 1) * BLOCK;
+	uint32_t found = r->table[slot_of(r, hash)];
+	size_t old;
 
-	if (block == 0 || !same_block(s, old))
+	if ((found & TAG_MASK) != tag_of(hash) || (found & ~TAG_MASK) == 0)
+		return false;
+	old = (size_t)((found & ~TAG_MASK) - 1) * BLOCK;
+	if (!same_block(s, old))
 		return false;
 	*ret = extend(s, old);
 	return ret->len >= LEAST_ELSEWHERE;

@@ -20,6 +20,6 @@ struct runs {
 	size_t table_cap;
 };
 
-/** Replaces what was found before. @p old and @p new are shorter than 4 GiB. */
+/** Replaces what was found before. @p old is shorter than 256 MiB. */
 int runs_find(struct runs *r, struct span old, struct span new, dray_error **err) MUST_CHECK;
 void runs_clear(struct runs *r);
