@@ -30,6 +30,7 @@ static int read_old(struct writer *w, const struct place *p, void *data, dray_er
 		return err_ctx(err, "base layer %s", digest_set(d) ? d->text : "without a DiffID");
 	return 0;
 }
+
 /* ---- telling ---- */
 
 /* The next @p p->len bytes are those of @p p. */
