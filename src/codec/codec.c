@@ -131,7 +131,9 @@ struct source *source_decode_pool(struct source *in, struct pool *pool, size_t a
 	}
 	if (ret_c)
 		*ret_c = COMPRESSION_GZIP;
-	return decode_members(ahead ? source_readahead(in, ahead, err) : in, pool, err);
+	if (ahead)
+		in = source_readahead(in, ahead, err);
+	return in ? decode_members(in, pool, err) : NULL;
 }
 
 /* ---- shared by the decoders ---- */

@@ -267,13 +267,22 @@ static void left_in_the_middle(void **state)
 	pool_free(pool);
 }
 
+static int decode_all(const struct buf *b, size_t ahead, dray_error **err)
+{
+	cleanup_buf struct buf all = BUF_INIT(PACKED_MAX);
+	struct source *in = source_from_span(span_buf(b), err);
+
+	return slurp(source_decode_pool(in, NULL, ahead, NULL, err), &all, err);
+}
+
 static int decode_strange(void *arg, dray_error **err)
 {
-	const struct buf *b = arg;
-	cleanup_buf struct buf all = BUF_INIT(PACKED_MAX);
+	return decode_all(arg, 0, err);
+}
 
-	return slurp(source_decode_pool(source_from_span(span_buf(b), err), NULL, 0, NULL, err),
-		     &all, err);
+static int decode_ahead(void *arg, dray_error **err)
+{
+	return decode_all(arg, AHEAD, err);
 }
 
 static void no_memory(void **state)
@@ -286,6 +295,7 @@ static void no_memory(void **state)
 	(void)state;
 	spoil(&strange, &b);
 	torture_alloc(decode_strange, &b);
+	torture_alloc(decode_ahead, &b);
 }
 
 int main(void)
