@@ -6,6 +6,7 @@
 
 #include <dray/context.h>
 #include <dray/copy.h>
+#include <dray/delta.h>
 #include <dray/diff.h>
 #include <dray/edit.h>
 #include <dray/error.h>

@@ -59,6 +59,7 @@ struct command {
 	const char *summary; /* one line */
 	const char *args;    /* "ARCHIVE [REF]" */
 	size_t min_args, max_args;
+	const char *words;	/* its first argument is one of these "a|b|c"; NULL = any */
 	enum complete complete; /* of its arguments */
 	const char *notes;	/* paragraphs for --help */
 	unsigned features;
@@ -89,6 +90,7 @@ const struct command *command_find(const char *name);
 int command_unknown(const char *name, dray_error **err);
 
 
+extern const struct command cmd_have;
 extern const struct command cmd_images;
 extern const struct command cmd_inspect;
 extern const struct command cmd_digest;
@@ -99,6 +101,7 @@ extern const struct command cmd_unpack;
 extern const struct command cmd_explain;
 extern const struct command cmd_blame;
 extern const struct command cmd_why;
+extern const struct command cmd_delta;
 extern const struct command cmd_diff;
 extern const struct command cmd_verify;
 extern const struct command cmd_sign;

@@ -78,6 +78,8 @@ const struct command *const commands[] = {
 	&cmd_pull,
 	&cmd_save,
 	&cmd_load,
+	&cmd_delta,
+	&cmd_have,
 	&cmd_sync,
 	&cmd_normalize,
 	&cmd_export,

@@ -113,6 +113,11 @@ static void bash_verbs(struct page *p)
 							: "words");
 		if (c->complete == COMPLETE_SHELL)
 			page_put(p, " words='bash zsh fish'");
+		if (c->words) {
+			page_put(p, " words='");
+			choices(p, c->words);
+			page_put(p, "'");
+		}
 		if (c->complete == COMPLETE_VERB) {
 			page_put(p, " words='");
 			verb_names(p);
@@ -149,7 +154,8 @@ static void bash_script(struct page *p)
 		    "\tdir) compopt -o filenames\n"
 		    "\t\tmapfile -t COMPREPLY < <(compgen -d -- \"$cur\") ;;\n"
 		    "\tplace) compopt -o filenames\n"
-		    "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+		    "\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\"; "
+		    "compgen -f -- \"$cur\")\n"
 		    "\t\t[[ -z $cur ]] || for i in " PREFIXES "; do\n"
 		    "\t\t\t[[ $i != \"$cur\"* ]] || { COMPREPLY+=(\"$i\"); compopt -o nospace; }\n"
 		    "\t\tdone ;;\n"
@@ -208,6 +214,11 @@ static void zsh_verb(struct page *p, const struct command *c)
 	page_put(p, "\t%s) _arguments -s", c->name);
 	each_option(p, c->options, c, zsh_option);
 	each_option(p, global_options, c, zsh_option);
+	if (c->words) {
+		page_put(p, " \\\n\t\t'1:word:(");
+		choices(p, c->words);
+		page_put(p, ")'");
+	}
 	page_put(p, "%s ;;\n",
 		 c->complete == COMPLETE_PLACE	 ? " \\\n\t\t'*:place:_dray_place'"
 		 : c->complete == COMPLETE_SHELL ? " \\\n\t\t'1:shell:(bash zsh fish)'"
@@ -277,6 +288,12 @@ static void fish_verb(struct page *p, const struct command *c)
 			 "complete -c dray -n '__fish_seen_subcommand_from %s' -f -a 'bash zsh "
 			 "fish'\n",
 			 c->name);
+	}
+	if (c->words) {
+		page_put(p, "complete -c dray -n '__fish_seen_subcommand_from %s' -f -a '",
+			 c->name);
+		choices(p, c->words);
+		page_put(p, "'\n");
 	}
 	each_option(p, c->options, c, fish_option);
 	for (const struct option *o = global_options; o->name; o++) {

@@ -114,6 +114,10 @@ static int check_args(const struct session *s, dray_error **err)
 {
 	const struct command *c = s->command;
 
+	if (c->words && s->n_args > 0 && !choice_has(c->words, s->args[0])) {
+		err_set(err, DRAY_ERR_USAGE, "expected %s behind %s", c->words, c->name);
+		return err_hint(err, "dray help %s", c->name);
+	}
 	if (s->n_args >= c->min_args && s->n_args <= c->max_args)
 		return 0;
 	err_set(err, DRAY_ERR_USAGE, "wrong number of arguments (expected %s, got %zu)",

@@ -22,6 +22,13 @@
 #define MT_OCI_LAYER_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
 #define MT_OCI_LAYER_ZSTD "application/vnd.oci.image.layer.v1.tar+zstd"
 #define MT_OCI_EMPTY "application/vnd.oci.empty.v1+json"
+/* Ours, docs/delta.md: the artifactType, its config, its layers. */
+#define MT_DELTA "application/vnd.dray.delta.v1+json"
+#define MT_DELTA_CONFIG "application/vnd.dray.delta.config.v1+json"
+#define MT_DELTA_IMAGE_MANIFEST "application/vnd.dray.delta.image-manifest.v1+json"
+#define MT_DELTA_IMAGE_CONFIG "application/vnd.dray.delta.image-config.v1+json"
+#define MT_DELTA_LAYER "application/vnd.dray.delta.layer.v1"
+#define MT_DELTA_RECIPE "application/vnd.dray.delta.recipe.v1"
 
 /* Names are compared without case and without parameters; NULL is of no type. */
 bool mediatype_equal(const char *a, const char *b); /* neither may be NULL */

@@ -49,7 +49,10 @@ int run_open(struct run *r, member_fn *walk, dray_error **err) MUST_CHECK;
 
 /** An image that comes into being while it is copied. */
 struct made {
-	/** Opens the store, passing new layers to @p po as a pipe passes members. */
+	/**
+	 * Opens the store, passing new layers to @p po as a pipe passes members; its arg is the
+	 * struct copy that asks, whose target is open.
+	 */
 	int (*open)(void *arg, const struct place_options *po, struct store **ret,
 		    dray_error **err);
 	void *arg;

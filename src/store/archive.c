@@ -218,17 +218,45 @@ static int not_an_archive(struct archive *a, dray_error **err)
 		       a->label, hint ? "; " : "", hint ? hint : "");
 }
 
+/*
+ * Is the archive a delta (docs/delta.md)? manifest.json of one is for engines that have the rest
+ * of the image already.
+ */
+static int is_delta(struct archive *a, bool *ret, dray_error **err)
+{
+	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
+	cleanup_json struct json_doc *doc = NULL;
+	cleanup_error dray_error *e = NULL;
+	struct json entry;
+
+	*ret = false;
+	if (members_document(a->members, "index.json", LIMIT_MANIFEST, &raw, &e) == 0 &&
+	    json_parse(span_buf(&raw), &doc, &e) == 0) {
+		entry = json_first(json_get(json_root(doc), "manifests"));
+		*ret = span_is(json_raw(json_get(entry, "artifactType")), "\"" MT_DELTA "\"") &&
+		       !json_node(json_next(entry));
+		return 0;
+	}
+	/* Readers of index.json tell what is wrong with it. */
+	if (error_about_bytes(e))
+		return 0;
+	if (err)
+		*err = steal_pointer(&e);
+	return -1;
+}
+
 int archive_decide(struct archive *a, bool oci, dray_error **err)
 {
-	bool index, v1;
+	bool index, v1, delta = false;
 	char shape;
 
 	a->store.forward_only = a->members->forward_only;
 	if (manifest_json_shape(a, &shape, err) < 0 ||
 	    members_has(a->members, "index.json", &index, err) < 0 ||
-	    members_has(a->members, "repositories", &v1, err) < 0)
+	    members_has(a->members, "repositories", &v1, err) < 0 ||
+	    (index && !oci && shape == '[' && is_delta(a, &delta, err) < 0))
 		return err_ctx(err, "%s", a->label);
-	if (index && (oci || !shape || shape == '{'))
+	if (index && (oci || delta || !shape || shape == '{'))
 		a->store.kind = STORE_OCI_LAYOUT;
 	else if (shape == '{')
 		a->store.kind = STORE_DIR;

@@ -94,6 +94,11 @@ int dest_index_add(struct dest_index *x, const struct manifest *m, const char *t
 	e.media_type = arena_strdup(&x->arena, m->media_type ? m->media_type : MT_OCI_MANIFEST);
 	if (!e.media_type)
 		return err_nomem(err);
+	if (manifest_is_artifact(m) && m->artifact_type) {
+		e.artifact_type = arena_strdup(&x->arena, m->artifact_type);
+		if (!e.artifact_type)
+			return err_nomem(err);
+	}
 	if (tag && set_name(x, tag, &e, err) < 0)
 		return -1;
 	if (add_children(x, m, err) < 0)
@@ -241,6 +246,8 @@ static int write_entry(struct edit *e, const struct dest_entry *entry, dray_erro
 	jsonw_kstring(&w, "mediaType", entry->media_type);
 	jsonw_kstring(&w, "digest", entry->digest.text);
 	jsonw_kint(&w, "size", entry->size);
+	if (entry->artifact_type)
+		jsonw_kstring(&w, "artifactType", entry->artifact_type);
 	if (entry->tag) {
 		jsonw_key(&w, "annotations");
 		jsonw_object(&w);

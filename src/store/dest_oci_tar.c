@@ -24,6 +24,8 @@ struct oci_tar {
 	struct tar_out to;
 	struct dest_index index;
 	struct docker_list list; /* when @docker */
+	struct buf given;	 /* manifest.json in place of the list; when @has_given */
+	bool has_given;
 };
 
 /* ---- blobs and documents, as they come ---- */
@@ -100,6 +102,8 @@ static int write_list(struct oci_tar *t, dray_error **err)
 	cleanup_buf struct buf text = BUF_INIT(LIMIT_MANIFEST_JSON);
 	struct span old = t->old.has_list ? span_buf(&t->old.list) : SPAN_LIT("[]");
 
+	if (t->has_given)
+		return tar_out_member(&t->to, DOCKER_LIST_NAME, span_buf(&t->given), err);
 	if (docker_list_write(&t->list, &t->index, old, &text, err) < 0)
 		return -1;
 	return tar_out_member(&t->to, DOCKER_LIST_NAME, span_buf(&text), err);
@@ -130,6 +134,7 @@ static void tar_free(struct dest *base)
 	tar_out_clear(&t->to);
 	dest_index_clear(&t->index);
 	docker_list_clear(&t->list);
+	buf_clear(&t->given);
 	lock_free(t->lock);
 	mem_free(base->place);
 	mem_free(t);
@@ -235,6 +240,16 @@ struct dest *dest_docker_tar(const char *path, const char *tmpdir, bool no_clobb
 			     dray_error **err)
 {
 	return new_archive(path, tmpdir, true, no_clobber, err);
+}
+
+int dest_docker_tar_list(struct dest *d, struct span list, dray_error **err)
+{
+	struct oci_tar *t = (struct oci_tar *)d;
+
+	t->given = BUF_INIT(LIMIT_MANIFEST_JSON);
+	t->has_given = true;
+	t->docker = list.len > 0;
+	return buf_add(&t->given, list, err);
 }
 
 struct dest *dest_docker_stream(struct sink *to, const char *tmpdir, dray_error **err)

@@ -38,6 +38,7 @@ struct dest_entry {
 	struct digest digest;
 	int64_t size;
 	const char *media_type;
+	const char *artifact_type; /* of artifacts that have one; NULL */
 	const char *tag;	/* OCI ref name; NULL = by digest only */
 	/* "docker.io/library/app:1" for containerd, "app:1" for Docker; NULL where @tag is all */
 	const char *full, *familiar;

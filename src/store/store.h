@@ -312,6 +312,11 @@ struct dest *dest_oci_tar(const char *path, const char *tmpdir, bool no_clobber,
  */
 struct dest *dest_docker_tar(const char *path, const char *tmpdir, bool no_clobber,
 			     dray_error **err);
+/**
+ * Let @p list stand in manifest.json of a dest_docker_tar() in place of what the manifests that
+ * were put would make of it; empty = no manifest.json. Copied.
+ */
+int dest_docker_tar_list(struct dest *d, struct span list, dray_error **err) MUST_CHECK;
 struct sink;
 /**
  * Such an archive as a stream: blobs of known digest and size go straight through, others wait in

@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * delta save: what an image has and its bases lack, as an archive.
+ * Relies on ops/stack for the image, on ops/have for what bases have, on the archive to appear whole.
+ * Promises that every layer which goes in is proven, and that what "docker load" reads of it
+ * needs no layer but the lowest ones of one base.
+ */
+#include "base/limits.h"
+#include "base/mem.h"
+#include "ops/copy_priv.h"
+#include "ops/delta_save.h"
+#include "ops/report.h"
+
+static void delta_save_clear(struct delta_save *v)
+{
+	for (size_t i = 0; i < v->n_olds; i++)
+		haves_clear(&v->olds[i].haves);
+	mem_free(v->olds);
+	delta_bases_clear(&v->bases);
+	map_clear(&v->sent);
+	dest_free(v->dest);
+	stack_free(v->s);
+	delta_doc_clear(&v->doc);
+	manifest_free(v->artifact);
+	buf_clear(&v->list);
+}
+#define cleanup_delta_save CLEANUP(delta_save_clear)
+
+/* ---- what bases have ---- */
+
+static struct delta_side *add_side(struct delta_save *v, dray_error **err)
+{
+	if (v->n_olds >= LIMIT_LAYERS) {
+		err_set(err, DRAY_ERR_LIMIT, "over %d images of bases (LIMIT_LAYERS)",
+			LIMIT_LAYERS);
+		return NULL;
+	}
+	if (mem_grow(&v->olds, v->n_olds, &v->cap_olds, sizeof(*v->olds)) < 0) {
+		err_nomem(err);
+		return NULL;
+	}
+	v->olds[v->n_olds] = (struct delta_side){ 0 };
+	return &v->olds[v->n_olds++];
+}
+
+static int copy_tags(struct arena *a, const struct image *im, struct delta_need *to,
+		     dray_error **err)
+{
+	to->tags = arena_array(a, im->n_tags + 1, sizeof(char *));
+	if (!to->tags)
+		return err_nomem(err);
+	for (; to->n_tags < im->n_tags; to->n_tags++) {
+		to->tags[to->n_tags] = arena_strdup(a, im->tags[to->n_tags]);
+		if (!to->tags[to->n_tags])
+			return err_nomem(err);
+	}
+	return 0;
+}
+
+static int add_image(struct delta_save *v, const struct image *im, dray_error **err)
+{
+	struct delta_side *side;
+
+	if (!im->config || im->artifact || im->broken)
+		return 0;
+	side = add_side(v, err);
+	if (!side || haves_add(&side->haves, im->config->diff_ids, im->config->n_diff_ids, err) < 0)
+		return -1;
+	side->need.image_id = im->config->digest;
+	return copy_tags(&v->doc.arena, im, &side->need, err);
+}
+
+static int add_images(struct delta_save *v, const char *place, dray_error **err)
+{
+	const struct place_options po = { .listing = true };
+	cleanup_report dray_report *r = NULL;
+	size_t before = v->n_olds;
+
+	if (report_open(v->ctx, place, NULL, SCOPE_FILE, &po, &r, err) < 0)
+		return -1;
+	for (size_t i = 0; i < r->n_images; i++)
+		if (add_image(v, r->images[i], err) < 0)
+			return -1;
+	return v->n_olds > before
+		       ? 0
+		       : err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image", r->place.text);
+}
+
+static int add_base(struct delta_save *v, const char *base, dray_error **err)
+{
+	struct delta_side *side = add_side(v, err);
+	int is_list = side ? haves_read(base, &side->haves, err) : -1;
+
+	if (is_list < 0)
+		return -1;
+	if (!is_list) {
+		v->n_olds--;
+		return add_images(v, base, err);
+	}
+	if (v->o->level != DRAY_DELTA_FILE)
+		return 0;
+	err_set(err, DRAY_ERR_USAGE, "a have-list has no files, which --level file compares");
+	return err_hint(err, "name the base image itself, or take --level layer");
+}
+
+/* ---- which layers are left out ---- */
+
+/* How many of the lowest layers the side has as one chain: what an engine looks for. */
+static size_t common_chain(const struct haves *h, const struct digest *chain, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && map_find(&h->chains, span_str(chain[i].text)))
+		i++;
+	return i;
+}
+
+/*
+ * Engines find layers by their chain, so a layer may only be left out with all below it, and
+ * where it stands a second time, higher up, its bytes are wanted all the same.
+ */
+static int leave_out_chain(struct delta_save *v, dray_error **err)
+{
+	const struct config *c = v->s->im->config;
+	cleanup_free struct digest *chain = mem_alloc_array(v->s->n + 1, sizeof(*chain));
+	struct delta_side *best = NULL;
+	size_t most = 0;
+
+	if (!chain)
+		return err_nomem(err);
+	if (v->s->n > 0 && chain_ids(c->diff_ids, v->s->n, chain, err) < 0)
+		return -1;
+	for (size_t i = 0; i < v->n_olds; i++) {
+		size_t n = common_chain(&v->olds[i].haves, chain, v->s->n);
+
+		if (n > most) {
+			most = n;
+			best = &v->olds[i];
+		}
+	}
+	for (size_t i = 0; i < most; i++)
+		v->from[i] = best;
+	return 0;
+}
+
+/* Whoever makes the image again finds layers by their DiffIDs, wherever they stand. */
+static void leave_out_layers(struct delta_save *v)
+{
+	const struct config *c = v->s->im->config;
+
+	for (size_t i = 0; i < v->s->n; i++)
+		for (size_t k = 0; k < v->n_olds && !v->from[i]; k++)
+			if (map_find(&v->olds[k].haves.diffs, span_str(c->diff_ids[i].text)))
+				v->from[i] = &v->olds[k];
+}
+
+/* ---- one layer's blob ---- */
+
+struct proof {
+	const struct digest *diff_id;
+	int64_t size; /* out: of the tar */
+};
+
+static int prove(void *arg, struct source *copy, dray_error **err)
+{
+	struct proof *p = arg;
+	cleanup_source struct source *s = source_decode_auto(source_lend(copy, err), NULL, err);
+
+	s = source_verified(steal_pointer(&s), p->diff_id, -1, "DiffID", err);
+	if (!s || source_drain(s, err) < 0)
+		return -1;
+	p->size = s->pos;
+	return 0;
+}
+
+/* The stored bytes, held against DiffID and manifest; what is not compressed gets so. */
+static struct source *open_blob(struct delta_save *v, size_t i, struct proof *p, dray_error **err)
+{
+	const struct encode_params gzip = { .encoding = ENCODING_GZIP };
+	struct pool *pool = context_pool(v->ctx, err);
+	struct source *s = pool ? stack_open_stored(v->s, i, err) : NULL;
+	struct span head;
+	bool plain;
+
+	if (!s || source_peek(s, COMPRESSION_SNIFF, &head, err) < 0) {
+		source_free(s);
+		return NULL;
+	}
+	plain = compression_sniff(head) == COMPRESSION_NONE;
+	if (stack_vouched(v->s, i))
+		s = source_verified(s, &v->s->im->layers[i].blob.digest,
+				    v->s->im->layers[i].blob.size, "blob digest", err);
+	s = source_branch(s, prove, p, err);
+	return plain ? source_encode(s, &gzip, pool, err) : s;
+}
+
+static int put_blob(struct delta_save *v, size_t i, struct delta_layer *l, dray_error **err)
+{
+	struct proof p = { .diff_id = &l->diff_id };
+	char label[80];
+	struct blob_put put = { .desc = { .size = -1 }, .label = label };
+	struct source *s = open_blob(v, i, &p, err);
+
+	snprintf(label, sizeof(label), "layer %zu of %zu", i + 1, v->s->n);
+	if (!s)
+		return err_ctx(err, "%s", label);
+	if (dest_put_blob(v->dest, &put, s, &l->digest, &l->stored, err) < 0)
+		return -1;
+	l->size = p.size;
+	l->from = DRAY_DELTA_BLOB;
+	return 0;
+}
+
+static int put_layer(void *arg, size_t i, dray_error **err)
+{
+	struct delta_save *v = arg;
+	struct dray_progress p = {
+		.state = DRAY_PROGRESS_BEGIN,
+		.id = context_progress_id(v->ctx),
+		.total = v->s->im->layers[i].blob.size,
+	};
+	char label[80];
+	int rc;
+
+	snprintf(label, sizeof(label), "layer %zu of %zu", i + 1, v->s->n);
+	p.label = label;
+	context_progress(v->ctx, &p);
+	rc = put_blob(v, i, &v->doc.layers[i], err);
+	p.state = rc < 0 ? DRAY_PROGRESS_FAILED : DRAY_PROGRESS_DONE;
+	context_progress(v->ctx, &p);
+	return rc;
+}
+
+/* The layers that somebody has to be sent, by their DiffIDs. */
+static int choose_layers(struct delta_save *v, dray_error **err)
+{
+	for (size_t i = 0; i < v->s->n; i++)
+		if (!v->from[i] &&
+		    map_put(&v->sent, span_str(v->doc.layers[i].diff_id.text), NULL, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* Each once, bottom first. One that stands at two places goes in if one of them asks for it. */
+static int put_layers(struct delta_save *v, dray_error **err)
+{
+	struct delta_layer *list = v->doc.layers;
+
+	if (choose_layers(v, err) < 0)
+		return -1;
+	for (size_t i = 0; i < v->s->n; i++) {
+		struct map_slot *slot = map_find(&v->sent, span_str(list[i].diff_id.text));
+		const struct delta_layer *twin = slot ? slot->value : NULL;
+
+		if (!slot)
+			list[i].from = DRAY_DELTA_BASE;
+		else if (twin)
+			list[i] = *twin;
+		else if (put_layer(v, i, err) < 0)
+			return -1;
+		else
+			slot->value = &list[i];
+	}
+	return 0;
+}
+
+/* ---- documents ---- */
+
+/* Is the blob that the manifest names at hand wherever the delta is loaded? */
+static bool keeps_blob(const struct delta_layer *l, const struct digest *blob)
+{
+	return l->from == DRAY_DELTA_BASE || l->encoding || digest_eq(blob, &l->digest) ||
+	       digest_eq(blob, &l->diff_id);
+}
+
+static int describe_image(struct delta_save *v, dray_error **err)
+{
+	const struct manifest *m = stack_manifest(v->s);
+	const struct config *c = v->s->im->config;
+	cleanup_free char *platform = platform_text(&c->platform);
+	struct delta_need tags = { 0 };
+
+	if (!platform || copy_tags(&v->doc.arena, v->s->im, &tags, err) < 0)
+		return platform ? -1 : err_nomem(err);
+	v->doc.tags = tags.tags;
+	v->doc.n_tags = tags.n_tags;
+	v->doc.platform = arena_strdup(&v->doc.arena, platform);
+	v->doc.image_id = c->digest;
+	if (!v->doc.platform)
+		return err_nomem(err);
+	if (!m || m->kind != MANIFEST_IMAGE)
+		return 0;
+	v->doc.manifest = m->digest;
+	v->doc.keeps_blobs = true;
+	for (size_t i = 0; i < v->s->n; i++)
+		if (!keeps_blob(&v->doc.layers[i], &m->entries[i].digest))
+			v->doc.keeps_blobs = false;
+	return 0;
+}
+
+static int need(struct delta_save *v, struct delta_side *side, const struct digest *diff_id,
+		dray_error **err)
+{
+	struct delta_need *to = &side->need;
+
+	for (size_t i = 0; i < to->n; i++)
+		if (digest_eq(&to->diff_ids[i], diff_id))
+			return 0;
+	if (!to->diff_ids)
+		to->diff_ids = arena_array(&v->doc.arena, v->s->n + 1, sizeof(*to->diff_ids));
+	if (!to->diff_ids)
+		return err_nomem(err);
+	to->diff_ids[to->n++] = *diff_id;
+	return 0;
+}
+
+static int describe_bases(struct delta_save *v, dray_error **err)
+{
+	for (size_t i = 0; i < v->s->n; i++)
+		if (v->doc.layers[i].from == DRAY_DELTA_BASE &&
+		    need(v, v->from[i], &v->doc.layers[i].diff_id, err) < 0)
+			return -1;
+	v->doc.bases = arena_array(&v->doc.arena, v->n_olds + 1, sizeof(*v->doc.bases));
+	if (!v->doc.bases)
+		return err_nomem(err);
+	for (size_t i = 0; i < v->n_olds; i++)
+		if (v->olds[i].need.n > 0)
+			v->doc.bases[v->doc.n_bases++] = v->olds[i].need;
+	return 0;
+}
+
+/* A blob of bytes at hand; *ret describes it. */
+static int put_document(struct delta_save *v, const char *media_type, struct span bytes,
+			struct descriptor *ret, dray_error **err)
+{
+	*ret = (struct descriptor){ .media_type = media_type, .size = (int64_t)bytes.len };
+	if (digest_of(bytes, &ret->digest, err) < 0)
+		return -1;
+	v->stored += ret->size;
+	return dest_put_bytes(v->dest, ret, bytes, err);
+}
+
+static void write_descriptor(struct jsonw *w, const struct descriptor *d)
+{
+	jsonw_object(w);
+	jsonw_kstring(w, "mediaType", d->media_type);
+	jsonw_kstring(w, "digest", d->digest.text);
+	jsonw_kint(w, "size", d->size);
+	jsonw_end_object(w);
+}
+
+/* Each layer blob once, bottom first. */
+static void write_layers(struct delta_save *v, struct jsonw *w)
+{
+	for (size_t i = 0; i < v->s->n; i++) {
+		const struct delta_layer *l = &v->doc.layers[i];
+		struct descriptor d = {
+			.media_type = l->from == DRAY_DELTA_BLOB ? MT_DELTA_LAYER : MT_DELTA_RECIPE,
+			.digest = l->digest,
+			.size = l->stored,
+		};
+		bool twin = l->from == DRAY_DELTA_BASE;
+
+		for (size_t k = 0; k < i && !twin; k++)
+			twin = digest_eq(&v->doc.layers[k].digest, &l->digest);
+		if (twin)
+			continue;
+		v->stored += d.size;
+		write_descriptor(w, &d);
+	}
+}
+
+static int write_artifact(struct delta_save *v, const struct descriptor *config,
+			  const struct descriptor *documents, size_t n, dray_error **err)
+{
+	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
+	struct jsonw w;
+
+	jsonw_init(&w, &raw, err);
+	jsonw_object(&w);
+	jsonw_kint(&w, "schemaVersion", 2);
+	jsonw_kstring(&w, "mediaType", MT_OCI_MANIFEST);
+	jsonw_kstring(&w, "artifactType", MT_DELTA);
+	jsonw_key(&w, "config");
+	write_descriptor(&w, config);
+	jsonw_key(&w, "layers");
+	jsonw_array(&w);
+	for (size_t i = 0; i < n; i++)
+		write_descriptor(&w, &documents[i]);
+	write_layers(v, &w);
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	return jsonw_finish(&w) < 0 ? -1 : manifest_parse(&raw, MT_OCI_MANIFEST, &v->artifact, err);
+}
+
+static int put_documents(struct delta_save *v, dray_error **err)
+{
+	const struct manifest *m = digest_set(&v->doc.manifest) ? stack_manifest(v->s) : NULL;
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_CONFIG);
+	struct descriptor config, documents[2];
+	size_t n = 0;
+
+	if (put_document(v, MT_DELTA_IMAGE_CONFIG, span_buf(&v->s->im->config->raw),
+			 &documents[n++], err) < 0 ||
+	    (m && put_document(v, MT_DELTA_IMAGE_MANIFEST, span_buf(&m->raw), &documents[n++],
+			       err) < 0) ||
+	    delta_doc_write(&v->doc, &text, err) < 0 ||
+	    put_document(v, MT_DELTA_CONFIG, span_buf(&text), &config, err) < 0 ||
+	    write_artifact(v, &config, documents, n, err) < 0)
+		return -1;
+	return dest_put_manifest(v->dest, v->artifact, NULL, err);
+}
+
+/* ---- manifest.json ---- */
+
+static void write_path(struct jsonw *w, const struct digest *d)
+{
+	char text[DIGEST_TEXT + 8];
+	const char *hex = digest_hex(d);
+
+	snprintf(text, sizeof(text), "blobs/%.*s/%s", (int)(hex - d->text - 1), d->text, hex);
+	jsonw_string(w, text);
+}
+
+/* Names that Docker takes; a lone word is none. */
+static int write_tags(struct delta_save *v, struct jsonw *w, dray_error **err)
+{
+	jsonw_key(w, "RepoTags");
+	jsonw_array(w);
+	for (size_t i = 0; i < v->doc.n_tags; i++) {
+		cleanup_reference struct reference ref = { 0 };
+		cleanup_free char *name = NULL;
+
+		if (!strpbrk(v->doc.tags[i], "/:") ||
+		    reference_parse(span_str(v->doc.tags[i]), &ref, NULL) < 0)
+			continue;
+		if (reference_default_tag(&ref, err) < 0)
+			return -1;
+		name = reference_familiar(&ref);
+		if (!name)
+			return err_nomem(err);
+		jsonw_string(w, name);
+	}
+	jsonw_end_array(w);
+	return 0;
+}
+
+/* What "docker load" reads: all layers are named, those of the base are not in the archive. */
+static int write_list(struct delta_save *v, dray_error **err)
+{
+	struct jsonw w;
+
+	v->list = BUF_INIT(LIMIT_MANIFEST_JSON);
+	jsonw_init(&w, &v->list, err);
+	jsonw_array(&w);
+	jsonw_object(&w);
+	jsonw_key(&w, "Config");
+	write_path(&w, &v->doc.image_id);
+	if (write_tags(v, &w, err) < 0)
+		return -1;
+	jsonw_key(&w, "Layers");
+	jsonw_array(&w);
+	for (size_t i = 0; i < v->s->n; i++) {
+		const struct delta_layer *l = &v->doc.layers[i];
+
+		write_path(&w, l->from == DRAY_DELTA_BASE ? &l->diff_id : &l->digest);
+	}
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	jsonw_end_array(&w);
+	return jsonw_finish(&w);
+}
+
+/* ---- save ---- */
+
+static int open_image(struct delta_save *v, const char *image, dray_error **err)
+{
+	const struct stack_options o = {
+		.lazy = true,
+		.diff_ids = true,
+		.keep_tars = v->o->level == DRAY_DELTA_FILE,
+		.contents = v->o->level == DRAY_DELTA_FILE,
+	};
+	const struct dray_select sel = { .size = sizeof(sel), .image = v->o->image };
+
+	if (stack_open(v->ctx, image, &sel, &o, &v->s, err) < 0)
+		return -1;
+	if (!v->s->im->config->has_diff_ids || v->s->im->config->n_diff_ids != v->s->n)
+		return err_set(err, DRAY_ERR_FORMAT,
+			       "%s: the config has no DiffIDs for its layers, so nothing says what "
+			       "they must be",
+			       v->s->im->where);
+	v->doc.layers = arena_array(&v->doc.arena, v->s->n + 1, sizeof(*v->doc.layers));
+	v->from = arena_array(&v->doc.arena, v->s->n + 1, sizeof(struct delta_side *));
+	if (!v->doc.layers || !v->from)
+		return err_nomem(err);
+	v->doc.n_layers = v->s->n;
+	for (size_t i = 0; i < v->s->n; i++) {
+		const struct layer *l = &v->s->im->layers[i];
+		bool plain = l->has_compression && l->compression == COMPRESSION_NONE;
+
+		v->doc.layers[i] = (struct delta_layer){
+			.diff_id = v->s->im->config->diff_ids[i],
+			.size = plain && !l->missing ? l->blob.size : -1,
+		};
+	}
+	return 0;
+}
+
+static int open_output(struct delta_save *v, const char *output, dray_error **err)
+{
+	cleanup_place struct place p = { 0 };
+
+	if (place_parse(output, PLACE_OUTPUT, &p, err) < 0)
+		return -1;
+	if (p.kind != PLACE_ARCHIVE || p.tag || p.has_at) {
+		err_set(err, DRAY_ERR_USAGE, "%s: a delta is written to a file, or to - as a pipe",
+			p.text);
+		return err_hint(err, "dray copy then takes it to a registry or a layout");
+	}
+	v->dest = dest_docker_tar(p.path, v->ctx->tmpdir, v->o->no_clobber, err);
+	/* Nobody named something to be found: the folder is missing. */
+	if (!v->dest && err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
+		err_rekind(err, DRAY_ERR_SYSTEM);
+	return v->dest ? 0 : -1;
+}
+
+static int open_bases(struct delta_save *v, const char *const *bases, size_t n, dray_error **err)
+{
+	if (n == 0) {
+		err_set(err, DRAY_ERR_USAGE, "what the other side has is missing");
+		return err_hint(err, "--base IMAGE, or --base FILE of dray have");
+	}
+	for (size_t i = 0; i < n; i++)
+		if (add_base(v, bases[i], err) < 0)
+			return err_ctx(err, "base");
+	return 0;
+}
+
+static int write_delta(struct delta_save *v, dray_error **err)
+{
+	bool files = v->o->level == DRAY_DELTA_FILE;
+
+	if (files)
+		leave_out_layers(v);
+	if ((!files && leave_out_chain(v, err) < 0) || put_layers(v, err) < 0 ||
+	    describe_bases(v, err) < 0 || describe_image(v, err) < 0 || put_documents(v, err) < 0 ||
+	    (!files && write_list(v, err) < 0) ||
+	    dest_docker_tar_list(v->dest, span_buf(&v->list), err) < 0)
+		return -1;
+	return dest_finish(v->dest, err);
+}
+
+int dray_delta_save(dray_context *ctx, const char *image, const char *const *bases, size_t n,
+		    const char *output, const struct dray_delta_options *o, dray_delta **ret,
+		    dray_error **err)
+{
+	static const struct dray_delta_options defaults = DRAY_DELTA_OPTIONS_INIT;
+	cleanup_delta_save struct delta_save v = { .ctx = ctx,
+						   .o = o ? o : &defaults,
+						   .bases = { .ctx = ctx, .contents = true } };
+	dray_delta *told = NULL;
+
+	v.doc.level = v.o->level ? v.o->level : DRAY_DELTA_LAYER;
+	if (open_output(&v, output, err) < 0 || open_bases(&v, bases, n, err) < 0 ||
+	    open_image(&v, image, err) < 0 || write_delta(&v, err) < 0)
+		return -1;
+	if (delta_tell(&v.doc, digest_set(&v.doc.manifest) ? stack_manifest(v.s) : NULL,
+		       (int64_t)v.s->im->config->raw.len, &v.artifact->digest, v.stored, &told,
+		       err) < 0)
+		return -1;
+	if (ret)
+		*ret = told;
+	else
+		dray_delta_free(told);
+	return 0;
+}

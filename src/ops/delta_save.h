@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One run of delta save, for the files that share it.
+ */
+#pragma once
+
+#include "ops/delta_priv.h"
+
+/* An image of a base, or a have-list: what it has, and what of that is needed. */
+struct delta_side {
+	struct haves haves;
+	struct delta_need need;
+};
+
+struct delta_save {
+	dray_context *ctx;
+	const struct dray_delta_options *o;
+	struct stack *s; /* the image */
+	struct delta_side *olds;
+	size_t n_olds, cap_olds;
+	struct delta_bases bases; /* their bytes, at level file */
+	struct dest *dest;
+	struct delta_side **from; /* of each layer: who has it; NULL = it is sent */
+	struct map sent; /* DiffID text of those -> struct delta_layer, once it is in */
+	struct delta_doc doc;
+	int64_t stored;	    /* bytes of all blobs */
+	struct manifest *artifact;
+	struct buf list;    /* manifest.json */
+};

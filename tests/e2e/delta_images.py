@@ -1,0 +1,77 @@
+"""Images for the tests of delta: docker-archives of pseudo-random files, the same every time.
+
+delta_images.py DIR
+"""
+import hashlib
+import io
+import json
+import os
+import random
+import sys
+import tarfile
+
+
+def layer(files):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(data), 1700000000
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def config(layers, command):
+    return json.dumps({
+        "architecture": "amd64", "os": "linux", "config": {"Cmd": [command]},
+        "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(l).hexdigest() for l in layers]},
+        "history": [{"created_by": "layer %d" % i} for i in range(len(layers))],
+    }, separators=(",", ":")).encode()
+
+
+def save(path, *images):
+    """docker save of (tag, layers) as Docker before 25 writes it."""
+    members, elements = {}, []
+    for tag, layers in images:
+        text = config(layers, tag)
+        name = hashlib.sha256(text).hexdigest() + ".json"
+        members[name] = text
+        paths = [hashlib.sha256(l).hexdigest() + "/layer.tar" for l in layers]
+        members.update(zip(paths, layers))
+        elements.append({"Config": name, "RepoTags": [tag], "Layers": paths})
+    members["manifest.json"] = json.dumps(elements).encode()
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+def main(folder):
+    noise = random.Random(4)
+    base = layer([("bin/tool", noise.randbytes(300000)), ("etc/base", b"base\n" * 20)])
+    big = [("data/file%02d" % i, noise.randbytes(2000000)) for i in range(30)]
+    one, two = (layer(big + [("etc/version", b"%d\n" % i)]) for i in (1, 2))
+    edited = bytearray(noise.randbytes(3000000))
+    old = layer([("lib/big.so", bytes(edited)), ("lib/same", b"same\n" * 1000)])
+    edited[1000000:1000004] = b"edit"
+    edited[2000000:2000000] = b"inserted"
+    new = layer([("lib/big.so", bytes(edited)), ("lib/same", b"same\n" * 1000)])
+    top = layer([("etc/top", b"top\n")])
+    other = layer([("other", noise.randbytes(100000))])
+    for name, tag, layers in (
+        ("app1", "test/app:1", [base, one]),
+        ("app2", "test/app:2", [base, two]),
+        ("more", "test/app:more", [base, one, top]),
+        ("turned", "test/app:turned", [one, base]),
+        ("again", "test/app:again", [base, top, base]),
+        ("lib1", "test/lib:1", [base, old]),
+        ("lib2", "test/lib:2", [base, new]),
+        ("other", "test/other:1", [other]),
+        ("empty", "test/empty:1", []),
+    ):
+        save(os.path.join(folder, name + ".tar"), (tag, layers))
+    save(os.path.join(folder, "both.tar"), ("test/app:1", [base, one]), ("test/lib:1", [base, old]))
+
+
+main(sys.argv[1])
