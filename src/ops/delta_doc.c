@@ -97,6 +97,7 @@ static void write_olds(struct jsonw *w, const struct delta_doc *d)
 		jsonw_object(w);
 		jsonw_kstring(w, "diff_id", d->olds[i].diff_id.text);
 		jsonw_kint(w, "size", d->olds[i].size);
+		jsonw_kbool(w, "needed", d->olds[i].needed);
 		jsonw_end_object(w);
 	}
 	jsonw_end_array(w);
@@ -255,7 +256,8 @@ static int read_olds(struct delta_doc *d, struct json v, dray_error **err)
 		if (json_want(it, JSON_OBJECT, false, "a base layer", err) < 0 ||
 		    read_digest(&d->arena, json_get(it, "diff_id"), "diff_id", false, &o->diff_id,
 				err) < 0 ||
-		    read_size(json_get(it, "size"), "size", 0, &o->size, err) < 0)
+		    read_size(json_get(it, "size"), "size", 0, &o->size, err) < 0 ||
+		    json_bool(json_get(it, "needed"), "needed", true, &o->needed, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -23,6 +23,7 @@ struct delta_need {
 struct delta_old {
 	struct digest diff_id;
 	int64_t size; /* of its tar */
+	bool needed;  /* a recipe reads it */
 };
 struct delta_layer {
 	struct digest diff_id;

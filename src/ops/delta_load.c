@@ -10,7 +10,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "ops/copy_run.h"
-#include "ops/delta_priv.h"
+#include "ops/delta_files.h"
 #include "store/assemble.h"
 
 /* How the bytes of a layer come to be. */
@@ -26,7 +26,9 @@ struct load {
 	dray_context *ctx;
 	struct delta *delta;
 	struct delta_bases bases;
-	const char *const *places; /* of bases */
+	struct delta_olds olds;		  /* for recipes */
+	struct recipe_bases recipe_bases; /* the same */
+	const char *const *places;	  /* of bases */
 	size_t n_places;
 	struct copy *copy; /* that it is for */
 	enum way *ways;	   /* of each layer */
@@ -164,7 +166,7 @@ static int list_missing(const struct load *ld, struct buf *text, size_t *ret, dr
 		    add_missing(ld, &doc->layers[i].diff_id, text, ret, err) < 0)
 			return -1;
 	for (size_t i = 0; i < doc->n_olds; i++)
-		if (!delta_bases_find(&ld->bases, &doc->olds[i].diff_id) &&
+		if (doc->olds[i].needed && !delta_bases_find(&ld->bases, &doc->olds[i].diff_id) &&
 		    add_missing(ld, &doc->olds[i].diff_id, text, ret, err) < 0)
 			return -1;
 	return 0;
@@ -180,9 +182,8 @@ static int refuse_missing(const struct load *ld, dray_error **err)
 		return -1;
 	if (n == 0)
 		return 0;
-	err_set(err, DRAY_ERR_NOT_FOUND, "%s: %s %zu layer%s:%.*s",
-		ld->delta->place.text, what, n, n == 1 ? "" : "s", (int)text.len,
-		(const char *)text.data);
+	err_set(err, DRAY_ERR_NOT_FOUND, "%s: %s %zu layer%s:%.*s", ld->delta->place.text, what, n,
+		n == 1 ? "" : "s", (int)text.len, (const char *)text.data);
 	return err_hint(err, "--base PLACE names a place that has them");
 }
 
@@ -225,12 +226,40 @@ static int open_bases(struct load *ld, dray_error **err)
 		if (doc->layers[i].from == DRAY_DELTA_BASE)
 			rc = map_put(&wanted, span_str(doc->layers[i].diff_id.text), ld, err);
 	for (size_t i = 0; rc == 0 && i < doc->n_olds; i++)
-		rc = map_put(&wanted, span_str(doc->olds[i].diff_id.text), ld, err);
+		if (doc->olds[i].needed)
+			rc = map_put(&wanted, span_str(doc->olds[i].diff_id.text), ld, err);
 	for (size_t i = 0; rc == 0 && i < ld->n_places; i++)
 		if (delta_bases_add(&ld->bases, ld->places[i], &wanted, err) < 0)
 			rc = err_ctx(err, "base");
 	map_clear(&wanted);
 	return rc;
+}
+
+/* What recipes read: proven, and as big as the delta says. */
+static int open_olds(struct load *ld, dray_error **err)
+{
+	const struct delta_doc *doc = &ld->delta->doc;
+	struct delta_olds *o = &ld->olds;
+
+	if (delta_olds_init(o, doc->n_olds, &ld->delta->arena, err) < 0)
+		return -1;
+	ld->recipe_bases = delta_recipe_bases(o);
+	for (size_t i = 0; i < o->n; i++) {
+		o->list[i].diff_id = doc->olds[i].diff_id;
+		o->list[i].size = doc->olds[i].size;
+		if (doc->olds[i].needed)
+			o->where[i] = *delta_bases_find(&ld->bases, &doc->olds[i].diff_id);
+	}
+	if (delta_olds_load(o, ld->ctx, err) < 0)
+		return err_ctx(err, "base");
+	for (size_t i = 0; i < o->n; i++)
+		if (o->list[i].index && o->list[i].index->size != doc->olds[i].size)
+			return err_set(err, DRAY_ERR_FORMAT,
+				       "%s: base layer %s has %lld bytes, not %lld as it says",
+				       ld->delta->place.text, doc->olds[i].diff_id.text,
+				       (long long)o->list[i].index->size,
+				       (long long)doc->olds[i].size);
+	return 0;
 }
 
 static int with_manifest(const struct load *ld, struct image **ret, dray_error **err)
@@ -311,8 +340,12 @@ static struct source *open_stored(const struct load *ld, const struct delta_laye
 /* The tar, proven. */
 static struct source *open_tar(const struct load *ld, const struct delta_layer *l, dray_error **err)
 {
-	struct source *s = source_decode_auto(open_stored(ld, l, err), NULL, err);
+	struct source *s = open_stored(ld, l, err);
 
+	if (l->from == DRAY_DELTA_RECIPE)
+		s = recipe_open(s, &ld->recipe_bases, l->size, err);
+	else
+		s = source_decode_auto(s, NULL, err);
 	return source_verified(s, &l->diff_id, l->size, "DiffID", err);
 }
 
@@ -408,7 +441,7 @@ static int open_made(void *arg, const struct place_options *po, struct store **r
 	struct load *ld = arg;
 
 	ld->copy = po->arg; /* nothing passes: all can be opened */
-	if (open_bases(ld, err) < 0 || find_ways(ld, err) < 0)
+	if (open_bases(ld, err) < 0 || find_ways(ld, err) < 0 || open_olds(ld, err) < 0)
 		return -1;
 	return open_store(ld, ret, err);
 }

@@ -8,7 +8,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "ops/copy_priv.h"
-#include "ops/delta_save.h"
+#include "ops/delta_files.h"
 #include "ops/report.h"
 
 static void delta_save_clear(struct delta_save *v)
@@ -225,10 +225,12 @@ static int put_layer(void *arg, size_t i, dray_error **err)
 	snprintf(label, sizeof(label), "layer %zu of %zu", i + 1, v->s->n);
 	p.label = label;
 	context_progress(v->ctx, &p);
-	rc = put_blob(v, i, &v->doc.layers[i], err);
+	rc = v->files ? delta_files_put(v, i, &v->doc.layers[i], err) : 0;
+	if (rc == 0)
+		rc = put_blob(v, i, &v->doc.layers[i], err);
 	p.state = rc < 0 ? DRAY_PROGRESS_FAILED : DRAY_PROGRESS_DONE;
 	context_progress(v->ctx, &p);
-	return rc;
+	return rc < 0 ? -1 : 0;
 }
 
 /* The layers that somebody has to be sent, by their DiffIDs. */
@@ -307,11 +309,22 @@ static int need(struct delta_save *v, struct delta_side *side, const struct dige
 		if (digest_eq(&to->diff_ids[i], diff_id))
 			return 0;
 	if (!to->diff_ids)
-		to->diff_ids = arena_array(&v->doc.arena, v->s->n + 1, sizeof(*to->diff_ids));
+		to->diff_ids = arena_array(&v->doc.arena, v->s->n + v->doc.n_olds + 1,
+					   sizeof(*to->diff_ids));
 	if (!to->diff_ids)
 		return err_nomem(err);
 	to->diff_ids[to->n++] = *diff_id;
 	return 0;
+}
+
+/* A layer that recipes read, of the first base that has it. */
+static int need_old(struct delta_save *v, const struct digest *diff_id, dray_error **err)
+{
+	size_t i = 0;
+
+	while (!map_find(&v->olds[i].haves.diffs, span_str(diff_id->text)))
+		i++;
+	return need(v, &v->olds[i], diff_id, err);
 }
 
 static int describe_bases(struct delta_save *v, dray_error **err)
@@ -319,6 +332,9 @@ static int describe_bases(struct delta_save *v, dray_error **err)
 	for (size_t i = 0; i < v->s->n; i++)
 		if (v->doc.layers[i].from == DRAY_DELTA_BASE &&
 		    need(v, v->from[i], &v->doc.layers[i].diff_id, err) < 0)
+			return -1;
+	for (size_t i = 0; i < v->doc.n_olds; i++)
+		if (v->doc.olds[i].needed && need_old(v, &v->doc.olds[i].diff_id, err) < 0)
 			return -1;
 	v->doc.bases = arena_array(&v->doc.arena, v->n_olds + 1, sizeof(*v->doc.bases));
 	if (!v->doc.bases)
@@ -539,12 +555,17 @@ static int open_bases(struct delta_save *v, const char *const *bases, size_t n, 
 
 static int write_delta(struct delta_save *v, dray_error **err)
 {
-	bool files = v->o->level == DRAY_DELTA_FILE;
+	bool files = v->doc.level == DRAY_DELTA_FILE;
 
 	if (files)
 		leave_out_layers(v);
-	if ((!files && leave_out_chain(v, err) < 0) || put_layers(v, err) < 0 ||
-	    describe_bases(v, err) < 0 || describe_image(v, err) < 0 || put_documents(v, err) < 0 ||
+	else if (leave_out_chain(v, err) < 0)
+		return -1;
+	if (put_layers(v, err) < 0)
+		return -1;
+	if (files)
+		delta_files_finish(v);
+	if (describe_bases(v, err) < 0 || describe_image(v, err) < 0 || put_documents(v, err) < 0 ||
 	    (!files && write_list(v, err) < 0) ||
 	    dest_docker_tar_list(v->dest, span_buf(&v->list), err) < 0)
 		return -1;
@@ -563,7 +584,9 @@ int dray_delta_save(dray_context *ctx, const char *image, const char *const *bas
 
 	v.doc.level = v.o->level ? v.o->level : DRAY_DELTA_LAYER;
 	if (open_output(&v, output, err) < 0 || open_bases(&v, bases, n, err) < 0 ||
-	    open_image(&v, image, err) < 0 || write_delta(&v, err) < 0)
+	    open_image(&v, image, err) < 0 ||
+	    (v.doc.level == DRAY_DELTA_FILE && delta_files_open(&v, bases, n, err) < 0) ||
+	    write_delta(&v, err) < 0)
 		return -1;
 	if (delta_tell(&v.doc, digest_set(&v.doc.manifest) ? stack_manifest(v.s) : NULL,
 		       (int64_t)v.s->im->config->raw.len, &v.artifact->digest, v.stored, &told,

@@ -19,6 +19,7 @@ struct delta_save {
 	struct delta_side *olds;
 	size_t n_olds, cap_olds;
 	struct delta_bases bases; /* their bytes, at level file */
+	struct delta_olds *files; /* the same for recipes; NULL at level layer */
 	struct dest *dest;
 	struct delta_side **from; /* of each layer: who has it; NULL = it is sent */
 	struct map sent; /* DiffID text of those -> struct delta_layer, once it is in */
