@@ -22,7 +22,8 @@
 #define MT_OCI_LAYER_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
 #define MT_OCI_LAYER_ZSTD "application/vnd.oci.image.layer.v1.tar+zstd"
 #define MT_OCI_EMPTY "application/vnd.oci.empty.v1+json"
-/* Ours, docs/delta.md: the artifactType, its config, its layers. */
+/* Ours, docs/delta.md: how each begins, the artifactType, its config, its layers. */
+#define MT_DELTA_FAMILY "application/vnd.dray.delta."
 #define MT_DELTA "application/vnd.dray.delta.v1+json"
 #define MT_DELTA_CONFIG "application/vnd.dray.delta.config.v1+json"
 #define MT_DELTA_IMAGE_MANIFEST "application/vnd.dray.delta.image-manifest.v1+json"

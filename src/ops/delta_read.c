@@ -106,7 +106,7 @@ static int refuse_kind(const struct delta *d, const struct image *im, dray_error
 {
 	const char *type = im->manifest ? im->manifest->artifact_type : NULL;
 
-	if (type && span_starts(span_str(type), "application/vnd.dray.delta."))
+	if (type && span_starts(span_str(type), MT_DELTA_FAMILY))
 		return err_set(err, DRAY_ERR_UNSUPPORTED,
 			       "%s: a delta of another version (expected " MT_DELTA ")",
 			       d->place.text);

@@ -233,7 +233,8 @@ static int is_delta(struct archive *a, bool *ret, dray_error **err)
 	if (members_document(a->members, "index.json", LIMIT_MANIFEST, &raw, &e) == 0 &&
 	    json_parse(span_buf(&raw), &doc, &e) == 0) {
 		entry = json_first(json_get(json_root(doc), "manifests"));
-		*ret = span_is(json_raw(json_get(entry, "artifactType")), "\"" MT_DELTA "\"") &&
+		*ret = span_starts(json_raw(json_get(entry, "artifactType")),
+				   "\"" MT_DELTA_FAMILY) &&
 		       !json_node(json_next(entry));
 		return 0;
 	}

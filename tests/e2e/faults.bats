@@ -67,17 +67,17 @@ layout_sound() {
 
 @test "G-17: every allocation fails once: reading verbs" { plain; faulty "$PLAIN"; sweep alloc images explain verify; }
 @test "G-17: every allocation fails once: copy" { plain; faulty "$PLAIN"; sweep alloc new into file normalize; }
-@test "G-17: every allocation fails once: files and other layers" { plain; faulty "$PLAIN"; sweep alloc files export flatten squash strip append rebase edit inplace; }
+@test "G-17: every allocation fails once: files and other layers" { plain; faulty "$PLAIN"; sweep alloc files export flatten squash strip append rebase edit inplace delta-save delta-load; }
 @test "G-17: allocations fail under the sanitizers: no leak, no bad access" {
 	faulty "$DRAY"
 	STEP=3 sweep alloc images explain verify new
-	STEP=7 sweep alloc files squash strip append rebase edit inplace
+	STEP=7 sweep alloc files squash strip append rebase edit inplace delta-save delta-load
 	IMG=$CASES/Z-01-zstd-frames-archive.tar STEP=5 sweep alloc verify normalize
 	IMG=$CASES/Z-01-members STEP=7 sweep alloc verify new normalize
 }
-@test "G-01 G-03: every system call fails once" { plain; faulty "$PLAIN"; sweep io images explain verify new into file normalize files export flatten squash strip append rebase edit inplace; }
-@test "G-01 G-03: system calls fail under the sanitizers" { faulty "$DRAY"; STEP=5 sweep io verify new into file normalize squash strip append rebase edit inplace; }
-@test "G-01 G-02: killed before every system call" { plain; faulty "$PLAIN"; sweep crash new into file normalize export flatten squash strip append rebase edit inplace; }
+@test "G-01 G-03: every system call fails once" { plain; faulty "$PLAIN"; sweep io images explain verify new into file normalize files export flatten squash strip append rebase edit inplace delta-save delta-load; }
+@test "G-01 G-03: system calls fail under the sanitizers" { faulty "$DRAY"; STEP=5 sweep io verify new into file normalize squash strip append rebase edit inplace delta-save delta-load; }
+@test "G-01 G-02: killed before every system call" { plain; faulty "$PLAIN"; sweep crash new into file normalize export flatten squash strip append rebase edit inplace delta-save delta-load; }
 @test "edit --in-place of every layout: calls fail once, and kills" {
 	plain
 	faulty "$PLAIN"

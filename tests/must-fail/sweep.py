@@ -24,10 +24,11 @@ import tempfile
 DRAY = os.environ["DRAY"]
 PATIENCE = 40   # successes in a row: the call that should fail was not reached any more
 LIMIT = 100000
-# Behind the source, which "@" stands for.
+# Behind the source, which "@" stands for; "%" is the other image. A word behind a verb follows a '-'.
 FILE_VERBS = {"normalize": [], "export": [], "flatten": [], "squash": ["--last", "1"], "strip": ["/base"],
               "append": ["@"], "rebase": ["--old-base", "@", "--new-base", "@"],
-              "edit": ["--label", "a=b"]}
+              "edit": ["--label", "a=b"], "delta-save": ["--base", "%"],
+              "delta-load": ["--base", "%"]}
 
 
 def run(args, fault, home):
@@ -106,6 +107,13 @@ class Scenario:
             os.mkdir(self.old)
         if name == "extract":
             shutil.copyfile(__file__, os.path.join(self.old, "other"))
+        self.base = source if name == "delta-save" else other
+        if name == "delta-save":    # files in the base, and a layer beside them
+            self.source = os.path.join(self.home, "more")
+            assert run(["append", source, other, "-o", self.source], None, self.home).returncode == 0
+        if name == "delta-load":
+            self.source = os.path.join(self.home, "delta")
+            assert run(["delta", "save", source, "--base", other, "-o", self.source], None, self.home).returncode == 0
         self.before = self.tree(self.old)
         self.reset()
         if self.is_copy:
@@ -129,8 +137,9 @@ class Scenario:
         if self.is_inplace:
             return run(["edit", "-q", self.out, "--label", "a=b", "--in-place"], fault, self.home)
         if self.name in FILE_VERBS:
-            args = [self.source if a == "@" else a for a in FILE_VERBS[self.name]]
-            return run([self.name, "-q", self.source, *args, "-o", self.out], fault, self.home)
+            places = {"@": self.source, "%": self.base}
+            args = [places.get(a, a) for a in FILE_VERBS[self.name]]
+            return run([*self.name.split("-"), "-q", self.source, *args, "-o", self.out], fault, self.home)
         if self.is_copy:
             return self.copy(self.place(), fault)
         return run([self.name, self.source], fault, self.home)
