@@ -373,7 +373,7 @@ edited() {
 }
 
 @test "delta: hostile ones are refused before anything appears, and their twins accepted" {
-	local level status_wanted python what
+	local level status_wanted python what app1=$images/lib1.tar app2=$images/lib2.tar
 	for level in layer file; do
 		"$DRAY" delta save -q --level "$level" --base "$app1" "$app2" -o d.tar
 		edited d.tar out.x 'pass'
