@@ -22,7 +22,7 @@ teardown() {
 	for side in here there; do
 		GNUPGHOME=$BATS_TEST_TMPDIR/$side gpgconf --kill gpg-agent
 	done
-	podman rmi docker.io/library/app:1 2>/dev/null
+	podman rmi docker.io/library/app:1 docker.io/library/app:2 2>/dev/null
 	docker rmi app:1 2>/dev/null
 	peers_teardown
 }
@@ -56,7 +56,8 @@ masked() {
 		-e "s#$REGISTRY_ADDR#localhost:5000#g" \
 		-e 's/\b[0-9a-f]{64}\b/HEX/g' -e 's/\b([0-9A-F]{40}|[0-9A-F]{16})\b/KEY/g' \
 		-e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]+Z/TIME/g' \
-		-e 's/[0-9.]+ [kM]?B checked/SIZE checked/'
+		-e 's/[0-9.]+ [kM]?B checked/SIZE checked/' -e 's/[0-9.]+ [kM]?B (in the delta)/SIZE \1/' \
+		-e 's/(the image has) [0-9.]+ [kM]?B/\1 SIZE/'
 }
 
 # follow NAME: as a reader of that side would.
@@ -91,6 +92,11 @@ follow() {
 		if [ "$name" = refuse ]; then
 			archive_flip app.tar flipped.tar 10000
 			echo other | GNUPGHOME=$PWD/here gpg --batch --quiet --detach-sign --output other.sig
+		fi
+		if [ "$name" = update ]; then
+			echo news >news
+			tar -cf news.tar news
+			"$DRAY" append -q app.tar news.tar -o docker-archive:app2.tar:app:2
 		fi
 		follow "$name"
 	done

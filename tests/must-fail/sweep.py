@@ -27,7 +27,7 @@ LIMIT = 100000
 # Behind the source, which "@" stands for; "%" is the other image. A word behind a verb follows a '-'.
 FILE_VERBS = {"normalize": [], "export": [], "flatten": [], "squash": ["--last", "1"], "strip": ["/base"],
               "append": ["@"], "rebase": ["--old-base", "@", "--new-base", "@"],
-              "edit": ["--label", "a=b"], "delta-save": ["--base", "%"],
+              "edit": ["--label", "a=b"], "delta-save": ["--level", "file", "--base", "%"],
               "delta-load": ["--base", "%"]}
 
 
@@ -113,7 +113,7 @@ class Scenario:
             assert run(["append", source, other, "-o", self.source], None, self.home).returncode == 0
         if name == "delta-load":
             self.source = os.path.join(self.home, "delta")
-            assert run(["delta", "save", source, "--base", other, "-o", self.source], None, self.home).returncode == 0
+            assert run(["delta", "save", "--level", "file", source, "--base", other, "-o", self.source], None, self.home).returncode == 0
         self.before = self.tree(self.old)
         self.reset()
         if self.is_copy:
