@@ -32,6 +32,9 @@
 #define LIMIT_SPARSE_SIZE (1024 * 1024 * MIB) /* what a layer's sparse files, or one, are expanded to:
 					       * a lastlog with uid 2^31 has 0.6 TB, of nearly nothing */
 #define LIMIT_CUT_PATTERNS 1000		/* that the braces of one rule of split come to */
+#define LIMIT_CLOSURE (256 * MIB)	/* the text of a closure; of 5,000 store paths it has some 5 MiB */
+#define LIMIT_UNITS 100000		/* of one image: store paths, packages, folders */
+#define LIMIT_UNIT_REFS 4000000		/* references of all of them */
 #define LIMIT_PACKAGE_TEXT (64 * MIB)	/* one text of a package database; Debian's status has some 1 MiB */
 #define LIMIT_PACKAGE_DB (512 * MIB)	/* all files of package databases; rpm's has up to 200 MiB */
 #define LIMIT_PACKAGE_HEADER (64 * MIB)	/* of one package in rpm's database; kernels have some 5 MiB */
