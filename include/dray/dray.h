@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <dray/build.h>
 #include <dray/context.h>
 #include <dray/copy.h>
 #include <dray/delta.h>

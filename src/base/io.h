@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 #include <sys/types.h>
+#include "base/arena.h"
 #include "base/span.h"
 
 /** As openat(2) with O_CLOEXEC; -1 sets SYSTEM, or NOT_FOUND for ENOENT and ENOTDIR. */
@@ -100,6 +101,24 @@ int io_each_name(int dirfd, int (*each)(void *arg, const char *name, dray_error 
  * descriptor per level. Nothing there is success.
  */
 int io_remove_tree(int dirfd, const char *name, dray_error **err) MUST_CHECK;
+
+/* ---- looking at trees; the last part of a path is not followed ---- */
+
+/** Zeroed is empty. */
+struct io_names {
+	struct arena arena;
+	const char **list;
+	size_t n, cap;
+};
+/** The names in @p dirfd but "." and "..", by their bytes. */
+int io_list(int dirfd, struct io_names *ret, dray_error **err) MUST_CHECK;
+void io_names_clear(struct io_names *l);
+#define cleanup_io_names CLEANUP(io_names_clear)
+/** The names of extended attributes, each with a NUL, appended; none where there are none. */
+int io_list_xattrs(int dirfd, const char *path, struct buf *ret, dray_error **err) MUST_CHECK;
+/** The value of one, appended: 1, 0 = it has none, -1. */
+int io_get_xattr(int dirfd, const char *path, const char *name, struct buf *ret,
+		 dray_error **err) MUST_CHECK;
 
 /**
  * Whole small file into *ret, whose bytes and max are replaced; over @p max is LIMIT.

@@ -114,6 +114,7 @@ extern const struct command cmd_load;
 extern const struct command cmd_sync;
 extern const struct command cmd_normalize;
 extern const struct command cmd_export;
+extern const struct command cmd_build;
 extern const struct command cmd_edit;
 extern const struct command cmd_flatten;
 extern const struct command cmd_squash;

@@ -83,6 +83,7 @@ const struct command *const commands[] = {
 	&cmd_sync,
 	&cmd_normalize,
 	&cmd_export,
+	&cmd_build,
 	&cmd_edit,
 	&cmd_flatten,
 	&cmd_squash,

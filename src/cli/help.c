@@ -145,7 +145,8 @@ static void option_json(struct jsonw *w, const struct option *o)
 	jsonw_kstring(w, "letter", o->letter ? letter : NULL);
 	jsonw_kstring(w, "value", o->arg);
 	jsonw_kbool(w, "value_optional", o->kind == OPT_BOOL);
-	jsonw_kbool(w, "repeatable", o->kind == OPT_LIST || o->kind == OPT_COUNT);
+	jsonw_kbool(w, "repeatable",
+		    o->kind == OPT_LIST || o->kind == OPT_WORD || o->kind == OPT_COUNT);
 	if (o->kind == OPT_CHOICE)
 		choices_json(w, o->choices);
 	if (o->kind == OPT_INT) {

@@ -20,7 +20,7 @@ bool option_offered(const struct option_set *set, const struct option *o)
 bool option_takes_value(const struct option *o)
 {
 	return o->kind == OPT_INT || o->kind == OPT_STRING || o->kind == OPT_CHOICE ||
-	       o->kind == OPT_LIST;
+	       o->kind == OPT_LIST || o->kind == OPT_WORD;
 }
 
 bool choice_has(const char *choices, const char *word)
@@ -122,6 +122,15 @@ static int add_value(const struct option *o, struct option_list *l, const char *
 	return 0;
 }
 
+static int add_word(const struct option *o, struct option_words *w, const char *value,
+		    dray_error **err)
+{
+	if (w->n == OPTION_WORDS_MAX)
+		return err_set(err, DRAY_ERR_USAGE, "more than %d options", OPTION_WORDS_MAX);
+	w->list[w->n++] = (struct option_word){ o->name, value };
+	return 0;
+}
+
 /* @p value is NULL exactly when the option takes none or may go without. */
 static int apply(struct option_parser *p, struct found f, const char *value, dray_error **err)
 {
@@ -146,6 +155,8 @@ static int apply(struct option_parser *p, struct found f, const char *value, dra
 		break;
 	case OPT_LIST:
 		return add_value(o, slot, value, err);
+	case OPT_WORD:
+		return add_word(o, slot, value, err);
 	case OPT_STRING:
 		break;
 	}

@@ -19,11 +19,20 @@ enum option_kind {
 	OPT_STRING, /* const char *: lent from argv; the last one wins */
 	OPT_CHOICE, /* const char *: one word of choices */
 	OPT_LIST,   /* struct option_list: one more each time; lent from argv */
+	OPT_WORD,   /* struct option_words: the same of several options, in their order */
 };
 
 #define OPTION_LIST_MAX 64
 struct option_list {
 	const char *list[OPTION_LIST_MAX];
+	size_t n;
+};
+
+#define OPTION_WORDS_MAX 1000
+struct option_words {
+	struct option_word {
+		const char *name, *value; /* of the option; lent from its table and argv */
+	} list[OPTION_WORDS_MAX];
 	size_t n;
 };
 

@@ -31,6 +31,9 @@ struct layer_sparse {
 int layer_xattrs_sorted(const struct layer_xattrs *x, struct tar_xattr **ret, size_t *ret_n,
 			dray_error **err) MUST_CHECK;
 
+/** In whatever order; no name comes twice. NULL = none. */
+bool layer_xattrs_same(const struct layer_xattrs *a, const struct layer_xattrs *b);
+
 /** One entry. Strings live in the index; offsets are those of the uncompressed tar. */
 struct layer_entry {
 	const char *path;   /* cleaned: no leading or trailing '/', no "."; "" = the root */

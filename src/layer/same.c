@@ -14,8 +14,7 @@ static bool has_xattr(const struct layer_xattrs *x, const struct tar_xattr *want
 	return false;
 }
 
-/* In whatever order; no name comes twice. */
-static bool same_xattrs(const struct layer_xattrs *a, const struct layer_xattrs *b)
+bool layer_xattrs_same(const struct layer_xattrs *a, const struct layer_xattrs *b)
 {
 	size_t n = a ? a->n : 0;
 
@@ -36,7 +35,7 @@ static bool same_attributes(const struct inode *x, const struct inode *y, enum t
 	/* Nobody sets the mode of a symbolic link. */
 	return (a->mode == b->mode || type == TAR_SYMLINK) && a->uid == b->uid &&
 	       a->gid == b->gid && a->mtime == b->mtime && a->mtime_nsec == b->mtime_nsec &&
-	       same_xattrs(a->xattrs, b->xattrs);
+	       layer_xattrs_same(a->xattrs, b->xattrs);
 }
 
 static bool same_bytes(const struct layer_entry *a, const struct layer_entry *b)

@@ -81,6 +81,10 @@ static int plan_node(struct cursor *c, const struct record *rec, struct piece *r
 	}
 	if (!first && first_name(&c->firsts, n, &first, err) < 0)
 		return -1;
+	if (rec->kind == RECORD_MADE) {
+		*ret = made_piece(n, first);
+		return 0;
+	}
 	if (!first) {
 		*ret = says_all(n) ? raw_piece(n) : made_piece(n, NULL);
 		return 0;

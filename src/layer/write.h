@@ -10,6 +10,8 @@
 enum record_kind {
 	RECORD_NODE,
 	RECORD_WHITEOUT, /* of the node, which the layers below have and this one has not */
+	/* As NODE, but its header is ours even where it is in a layer as it should be. */
+	RECORD_MADE,
 	/* A folder on the way, which a layer above describes in full: all but its time, which is 0. */
 	RECORD_PARENT,
 };

@@ -120,7 +120,9 @@ static int on_made(void *arg, const struct remade_layers *made, struct buf *ret,
 {
 	struct run_state *run = arg;
 
-	return prove(run, made, err) < 0 ? -1 : write_config(run->plan, made, ret, err);
+	if (prove(run, made, err) < 0 || write_config(run->plan, made, ret, err) < 0)
+		return -1;
+	return run->plan->check ? run->plan->check(run->plan->arg, made, span_buf(ret), err) : 0;
 }
 
 /* ---- the run ---- */

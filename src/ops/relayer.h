@@ -30,6 +30,10 @@ struct relayer_plan {
 	const struct digest *expect;
 	const struct manifest *like; /* as in struct remake; NULL */
 	bool no_ids; /* layers were not read: rootfs ids are not known */
+	/** May be NULL: called when the config is known, before the image is; -1 ends the run. */
+	int (*check)(void *arg, const struct remade_layers *made, struct span config,
+		     dray_error **err);
+	void *arg;
 };
 
 /** Make the image and send it to @p dst. */

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a merged tree to the records of each new layer.
+ * Relies on build/layering for which units share a layer.
+ * Promises that each new name is in exactly one layer, with all folders above it.
+ */
+#include "build/deal.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "build/match.h"
+
+#define BIG MIB	     /* a file from this size on is a unit by itself */
+#define MASK_WORDS 2 /* layers are fewer than 128 */
+#define FIRST_UNIT 2 /* inode.mark of a name that is no folder: its unit, from here on */
+
+/* What is known of a folder; inode.mark is its index and one. */
+struct folder {
+	bool same;    /* nothing about it is new */
+	bool holds;   /* something below it is written */
+	bool written; /* it stands for itself */
+	uint32_t unit;
+	uint64_t layers[MASK_WORDS];
+};
+
+struct group_match {
+	struct match_list globs;
+	const struct spec_list *sources;
+};
+
+struct dealer {
+	const struct deal_input *in;
+	struct deal *d;
+	struct folder *folders;
+	size_t n_folders;
+	struct group_match *groups;
+	struct match *rules; /* those that name a layer */
+	uint32_t *rule_group;
+	size_t n_rules;
+	struct match_list on_top;
+	struct map by_key; /* unit + 1 */
+	struct map names;
+	struct match_path parts;
+	struct buf path;
+	bool globs; /* some path is looked at */
+};
+
+static void dealer_clear(struct dealer *k)
+{
+	map_clear(&k->by_key);
+	map_clear(&k->names);
+	match_path_clear(&k->parts);
+	buf_clear(&k->path);
+}
+#define cleanup_dealer CLEANUP(dealer_clear)
+
+void deal_clear(struct deal *d)
+{
+	for (size_t i = 0; i < d->n; i++)
+		mem_free(d->layers[i].list);
+	layering_clear(&d->plan);
+	mem_free(d->units);
+	arena_clear(&d->arena);
+	*d = (struct deal){ 0 };
+}
+
+/* ---- which group ---- */
+
+static bool list_has(const struct spec_list *l, const char *text)
+{
+	for (size_t i = 0; text && i < l->n; i++)
+		if (strcmp(l->list[i], text) == 0)
+			return true;
+	return false;
+}
+
+static uint32_t group_named(const struct spec *s, const char *name)
+{
+	for (size_t i = 0; i < s->layers.n_groups; i++)
+		if (strcmp(s->layers.groups[i].name, name) == 0)
+			return (uint32_t)i;
+	return LAYERING_NONE;
+}
+
+static int read_groups(struct dealer *k, dray_error **err)
+{
+	const struct spec *s = k->in->spec;
+	struct arena *a = &k->d->arena;
+
+	k->groups = arena_array(a, s->layers.n_groups + 1, sizeof(*k->groups));
+	if (!k->groups)
+		return err_nomem(err);
+	for (size_t i = 0; i < s->layers.n_groups; i++) {
+		const struct spec_group *g = &s->layers.groups[i];
+
+		if (match_parse_all(a, g->match.list, g->match.n, &k->groups[i].globs, err) < 0)
+			return err_ctx(err, "layers: group \"%s\"", g->name);
+		k->groups[i].sources = &g->sources;
+		k->globs = k->globs || g->match.n > 0;
+	}
+	return 0;
+}
+
+static int read_rules(struct dealer *k, dray_error **err)
+{
+	const struct spec *s = k->in->spec;
+	struct arena *a = &k->d->arena;
+
+	k->rules = arena_array(a, s->n_rules + 1, sizeof(*k->rules));
+	k->rule_group = arena_array(a, s->n_rules + 1, sizeof(*k->rule_group));
+	if (!k->rules || !k->rule_group)
+		return err_nomem(err);
+	for (size_t i = 0; i < s->n_rules; i++) {
+		if (!s->rules[i].layer)
+			continue;
+		if (match_parse(a, s->rules[i].match, &k->rules[k->n_rules], err) < 0)
+			return err_ctx(err, "rule %zu", i + 1);
+		k->rule_group[k->n_rules++] = group_named(s, s->rules[i].layer);
+		k->globs = true;
+	}
+	return 0;
+}
+
+/* What is no id of a source is a glob. */
+static int read_on_top(struct dealer *k, dray_error **err)
+{
+	const struct spec *s = k->in->spec;
+	const struct spec_list *l = &s->layers.is_volatile;
+
+	k->on_top.list = arena_array(&k->d->arena, l->n + 1, sizeof(struct match));
+	if (!k->on_top.list)
+		return err_nomem(err);
+	for (size_t i = 0; i < l->n; i++) {
+		bool is_id = false;
+
+		for (size_t j = 0; j < s->n_sources; j++)
+			is_id = is_id ||
+				(s->sources[j].id && strcmp(s->sources[j].id, l->list[i]) == 0);
+		if (is_id)
+			continue;
+		if (match_parse(&k->d->arena, l->list[i], &k->on_top.list[k->on_top.n++], err) < 0)
+			return err_ctx(err, "layers: volatile");
+		k->globs = true;
+	}
+	return 0;
+}
+
+static const struct spec_source *source_of(const struct dealer *k, const struct node *n)
+{
+	uint32_t i = n->layer < k->in->n_base ? UINT32_MAX : k->in->source_of[n->layer - k->in->n_base];
+
+	return i == UINT32_MAX ? NULL : &k->in->spec->sources[i];
+}
+
+static uint32_t find_group(struct dealer *k, const struct spec_source *src, bool is_dir)
+{
+	for (size_t i = 0; i < k->n_rules; i++)
+		if (match_holds(&k->rules[i], &k->parts, is_dir))
+			return k->rule_group[i];
+	if (src && src->layer)
+		return group_named(k->in->spec, src->layer);
+	for (size_t i = 0; i < k->in->spec->layers.n_groups; i++)
+		if ((src && list_has(k->groups[i].sources, src->id)) ||
+		    match_any_holds(&k->groups[i].globs, &k->parts, is_dir))
+			return (uint32_t)i;
+	return LAYERING_NONE;
+}
+
+static bool is_on_top(struct dealer *k, const struct spec_source *src, bool is_dir)
+{
+	if (src && (src->is_volatile == SPEC_YES ||
+		    list_has(&k->in->spec->layers.is_volatile, src->id)))
+		return true;
+	return match_any_holds(&k->on_top, &k->parts, is_dir);
+}
+
+/* ---- units ---- */
+
+/* Bytes of the path that name what stays together: a folder at the top, of some the second. */
+static size_t unit_len(const char *path)
+{
+	static const char *const second[] = { "usr/", "opt/", "srv/", "home/" };
+	size_t len = strcspn(path, "/"), more;
+
+	for (size_t i = 0; i < ARRAY_LEN(second); i++)
+		if (path[len] && strncmp(path, second[i], len + 1) == 0) {
+			more = strcspn(path + len + 1, "/");
+			return path[len + 1 + more] ? len + 1 + more : len;
+		}
+	return path[len] ? len : 0;
+}
+
+/* Names are unique: the second of one name gets a number. */
+static int name_unit(struct dealer *k, const char *path, size_t len, struct unit *u,
+		     dray_error **err)
+{
+	u->name = arena_printf(&k->d->arena, "/%.*s", (int)len, path);
+	for (size_t i = 2; u->name && map_find(&k->names, span_str(u->name)); i++)
+		u->name = arena_printf(&k->d->arena, "/%.*s #%zu", (int)len, path, i);
+	if (!u->name)
+		return err_nomem(err);
+	return map_put(&k->names, span_str(u->name), u, err);
+}
+
+static int new_unit(struct dealer *k, const char *path, size_t len, const struct unit *like,
+		    uint32_t *ret, dray_error **err)
+{
+	struct deal *d = k->d;
+	struct unit u = *like;
+
+	if (name_unit(k, path, len, &u, err) < 0)
+		return -1;
+	if (mem_grow(&d->units, d->n_units, &d->cap_units, sizeof(*d->units)) < 0)
+		return err_nomem(err);
+	*ret = (uint32_t)d->n_units;
+	d->units[d->n_units++] = u;
+	return 0;
+}
+
+/* The unit of what stands at k->path. */
+static int find_unit(struct dealer *k, const struct node *n, uint32_t *ret, dray_error **err)
+{
+	const char *path = (const char *)k->path.data;
+	const struct spec_source *src = source_of(k, n);
+	bool is_dir = node_is_dir(n), alone = !is_dir && n->inode->data->size >= BIG;
+	size_t len = alone ? strlen(path) : unit_len(path);
+	struct unit like = { .group = find_group(k, src, is_dir), .root = false };
+	const char *key;
+	uintptr_t have;
+
+	like.source = src ? (uint32_t)(src - k->in->spec->sources) : UINT32_MAX - 1;
+	like.is_volatile = is_on_top(k, src, is_dir);
+	key = arena_printf(&k->d->arena, "%u %u %d %d %.*s", like.group, like.source,
+			   like.is_volatile, alone, (int)len, path);
+	if (!key)
+		return err_nomem(err);
+	have = (uintptr_t)map_get(&k->by_key, span_str(key));
+	if (have) {
+		*ret = (uint32_t)(have - 1);
+		return 0;
+	}
+	if (new_unit(k, path, len, &like, ret, err) < 0)
+		return -1;
+	return map_put(&k->by_key, span_str(key), (void *)((uintptr_t)*ret + 1), err);
+}
+
+static int add_to_unit(struct dealer *k, const struct node *n, uint32_t *ret, dray_error **err)
+{
+	const struct layer_entry *data = n->inode->data;
+	struct unit *u;
+
+	if (node_path(n, &k->path, err) < 0 ||
+	    (k->globs && match_path_set(&k->parts, (const char *)k->path.data, err) < 0) ||
+	    find_unit(k, n, ret, err) < 0)
+		return -1;
+	u = &k->d->units[*ret];
+	u->entries++;
+	u->bytes += 512 + (data ? data->size + (int64_t)tar_padding(data->size) : 0);
+	if (n->inode->attrs && n->inode->attrs->mtime > u->changed)
+		u->changed = n->inode->attrs->mtime;
+	return 0;
+}
+
+/* ---- what is new ---- */
+
+static bool is_new(const struct dealer *k, const struct node *n)
+{
+	return n->entry && n->layer >= k->in->n_base;
+}
+
+static int refuse_foreign_link(struct dealer *k, const struct node *n, dray_error **err)
+{
+	if (node_path(n, &k->path, err) < 0)
+		return -1;
+	cleanup_free char *shown = text_safe(span_buf(&k->path), 4096);
+	return err_set(err, DRAY_ERR_FORMAT,
+		       "/%s: a hard link to a file of the base, which no engine could unpack",
+		       shown ? shown : "");
+}
+
+static struct folder *folder_of(const struct dealer *k, const struct node *n)
+{
+	return &k->folders[n->inode->mark - 1];
+}
+
+static int note_folder(struct dealer *k, struct node *n)
+{
+	struct folder *f = &k->folders[k->n_folders++];
+
+	f->same = n->inode->mark == DEAL_SAME || !is_new(k, n) || !n->parent;
+	n->inode->mark = (uint32_t)k->n_folders;
+	return 0;
+}
+
+static int mark_all(struct dealer *k, dray_error **err)
+{
+	for (struct node *n = tree_root(k->in->tree); n; n = tree_next(n)) {
+		uint32_t unit;
+
+		if (node_is_dir(n)) {
+			note_folder(k, n);
+			continue;
+		}
+		if (!is_new(k, n) || n->inode->mark != 0)
+			continue;
+		if (n->inode->data_layer < k->in->n_base)
+			return refuse_foreign_link(k, n, err);
+		if (add_to_unit(k, n, &unit, err) < 0)
+			return -1;
+		n->inode->mark = unit + FIRST_UNIT;
+	}
+	return 0;
+}
+
+static void tell_parents(const struct dealer *k, const struct node *n)
+{
+	for (const struct node *p = n->parent; p && !folder_of(k, p)->holds; p = p->parent)
+		folder_of(k, p)->holds = true;
+}
+
+static bool is_written(const struct dealer *k, const struct node *n)
+{
+	return !node_is_dir(n) && is_new(k, n) && n->inode->mark >= FIRST_UNIT;
+}
+
+/* Folders of which nothing else tells; those above a folder that is written come along. */
+static int mark_folders(struct dealer *k, dray_error **err)
+{
+	for (struct node *n = tree_root(k->in->tree); n; n = tree_next(n))
+		if (is_written(k, n) || (node_is_dir(n) && !folder_of(k, n)->same))
+			tell_parents(k, n);
+	for (struct node *n = tree_root(k->in->tree); n; n = tree_next(n)) {
+		struct folder *f = node_is_dir(n) ? folder_of(k, n) : NULL;
+
+		if (!f || f->same || f->holds)
+			continue;
+		f->written = true;
+		if (add_to_unit(k, n, &f->unit, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- layers ---- */
+
+static int plan(struct dealer *k, dray_error **err)
+{
+	const struct spec_layers *l = &k->in->spec->layers;
+	struct layering_group *groups = arena_array(&k->d->arena, l->n_groups + 1, sizeof(*groups));
+	struct layering_options o = { .max = l->max.set ? (size_t)l->max.v : 0,
+				      .base = k->in->base_layers,
+				      .min_size = l->min_size.set ? l->min_size.v : -1,
+				      .groups = groups,
+				      .n_groups = l->n_groups };
+
+	if (!groups)
+		return err_nomem(err);
+	for (size_t i = 0; i < l->n_groups; i++)
+		groups[i].name = l->groups[i].name;
+	if (layering_strategy_parse(l->strategy ? l->strategy : "auto", &o.strategy, err) < 0)
+		return -1;
+	return layering_plan(k->d->units, k->d->n_units, &o, &k->d->plan, err);
+}
+
+static void set_layer(const struct dealer *k, const struct node *n, uint32_t layer)
+{
+	uint64_t bit = (uint64_t)1 << (layer % 64);
+
+	for (const struct node *p = n; p; p = p->parent) {
+		struct folder *f = folder_of(k, p);
+
+		if (f->layers[layer / 64] & bit)
+			return;
+		f->layers[layer / 64] |= bit;
+	}
+}
+
+static int add_record(struct deal_layer *l, const struct node *n, dray_error **err)
+{
+	if (mem_grow(&l->list, l->n, &l->cap, sizeof(*l->list)) < 0)
+		return err_nomem(err);
+	l->list[l->n] = (struct record){ .kind = RECORD_MADE, .node = n, .place = l->n };
+	l->n++;
+	if (n->inode->data)
+		l->bytes += n->inode->data->size;
+	return 0;
+}
+
+static int add_folder(struct dealer *k, const struct node *n, dray_error **err)
+{
+	const struct folder *f = folder_of(k, n);
+
+	if (!n->parent)
+		return 0; /* the root is what the engine makes it */
+	for (uint32_t i = 0; i < k->d->n; i++)
+		if ((f->layers[i / 64] >> (i % 64) & 1) &&
+		    add_record(&k->d->layers[i], n, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int fill_layers(struct dealer *k, dray_error **err)
+{
+	const uint32_t *layer_of = k->d->plan.layer_of;
+
+	for (struct node *n = tree_root(k->in->tree); n; n = tree_next(n)) {
+		if (is_written(k, n))
+			set_layer(k, n->parent, layer_of[n->inode->mark - FIRST_UNIT]);
+		else if (node_is_dir(n) && folder_of(k, n)->written)
+			set_layer(k, n, layer_of[folder_of(k, n)->unit]);
+	}
+	for (struct node *n = tree_root(k->in->tree); n; n = tree_next(n)) {
+		if (node_is_dir(n) ? add_folder(k, n, err) < 0
+				   : is_written(k, n) &&
+					     add_record(&k->d->layers[layer_of[n->inode->mark -
+									       FIRST_UNIT]],
+							n, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int name_layers(struct dealer *k, dray_error **err)
+{
+	struct deal *d = k->d;
+
+	d->layers = arena_array(&d->arena, d->plan.n + 1, sizeof(*d->layers));
+	if (!d->layers)
+		return err_nomem(err);
+	d->n = d->plan.n;
+	for (size_t i = 0; i < d->n; i++) {
+		d->layers[i].name = d->plan.layers[i].name;
+		d->layers[i].units = arena_array(&d->arena, d->n_units + 1, sizeof(char *));
+		if (!d->layers[i].units)
+			return err_nomem(err);
+	}
+	for (size_t i = 0; i < d->n_units; i++) {
+		struct deal_layer *l = &d->layers[d->plan.layer_of[i]];
+
+		l->units[l->n_units++] = d->units[i].name;
+	}
+	return 0;
+}
+
+/* ---- attributes as they are written ---- */
+
+static int sort_xattrs(struct arena *a, struct layer_entry *e, dray_error **err)
+{
+	cleanup_free struct tar_xattr *list = NULL;
+	struct layer_xattrs *x;
+	size_t n;
+
+	if (!e->xattrs)
+		return 0;
+	if (layer_xattrs_sorted(e->xattrs, &list, &n, err) < 0)
+		return -1;
+	x = arena_alloc(a, sizeof(*x) + n * sizeof(x->list[0]));
+	if (!x)
+		return err_nomem(err);
+	if (n)
+		memcpy(x->list, list, n * sizeof(x->list[0]));
+	x->n = n;
+	e->xattrs = x;
+	return 0;
+}
+
+/* What is written of an inode, in an entry of its own. */
+static int own_attributes(struct dealer *k, struct inode *i, dray_error **err)
+{
+	struct layer_entry *e = arena_alloc(&k->d->arena, sizeof(*e));
+
+	if (!e)
+		return err_nomem(err);
+	if (i->attrs)
+		*e = *i->attrs;
+	else
+		*e = (struct layer_entry){ .type = TAR_DIR,
+					   .mode = 0755,
+					   .path = "",
+					   .uname = "",
+					   .gname = "",
+					   .mtime = k->in->mtime.sec };
+	e->mtime_nsec = 0;
+	i->attrs = e;
+	return sort_xattrs(&k->d->arena, e, err);
+}
+
+static int own_all(struct dealer *k, dray_error **err)
+{
+	for (struct node *n = tree_root(k->in->tree); n; n = tree_next(n))
+		if ((node_is_dir(n) || is_written(k, n)) && own_attributes(k, n->inode, err) < 0)
+			return -1;
+	return 0;
+}
+
+int deal_make(const struct deal_input *in, struct deal *ret, dray_error **err)
+{
+	cleanup_dealer struct dealer k = { .in = in, .d = ret, .path = BUF_INIT(2 * LIMIT_PATH) };
+
+	k.folders = arena_array(&ret->arena, tree_count(in->tree) + 1, sizeof(*k.folders));
+	if (!k.folders)
+		return err_nomem(err);
+	if (read_groups(&k, err) < 0 || read_rules(&k, err) < 0 || read_on_top(&k, err) < 0 ||
+	    mark_all(&k, err) < 0 || mark_folders(&k, err) < 0 || plan(&k, err) < 0 ||
+	    name_layers(&k, err) < 0)
+		return -1;
+	return own_all(&k, err) < 0 ? -1 : fill_layers(&k, err);
+}
+
+static bool next_record(const struct record_list *l, const struct record *at, struct record *ret)
+{
+	const struct deal_layer *layer = l->arg;
+	size_t i = at->node ? at->place + 1 : 0;
+
+	if (i >= layer->n)
+		return false;
+	*ret = layer->list[i];
+	return true;
+}
+
+struct record_list deal_records(const struct deal_layer *l)
+{
+	return (struct record_list){ next_record, l };
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Entries of sources and the bytes of their files.
+ * Relies on base/io: below a source's folder no link is followed.
+ * Promises that the bytes of a file are those of the file that was planned, or an error.
+ */
+#include "build/inputs.h"
+
+#include <fcntl.h>
+
+#include "base/io.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define READ_SIZE (256 * 1024) /* bytes at a time */
+
+void inputs_clear(struct inputs *in)
+{
+	for (size_t i = 0; i < in->n_fds; i++)
+		cleanup_fd_fn(&in->fds[i]);
+	mem_free(in->fds);
+	cleanup_fd_fn(&in->fd);
+	cleanup_fd_fn(&in->dir);
+	mem_free(in->list);
+	arena_clear(&in->arena);
+	*in = INPUTS_INIT;
+}
+
+int inputs_add(struct inputs *in, const struct content *c, int64_t *ret_at, dray_error **err)
+{
+	int64_t end;
+
+	*ret_at = in->end;
+	if (c->size == 0)
+		return 0;
+	if (__builtin_add_overflow(in->end, c->size, &end))
+		return err_set(err, DRAY_ERR_LIMIT, "more than 2^63 bytes in all");
+	if (mem_grow(&in->list, in->n, &in->cap, sizeof(*in->list)) < 0)
+		return err_nomem(err);
+	in->list[in->n] = *c;
+	in->list[in->n++].at = in->end;
+	in->end = end;
+	return 0;
+}
+
+int inputs_keep_fd(struct inputs *in, int fd, dray_error **err)
+{
+	if (mem_grow(&in->fds, in->n_fds, &in->cap_fds, sizeof(*in->fds)) < 0) {
+		cleanup_fd_fn(&fd);
+		return err_nomem(err);
+	}
+	in->fds[in->n_fds++] = fd;
+	return 0;
+}
+
+/* ---- reading ---- */
+
+static size_t find_content(const struct inputs *in, int64_t at)
+{
+	size_t first = 0, end = in->n;
+
+	while (end - first > 1) {
+		size_t middle = first + (end - first) / 2;
+
+		*(in->list[middle].at <= at ? &first : &end) = middle;
+	}
+	return first;
+}
+
+static int changed(const struct content *c, dray_error **err)
+{
+	cleanup_free char *shown = text_safe(span_str(c->path), 4096);
+
+	return err_set(err, DRAY_ERR_CORRUPT, "%s: it changed while it was read",
+		       shown ? shown : "");
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool is_unchanged(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       S_ISREG(b->st_mode) && same_time(a->st_mtim, b->st_mtim) &&
+	       same_time(a->st_ctim, b->st_ctim);
+}
+
+/* Is the open file still what was planned? */
+static int look_again(const struct inputs *in, const struct content *c, dray_error **err)
+{
+	struct stat st;
+
+	if (io_fstat(in->fd, &st, err) < 0)
+		return -1;
+	return is_unchanged(&c->seen, &st) ? 0 : changed(c, err);
+}
+
+/* Bytes of @p path up to its last slash; 0 = it has none. */
+static size_t dir_len(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? (size_t)(slash - path) : 0;
+}
+
+static bool is_at_hand(const struct inputs *in, const struct content *c)
+{
+	size_t len = dir_len(c->path);
+
+	return in->dir >= 0 && in->dir_root == c->dirfd && dir_len(in->dir_path) == len &&
+	       memcmp(in->dir_path, c->path, len) == 0;
+}
+
+/* Neighbours lie in one folder: it is looked up once. */
+static int reach_dir(struct inputs *in, const struct content *c, dray_error **err)
+{
+	size_t len = dir_len(c->path);
+	cleanup_free char *folder = NULL;
+
+	if (is_at_hand(in, c))
+		return 0;
+	cleanup_fd_fn(&in->dir);
+	folder = mem_strndup(c->path, len);
+	if (!folder)
+		return err_nomem(err);
+	in->dir = io_open_beneath(c->dirfd, folder, err);
+	in->dir_root = c->dirfd;
+	in->dir_path = c->path;
+	return in->dir < 0 ? -1 : 0;
+}
+
+static int open_below(struct inputs *in, const struct content *c, dray_error **err)
+{
+	size_t len = dir_len(c->path);
+
+	if (reach_dir(in, c, err) < 0)
+		return -1;
+	return io_openat(in->dir, c->path + len + (len > 0), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0,
+			 err);
+}
+
+static int open_file(struct inputs *in, size_t i, dray_error **err)
+{
+	const struct content *c = &in->list[i];
+
+	cleanup_fd_fn(&in->fd);
+	in->open = SIZE_MAX;
+	in->fd = c->dirfd == AT_FDCWD ? io_openat(AT_FDCWD, c->path, O_RDONLY | O_NONBLOCK, 0, err)
+				      : open_below(in, c, err);
+	if (in->fd < 0 || look_again(in, c, err) < 0)
+		return -1;
+	in->open = i;
+	return 0;
+}
+
+static int64_t read_file(struct inputs *in, size_t i, int64_t off, void *data, size_t len,
+			 dray_error **err)
+{
+	const struct content *c = &in->list[i];
+	int64_t n;
+
+	if (in->open != i && open_file(in, i, err) < 0) {
+		cleanup_free char *shown = text_safe(span_str(c->path), 4096);
+
+		return err_ctx(err, "%s", shown ? shown : "");
+	}
+	n = io_pread(in->fd, data, len, off, err);
+	if (n <= 0)
+		return n < 0 ? -1 : changed(c, err);
+	if (off + n == c->size && look_again(in, c, err) < 0)
+		return -1;
+	return n;
+}
+
+static int64_t feed_read(void *arg, uint32_t layer, int64_t at, void *data, size_t len,
+			 dray_error **err)
+{
+	struct inputs *in = arg;
+	size_t i = find_content(in, at);
+	const struct content *c = &in->list[i];
+	int64_t off = at - c->at, n;
+
+	(void)layer;
+	if ((uint64_t)(c->size - off) < len)
+		len = (size_t)(c->size - off);
+	switch (c->kind) {
+	case CONTENT_FILE:
+		return read_file(in, i, off, data, len, err);
+	case CONTENT_EXTENT:
+		n = io_pread(c->fd, data, len, c->off + off, err);
+		if (n == 0)
+			err_set(err, DRAY_ERR_CORRUPT, "a tar changed while it was read");
+		return n > 0 ? n : -1;
+	case CONTENT_BYTES:
+		memcpy(data, c->bytes + off, len);
+		return (int64_t)len;
+	}
+	return -1;
+}
+
+struct layer_feed inputs_feed(struct inputs *in)
+{
+	return (struct layer_feed){ feed_read, in };
+}
+
+int inputs_read(struct inputs *in, int64_t at, int64_t size,
+		void (*fn)(void *arg, struct span bytes), void *arg, dray_error **err)
+{
+	cleanup_free uint8_t *room = mem_alloc(READ_SIZE);
+
+	if (!room)
+		return err_nomem(err);
+	while (size > 0) {
+		size_t len = size < READ_SIZE ? (size_t)size : READ_SIZE;
+		int64_t n = feed_read(in, 0, at, room, len, err);
+
+		if (n < 0)
+			return -1;
+		fn(arg, span_of(room, (size_t)n));
+		at += n;
+		size -= n;
+	}
+	return 0;
+}
+
+/* ---- entries ---- */
+
+struct layer_index *entries_new(dray_error **err)
+{
+	struct layer_index *ix = mem_zalloc(sizeof(*ix));
+
+	if (!ix)
+		err_nomem(err);
+	return ix;
+}
+
+struct layer_entry *entries_add(struct layer_index *ix, const char *path, enum tar_type type,
+				dray_error **err)
+{
+	struct layer_entry *e;
+
+	if (ix->n >= LIMIT_LAYER_ENTRIES) {
+		err_set(err, DRAY_ERR_LIMIT, "more than %d entries (LIMIT_LAYER_ENTRIES)",
+			LIMIT_LAYER_ENTRIES);
+		return NULL;
+	}
+	if (mem_grow(&ix->list, ix->n, &ix->cap, sizeof(*ix->list)) < 0) {
+		err_nomem(err);
+		return NULL;
+	}
+	e = &ix->list[ix->n++];
+	*e = (struct layer_entry){ .path = path, .uname = "", .gname = "", .type = (uint8_t)type };
+	return e;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One source after the other into one tree, above what the base has.
+ */
+#pragma once
+
+#include "build/inputs.h"
+#include "layer/tree.h"
+
+struct merge {
+	struct inputs *in;
+	struct tree *tree; /* the base's layers are in it */
+	uint32_t n_base;
+	const char *conflict; /* "error", "first", "last" */
+	bool follow;	      /* folders on the way are looked up through symbolic links */
+	struct arena arena;
+	/* May be NULL: @p from is not where it seems to be. Cleaned paths. */
+	void (*on_moved)(void *arg, const char *from, const char *to);
+	void *arg;
+	/* of the source that is being merged: folder -> where it really is; symbolic links */
+	struct map real, links;
+	struct map told; /* folders that a mkdir described */
+};
+void merge_clear(struct merge *m);
+#define cleanup_merge CLEANUP(merge_clear)
+
+struct merge_source {
+	struct layer_index *ix; /* lent, changed; must outlive the tree */
+	bool replace;	/* a folder of the base may make room for something else */
+	bool is_mkdir;	/* what it says of folders counts more than what others say */
+	bool weak_root; /* its first entry describes a folder that may be there: then that stays */
+};
+/**
+ * The next layer of the tree. USAGE for what two sources say differently, and for a file where the
+ * base has a folder; FORMAT for links that lead in circles.
+ */
+int merge_apply(struct merge *m, const struct merge_source *s, dray_error **err) MUST_CHECK;
+/** Where cleaned @p path really is: all of its parts, @p last too, looked up. In m->arena. */
+int merge_resolve(struct merge *m, const char *path, const char **ret, dray_error **err) MUST_CHECK;

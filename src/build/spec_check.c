@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is wrong with a spec as a whole, whether a file or flags said it.
+ * Relies on each key being of its type.
+ * Promises that what build then finds wrong is about files, not about the spec.
+ */
+#include "build/spec_priv.h"
+
+#include "base/text.h"
+#include "layer/cut.h"
+
+static int check_choice(const char *what, const char *choices, const char *value, dray_error **err)
+{
+	if (!value || spec_choice(choices, value))
+		return 0;
+	cleanup_free char *shown = text_safe(span_str(value), 80);
+	return err_set(err, DRAY_ERR_USAGE, "%s: expected %s, got '%s'", what, choices,
+		       shown ? shown : "");
+}
+
+static int check_source(const struct spec_source *s, dray_error **err)
+{
+	int n = !!s->text + !!s->data_base64 + !!s->from;
+
+	switch (s->type) {
+	case SPEC_DIR:
+	case SPEC_TAR:
+	case SPEC_IMAGE:
+		return s->from ? 0 : err_set(err, DRAY_ERR_USAGE, "\"from\" is missing");
+	case SPEC_FILE:
+		if (n != 1)
+			return err_set(err, DRAY_ERR_USAGE,
+				       "one of \"from\", \"text\" and \"data_base64\"");
+		return s->path ? 0 : err_set(err, DRAY_ERR_USAGE, "\"path\" is missing");
+	case SPEC_SYMLINK:
+		if (!s->target || !s->target[0])
+			return err_set(err, DRAY_ERR_USAGE, "\"target\" is missing");
+		return s->path ? 0 : err_set(err, DRAY_ERR_USAGE, "\"path\" is missing");
+	case SPEC_MKDIR:
+		return s->path ? 0 : err_set(err, DRAY_ERR_USAGE, "\"path\" is missing");
+	case SPEC_LINKS:
+		return s->trees.n ? 0 : err_set(err, DRAY_ERR_USAGE, "\"trees\" is missing");
+	case SPEC_USER:
+		if (!s->uid.set || !s->gid.set)
+			return err_set(err, DRAY_ERR_USAGE, "\"uid\" and \"gid\" are missing");
+		return s->name && s->name[0] ? 0
+					     : err_set(err, DRAY_ERR_USAGE, "\"name\" is missing");
+	case SPEC_GROUP:
+		if (!s->gid.set)
+			return err_set(err, DRAY_ERR_USAGE, "\"gid\" is missing");
+		return s->name && s->name[0] ? 0
+					     : err_set(err, DRAY_ERR_USAGE, "\"name\" is missing");
+	case SPEC_TYPES:
+		break;
+	}
+	return 0;
+}
+
+/* Ids and names of layers are what other keys speak of. */
+static bool has_id(const struct spec *s, const char *id)
+{
+	for (size_t i = 0; i < s->n_sources; i++)
+		if (s->sources[i].id && strcmp(s->sources[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+static bool has_group(const struct spec *s, const char *name)
+{
+	for (size_t i = 0; i < s->layers.n_groups; i++)
+		if (s->layers.groups[i].name && strcmp(s->layers.groups[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static int check_layer(const struct spec *s, const char *name, dray_error **err)
+{
+	if (!name || has_group(s, name))
+		return 0;
+	cleanup_free char *shown = text_safe(span_str(name), 80);
+	return err_set(err, DRAY_ERR_USAGE, "\"layer\": there is no group \"%s\"",
+		       shown ? shown : "");
+}
+
+static int check_sources(const struct spec *s, dray_error **err)
+{
+	for (size_t i = 0; i < s->n_sources; i++) {
+		const struct spec_source *src = &s->sources[i];
+
+		for (size_t k = 0; k < i; k++)
+			if (src->id && s->sources[k].id && strcmp(src->id, s->sources[k].id) == 0)
+				return err_set(err, DRAY_ERR_USAGE,
+					       "source %zu has the id of source %zu", i + 1, k + 1);
+		if (check_source(src, err) < 0 || check_layer(s, src->layer, err) < 0)
+			return err_ctx(err, "source %zu (%s)", i + 1, spec_type_names[src->type]);
+	}
+	return 0;
+}
+
+static int check_groups(const struct spec *s, dray_error **err)
+{
+	const struct spec_layers *l = &s->layers;
+
+	for (size_t i = 0; i < l->n_groups; i++) {
+		const struct spec_group *g = &l->groups[i];
+
+		if (!g->name || !g->name[0])
+			return err_set(err, DRAY_ERR_USAGE, "group %zu has no name", i + 1);
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(g->name, l->groups[k].name) == 0)
+				return err_set(err, DRAY_ERR_USAGE,
+					       "group %zu has the name of group %zu", i + 1, k + 1);
+		for (size_t k = 0; k < g->sources.n; k++)
+			if (!has_id(s, g->sources.list[k]))
+				return err_set(err, DRAY_ERR_USAGE,
+					       "group %zu: no source has that id", i + 1);
+	}
+	return 0;
+}
+
+static int check_rules(const struct spec *s, dray_error **err)
+{
+	for (size_t i = 0; i < s->n_rules; i++) {
+		if (!s->rules[i].match)
+			return err_set(err, DRAY_ERR_USAGE, "rule %zu: \"match\" is missing",
+				       i + 1);
+		if (check_layer(s, s->rules[i].layer, err) < 0)
+			return err_ctx(err, "rule %zu", i + 1);
+	}
+	return 0;
+}
+
+int spec_check(const struct spec *s, dray_error **err)
+{
+	const struct spec_layers *l = &s->layers;
+
+	if (s->base.set && !s->base.image)
+		return err_set(err, DRAY_ERR_USAGE, "base: \"image\" is missing");
+	if ((s->tag || s->tags.n) && !s->name)
+		return err_set(err, DRAY_ERR_USAGE, "a tag without a name");
+	if (s->tag && s->tags.n)
+		return err_set(err, DRAY_ERR_USAGE, "\"tag\" and \"tags\": one of both");
+	if (l->max.set && (l->max.v < 1 || l->max.v > CUT_LAYERS_MAX))
+		return err_set(err, DRAY_ERR_USAGE, "layers: \"max\" is from 1 to %d",
+			       CUT_LAYERS_MAX);
+	if (check_choice("conflict", "error|first|last", s->conflict, err) < 0 ||
+	    check_choice("dedupe", "content|strict|off", s->base.dedupe, err) < 0 ||
+	    check_choice("strategy", "auto|single|per-source|explicit", l->strategy, err) < 0)
+		return -1;
+	return check_groups(s, err) < 0 || check_sources(s, err) < 0 ? -1 : check_rules(s, err);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The keys of a spec as tables: what reads and what writes walk the same ones.
+ */
+#pragma once
+
+#include "build/spec.h"
+
+enum key_kind {
+	KEY_STRING,  /* const char * */
+	KEY_CHOICE,  /* the same, one of choices */
+	KEY_MODE,    /* the same, octal digits, or one of choices */
+	KEY_INT,     /* struct spec_int, from 0 on */
+	KEY_SIZE,    /* the same; "1GiB" too */
+	KEY_FLAG,    /* enum spec_flag: true or false */
+	KEY_LIST,    /* struct spec_list of strings */
+	KEY_TIME,    /* struct spec_time; choices says which words */
+	KEY_STRINGS, /* struct spec_pairs: strings or null */
+	KEY_ENV,     /* the same, or a list of NAME=VALUE */
+	KEY_SET,     /* struct spec_pairs: empty objects or null */
+	KEY_JSON,    /* struct span; choices says of which type */
+	KEY_OBJECT,  /* a struct whose first member is bool set */
+	KEY_OBJECTS, /* pointer, size_t n, size_t cap */
+};
+
+struct spec_key {
+	const char *name;
+	enum key_kind kind;
+	size_t offset;
+	const char *choices;
+	const struct spec_shape *shape;
+	unsigned types; /* of sources: which have it; 0 = all */
+};
+struct spec_shape {
+	const struct spec_key *keys; /* ends with a name of NULL */
+	size_t size;		     /* of one element of KEY_OBJECTS */
+	bool is_source;
+};
+extern const struct spec_shape spec_shape;
+
+/** Is @p word one of "a|b|c"? */
+bool spec_choice(const char *choices, const char *word);
+/** Does @p k belong to what is at @p at? */
+bool spec_key_fits(const struct spec_shape *shape, const struct spec_key *k, const void *at);
+
+/* ---- putting things in; all is copied ---- */
+
+int spec_list_add(struct spec *s, struct spec_list *l, const char *text,
+		  dray_error **err) MUST_CHECK;
+/** In place of one of that name. */
+int spec_pairs_put(struct spec *s, struct spec_pairs *p, const char *name, struct span json,
+		   dray_error **err) MUST_CHECK;
+/** One more, zeroed, at the end of a KEY_OBJECTS member; NULL. */
+void *spec_grow(struct spec *s, void *slot, size_t size, dray_error **err);
+/** A time as it is typed: RFC 3339, seconds, or one of @p choices. */
+bool spec_time_text(const char *text, const char *choices, struct spec_time *ret);
+bool spec_size_text(const char *text, int64_t *ret);
+/** "0755"; false unless octal digits up to 07777. */
+bool spec_mode_text(const char *text, uint32_t *ret);
+
+/* ---- the text ---- */
+
+/** @p text with blanks in place of comments and of commas that close a list: each byte stays where it was. */
+int spec_text_strip(struct span text, const char *where, struct buf *ret,
+		    dray_error **err) MUST_CHECK;
+/** ${NAME} in strings by @p defines. Lines stay where they were. */
+int spec_text_define(struct span text, const char *where, const struct spec_define *defines,
+		     size_t n, struct buf *ret, dray_error **err) MUST_CHECK;
+/** USAGE "where:LINE:COLUMN: ..." for byte @p at of @p text. */
+int spec_text_fail(struct span text, size_t at, const char *where, dray_error **err,
+		   const char *fmt, ...) PRINTF_LIKE(5, 6);

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From the text of a spec to its struct, by the tables of spec_shape.c.
+ * Relies on json/ for the text, which refuses twin names.
+ * Promises line and column for all that is wrong, and that no key is passed over.
+ */
+#include "build/spec_priv.h"
+
+#include "base/jsonw.h"
+#include "base/limits.h"
+#include "base/nearest.h"
+#include "base/number.h"
+#include "base/text.h"
+#include "json/json.h"
+
+#define SHOWN_MAX 80 /* bytes of a user's word that an error repeats */
+
+struct reader {
+	struct spec *spec;
+	struct span text;
+	const char *where;
+};
+
+static int read_shape(struct reader *r, const struct spec_shape *shape, struct json v, void *at,
+		      const char *what, dray_error **err);
+
+static int fail_at(const struct reader *r, struct span at, const char *what, const char *problem,
+		   dray_error **err)
+{
+	return spec_text_fail(r->text, (size_t)(at.data - r->text.data), r->where, err,
+			      "\"%s\": %s", what, problem);
+}
+
+static int fail(const struct reader *r, struct json v, const char *what, const char *problem,
+		dray_error **err)
+{
+	return fail_at(r, json_raw(v), what, problem, err);
+}
+
+/* ---- single values ---- */
+
+static int want(const struct reader *r, struct json v, enum json_type t, const char *what,
+		dray_error **err)
+{
+	char problem[80];
+
+	if (json_type(v) == t)
+		return 0;
+	snprintf(problem, sizeof(problem), "expected %s, found %s", json_type_name(t),
+		 json_type_name(json_type(v)));
+	return fail(r, v, what, problem, err);
+}
+
+static int read_string(struct reader *r, struct json v, const char *what, const char **ret,
+		       dray_error **err)
+{
+	cleanup_error dray_error *odd = NULL;
+
+	if (want(r, v, JSON_STRING, what, err) < 0)
+		return -1;
+	if (json_string(v, what, &r->spec->arena, ret, &odd) == 0)
+		return 0;
+	return dray_error_kind(odd) == DRAY_ERR_NOMEM ? err_nomem(err)
+						      : fail(r, v, what, "it holds a NUL", err);
+}
+
+static int read_int(struct reader *r, struct json v, const char *what, struct spec_int *ret,
+		    dray_error **err)
+{
+	if (want(r, v, JSON_NUMBER, what, err) < 0)
+		return -1;
+	if (json_int(v, what, &ret->v, NULL) < 0 || ret->v < 0)
+		return fail(r, v, what, "expected a whole number from 0 on", err);
+	ret->set = true;
+	return 0;
+}
+
+static int read_choice(struct reader *r, struct json v, const struct spec_key *k, const char **ret,
+		       dray_error **err)
+{
+	char problem[160];
+	uint32_t mode;
+
+	if (read_string(r, v, k->name, ret, err) < 0)
+		return -1;
+	if ((k->kind == KEY_MODE && spec_mode_text(*ret, &mode)) || spec_choice(k->choices, *ret))
+		return 0;
+	snprintf(problem, sizeof(problem), "expected %s%s%s",
+		 k->kind == KEY_MODE ? "octal digits as \"0755\"" : "",
+		 k->kind == KEY_MODE && k->choices ? ", or " : "", k->choices ? k->choices : "");
+	return fail(r, v, k->name, problem, err);
+}
+
+static int read_size(struct reader *r, struct json v, const char *what, struct spec_int *ret,
+		     dray_error **err)
+{
+	const char *text;
+
+	if (json_type(v) != JSON_STRING)
+		return read_int(r, v, what, ret, err);
+	if (read_string(r, v, what, &text, err) < 0)
+		return -1;
+	ret->set = true;
+	return spec_size_text(text, &ret->v)
+		       ? 0
+		       : fail(r, v, what, "expected bytes, or as \"100KiB\", MiB, GiB, TiB", err);
+}
+
+static int read_flag(struct reader *r, struct json v, const char *what, enum spec_flag *ret,
+		     dray_error **err)
+{
+	if (json_type(v) != JSON_TRUE && json_type(v) != JSON_FALSE)
+		return fail(r, v, what, "expected true or false", err);
+	*ret = json_type(v) == JSON_TRUE ? SPEC_YES : SPEC_NO;
+	return 0;
+}
+
+static int read_list(struct reader *r, struct json v, const char *what, struct spec_list *ret,
+		     dray_error **err)
+{
+	if (want(r, v, JSON_ARRAY, what, err) < 0)
+		return -1;
+	ret->set = true;
+	for (struct json it = json_first(v); json_node(it); it = json_next(it)) {
+		const char *text;
+
+		if (read_string(r, it, what, &text, err) < 0 ||
+		    spec_list_add(r->spec, ret, text, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- times ---- */
+
+static int read_clamp(struct reader *r, struct json v, const struct spec_key *k,
+		      struct spec_time *ret, dray_error **err)
+{
+	struct json clamp = json_get(v, "clamp");
+
+	if (!spec_choice(k->choices, "clamp") || json_len(v) != 1 || !json_node(clamp))
+		return fail(r, v, k->name, "expected a time", err);
+	ret->kind = SPEC_TIME_CLAMP;
+	return json_int(clamp, k->name, &ret->sec, NULL) == 0
+		       ? 0
+		       : fail(r, clamp, "clamp", "expected whole seconds since 1970", err);
+}
+
+static int read_time(struct reader *r, struct json v, const struct spec_key *k,
+		     struct spec_time *ret, dray_error **err)
+{
+	const char *text;
+
+	if (json_type(v) == JSON_OBJECT)
+		return read_clamp(r, v, k, ret, err);
+	if (json_type(v) == JSON_NUMBER) {
+		ret->kind = SPEC_TIME_SET;
+		return json_int(v, k->name, &ret->sec, NULL) == 0
+			       ? 0
+			       : fail(r, v, k->name, "expected whole seconds since 1970", err);
+	}
+	if (read_string(r, v, k->name, &text, err) < 0)
+		return -1;
+	if (spec_time_text(text, k->choices, ret))
+		return 0;
+	return fail(r, v, k->name, "expected a time as 2026-01-15T00:00:00Z, or whole seconds", err);
+}
+
+/* ---- maps ---- */
+
+/* The value's own text, compact. */
+static int put_pair(struct reader *r, struct spec_pairs *p, const char *name, struct json v,
+		    dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_SPEC);
+
+	if (json_compact(v, &text, err) < 0)
+		return -1;
+	return spec_pairs_put(r->spec, p, name, span_buf(&text), err);
+}
+
+static int read_pairs(struct reader *r, struct json v, const struct spec_key *k,
+		      struct spec_pairs *ret, dray_error **err)
+{
+	enum json_type t = k->kind == KEY_SET ? JSON_OBJECT : JSON_STRING;
+
+	if (want(r, v, JSON_OBJECT, k->name, err) < 0)
+		return -1;
+	for (struct json it = json_first(v); json_node(it); it = json_next(it)) {
+		const char *name;
+
+		if (json_type(it) != JSON_NULL && want(r, it, t, k->name, err) < 0)
+			return -1;
+		if (t == JSON_OBJECT && json_len(it) > 0)
+			return fail(r, it, k->name, "expected {} or null", err);
+		if (json_name(it, &r->spec->arena, &name, err) < 0)
+			return -1;
+		if (!name[0] || (k->kind == KEY_ENV && strchr(name, '=')))
+			return fail_at(r, json_name_raw(it), k->name,
+				       "a name that is empty or has a '='", err);
+		if (put_pair(r, ret, name, it, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* "NAME=VALUE" as engines write it. */
+static int read_env(struct reader *r, struct json v, const struct spec_key *k,
+		    struct spec_pairs *ret, dray_error **err)
+{
+	if (json_type(v) != JSON_ARRAY)
+		return read_pairs(r, v, k, ret, err);
+	for (struct json it = json_first(v); json_node(it); it = json_next(it)) {
+		cleanup_buf struct buf quoted = BUF_INIT(LIMIT_SPEC);
+		const char *text, *equal, *name;
+
+		if (read_string(r, it, k->name, &text, err) < 0)
+			return -1;
+		equal = strchr(text, '=');
+		if (!equal || equal == text)
+			return fail(r, it, k->name, "expected NAME=VALUE", err);
+		name = arena_strndup(&r->spec->arena, text, (size_t)(equal - text));
+		if (!name)
+			return err_nomem(err);
+		if (json_quote(&quoted, span_str(equal + 1), err) < 0 ||
+		    spec_pairs_put(r->spec, ret, name, span_buf(&quoted), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_strings(const struct reader *r, struct json v, const char *what, dray_error **err)
+{
+	if (want(r, v, JSON_ARRAY, what, err) < 0)
+		return -1;
+	for (struct json it = json_first(v); json_node(it); it = json_next(it))
+		if (want(r, it, JSON_STRING, what, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int read_json(struct reader *r, struct json v, const struct spec_key *k, struct span *ret,
+		     dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_SPEC);
+	int rc = 0;
+
+	if (json_type(v) == JSON_NULL)
+		rc = 0;
+	else if (strcmp(k->choices, "strings") == 0)
+		rc = check_strings(r, v, k->name, err);
+	else
+		rc = want(r, v,
+			  strcmp(k->choices, "string") == 0   ? JSON_STRING
+			  : strcmp(k->choices, "number") == 0 ? JSON_NUMBER
+							      : JSON_OBJECT,
+			  k->name, err);
+	if (rc < 0 || json_compact(v, &text, err) < 0)
+		return -1;
+	*ret = arena_dup(&r->spec->arena, span_buf(&text));
+	return ret->data ? 0 : err_nomem(err);
+}
+
+/* ---- objects ---- */
+
+static int unknown_key(struct reader *r, const struct spec_shape *shape, struct json member,
+		       const void *at, dray_error **err)
+{
+	const struct spec_source *s = at;
+	const char *name = NULL;
+	struct nearest near = { 0 };
+
+	if (json_name(member, &r->spec->arena, &name, err) < 0)
+		return -1;
+	near.typed = name;
+	for (const struct spec_key *k = shape->keys; k->name; k++)
+		if (spec_key_fits(shape, k, at))
+			nearest_offer(&near, k->name);
+	cleanup_free char *shown = text_safe(span_str(name), SHOWN_MAX);
+	spec_text_fail(r->text, (size_t)(json_name_raw(member).data - r->text.data), r->where, err,
+		       "unknown key \"%s\"%s%s", shown ? shown : "",
+		       shape->is_source ? " in a source of type " : "",
+		       shape->is_source ? spec_type_names[s->type] : "");
+	if (nearest_get(&near))
+		err_hint(err, "did you mean \"%s\"?", nearest_get(&near));
+	return -1;
+}
+
+static int read_objects(struct reader *r, struct json v, const struct spec_key *k, void *slot,
+			dray_error **err)
+{
+	if (want(r, v, JSON_ARRAY, k->name, err) < 0)
+		return -1;
+	for (struct json it = json_first(v); json_node(it); it = json_next(it)) {
+		void *at = spec_grow(r->spec, slot, k->shape->size, err);
+
+		if (!at || read_shape(r, k->shape, it, at, k->name, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int read_object(struct reader *r, struct json v, const struct spec_key *k, void *slot,
+		       dray_error **err)
+{
+	if (json_type(v) == JSON_NULL)
+		return 0;
+	*(bool *)slot = true;
+	return read_shape(r, k->shape, v, slot, k->name, err);
+}
+
+static int read_value(struct reader *r, struct json v, const struct spec_key *k, void *slot,
+		      dray_error **err)
+{
+	switch (k->kind) {
+	case KEY_STRING:
+		return read_string(r, v, k->name, slot, err);
+	case KEY_CHOICE:
+	case KEY_MODE:
+		return read_choice(r, v, k, slot, err);
+	case KEY_INT:
+		return read_int(r, v, k->name, slot, err);
+	case KEY_SIZE:
+		return read_size(r, v, k->name, slot, err);
+	case KEY_FLAG:
+		return read_flag(r, v, k->name, slot, err);
+	case KEY_LIST:
+		return read_list(r, v, k->name, slot, err);
+	case KEY_TIME:
+		return read_time(r, v, k, slot, err);
+	case KEY_STRINGS:
+	case KEY_SET:
+		return read_pairs(r, v, k, slot, err);
+	case KEY_ENV:
+		return read_env(r, v, k, slot, err);
+	case KEY_JSON:
+		return read_json(r, v, k, slot, err);
+	case KEY_OBJECT:
+		return read_object(r, v, k, slot, err);
+	case KEY_OBJECTS:
+		return read_objects(r, v, k, slot, err);
+	}
+	return 0;
+}
+
+/* Which keys a source has depends on what it is. */
+static int read_type(struct reader *r, struct json v, struct spec_source *s, dray_error **err)
+{
+	const struct spec_key k = { "type", KEY_CHOICE, 0, NULL, NULL, 0 };
+	struct json type = json_get(v, "type");
+	const char *name;
+
+	if (!json_node(type))
+		return fail(r, v, "sources", "\"type\" is missing", err);
+	if (read_string(r, type, k.name, &name, err) < 0)
+		return -1;
+	for (int i = 0; i < SPEC_TYPES; i++)
+		if (strcmp(spec_type_names[i], name) == 0) {
+			s->type = (enum spec_type)i;
+			return 0;
+		}
+	fail(r, type, "type", "no such type of source", err);
+	struct nearest near = { .typed = name };
+	for (int i = 0; i < SPEC_TYPES; i++)
+		nearest_offer(&near, spec_type_names[i]);
+	if (nearest_get(&near))
+		err_hint(err, "did you mean \"%s\"?", nearest_get(&near));
+	return -1;
+}
+
+static int read_shape(struct reader *r, const struct spec_shape *shape, struct json v, void *at,
+		      const char *what, dray_error **err)
+{
+	if (want(r, v, JSON_OBJECT, what, err) < 0 ||
+	    (shape->is_source && read_type(r, v, at, err) < 0))
+		return -1;
+	for (struct json it = json_first(v); json_node(it); it = json_next(it)) {
+		const struct spec_key *k = shape->keys;
+
+		while (k->name &&
+		       (!span_is(json_name_raw(it), k->name) || !spec_key_fits(shape, k, at)))
+			k++;
+		if (!k->name)
+			return unknown_key(r, shape, it, at, err);
+		if (read_value(r, it, k, (uint8_t *)at + k->offset, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+/* The scanner tells the byte; people look for lines. */
+static int json_failed(struct span text, const char *where, dray_error *odd, dray_error **err)
+{
+	static const char mark[] = "JSON at byte ";
+	const char *said = dray_error_message(odd);
+	const char *colon = strchr(said, ':');
+	int64_t at = 0;
+
+	if (dray_error_kind(odd) == DRAY_ERR_NOMEM)
+		return err_nomem(err);
+	if (strncmp(said, mark, strlen(mark)) != 0 || !colon)
+		return err_set(err, dray_error_kind(odd), "%s: %s", where, said);
+	if (!num_parse_u63(span_of(said + strlen(mark), (size_t)(colon - said) - strlen(mark)),
+			   &at))
+		at = 0;
+	return spec_text_fail(text, (size_t)at, where, err, "%s", colon + 2);
+}
+
+static int read_version(const struct reader *r, struct json root, dray_error **err)
+{
+	struct json v = json_get(root, "dray");
+
+	if (!json_node(v))
+		return fail(r, root, "dray", "the version of the format is missing (it is 1)", err);
+	if (r->spec->version.v != SPEC_VERSION)
+		return fail(r, v, "dray", "an unknown version of the format (known: 1)", err);
+	return 0;
+}
+
+int spec_parse(struct span text, const char *where, const struct spec_define *defines,
+	       size_t n_defines, struct spec **ret, dray_error **err)
+{
+	cleanup_buf struct buf stripped = BUF_INIT(LIMIT_SPEC), full = BUF_INIT(LIMIT_SPEC);
+	cleanup_spec struct spec *s = spec_new(err);
+	cleanup_json struct json_doc *doc = NULL;
+	cleanup_error dray_error *odd = NULL;
+	struct reader r = { .spec = s, .where = where };
+
+	if (!s || spec_text_strip(text, where, &stripped, err) < 0 ||
+	    spec_text_define(span_buf(&stripped), where, defines, n_defines, &full, err) < 0)
+		return -1;
+	r.text = span_buf(&full);
+	if (json_parse(r.text, &doc, &odd) < 0)
+		return json_failed(r.text, where, odd, err);
+	s->version.set = false;
+	if (read_shape(&r, &spec_shape, json_root(doc), s, "spec", err) < 0 ||
+	    read_version(&r, json_root(doc), err) < 0)
+		return -1;
+	*ret = steal_pointer(&s);
+	return 0;
+}

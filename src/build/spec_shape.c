@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which keys a spec has, and where they go. docs/build.schema.json says the same to editors.
+ * Relies on the structs of spec.h.
+ * Promises that a key is in one table, or it does not exist.
+ */
+#include "build/spec_priv.h"
+
+#include "base/mem.h"
+#include "base/number.h"
+
+const char *const spec_type_names[SPEC_TYPES] = {
+	[SPEC_DIR] = "dir",	    [SPEC_TAR] = "tar",	    [SPEC_IMAGE] = "image",
+	[SPEC_FILE] = "file",	    [SPEC_MKDIR] = "mkdir", [SPEC_SYMLINK] = "symlink",
+	[SPEC_LINKS] = "links",	    [SPEC_USER] = "user",   [SPEC_GROUP] = "group",
+};
+#define SOURCE_TYPES "dir|tar|image|file|mkdir|symlink|links|user|group"
+
+#define B(type) (1u << SPEC_##type)
+#define TREES (B(DIR) | B(TAR) | B(IMAGE))
+#define FILES (TREES | B(FILE) | B(MKDIR) | B(SYMLINK) | B(LINKS))
+
+/* clang-format off */
+static const struct spec_key owner_keys[] = {
+	{ .name = "uid", .kind = KEY_INT, .offset = offsetof(struct spec_owner, uid) },
+	{ .name = "gid", .kind = KEY_INT, .offset = offsetof(struct spec_owner, gid) },
+	{ .name = "uname", .kind = KEY_STRING, .offset = offsetof(struct spec_owner, uname) },
+	{ .name = "gname", .kind = KEY_STRING, .offset = offsetof(struct spec_owner, gname) },
+	{ 0 },
+};
+static const struct spec_shape owner_shape = { owner_keys, 0, false };
+
+static const struct spec_key select_keys[] = {
+	{ .name = "tag", .kind = KEY_STRING, .offset = offsetof(struct spec_select, tag) },
+	{ .name = "digest", .kind = KEY_STRING, .offset = offsetof(struct spec_select, digest) },
+	{ .name = "index", .kind = KEY_INT, .offset = offsetof(struct spec_select, index) },
+	{ 0 },
+};
+static const struct spec_shape select_shape = { select_keys, 0, false };
+
+static const struct spec_key base_keys[] = {
+	{ .name = "image", .kind = KEY_STRING, .offset = offsetof(struct spec_base, image) },
+	{ .name = "select", .kind = KEY_OBJECT, .offset = offsetof(struct spec_base, select), .shape = &select_shape },
+	{ .name = "inherit", .kind = KEY_LIST, .offset = offsetof(struct spec_base, inherit) },
+	{ .name = "dedupe", .kind = KEY_CHOICE, .offset = offsetof(struct spec_base, dedupe), .choices = "content|strict|off" },
+	{ .name = "follow_base_links", .kind = KEY_FLAG, .offset = offsetof(struct spec_base, follow_base_links) },
+	{ 0 },
+};
+static const struct spec_shape base_shape = { base_keys, 0, false };
+
+static const struct spec_key config_keys[] = {
+	{ .name = "Hostname", .kind = KEY_JSON, .offset = offsetof(struct spec_config, hostname), .choices = "string" },
+	{ .name = "Domainname", .kind = KEY_JSON, .offset = offsetof(struct spec_config, domainname), .choices = "string" },
+	{ .name = "User", .kind = KEY_JSON, .offset = offsetof(struct spec_config, user), .choices = "string" },
+	{ .name = "ExposedPorts", .kind = KEY_SET, .offset = offsetof(struct spec_config, ports) },
+	{ .name = "Env", .kind = KEY_ENV, .offset = offsetof(struct spec_config, env) },
+	{ .name = "Cmd", .kind = KEY_JSON, .offset = offsetof(struct spec_config, cmd), .choices = "strings" },
+	{ .name = "Healthcheck", .kind = KEY_JSON, .offset = offsetof(struct spec_config, healthcheck), .choices = "object" },
+	{ .name = "Volumes", .kind = KEY_SET, .offset = offsetof(struct spec_config, volumes) },
+	{ .name = "WorkingDir", .kind = KEY_JSON, .offset = offsetof(struct spec_config, workdir), .choices = "string" },
+	{ .name = "Entrypoint", .kind = KEY_JSON, .offset = offsetof(struct spec_config, entrypoint), .choices = "strings" },
+	{ .name = "Labels", .kind = KEY_STRINGS, .offset = offsetof(struct spec_config, labels) },
+	{ .name = "StopSignal", .kind = KEY_JSON, .offset = offsetof(struct spec_config, stop_signal), .choices = "string" },
+	{ .name = "StopTimeout", .kind = KEY_JSON, .offset = offsetof(struct spec_config, stop_timeout), .choices = "number" },
+	{ .name = "Shell", .kind = KEY_JSON, .offset = offsetof(struct spec_config, shell), .choices = "strings" },
+	{ 0 },
+};
+static const struct spec_shape config_shape = { config_keys, 0, false };
+
+#define S(member) offsetof(struct spec_source, member)
+static const struct spec_key source_keys[] = {
+	{ .name = "type", .kind = KEY_CHOICE, .offset = S(type_name), SOURCE_TYPES },
+	{ .name = "id", .kind = KEY_STRING, .offset = S(id) },
+	{ .name = "from", .kind = KEY_STRING, .offset = S(from), .types = TREES | B(FILE) },
+	{ .name = "trees", .kind = KEY_LIST, .offset = S(trees), .types = B(LINKS) },
+	{ .name = "path", .kind = KEY_STRING, .offset = S(path), .types = B(IMAGE) | B(FILE) | B(MKDIR) | B(SYMLINK) },
+	{ .name = "to", .kind = KEY_STRING, .offset = S(to), .types = TREES | B(LINKS) },
+	{ .name = "target", .kind = KEY_STRING, .offset = S(target), .types = B(SYMLINK) },
+	{ .name = "text", .kind = KEY_STRING, .offset = S(text), .types = B(FILE) },
+	{ .name = "data_base64", .kind = KEY_STRING, .offset = S(data_base64), .types = B(FILE) },
+	{ .name = "strip", .kind = KEY_INT, .offset = S(strip), .types = B(TAR) },
+	{ .name = "include", .kind = KEY_LIST, .offset = S(include), .types = TREES },
+	{ .name = "exclude", .kind = KEY_LIST, .offset = S(exclude), .types = TREES },
+	{ .name = "mode", .kind = KEY_MODE, .offset = S(mode), .choices = "keep|normalize", .types = TREES | B(FILE) | B(MKDIR) },
+	{ .name = "owner", .kind = KEY_OBJECT, .offset = S(owner), .shape = &owner_shape, .types = FILES },
+	{ .name = "xattrs", .kind = KEY_LIST, .offset = S(xattrs), .types = B(DIR) },
+	{ .name = "name", .kind = KEY_STRING, .offset = S(name), .types = B(USER) | B(GROUP) },
+	{ .name = "uid", .kind = KEY_INT, .offset = S(uid), .types = B(USER) },
+	{ .name = "gid", .kind = KEY_INT, .offset = S(gid), .types = B(USER) | B(GROUP) },
+	{ .name = "home", .kind = KEY_STRING, .offset = S(home), .types = B(USER) },
+	{ .name = "shell", .kind = KEY_STRING, .offset = S(shell), .types = B(USER) },
+	{ .name = "replace", .kind = KEY_FLAG, .offset = S(replace), .types = FILES },
+	{ .name = "layer", .kind = KEY_STRING, .offset = S(layer), .types = FILES },
+	{ .name = "volatile", .kind = KEY_FLAG, .offset = S(is_volatile), .types = FILES },
+	{ 0 },
+};
+#undef S
+static const struct spec_shape source_shape = { source_keys, sizeof(struct spec_source), true };
+
+static const struct spec_key rule_keys[] = {
+	{ .name = "match", .kind = KEY_STRING, .offset = offsetof(struct spec_rule, match) },
+	{ .name = "type", .kind = KEY_CHOICE, .offset = offsetof(struct spec_rule, types), .choices = "f|d|l|*" },
+	{ .name = "mode", .kind = KEY_MODE, .offset = offsetof(struct spec_rule, mode) },
+	{ .name = "owner", .kind = KEY_OBJECT, .offset = offsetof(struct spec_rule, owner), .shape = &owner_shape },
+	{ .name = "mtime", .kind = KEY_TIME, .offset = offsetof(struct spec_rule, mtime), .choices = "epoch" },
+	{ .name = "delete", .kind = KEY_FLAG, .offset = offsetof(struct spec_rule, remove) },
+	{ .name = "layer", .kind = KEY_STRING, .offset = offsetof(struct spec_rule, layer) },
+	{ 0 },
+};
+static const struct spec_shape rule_shape = { rule_keys, sizeof(struct spec_rule), false };
+
+static const struct spec_key group_keys[] = {
+	{ .name = "name", .kind = KEY_STRING, .offset = offsetof(struct spec_group, name) },
+	{ .name = "match", .kind = KEY_LIST, .offset = offsetof(struct spec_group, match) },
+	{ .name = "sources", .kind = KEY_LIST, .offset = offsetof(struct spec_group, sources) },
+	{ 0 },
+};
+static const struct spec_shape group_shape = { group_keys, sizeof(struct spec_group), false };
+
+static const struct spec_key layers_keys[] = {
+	{ .name = "max", .kind = KEY_INT, .offset = offsetof(struct spec_layers, max) },
+	{ .name = "strategy", .kind = KEY_CHOICE, .offset = offsetof(struct spec_layers, strategy), .choices = "auto|single|per-source|explicit" },
+	{ .name = "groups", .kind = KEY_OBJECTS, .offset = offsetof(struct spec_layers, groups), .shape = &group_shape },
+	{ .name = "volatile", .kind = KEY_LIST, .offset = offsetof(struct spec_layers, is_volatile) },
+	{ .name = "min_size", .kind = KEY_SIZE, .offset = offsetof(struct spec_layers, min_size) },
+	{ 0 },
+};
+static const struct spec_shape layers_shape = { layers_keys, 0, false };
+
+static const struct spec_key compression_keys[] = {
+	{ .name = "algorithm", .kind = KEY_CHOICE, .offset = offsetof(struct spec, compression.algorithm) - offsetof(struct spec, compression), .choices = "gzip|gzip-single|zstd|none" },
+	{ .name = "level", .kind = KEY_INT, .offset = offsetof(struct spec, compression.level) - offsetof(struct spec, compression) },
+	{ 0 },
+};
+static const struct spec_shape compression_shape = { compression_keys, 0, false };
+
+static const struct spec_key history_keys[] = {
+	{ .name = "created_by", .kind = KEY_STRING, .offset = offsetof(struct spec, history.created_by) - offsetof(struct spec, history) },
+	{ .name = "author", .kind = KEY_STRING, .offset = offsetof(struct spec, history.author) - offsetof(struct spec, history) },
+	{ .name = "comment", .kind = KEY_STRING, .offset = offsetof(struct spec, history.comment) - offsetof(struct spec, history) },
+	{ 0 },
+};
+static const struct spec_shape history_shape = { history_keys, 0, false };
+
+static const struct spec_key keys[] = {
+	{ .name = "dray", .kind = KEY_INT, .offset = offsetof(struct spec, version) },
+	{ .name = "name", .kind = KEY_STRING, .offset = offsetof(struct spec, name) },
+	{ .name = "tag", .kind = KEY_STRING, .offset = offsetof(struct spec, tag) },
+	{ .name = "tags", .kind = KEY_LIST, .offset = offsetof(struct spec, tags) },
+	{ .name = "platform", .kind = KEY_STRING, .offset = offsetof(struct spec, platform) },
+	{ .name = "base", .kind = KEY_OBJECT, .offset = offsetof(struct spec, base), .shape = &base_shape },
+	{ .name = "created", .kind = KEY_TIME, .offset = offsetof(struct spec, created), .choices = "epoch|now" },
+	{ .name = "mtime", .kind = KEY_TIME, .offset = offsetof(struct spec, mtime), .choices = "epoch|keep|now|clamp" },
+	{ .name = "owner", .kind = KEY_OBJECT, .offset = offsetof(struct spec, owner), .shape = &owner_shape },
+	{ .name = "config", .kind = KEY_OBJECT, .offset = offsetof(struct spec, config), .shape = &config_shape },
+	{ .name = "annotations", .kind = KEY_STRINGS, .offset = offsetof(struct spec, annotations) },
+	{ .name = "sources", .kind = KEY_OBJECTS, .offset = offsetof(struct spec, sources), .shape = &source_shape },
+	{ .name = "rules", .kind = KEY_OBJECTS, .offset = offsetof(struct spec, rules), .shape = &rule_shape },
+	{ .name = "conflict", .kind = KEY_CHOICE, .offset = offsetof(struct spec, conflict), .choices = "error|first|last" },
+	{ .name = "layers", .kind = KEY_OBJECT, .offset = offsetof(struct spec, layers), .shape = &layers_shape },
+	{ .name = "compression", .kind = KEY_OBJECT, .offset = offsetof(struct spec, compression), .shape = &compression_shape },
+	{ .name = "history", .kind = KEY_OBJECT, .offset = offsetof(struct spec, history), .shape = &history_shape },
+	{ 0 },
+};
+const struct spec_shape spec_shape = { keys, sizeof(struct spec), false };
+/* clang-format on */
+
+bool spec_choice(const char *choices, const char *word)
+{
+	size_t len = strlen(word);
+
+	while (choices && choices[0]) {
+		size_t n = strcspn(choices, "|");
+
+		if (n == len && memcmp(choices, word, len) == 0)
+			return true;
+		choices += n + (choices[n] == '|');
+	}
+	return false;
+}
+
+bool spec_key_fits(const struct spec_shape *shape, const struct spec_key *k, const void *at)
+{
+	const struct spec_source *s = at;
+
+	return !shape->is_source || k->types == 0 || (k->types & (1u << s->type)) != 0;
+}
+
+/* ---- putting things in ---- */
+
+struct spec *spec_new(dray_error **err)
+{
+	struct spec *s = mem_zalloc(sizeof(*s));
+
+	if (!s) {
+		err_nomem(err);
+		return NULL;
+	}
+	s->version = (struct spec_int){ true, SPEC_VERSION };
+	s->folder = "";
+	return s;
+}
+
+static void free_list(struct spec_list *l)
+{
+	mem_free(l->list);
+}
+
+void spec_free(struct spec *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->n_sources; i++) {
+		free_list(&s->sources[i].trees);
+		free_list(&s->sources[i].include);
+		free_list(&s->sources[i].exclude);
+		free_list(&s->sources[i].xattrs);
+	}
+	for (size_t i = 0; i < s->layers.n_groups; i++) {
+		free_list(&s->layers.groups[i].match);
+		free_list(&s->layers.groups[i].sources);
+	}
+	free_list(&s->tags);
+	free_list(&s->base.inherit);
+	free_list(&s->layers.is_volatile);
+	mem_free(s->config.env.list);
+	mem_free(s->config.labels.list);
+	mem_free(s->config.ports.list);
+	mem_free(s->config.volumes.list);
+	mem_free(s->annotations.list);
+	mem_free(s->sources);
+	mem_free(s->rules);
+	mem_free(s->layers.groups);
+	arena_clear(&s->arena);
+	mem_free(s);
+}
+
+int spec_list_add(struct spec *s, struct spec_list *l, const char *text, dray_error **err)
+{
+	const char *own = arena_strdup(&s->arena, text);
+
+	if (!own || mem_grow(&l->list, l->n, &l->cap, sizeof(*l->list)) < 0)
+		return err_nomem(err);
+	l->list[l->n++] = own;
+	l->set = true;
+	return 0;
+}
+
+int spec_pairs_put(struct spec *s, struct spec_pairs *p, const char *name, struct span json,
+		   dray_error **err)
+{
+	struct spec_pair *to = NULL;
+
+	for (size_t i = 0; i < p->n && !to; i++)
+		if (strcmp(p->list[i].name, name) == 0)
+			to = &p->list[i];
+	if (!to) {
+		if (mem_grow(&p->list, p->n, &p->cap, sizeof(*p->list)) < 0)
+			return err_nomem(err);
+		to = &p->list[p->n];
+		to->name = arena_strdup(&s->arena, name);
+		if (!to->name)
+			return err_nomem(err);
+		to->json = SPAN_LIT("null");
+		p->n++;
+	}
+	json = arena_dup(&s->arena, json);
+	if (!json.data)
+		return err_nomem(err);
+	to->json = json;
+	return 0;
+}
+
+/* How every KEY_OBJECTS member lies in its struct. */
+struct objects {
+	uint8_t *list;
+	size_t n, cap;
+};
+
+void *spec_grow(struct spec *s, void *slot, size_t size, dray_error **err)
+{
+	struct objects *o = slot;
+	uint8_t *at;
+
+	(void)s;
+	if (mem_grow(&o->list, o->n, &o->cap, size) < 0) {
+		err_nomem(err);
+		return NULL;
+	}
+	at = o->list + o->n++ * size;
+	memset(at, 0, size);
+	return at;
+}
+
+/* ---- values ---- */
+
+bool spec_time_text(const char *text, const char *choices, struct spec_time *ret)
+{
+	int32_t nsec, off;
+	int64_t sec;
+
+	*ret = (struct spec_time){ 0 };
+	if (spec_choice(choices, text) && strcmp(text, "clamp") != 0) {
+		ret->kind = strcmp(text, "now") == 0	? SPEC_TIME_NOW
+			    : strcmp(text, "keep") == 0 ? SPEC_TIME_KEEP
+							: SPEC_TIME_SET;
+		ret->sec = 1; /* "epoch": as the default, since some programs take 0 for unset */
+		return true;
+	}
+	if (!num_parse_i64(span_str(text), &sec) &&
+	    !time_parse_rfc3339(span_str(text), &sec, &nsec, &off))
+		return false;
+	*ret = (struct spec_time){ SPEC_TIME_SET, sec };
+	return true;
+}
+
+bool spec_size_text(const char *text, int64_t *ret)
+{
+	static const char *const units[] = { "", "KiB", "MiB", "GiB", "TiB" };
+	size_t digits = strspn(text, "0123456789");
+
+	if (!num_parse_u63(span_of(text, digits), ret))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (strcmp(text + digits, units[i]) == 0)
+			return !__builtin_mul_overflow(*ret, (int64_t)1 << (10 * i), ret);
+	return false;
+}
+
+bool spec_mode_text(const char *text, uint32_t *ret)
+{
+	uint32_t v = 0;
+	size_t n = strspn(text, "01234567");
+
+	if (n == 0 || n > 5 || text[n])
+		return false;
+	for (size_t i = 0; i < n; i++)
+		v = v * 8 + (uint32_t)(text[i] - '0');
+	*ret = v;
+	return v <= 07777;
+}

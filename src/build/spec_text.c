@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The text of a spec before it is JSON: comments, commas too many, names to be filled in.
+ * Relies on nothing but the bytes.
+ * Promises that what is left of the text stands where it stood.
+ */
+#include "build/spec_priv.h"
+
+#include <stdarg.h>
+
+#include "base/jsonw.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+int spec_text_fail(struct span text, size_t at, const char *where, dray_error **err,
+		   const char *fmt, ...)
+{
+	size_t line = 1, column = 1;
+	va_list args;
+
+	for (size_t i = 0; i < at && i < text.len; i++) {
+		column = text.data[i] == '\n' ? 1 : column + 1;
+		line += text.data[i] == '\n';
+	}
+	va_start(args, fmt);
+	cleanup_free char *what = mem_vprintf(fmt, args);
+	va_end(args);
+	cleanup_free char *shown = text_safe(span_str(where), 4096);
+	if (!what || !shown)
+		return err_nomem(err);
+	return err_set(err, DRAY_ERR_USAGE, "%s:%zu:%zu: %s", shown, line, column, what);
+}
+
+/* Behind the string that begins at @p at; the end when it has none. */
+static size_t skip_string(struct span text, size_t at)
+{
+	for (at++; at < text.len && text.data[at] != '"'; at++)
+		at += text.data[at] == '\\';
+	return at < text.len ? at + 1 : text.len;
+}
+
+static bool is_pair(struct span text, size_t at, char a, char b)
+{
+	return at + 1 < text.len && text.data[at] == a && text.data[at + 1] == b;
+}
+
+/* Behind the comment at @p at; 0 when it is none, SIZE_MAX when it does not end. */
+static size_t skip_comment(struct span text, size_t at)
+{
+	if (is_pair(text, at, '/', '/')) {
+		while (at < text.len && text.data[at] != '\n')
+			at++;
+		return at;
+	}
+	if (!is_pair(text, at, '/', '*'))
+		return 0;
+	for (at += 2; at < text.len; at++)
+		if (is_pair(text, at, '*', '/'))
+			return at + 2;
+	return SIZE_MAX;
+}
+
+static void blank(struct buf *b, size_t from, size_t to)
+{
+	for (; from < to; from++)
+		if (b->data[from] != '\n')
+			b->data[from] = ' ';
+}
+
+int spec_text_strip(struct span text, const char *where, struct buf *ret, dray_error **err)
+{
+	size_t comma = SIZE_MAX, at = 0;
+
+	if (buf_add(ret, text, err) < 0)
+		return -1;
+	while (at < text.len) {
+		size_t end = skip_comment(text, at);
+		uint8_t c = text.data[at];
+
+		if (end == SIZE_MAX)
+			return spec_text_fail(text, at, where, err, "a comment without an end");
+		if (end > 0) {
+			blank(ret, at, end);
+			at = end;
+			continue;
+		}
+		if ((c == ']' || c == '}') && comma != SIZE_MAX)
+			blank(ret, comma, comma + 1);
+		if (c == ',')
+			comma = at;
+		else if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
+			comma = SIZE_MAX;
+		at = c == '"' ? skip_string(text, at) : at + 1;
+	}
+	return 0;
+}
+
+/* ---- names to be filled in ---- */
+
+static const struct spec_define *find_define(const struct spec_define *list, size_t n,
+					     struct span name)
+{
+	for (size_t i = n; i-- > 0;) /* the last one counts */
+		if (span_is(name, list[i].name))
+			return &list[i];
+	return NULL;
+}
+
+/* The text of the value as it stands inside a string. */
+static int add_value(const struct spec_define *d, struct buf *ret, dray_error **err)
+{
+	cleanup_buf struct buf quoted = BUF_INIT(LIMIT_SPEC);
+
+	if (json_quote(&quoted, span_str(d->value), err) < 0)
+		return -1;
+	return buf_add(ret, span_of(quoted.data + 1, quoted.len - 2), err);
+}
+
+/* "${NAME}" at @p at, whose end is *ret_end. */
+static int fill_in(struct span text, size_t at, const char *where, const struct spec_define *list,
+		   size_t n, struct buf *ret, size_t *ret_end, dray_error **err)
+{
+	size_t end = at + 2;
+	const struct spec_define *d;
+	struct span name;
+
+	while (end < text.len && text.data[end] != '}' && text.data[end] != '"')
+		end++;
+	if (end >= text.len || text.data[end] != '}')
+		return spec_text_fail(text, at, where, err, "\"${\" without \"}\"");
+	name = span_of(text.data + at + 2, end - at - 2);
+	d = find_define(list, n, name);
+	if (!d) {
+		cleanup_free char *shown = text_safe(name, 80);
+
+		spec_text_fail(text, at, where, err, "${%s} is not defined", shown ? shown : "");
+		return err_hint(err, "--define NAME=VALUE; \"$${\" stands for \"${\" itself");
+	}
+	*ret_end = end + 1;
+	return add_value(d, ret, err);
+}
+
+int spec_text_define(struct span text, const char *where, const struct spec_define *defines,
+		     size_t n, struct buf *ret, dray_error **err)
+{
+	size_t at = 0;
+
+	while (at < text.len) {
+		size_t end = at;
+
+		while (end < text.len && text.data[end] != '$')
+			end++;
+		if (buf_add(ret, span_of(text.data + at, end - at), err) < 0)
+			return -1;
+		at = end;
+		if (at >= text.len)
+			break;
+		if (is_pair(text, at, '$', '{')) {
+			if (fill_in(text, at, where, defines, n, ret, &at, err) < 0)
+				return -1;
+			continue;
+		}
+		/* "$${" is "${" itself. */
+		if (is_pair(text, at, '$', '$') && is_pair(text, at + 1, '$', '{')) {
+			if (buf_add_str(ret, "${", err) < 0)
+				return -1;
+			at += 3;
+			continue;
+		}
+		if (buf_add_byte(ret, '$', err) < 0)
+			return -1;
+		at++;
+	}
+	return 0;
+}

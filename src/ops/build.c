@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * build: an image out of sources, on a base or on nothing.
+ * Relies on ops/relayer to write it, on build/deal for what each layer holds.
+ * Promises one history entry for each layer, and nothing of the machine that builds.
+ */
+#include "ops/build.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "build/config_make.h"
+#include "ops/relayer.h"
+
+#define COMMENT_MAX 1024 /* bytes of a history entry that names what its layer holds */
+
+struct dray_built {
+	struct arena arena;
+	struct dray_build_info info;
+	dray_relayered *made;
+};
+
+const struct dray_build_info *dray_built_info(const dray_built *r)
+{
+	return &r->info;
+}
+
+void dray_built_free(dray_built *r)
+{
+	if (!r)
+		return;
+	dray_relayered_free(r->made);
+	arena_clear(&r->arena);
+	mem_free(r);
+}
+DEFINE_CLEANUP(dray_built, cleanup_built_fn, dray_built_free)
+#define cleanup_built CLEANUP(cleanup_built_fn)
+
+void build_clear(struct build *b)
+{
+	deal_clear(&b->deal);
+	rules_clear(&b->rules);
+	merge_clear(&b->merge);
+	tree_free(b->tree);
+	tree_free(b->lower);
+	for (size_t i = 0; i < b->n_indexes; i++)
+		layer_index_free(b->indexes[i]);
+	mem_free(b->indexes);
+	mem_free(b->source_of);
+	for (size_t i = 0; i < b->n_images; i++)
+		stack_free(b->images[i]);
+	mem_free(b->images);
+	stack_free(b->base);
+	inputs_clear(&b->in);
+	spec_free(b->spec);
+	arena_clear(&b->arena);
+}
+
+/* ---- the plan ---- */
+
+static int make_plan(struct build *b, const struct dray_build_options *o, dray_error **err)
+{
+	struct deal_input in;
+
+	if (build_settle(b, o, err) < 0 || build_open_base(b, err) < 0 ||
+	    build_take_sources(b, err) < 0 || build_dedupe(b, err) < 0)
+		return -1;
+	in = (struct deal_input){ .spec = b->spec,
+				  .tree = b->tree,
+				  .n_base = b->n_base,
+				  .source_of = b->source_of,
+				  .mtime = { SPEC_TIME_SET,
+					     b->spec->mtime.kind == SPEC_TIME_SET ? b->spec->mtime.sec
+										  : b->now },
+				  .base_layers = b->base->n };
+	return deal_make(&in, &b->deal, err);
+}
+
+/* ---- layers ---- */
+
+struct layer_maker {
+	struct build *b;
+	struct record_list list;
+};
+
+static struct source *open_layer(void *arg, int64_t *ret_size, dray_error **err)
+{
+	struct layer_maker *m = arg;
+	const struct layer_feed feed = inputs_feed(&m->b->in);
+
+	if (layer_tar_size(&m->list, ret_size, err) < 0)
+		return NULL;
+	return layer_tar_source(&m->list, &feed, err);
+}
+
+static int make_layers(struct build *b, struct relayer_plan *plan, dray_error **err)
+{
+	size_t old = b->base->n, n = b->deal.n;
+	struct remake_layer *layers = arena_array(&b->arena, old + n + 1, sizeof(*layers));
+	struct layer_maker *makers = arena_array(&b->arena, n + 1, sizeof(*makers));
+
+	if (!layers || !makers)
+		return err_nomem(err);
+	for (size_t i = 0; i < old; i++)
+		layers[i] = (struct remake_layer){ .stack = b->base, .keep = (int64_t)i };
+	for (size_t i = 0; i < n; i++) {
+		makers[i] = (struct layer_maker){ b, deal_records(&b->deal.layers[i]) };
+		layers[old + i] = (struct remake_layer){
+			.stack = b->base, .keep = -1, .open = open_layer, .arg = &makers[i]
+		};
+	}
+	plan->layers = layers;
+	plan->n = old + n;
+	return 0;
+}
+
+/* ---- history ---- */
+
+/* "NAME: a, b, c, and 12 more" */
+static int write_comment(const struct deal_layer *l, struct buf *ret, dray_error **err)
+{
+	for (size_t i = 0; i < l->n_units; i++) {
+		cleanup_free char *name = text_safe(span_str(l->units[i]), 200);
+
+		if (!name)
+			return err_nomem(err);
+		if (ret->len + strlen(name) > COMMENT_MAX)
+			return buf_printf(ret, err, " and %zu more", l->n_units - i);
+		if (buf_printf(ret, err, "%s%s", i ? ", " : "", name) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int make_step(struct build *b, const struct deal_layer *l, struct span *ret,
+		     dray_error **err)
+{
+	cleanup_buf struct buf comment = BUF_INIT(2 * COMMENT_MAX), text = BUF_INIT(LIMIT_CONFIG);
+	const char *said = b->spec->history.comment;
+
+	if (!said && write_comment(l, &comment, err) < 0)
+		return -1;
+	if (buf_add_byte(&comment, 0, err) < 0)
+		return -1;
+	if (!said)
+		said = (const char *)comment.data;
+	if (config_make_step(b->spec, b->created, strcmp(said, "none") == 0 ? NULL : said, &text,
+			     err) < 0)
+		return -1;
+	*ret = arena_dup(&b->arena, span_buf(&text));
+	return ret->data ? 0 : err_nomem(err);
+}
+
+static int make_history(struct build *b, struct relayer_plan *plan, dray_error **err)
+{
+	size_t n = b->deal.n;
+	const char **none = arena_array(&b->arena, n + 1, sizeof(*none));
+	struct relayer_step *steps;
+
+	if (!none)
+		return err_nomem(err);
+	if (relayer_history(b->base, b->base->n, none, n, plan, err) < 0)
+		return -1;
+	steps = arena_array(&b->arena, plan->n_steps + 1, sizeof(*steps));
+	if (!steps)
+		return err_nomem(err);
+	if (plan->n_steps)
+		memcpy(steps, plan->steps, plan->n_steps * sizeof(*steps));
+	for (size_t i = 0; i < n; i++)
+		if (make_step(b, &b->deal.layers[i], &steps[plan->n_steps - n + i].raw, err) < 0)
+			return -1;
+	plan->steps = steps;
+	return 0;
+}
+
+/* ---- the run ---- */
+
+/* What was read back has all names that were dealt out. */
+static int check_made(void *arg, const struct remade_layers *made, struct span config,
+		      dray_error **err)
+{
+	struct build *b = arg;
+
+	for (size_t i = 0; i < b->deal.n; i++) {
+		const struct layer_index *ix = made->index[b->base->n + i];
+
+		if (ix->n != b->deal.layers[i].n)
+			return err_set(err, DRAY_ERR_CORRUPT,
+				       "new layer %zu has %zu entries, it should have %zu", i + 1,
+				       ix->n, b->deal.layers[i].n);
+	}
+	return build_set_tags(b, config, err);
+}
+
+static struct dray_copy_options copy_options(const struct build *b,
+					     const struct dray_copy_options *o)
+{
+	struct dray_copy_options ret = DRAY_COPY_OPTIONS_INIT;
+
+	if (o)
+		ret = *o;
+	if (!ret.compression)
+		ret.compression = b->spec->compression.algorithm;
+	if (!ret.level && b->spec->compression.level.set)
+		ret.level = (int)b->spec->compression.level.v;
+	ret.image = NULL;
+	ret.all = false;
+	return ret;
+}
+
+/* ---- what is told ---- */
+
+static int tell_layer(dray_built *r, const struct deal_layer *l, const char *diff_id,
+		      struct dray_build_layer *ret, dray_error **err)
+{
+	const char **parts = arena_array(&r->arena, l->n_units + 1, sizeof(*parts));
+	const struct record_list list = deal_records(l);
+
+	if (!parts)
+		return err_nomem(err);
+	*ret = (struct dray_build_layer){ .parts = parts, .n_parts = l->n_units };
+	ret->entries = (int64_t)l->n;
+	ret->name = l->name ? arena_strdup(&r->arena, l->name) : "";
+	ret->diff_id = diff_id ? arena_strdup(&r->arena, diff_id) : "";
+	if (!ret->name || !ret->diff_id)
+		return err_nomem(err);
+	if (!diff_id)
+		ret->diff_id = NULL;
+	for (size_t i = 0; i < l->n_units; i++) {
+		parts[i] = arena_strdup(&r->arena, l->units[i]);
+		if (!parts[i])
+			return err_nomem(err);
+	}
+	return layer_tar_size(&list, &ret->bytes, err);
+}
+
+static int tell_spec(dray_built *r, const struct spec *s, dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(2 * LIMIT_SPEC);
+
+	if (spec_print(s, &text, err) < 0)
+		return -1;
+	r->info.spec = arena_strndup(&r->arena, (const char *)text.data, text.len);
+	return r->info.spec ? 0 : err_nomem(err);
+}
+
+static int tell_tags(dray_built *r, const struct image *im, dray_error **err)
+{
+	const char **tags = arena_array(&r->arena, im->n_tags + 1, sizeof(*tags));
+
+	if (!tags)
+		return err_nomem(err);
+	for (size_t i = 0; i < im->n_tags; i++) {
+		tags[i] = arena_strdup(&r->arena, im->tags[i]);
+		if (!tags[i])
+			return err_nomem(err);
+	}
+	r->info.tags = tags;
+	r->info.n_tags = im->n_tags;
+	return 0;
+}
+
+/* @p diff_ids: of all layers; NULL = not made. */
+static int tell(dray_built *r, const struct build *b, const struct digest *diff_ids,
+		dray_error **err)
+{
+	size_t old = b->base->n;
+	struct dray_build_layer *layers = arena_array(&r->arena, old + b->deal.n + 1,
+						      sizeof(*layers));
+
+	if (!layers)
+		return err_nomem(err);
+	for (size_t i = 0; i < old; i++) {
+		layers[i].kept = true;
+		layers[i].diff_id = arena_strdup(&r->arena, b->base->im->layers[i].diff_id.text);
+		if (!layers[i].diff_id)
+			return err_nomem(err);
+	}
+	for (size_t i = 0; i < b->deal.n; i++)
+		if (tell_layer(r, &b->deal.layers[i], diff_ids ? diff_ids[old + i].text : NULL,
+			       &layers[old + i], err) < 0)
+			return -1;
+	r->info.layers = layers;
+	r->info.n_layers = old + b->deal.n;
+	r->info.same = b->n_same;
+	return tell_spec(r, b->spec, err);
+}
+
+struct check {
+	struct build *b;
+	dray_built *r;
+};
+
+static int on_check(void *arg, const struct remade_layers *made, struct span config,
+		    dray_error **err)
+{
+	struct check *c = arg;
+
+	if (check_made(c->b, made, config, err) < 0 || tell(c->r, c->b, made->diff_ids, err) < 0)
+		return -1;
+	return tell_tags(c->r, c->b->base->im, err);
+}
+
+static int run(struct build *b, const char *dst, const struct dray_copy_options *o, dray_built *r,
+	       dray_error **err)
+{
+	const struct dray_copy_options copy = copy_options(b, o);
+	cleanup_manifest struct manifest *like = NULL;
+	struct check check = { b, r };
+	struct relayer_plan plan = { .image = b->spec->base.set ? b->spec->base.image : "-",
+				     .stack = b->base,
+				     .no_ids = true,
+				     .check = on_check,
+				     .arg = &check };
+
+	if (build_set_config(b, err) < 0 || build_annotations(b, &like, err) < 0 ||
+	    make_layers(b, &plan, err) < 0 || make_history(b, &plan, err) < 0)
+		return -1;
+	plan.like = like;
+	if (relayer_run(&plan, dst, &copy, &r->made, err) < 0)
+		return -1;
+	r->info.copied = dray_relayered_info(r->made)->copied;
+	return 0;
+}
+
+/* ---- doors ---- */
+
+#define BUILD_INIT(context) { .ctx = (context), .in = INPUTS_INIT }
+
+int dray_build(dray_context *ctx, const struct dray_build_options *bo, const char *dst,
+	       const struct dray_copy_options *o, dray_built **ret, dray_error **err)
+{
+	cleanup_built dray_built *r = mem_zalloc(sizeof(*r));
+	cleanup_build struct build b = BUILD_INIT(ctx);
+
+	if (!r)
+		return err_nomem(err);
+	if (make_plan(&b, bo, err) < 0 || run(&b, dst, o, r, err) < 0)
+		return -1;
+	*ret = steal_pointer(&r);
+	return 0;
+}
+
+int dray_build_plan(dray_context *ctx, const struct dray_build_options *bo, dray_built **ret,
+		    dray_error **err)
+{
+	cleanup_built dray_built *r = mem_zalloc(sizeof(*r));
+	cleanup_build struct build b = BUILD_INIT(ctx);
+
+	if (!r)
+		return err_nomem(err);
+	if (make_plan(&b, bo, err) < 0 || tell(r, &b, NULL, err) < 0)
+		return -1;
+	*ret = steal_pointer(&r);
+	return 0;
+}
+
+int dray_build_spec(const struct dray_build_options *bo, dray_built **ret, dray_error **err)
+{
+	cleanup_built dray_built *r = mem_zalloc(sizeof(*r));
+	cleanup_build struct build b = BUILD_INIT(NULL);
+
+	if (!r)
+		return err_nomem(err);
+	if (build_read_spec(&b, bo, err) < 0 || tell_spec(r, b.spec, err) < 0)
+		return -1;
+	*ret = steal_pointer(&r);
+	return 0;
+}

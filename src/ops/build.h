@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the parts of "build" share.
+ */
+#pragma once
+
+#include <dray/build.h>
+#include "base/number.h"
+#include "build/deal.h"
+#include "build/merge.h"
+#include "build/policy.h"
+#include "build/rules.h"
+#include "ops/stack.h"
+
+struct build {
+	dray_context *ctx;
+	struct spec *spec;
+	struct arena arena;
+	int64_t now;		 /* what "default" means: SOURCE_DATE_EPOCH, or 1 */
+	char created[TIME_TEXT]; /* of the image */
+	struct stack *base;	 /* from scratch: an image of nothing */
+	struct tree *lower;	 /* the base's files; NULL = from scratch, or nobody asks */
+	struct tree *tree;	 /* these, and all sources above */
+	uint32_t n_base;	 /* layers in both */
+	struct inputs in;
+	struct merge merge;
+	struct rules rules;
+	/* Of each layer of the tree above the base, and whatever else its entries live in. */
+	struct layer_index **indexes;
+	size_t n_indexes, cap_indexes;
+	uint32_t *source_of; /* of each layer of the tree above the base */
+	size_t n_applied, cap_applied;
+	struct stack **images; /* that sources come from */
+	size_t n_images, cap_images;
+	size_t n_same;
+	struct deal deal;
+};
+void build_clear(struct build *b);
+#define cleanup_build CLEANUP(build_clear)
+
+/* ---- build_spec.c ---- */
+
+/** The spec of @p o, checked. */
+int build_read_spec(struct build *b, const struct dray_build_options *o, dray_error **err) MUST_CHECK;
+/** The same, and its times settled. */
+int build_settle(struct build *b, const struct dray_build_options *o, dray_error **err) MUST_CHECK;
+/** A file of the spec, as the system finds it. */
+int build_host_path(struct build *b, const char *path, const char **ret,
+		    dray_error **err) MUST_CHECK;
+/** The same for a place where images live. */
+int build_place(struct build *b, const char *text, const char **ret, dray_error **err) MUST_CHECK;
+
+/* ---- build_base.c ---- */
+
+/** b->base, b->lower, b->tree. */
+int build_open_base(struct build *b, dray_error **err) MUST_CHECK;
+/** Mark what the base has to the same effect: DEAL_SAME. */
+int build_dedupe(struct build *b, dray_error **err) MUST_CHECK;
+/** The config of the new image in the place of the base's, its names in the place of the base's. */
+int build_set_config(struct build *b, dray_error **err) MUST_CHECK;
+/** Annotations of the new image, as a manifest that says nothing else; NULL for none. */
+int build_annotations(struct build *b, struct manifest **ret, dray_error **err) MUST_CHECK;
+/** Tags, when the config's text is known. */
+int build_set_tags(struct build *b, struct span config, dray_error **err) MUST_CHECK;
+
+/* ---- build_source.c ---- */
+
+/** All sources into the tree, users last, then the rules. */
+int build_take_sources(struct build *b, dray_error **err) MUST_CHECK;
+/** @p ix (taken over, also on failure) lives as long as @p b. */
+int build_keep_index(struct build *b, struct layer_index *ix, dray_error **err) MUST_CHECK;
+
+/* ---- build_image.c ---- */
+
+/** Files of another image. */
+int build_take_image(struct build *b, const struct spec_source *s, const struct policy *p,
+		     struct layer_index *ret, dray_error **err) MUST_CHECK;
+/** Names of the base that rules change, as entries of their own. */
+int build_take_base(struct build *b, struct layer_index *ret, dray_error **err) MUST_CHECK;

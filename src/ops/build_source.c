@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The sources of a build, each made entries and put into the tree.
+ * Relies on build/walk for folders, on layer/index for tars, on build/merge for the tree.
+ * Promises that a source which is not what it should be is named in the error.
+ */
+#include "ops/build.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "base/io.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "build/accounts.h"
+#include "build/walk.h"
+#include "layer/sparse.h"
+
+#define PASSWD_MAX (16 * MIB) /* bytes of passwd or group of a base */
+
+int build_keep_index(struct build *b, struct layer_index *ix, dray_error **err)
+{
+	if (mem_grow(&b->indexes, b->n_indexes, &b->cap_indexes, sizeof(*b->indexes)) < 0) {
+		layer_index_free(ix);
+		return err_nomem(err);
+	}
+	b->indexes[b->n_indexes++] = ix;
+	return 0;
+}
+
+/* ---- paths ---- */
+
+/* A path of the image as somebody typed it. */
+static int clean(struct build *b, const char *what, const char *path, const char **ret,
+		 dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_PATH);
+
+	if (tar_name_quirks(span_str(path)) & TAR_NAME_DOTDOT)
+		return err_set(err, DRAY_ERR_USAGE, "\"%s\": \"..\" leads nowhere in an image",
+			       what);
+	if (tar_name_clean(span_str(path), &text, err) < 0)
+		return -1;
+	*ret = text.len ? arena_strndup(&b->arena, (const char *)text.data, text.len) : "";
+	if (!*ret)
+		return err_nomem(err);
+	if (whiteout_of(*ret, NULL) != WHITEOUT_NONE)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "\"%s\": a name that begins with \".wh.\" would remove files", what);
+	return 0;
+}
+
+/* One that is not the root. */
+static int clean_name(struct build *b, const char *path, const char **ret, dray_error **err)
+{
+	if (clean(b, "path", path, ret, err) < 0)
+		return -1;
+	return (*ret)[0] ? 0 : err_set(err, DRAY_ERR_USAGE, "\"path\": it is the root");
+}
+
+/* ---- folders ---- */
+
+static int walk_of(struct build *b, const struct spec_source *s, const struct policy *p,
+		   struct walk *ret, dray_error **err)
+{
+	*ret = (struct walk){ .in = &b->in, .root = s->from, .xattrs = &s->xattrs, .policy = p };
+	if (clean(b, "to", s->to ? s->to : "/", &ret->to, err) < 0 ||
+	    match_parse_all(&b->arena, s->include.list, s->include.n, &ret->include, err) < 0)
+		return -1;
+	return match_parse_all(&b->arena, s->exclude.list, s->exclude.n, &ret->exclude, err);
+}
+
+static int take_dir(struct build *b, const struct spec_source *s, const struct policy *p,
+		    struct layer_index *ret, dray_error **err)
+{
+	struct walk w;
+
+	return walk_of(b, s, p, &w, err) < 0 ? -1 : walk_dir(&w, ret, err);
+}
+
+/* Trees as links to themselves: what is no folder becomes a link to its own absolute path. */
+static int take_links(struct build *b, const struct spec_source *s, const struct policy *p,
+		      struct layer_index *ret, dray_error **err)
+{
+	struct walk w;
+
+	if (walk_of(b, s, p, &w, err) < 0)
+		return -1;
+	for (size_t i = 0; i < s->trees.n; i++) {
+		size_t first = ret->n, skip = w.to[0] ? strlen(w.to) + 1 : 0;
+		const char *tree = s->trees.list[i];
+
+		if (tree[0] != '/')
+			return err_set(err, DRAY_ERR_USAGE, "\"trees\": expected absolute paths");
+		w.root = tree;
+		if (walk_dir(&w, ret, err) < 0)
+			return -1;
+		for (size_t k = first; k < ret->n; k++) {
+			struct layer_entry *e = &ret->list[k];
+
+			if (e->type == TAR_DIR)
+				continue;
+			e->type = TAR_SYMLINK;
+			e->mode = 0777;
+			e->size = 0;
+			e->xattrs = NULL;
+			e->link = arena_printf(&b->arena, "%s/%s", tree, e->path + skip);
+			if (!e->link)
+				return err_nomem(err);
+		}
+	}
+	return 0;
+}
+
+/* ---- single names ---- */
+
+static int add_bytes(struct build *b, const char *path, struct span bytes, const struct policy *p,
+		     struct layer_index *ret, dray_error **err)
+{
+	struct layer_entry *e = entries_add(ret, path, TAR_FILE, err);
+	const struct content c = { .kind = CONTENT_BYTES,
+				   .size = (int64_t)bytes.len,
+				   .bytes = bytes.data };
+
+	if (!e)
+		return -1;
+	e->mode = 0644;
+	e->size = c.size;
+	policy_apply(p, e);
+	return inputs_add(&b->in, &c, &e->data_off, err);
+}
+
+static int take_file(struct build *b, const struct spec_source *s, const struct policy *p,
+		     struct layer_index *ret, dray_error **err)
+{
+	cleanup_buf struct buf data = BUF_INIT(LIMIT_SPEC);
+	struct walk w = { .in = &b->in, .root = s->from, .policy = p };
+	struct span bytes;
+
+	if (clean_name(b, s->path, &w.to, err) < 0)
+		return -1;
+	if (s->from)
+		return walk_file(&w, ret, err);
+	if (s->data_base64 && base64_decode(span_str(s->data_base64), &data, err) < 0)
+		return err_rekind(err, DRAY_ERR_USAGE), err_ctx(err, "\"data_base64\"");
+	bytes = s->text ? span_str(s->text) : span_buf(&data);
+	if (bytes.len) {
+		bytes = arena_dup(&b->arena, bytes);
+		if (!bytes.data)
+			return err_nomem(err);
+	}
+	return add_bytes(b, w.to, bytes, p, ret, err);
+}
+
+static int take_mkdir(struct build *b, const struct spec_source *s, const struct policy *p,
+		      struct layer_index *ret, dray_error **err)
+{
+	struct layer_entry *e;
+	const char *path;
+
+	if (clean_name(b, s->path, &path, err) < 0)
+		return -1;
+	e = entries_add(ret, path, TAR_DIR, err);
+	if (!e)
+		return -1;
+	e->mode = 0755;
+	policy_apply(p, e);
+	return 0;
+}
+
+static int take_symlink(struct build *b, const struct spec_source *s, const struct policy *p,
+			struct layer_index *ret, dray_error **err)
+{
+	struct layer_entry *e;
+	const char *path;
+
+	if (clean_name(b, s->path, &path, err) < 0)
+		return -1;
+	e = entries_add(ret, path, TAR_SYMLINK, err);
+	if (!e)
+		return -1;
+	e->link = s->target;
+	policy_apply(p, e);
+	return 0;
+}
+
+/* ---- tars ---- */
+
+struct tar_taker {
+	struct build *b;
+	const struct spec_source *s;
+	const struct policy *policy;
+	struct walk w; /* globs and place */
+	int fd;
+	int64_t size;
+	struct match_path path;
+};
+
+/* An uncompressed tar is read where it lies, any other from a temporary file. */
+static int open_tar(struct tar_taker *t, dray_error **err)
+{
+	cleanup_fd int fd = io_openat(AT_FDCWD, t->s->from, O_RDONLY, 0, err);
+	cleanup_source struct source *in = NULL;
+	cleanup_sink struct sink *k = NULL;
+	uint8_t head[COMPRESSION_SNIFF];
+	struct stat st;
+	int64_t n;
+
+	if (fd < 0 || io_fstat(fd, &st, err) < 0)
+		return -1;
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, DRAY_ERR_USAGE, "it is no file");
+	n = io_pread(fd, head, sizeof(head), 0, err);
+	if (n < 0)
+		return -1;
+	t->size = st.st_size;
+	if (compression_sniff(span_of(head, (size_t)n)) == COMPRESSION_NONE) {
+		t->fd = steal_fd(&fd);
+		return inputs_keep_fd(&t->b->in, t->fd, err);
+	}
+	in = source_decode_pool(source_from_fd(steal_fd(&fd), true, err),
+				context_pool(t->b->ctx, NULL), NULL, err);
+	t->fd = in ? io_tempfile(t->b->ctx->tmpdir, err) : -1;
+	if (t->fd < 0 || inputs_keep_fd(&t->b->in, t->fd, err) < 0)
+		return -1;
+	k = sink_to_fd(t->fd, false, err);
+	t->size = k ? pump(in, k, err) : -1;
+	return t->size < 0 ? -1 : sink_finish(k, err);
+}
+
+/* Without its first @p n parts; NULL = nothing is left. */
+static const char *strip(const char *path, int64_t n)
+{
+	for (; n > 0; n--) {
+		path = strchr(path, '/');
+		if (!path)
+			return NULL;
+		path++;
+	}
+	return path;
+}
+
+static int place(struct tar_taker *t, const char *path, const char **ret, dray_error **err)
+{
+	const char *to = t->w.to;
+
+	*ret = arena_printf(&t->b->arena, "%s%s%s", to, to[0] && path[0] ? "/" : "", path);
+	return *ret ? 0 : err_nomem(err);
+}
+
+/* Holes are written out: few readers understand sparse entries. */
+static int spool_sparse(struct tar_taker *t, const struct layer_entry *from, struct content *c,
+			dray_error **err)
+{
+	cleanup_source struct source *full = sparse_expand(
+		source_from_extent(t->fd, from->data_off, from->size, err), from->sparse, err);
+	cleanup_sink struct sink *k = NULL;
+
+	c->fd = full ? io_tempfile(t->b->ctx->tmpdir, err) : -1;
+	if (c->fd < 0 || inputs_keep_fd(&t->b->in, c->fd, err) < 0)
+		return -1;
+	k = sink_to_fd(c->fd, false, err);
+	c->off = 0;
+	c->size = k ? pump(full, k, err) : -1;
+	return c->size < 0 ? -1 : sink_finish(k, err);
+}
+
+static int add_content(struct tar_taker *t, const struct layer_entry *from, struct layer_entry *e,
+		       dray_error **err)
+{
+	struct content c = { .kind = CONTENT_EXTENT,
+			     .size = from->size,
+			     .fd = t->fd,
+			     .off = from->data_off };
+
+	if (from->sparse && spool_sparse(t, from, &c, err) < 0)
+		return -1;
+	e->size = c.size;
+	return inputs_add(&t->b->in, &c, &e->data_off, err);
+}
+
+/* Is it asked for? 1, 0, -1. */
+static int is_in(struct tar_taker *t, const char *path, bool is_dir, dray_error **err)
+{
+	if (t->w.include.n == 0 && t->w.exclude.n == 0)
+		return 1;
+	if (match_path_set(&t->path, path, err) < 0)
+		return -1;
+	return (t->w.include.n == 0 || match_any_holds(&t->w.include, &t->path, is_dir)) &&
+	       !match_any_holds(&t->w.exclude, &t->path, is_dir);
+}
+
+static int add_entry(struct tar_taker *t, const struct layer_entry *from, struct layer_index *ret,
+		     dray_error **err)
+{
+	const char *path = strip(from->path, t->s->strip.v), *link, *full;
+	struct layer_entry *e;
+	int rc;
+
+	if (!path || (!path[0] && !t->w.to[0]))
+		return 0;
+	if (whiteout_of(from->path, NULL) != WHITEOUT_NONE)
+		return err_set(err, DRAY_ERR_FORMAT, "it is a whiteout, and this is no layer");
+	rc = is_in(t, path, from->type == TAR_DIR, err);
+	if (rc <= 0)
+		return rc;
+	if (place(t, path, &full, err) < 0)
+		return -1;
+	e = entries_add(ret, full, (enum tar_type)from->type, err);
+	if (!e)
+		return -1;
+	full = e->path;
+	*e = *from;
+	e->path = full;
+	if (from->type == TAR_HARDLINK) {
+		link = strip(from->link, t->s->strip.v);
+		if (!link)
+			return err_set(err, DRAY_ERR_FORMAT, "a hard link to what was stripped");
+		if (place(t, link, &e->link, err) < 0)
+			return -1;
+	}
+	if ((from->type == TAR_FILE || from->type == TAR_SPARSE) &&
+	    add_content(t, from, e, err) < 0)
+		return -1;
+	e->sparse = NULL;
+	e->type = from->type == TAR_SPARSE ? TAR_FILE : from->type;
+	e->ambiguous = false;
+	policy_apply(t->policy, e);
+	return 0;
+}
+
+static int take_entries(struct tar_taker *t, const struct layer_index *from,
+			struct layer_index *ret, dray_error **err)
+{
+	for (size_t i = 0; i < from->n; i++)
+		if (add_entry(t, &from->list[i], ret, err) < 0) {
+			cleanup_free char *shown = text_safe(span_str(from->list[i].path), 4096);
+
+			return err_ctx(err, "%s", shown ? shown : "");
+		}
+	return 0;
+}
+
+static int take_tar(struct build *b, const struct spec_source *s, const struct policy *p,
+		    struct layer_index *ret, dray_error **err)
+{
+	const struct layer_index_options o = { 0 };
+	struct tar_taker t = { .b = b, .s = s, .policy = p, .fd = -1 };
+	cleanup_source struct source *in = NULL;
+	struct layer_index *from;
+	int rc;
+
+	if (walk_of(b, s, p, &t.w, err) < 0 || open_tar(&t, err) < 0)
+		return -1;
+	in = source_from_extent(t.fd, 0, t.size, err);
+	if (!in || layer_index_read(in, &o, &from, err) < 0 ||
+	    build_keep_index(b, from, err) < 0)
+		return -1;
+	rc = take_entries(&t, from, ret, err);
+	match_path_clear(&t.path);
+	return rc;
+}
+
+/* ---- all of them ---- */
+
+static int note_applied(struct build *b, uint32_t source, dray_error **err)
+{
+	if (mem_grow(&b->source_of, b->n_applied, &b->cap_applied, sizeof(*b->source_of)) < 0)
+		return err_nomem(err);
+	b->source_of[b->n_applied++] = source;
+	return 0;
+}
+
+typedef int take_fn(struct build *b, const struct spec_source *s, const struct policy *p,
+		    struct layer_index *ret, dray_error **err);
+
+static int take_source(struct build *b, size_t i, dray_error **err)
+{
+	static take_fn *const take[SPEC_TYPES] = {
+		[SPEC_DIR] = take_dir,	     [SPEC_TAR] = take_tar,
+		[SPEC_IMAGE] = build_take_image, [SPEC_FILE] = take_file,
+		[SPEC_MKDIR] = take_mkdir,   [SPEC_SYMLINK] = take_symlink,
+		[SPEC_LINKS] = take_links,
+	};
+	const struct spec_source *s = &b->spec->sources[i];
+	struct merge_source m = { .replace = s->replace == SPEC_YES,
+				  .is_mkdir = s->type == SPEC_MKDIR,
+				  .weak_root = s->type == SPEC_DIR || s->type == SPEC_LINKS };
+	struct layer_index *ix;
+	struct policy p;
+
+	if (!take[s->type]) /* users: when all files are there */
+		return 0;
+	ix = entries_new(err);
+	if (!ix || build_keep_index(b, ix, err) < 0 || policy_of(b->spec, s, &p, err) < 0 ||
+	    take[s->type](b, s, &p, ix, err) < 0)
+		return -1;
+	m.ix = ix;
+	return merge_apply(&b->merge, &m, err) < 0 ? -1 : note_applied(b, (uint32_t)i, err);
+}
+
+/* ---- users ---- */
+
+static int read_old(struct build *b, const struct node *n, struct span *ret, dray_error **err)
+{
+	struct stack_file f = { .inode = n->inode };
+	struct buf room = BUF_INIT(PASSWD_MAX);
+	uint8_t *bytes;
+	int64_t size = n->inode->data->size;
+
+	if (node_type(n) != TAR_FILE || size > PASSWD_MAX)
+		return err_set(err, DRAY_ERR_UNSUPPORTED, "it is no file that lines are added to");
+	(void)room;
+	if (n->inode->data_layer < b->n_base) {
+		if (stack_read_files(b->base, &f, 1, PASSWD_MAX, &b->arena, err) < 0)
+			return -1;
+		*ret = span_of(f.bytes.data, f.bytes.len);
+		return 0;
+	}
+	bytes = arena_alloc(&b->arena, (size_t)size + 1);
+	if (!bytes)
+		return err_nomem(err);
+	*ret = span_of(bytes, (size_t)size);
+	for (int64_t at = 0; at < size;) {
+		struct layer_feed feed = inputs_feed(&b->in);
+		int64_t got = feed.read(feed.arg, 0, n->inode->data->data_off + at, bytes + at,
+					(size_t)(size - at), err);
+
+		if (got < 0)
+			return -1;
+		at += got;
+	}
+	return 0;
+}
+
+typedef int lines_fn(const struct spec *s, struct span old, struct buf *ret, dray_error **err);
+
+/* The file with its new lines, as an entry that keeps what it carried. */
+static int add_lines(struct build *b, const char *name, lines_fn *lines, struct layer_index *ix,
+		     dray_error **err)
+{
+	const struct policy root = { .uname = "", .gname = "", .mtime = b->spec->mtime };
+	cleanup_buf struct buf text = BUF_INIT(PASSWD_MAX + LIMIT_SPEC);
+	struct span old = { 0 }, bytes;
+	const struct node *n;
+	const char *path;
+	struct layer_entry *e;
+
+	if (merge_resolve(&b->merge, name, &path, err) < 0)
+		return -1;
+	n = tree_find(b->tree, path);
+	if ((n && read_old(b, n, &old, err) < 0) || lines(b->spec, old, &text, err) < 0)
+		return -1;
+	if (span_eq(span_buf(&text), old))
+		return 0;
+	bytes = arena_dup(&b->arena, span_buf(&text));
+	if (!bytes.data)
+		return err_nomem(err);
+	if (add_bytes(b, path, bytes, &root, ix, err) < 0)
+		return -1;
+	e = &ix->list[ix->n - 1];
+	if (!n)
+		return 0;
+	e->mode = n->inode->attrs->mode;
+	e->uid = n->inode->attrs->uid;
+	e->gid = n->inode->attrs->gid;
+	e->xattrs = n->inode->attrs->xattrs;
+	return 0;
+}
+
+static int take_users(struct build *b, dray_error **err)
+{
+	const char *conflict = b->merge.conflict;
+	struct merge_source m = { .ix = entries_new(err) };
+	int rc;
+
+	if (!m.ix || build_keep_index(b, m.ix, err) < 0)
+		return -1;
+	if (add_lines(b, "etc/passwd", accounts_passwd, m.ix, err) < 0)
+		return err_ctx(err, "/etc/passwd");
+	if (add_lines(b, "etc/group", accounts_group, m.ix, err) < 0)
+		return err_ctx(err, "/etc/group");
+	b->merge.conflict = "last"; /* the new text has the old one in it */
+	rc = merge_apply(&b->merge, &m, err);
+	b->merge.conflict = conflict;
+	return rc < 0 ? -1 : note_applied(b, UINT32_MAX, err);
+}
+
+/* What rules change of the base has to be stored once more. */
+static int take_base(struct build *b, dray_error **err)
+{
+	struct merge_source m = { .ix = entries_new(err) };
+
+	if (!m.ix || build_keep_index(b, m.ix, err) < 0 || build_take_base(b, m.ix, err) < 0 ||
+	    merge_apply(&b->merge, &m, err) < 0)
+		return -1;
+	return note_applied(b, UINT32_MAX, err);
+}
+
+static void on_moved(void *arg, const char *from, const char *to)
+{
+	context_log(arg, DRAY_LOG_INFO, "/%s is /%s in the base", from, to);
+}
+
+int build_take_sources(struct build *b, dray_error **err)
+{
+	b->merge = (struct merge){ .in = &b->in,
+				   .tree = b->tree,
+				   .n_base = b->n_base,
+				   .conflict = b->spec->conflict ? b->spec->conflict : "error",
+				   .follow = b->spec->base.follow_base_links != SPEC_NO,
+				   .on_moved = on_moved,
+				   .arg = b->ctx };
+	for (size_t i = 0; i < b->spec->n_sources; i++)
+		if (take_source(b, i, err) < 0)
+			return err_ctx(err, "source %zu (%s)", i + 1,
+				       spec_type_names[b->spec->sources[i].type]);
+	if (accounts_any(b->spec) && take_users(b, err) < 0)
+		return -1;
+	if (rules_init(&b->rules, b->spec, err) < 0)
+		return -1;
+	tree_finish(b->tree);
+	if (b->lower && b->spec->n_rules && take_base(b, err) < 0)
+		return -1;
+	tree_finish(b->tree);
+	return rules_apply(&b->rules, b->tree, b->n_base, err);
+}

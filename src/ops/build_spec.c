@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is asked of build: a file, flags, the environment.
+ * Relies on build/spec for the format.
+ * Promises that the clock is read only for "now".
+ */
+#include "ops/build.h"
+
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+#define DEFAULT_TIME 1 /* not 0, which several programs take for unset */
+
+/* ---- the spec ---- */
+
+static int read_text(const char *path, struct buf *ret, dray_error **err)
+{
+	cleanup_source struct source *in = NULL;
+
+	if (strcmp(path, "-") != 0)
+		return io_read_file(AT_FDCWD, path, LIMIT_SPEC, ret, err);
+	in = source_from_fd(STDIN_FILENO, false, err);
+	return in && source_slurp(in, ret, err) == 0 ? 0 : err_ctx(err, "standard input");
+}
+
+static int read_defines(struct build *b, const struct dray_build_options *o,
+			struct spec_define **ret, size_t *ret_n, dray_error **err)
+{
+	*ret = arena_array(&b->arena, o->n_words + 1, sizeof(**ret));
+	if (!*ret)
+		return err_nomem(err);
+	for (size_t i = 0; i < o->n_words; i++) {
+		const char *value = o->words[i].value, *equal = strchr(value, '=');
+		struct spec_define *d = &(*ret)[*ret_n];
+
+		if (strcmp(o->words[i].name, "define") != 0)
+			continue;
+		if (!equal || equal == value)
+			return err_set(err, DRAY_ERR_USAGE, "--define: expected NAME=VALUE");
+		d->name = arena_strndup(&b->arena, value, (size_t)(equal - value));
+		if (!d->name)
+			return err_nomem(err);
+		d->value = equal + 1;
+		++*ret_n;
+	}
+	return 0;
+}
+
+static int read_file(struct build *b, const struct dray_build_options *o, dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_SPEC);
+	const char *slash = strrchr(o->spec, '/');
+	struct spec_define *defines;
+	size_t n = 0;
+
+	if (read_text(o->spec, &text, err) < 0 || read_defines(b, o, &defines, &n, err) < 0 ||
+	    spec_parse(span_buf(&text), strcmp(o->spec, "-") == 0 ? "standard input" : o->spec,
+		       defines, n, &b->spec, err) < 0)
+		return -1;
+	if (!slash)
+		return 0;
+	b->spec->folder = arena_strndup(&b->arena, o->spec, (size_t)(slash - o->spec) + 1);
+	return b->spec->folder ? 0 : err_nomem(err);
+}
+
+static bool is_file_key(const struct spec_source *s)
+{
+	return s->type == SPEC_DIR || s->type == SPEC_TAR || s->type == SPEC_FILE;
+}
+
+/* What a file names lies beside the file, what a flag names here: settled before flags come. */
+static int settle_paths(struct build *b, dray_error **err)
+{
+	for (size_t i = 0; i < b->spec->n_sources; i++) {
+		struct spec_source *s = &b->spec->sources[i];
+
+		if (!s->from)
+			continue;
+		if ((is_file_key(s) ? build_host_path(b, s->from, &s->from, err)
+				    : build_place(b, s->from, &s->from, err)) < 0)
+			return -1;
+	}
+	if (b->spec->base.image)
+		return build_place(b, b->spec->base.image, &b->spec->base.image, err);
+	return 0;
+}
+
+static int take_words(struct build *b, const struct dray_build_options *o, dray_error **err)
+{
+	for (size_t i = 0; i < o->n_words; i++)
+		if (strcmp(o->words[i].name, "define") != 0 &&
+		    spec_flag(b->spec, o->words[i].name, o->words[i].value, err) < 0)
+			return -1;
+	return 0;
+}
+
+int build_host_path(struct build *b, const char *path, const char **ret, dray_error **err)
+{
+	*ret = path;
+	if (path[0] == '/' || !b->spec->folder[0])
+		return 0;
+	*ret = arena_printf(&b->arena, "%s%s", b->spec->folder, path);
+	return *ret ? 0 : err_nomem(err);
+}
+
+/* "oci:DIR" and its like; what has no prefix is a file if one is there. */
+int build_place(struct build *b, const char *text, const char **ret, dray_error **err)
+{
+	static const char *const prefixes[] = { "docker-archive:", "oci-archive:", "oci:", "dir:" };
+	struct stat st;
+
+	*ret = text;
+	if (!b->spec->folder[0])
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		size_t len = strlen(prefixes[i]);
+
+		if (strncmp(text, prefixes[i], len) != 0)
+			continue;
+		if (text[len] != '/')
+			*ret = arena_printf(&b->arena, "%s%s%s", prefixes[i], b->spec->folder,
+					    text + len);
+		return *ret ? 0 : err_nomem(err);
+	}
+	if (place_prefixed(text) || text[0] == '/')
+		return 0;
+	*ret = arena_printf(&b->arena, "%s%s", b->spec->folder, text);
+	if (!*ret)
+		return err_nomem(err);
+	if (io_fstatat(AT_FDCWD, *ret, 0, &st, NULL) < 0)
+		*ret = text;
+	return 0;
+}
+
+/* ---- times ---- */
+
+/* The specification of reproducible-builds.org: digits, nothing else; empty is unset. */
+static int read_epoch(const char *text, bool *ret_set, int64_t *ret, dray_error **err)
+{
+	*ret_set = text && text[0];
+	if (!*ret_set || num_parse_u63(span_str(text), ret))
+		return 0;
+	return err_set(err, DRAY_ERR_USAGE,
+		       "SOURCE_DATE_EPOCH: expected whole seconds since 1970, got '%.40s'", text);
+}
+
+static bool word_says(const struct dray_build_options *o, const char *name)
+{
+	for (size_t i = 0; i < o->n_words; i++)
+		if (strcmp(o->words[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static int settle_time(struct build *b, struct spec_time *t, const char *name, bool epoch,
+		       const struct dray_build_options *o, dray_error **err)
+{
+	if (t->kind == SPEC_TIME_UNSET) {
+		*t = (struct spec_time){ SPEC_TIME_SET, b->now };
+		return 0;
+	}
+	if (t->kind != SPEC_TIME_NOW)
+		return 0;
+	if (epoch && !word_says(o, name))
+		return err_set(err, DRAY_ERR_USAGE,
+			       "\"%s\": \"now\", and SOURCE_DATE_EPOCH is set: one of both", name);
+	*t = (struct spec_time){ SPEC_TIME_SET, (int64_t)time(NULL) };
+	return 0;
+}
+
+static int settle_times(struct build *b, const struct dray_build_options *o, dray_error **err)
+{
+	bool epoch;
+
+	b->now = DEFAULT_TIME;
+	if (read_epoch(o->source_date_epoch, &epoch, &b->now, err) < 0 ||
+	    settle_time(b, &b->spec->created, "created", epoch, o, err) < 0 ||
+	    settle_time(b, &b->spec->mtime, "mtime", epoch, o, err) < 0)
+		return -1;
+	time_format_utc(b->spec->created.sec, 0, b->created);
+	return 0;
+}
+
+int build_read_spec(struct build *b, const struct dray_build_options *o, dray_error **err)
+{
+	if (o->spec ? read_file(b, o, err) < 0 : !(b->spec = spec_new(err)))
+		return -1;
+	if (settle_paths(b, err) < 0 || take_words(b, o, err) < 0)
+		return -1;
+	return spec_check(b->spec, err);
+}
+
+int build_settle(struct build *b, const struct dray_build_options *o, dray_error **err)
+{
+	return build_read_spec(b, o, err) < 0 ? -1 : settle_times(b, o, err);
+}
