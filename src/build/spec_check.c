@@ -145,7 +145,7 @@ int spec_check(const struct spec *s, dray_error **err)
 			       CUT_LAYERS_MAX);
 	if (check_choice("conflict", "error|first|last", s->conflict, err) < 0 ||
 	    check_choice("dedupe", "content|strict|off", s->base.dedupe, err) < 0 ||
-	    check_choice("strategy", "auto|single|per-source|explicit", l->strategy, err) < 0)
+	    check_choice("strategy", SPEC_STRATEGIES, l->strategy, err) < 0)
 		return -1;
 	return check_groups(s, err) < 0 || check_sources(s, err) < 0 ? -1 : check_rules(s, err);
 }

@@ -6,6 +6,8 @@
 
 #include "build/spec.h"
 
+#define SPEC_STRATEGIES "auto|size|single|per-source|explicit"
+
 enum key_kind {
 	KEY_STRING,  /* const char * */
 	KEY_CHOICE,  /* the same, one of choices */

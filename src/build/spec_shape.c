@@ -119,7 +119,7 @@ static const struct spec_shape group_shape = { group_keys, sizeof(struct spec_gr
 
 static const struct spec_key layers_keys[] = {
 	{ .name = "max", .kind = KEY_INT, .offset = offsetof(struct spec_layers, max) },
-	{ .name = "strategy", .kind = KEY_CHOICE, .offset = offsetof(struct spec_layers, strategy), .choices = "auto|single|per-source|explicit" },
+	{ .name = "strategy", .kind = KEY_CHOICE, .offset = offsetof(struct spec_layers, strategy), .choices = SPEC_STRATEGIES },
 	{ .name = "groups", .kind = KEY_OBJECTS, .offset = offsetof(struct spec_layers, groups), .shape = &group_shape },
 	{ .name = "volatile", .kind = KEY_LIST, .offset = offsetof(struct spec_layers, is_volatile) },
 	{ .name = "min_size", .kind = KEY_SIZE, .offset = offsetof(struct spec_layers, min_size) },

@@ -93,7 +93,26 @@ static struct source *open_layer(void *arg, int64_t *ret_size, dray_error **err)
 	return layer_tar_source(&m->list, &feed, err);
 }
 
-static int make_layers(struct build *b, struct relayer_plan *plan, dray_error **err)
+/* A registry may have the layer: reading it once more costs less than sending it. */
+static int find_diff_id(struct layer_maker *m, const struct digest **ret, dray_error **err)
+{
+	struct digest *id = arena_alloc(&m->b->arena, sizeof(*id));
+	cleanup_hash struct hash h = { 0 };
+	cleanup_source struct source *tar = NULL;
+	int64_t size;
+
+	if (!id)
+		return err_nomem(err);
+	if (hash_init(&h, DIGEST_SHA256, err) < 0)
+		return -1;
+	tar = source_hash(open_layer(m, &size, err), &h, err);
+	if (!tar || source_drain(tar, err) < 0)
+		return -1;
+	*ret = id;
+	return hash_finish(&h, id, err);
+}
+
+static int make_layers(struct build *b, bool ahead, struct relayer_plan *plan, dray_error **err)
 {
 	size_t old = b->base->n, n = b->deal.n;
 	struct remake_layer *layers = arena_array(&b->arena, old + n + 1, sizeof(*layers));
@@ -108,6 +127,8 @@ static int make_layers(struct build *b, struct relayer_plan *plan, dray_error **
 		layers[old + i] = (struct remake_layer){
 			.stack = b->base, .keep = -1, .open = open_layer, .arg = &makers[i]
 		};
+		if (ahead && find_diff_id(&makers[i], &layers[old + i].diff_id, err) < 0)
+			return -1;
 	}
 	plan->layers = layers;
 	plan->n = old + n;
@@ -306,6 +327,7 @@ static int run(struct build *b, const char *dst, const struct dray_copy_options 
 {
 	const struct dray_copy_options copy = copy_options(b, o);
 	cleanup_manifest struct manifest *like = NULL;
+	cleanup_place struct place to = { 0 };
 	struct check check = { b, r };
 	struct relayer_plan plan = { .image = b->spec->base.set ? b->spec->base.image : "-",
 				     .stack = b->base,
@@ -313,8 +335,9 @@ static int run(struct build *b, const char *dst, const struct dray_copy_options 
 				     .check = on_check,
 				     .arg = &check };
 
-	if (build_set_config(b, err) < 0 || build_annotations(b, &like, err) < 0 ||
-	    make_layers(b, &plan, err) < 0 || make_history(b, &plan, err) < 0)
+	if (place_parse(dst, copy.dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0 ||
+	    build_set_config(b, err) < 0 || build_annotations(b, &like, err) < 0 ||
+	    make_layers(b, to.kind == PLACE_REGISTRY, &plan, err) < 0 || make_history(b, &plan, err) < 0)
 		return -1;
 	plan.like = like;
 	if (relayer_run(&plan, dst, &copy, &r->made, err) < 0)

@@ -74,6 +74,37 @@ static int try_cache(struct plan *p, struct work *w, const char **ret_how, dray_
 	return 0;
 }
 
+int copy_guess_cached(struct copy *c, const char *name, struct reused *ret, const char **ret_how,
+		      dray_error **err)
+{
+	struct blobcache_entry seen[CACHE_TRIES];
+	struct digest diff_id;
+	size_t n;
+
+	if (!c->target->remote || !reuse_member_digest(name, &diff_id))
+		return 0;
+	n = blobcache_find(c->cache, &diff_id, c->target->host, seen, CACHE_TRIES);
+	for (size_t i = 0; i < n; i++) {
+		int there;
+
+		if (strcmp(seen[i].encoder, c->wishes.encoder) != 0)
+			continue;
+		there = copy_try_known(c, &seen[i].blob_digest, seen[i].blob_size,
+				       mountable(c->target, seen[i].repository), ret_how, err);
+		if (there < 0)
+			return -1;
+		if (there) {
+			*ret = (struct reused){ .diff_id = diff_id,
+						.blob_digest = seen[i].blob_digest,
+						.size = seen[i].blob_size,
+						.compression = seen[i].compression };
+			return 1;
+		}
+		blobcache_forget(c->cache, &seen[i].blob_digest, seen[i].repository);
+	}
+	return 0;
+}
+
 static int try_reuse(struct plan *p, struct work *w, const char **ret_how, dray_error **err)
 {
 	struct copy *c = p->c;

@@ -47,8 +47,8 @@ static int remember(struct copy *c, const struct passed *p, dray_error **err)
 }
 
 /* What the name promises to be at the destination, if it is. The bytes pass once, so this is asked first. */
-static int guess_reused(struct copy *c, const char *name, const struct reused **ret,
-			const char **ret_how, dray_error **err)
+static int guess_reused(struct copy *c, const char *name, struct reused *room,
+			const struct reused **ret, const char **ret_how, dray_error **err)
 {
 	const struct reused *u;
 	int there;
@@ -59,6 +59,10 @@ static int guess_reused(struct copy *c, const char *name, const struct reused **
 	there = u ? copy_try_known(c, &u->blob_digest, u->size, u->from, ret_how, err) : 0;
 
 	*ret = there > 0 ? u : NULL;
+	if (there != 0)
+		return there < 0 ? -1 : 0;
+	there = copy_guess_cached(c, name, room, ret_how, err);
+	*ret = there > 0 ? room : NULL;
 	return there < 0 ? -1 : 0;
 }
 
@@ -135,6 +139,7 @@ int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 	struct copy *c = arg;
 	struct passed p = { 0 };
 	const struct reused *u;
+	struct reused room;
 	const char *how = "reused";
 	enum compression found;
 	struct span head;
@@ -146,7 +151,7 @@ int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 	tar = found != COMPRESSION_NONE || tar_begins(head);
 	if (!tar && !is_blob(name) && !named_as_layer(name))
 		return member_hash(NULL, name, data, size, ret, err);
-	if (guess_reused(c, name, &u, &how, err) < 0)
+	if (guess_reused(c, name, &room, &u, &how, err) < 0)
 		return -1;
 	if ((u ? pass_reused(c, u, how, name, data, size, &p, err)
 	       : pass_sent(c, name, data, size, found, tar, &p, err)) < 0 ||

@@ -69,6 +69,8 @@ const struct reused *reuse_find(const struct reuse *r, const struct digest *diff
  * of the engine that wrote the archive; before the first reuse_guess().
  */
 int reuse_learn_names(struct reuse *r, dray_error **err) MUST_CHECK;
+/** The digest that @p member is named by, if it is. */
+bool reuse_member_digest(const char *member, struct digest *ret);
 /** By the name of an archive's member: DiffID names and v1 directory names. */
 const struct reused *reuse_guess(const struct reuse *r, const char *member, const struct wishes *w);
 void reuse_clear(struct reuse *r);
@@ -151,6 +153,12 @@ int copy_tell(const struct copy *c, const struct manifest *m, const char *image_
 	      const char *const *tags, size_t n_tags, struct arena *a, struct dray_copied *ret,
 	      dray_error **err) MUST_CHECK;
 
+/**
+ * A blob that our encoder once made of the layer that member @p name promises, if the registry has
+ * it: 1 = *ret, 0, -1.
+ */
+int copy_guess_cached(struct copy *c, const char *name, struct reused *ret, const char **ret_how,
+		      dray_error **err) MUST_CHECK;
 /** Is the blob at the target, or mounted now from repository @p from? 1 and *ret_how, 0, -1. */
 int copy_try_known(struct copy *c, const struct digest *d, int64_t size, const char *from,
 		   const char **ret_how, dray_error **err) MUST_CHECK;

@@ -146,13 +146,16 @@ static int pass_layer(struct remade *r, size_t i, const struct place_options *po
 	struct read_back back = { r->m.contents, &r->own[i] };
 	struct blob_facts *facts = arena_alloc(&r->store.arena, sizeof(*facts));
 	cleanup_source struct source *tar = NULL;
-	char name[48];
+	char name[96];
 	int64_t size;
 
 	if (!facts)
 		return err_nomem(err);
 	/* As a layer's name ends: what begins with zeros is a tar too. */
-	snprintf(name, sizeof(name), "new-layer-%zu.tar", i + 1);
+	if (l->diff_id)
+		snprintf(name, sizeof(name), "%s.tar", strchr(l->diff_id->text, ':') + 1);
+	else
+		snprintf(name, sizeof(name), "new-layer-%zu.tar", i + 1);
 	tar = open_new(l, &feed, &size, err);
 	tar = source_branch(steal_pointer(&tar), read_back, &back, err);
 	if (!tar || pass(po->arg, name, tar, size, facts, err) < 0 || source_drain(tar, err) < 0 ||

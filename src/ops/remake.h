@@ -17,6 +17,8 @@ struct remake_layer {
 	/* In its place, when set: an uncompressed tar from elsewhere, and its size. */
 	struct source *(*open)(void *arg, int64_t *ret_size, dray_error **err);
 	void *arg;
+	/* Its DiffID where that is known before it is made: who has it need not get it. */
+	const struct digest *diff_id;
 };
 
 /** What the layers have become, each at its place. */

@@ -198,6 +198,13 @@ static bool member_hex(const char *member, struct span *ret)
 	return hex_is_lower(s, DIGEST_HEX_SHA256);
 }
 
+bool reuse_member_digest(const char *member, struct digest *ret)
+{
+	struct span hex;
+
+	return member_hex(member, &hex) && digest_from_hex(hex, ret, NULL) == 0;
+}
+
 const struct reused *reuse_guess(const struct reuse *r, const char *member, const struct wishes *w)
 {
 	struct digest as_diff_id;
