@@ -108,7 +108,7 @@ struct spec_group {
 };
 struct spec_layers {
 	bool set;
-	struct spec_int max, min_size, max_size;
+	struct spec_int max, min_size;
 	const char *strategy; /* NULL = "auto" */
 	struct spec_group *groups;
 	size_t n_groups, cap_groups;

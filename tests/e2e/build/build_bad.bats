@@ -34,7 +34,7 @@ spec() { printf '%s' "$1" >spec.json; }
 	refused 2 '*spec.json:4:23: unknown key "form" in a source of type dir*'
 	[[ $stderr == *'did you mean "from"?'* ]]
 	spec '{ "dray": 1,
-  "sources": [ { "type": "direct" } ] }'
+  "sources": [ { "type": "dirr" } ] }'
 	refused 2 '*spec.json:2:26: *no such type of source*did you mean "dir"?*'
 	spec '{ "dray": 1, "name": "a", "name": "b" }'
 	refused 2 '*spec.json:1:*name*'
