@@ -79,22 +79,22 @@ static bool puts_roots_apart(enum layering_strategy s)
 
 static int take_top(struct planner *p, const struct name_parts *names, dray_error **err)
 {
-	bool roots = false;
+	bool apart = false;
 	struct path_pattern *list;
 
 	if (name_patterns_parse(&p->arena, &p->o->on_top, &list, err) < 0)
 		return -1;
-	/* Where all are roots nothing is told by it. */
 	for (uint32_t i = 0; i < p->roll.n; i++)
-		roots = roots || (p->part[i] == p->rest && !roll_unit(&p->roll, i)->root);
-	roots = roots && puts_roots_apart(p->o->strategy);
-	for (uint32_t i = 0; i < p->roll.n; i++) {
-		const struct unit *u = roll_unit(&p->roll, i);
-
-		if (p->part[i] == p->rest && (u->is_volatile || (roots && u->root) ||
+		if (p->part[i] == p->rest && (roll_unit(&p->roll, i)->is_volatile ||
 					      name_patterns_fit(list, p->o->on_top.n, &names[i])))
 			p->part[i] = p->top;
-	}
+	/* Where all are roots nothing is told by it. */
+	for (uint32_t i = 0; i < p->roll.n; i++)
+		apart = apart || (p->part[i] == p->rest && !roll_unit(&p->roll, i)->root);
+	apart = apart && puts_roots_apart(p->o->strategy);
+	for (uint32_t i = 0; apart && i < p->roll.n; i++)
+		if (p->part[i] == p->rest && roll_unit(&p->roll, i)->root)
+			p->part[i] = p->top;
 	return 0;
 }
 
@@ -229,6 +229,7 @@ static int64_t min_size(const struct layering_options *o)
 	return o->strategy == LAYERING_AUTO ? LAYERING_SMALL : 0;
 }
 
+/* What auto begins with. */
 static enum layering_strategy choose(const struct planner *p, const struct graph *g)
 {
 	if (p->o->strategy != LAYERING_AUTO)
@@ -237,7 +238,7 @@ static enum layering_strategy choose(const struct planner *p, const struct graph
 		return LAYERING_GRAPH;
 	for (size_t i = 0; i < g->n; i++)
 		if (*g->nodes[i].origin)
-			return LAYERING_ORIGIN;
+			return LAYERING_SINGLE;
 	return LAYERING_SIZE;
 }
 
@@ -282,8 +283,14 @@ static int plan_anew(struct planner *p, const struct graph *g, size_t limit, str
 		     dray_error **err)
 {
 	enum layering_strategy s = choose(p, g);
+	/*
+	 * Half of the layers for who needs what, the other half to divide what is left together:
+	 * measured, that sends least again (docs/layering.md).
+	 */
+	bool half = p->o->strategy == LAYERING_AUTO && s == LAYERING_GRAPH;
 
-	if (run_strategy(p, g, s, limit, b, err) < 0 || bins_drop_empty(b, g, err) < 0)
+	if (run_strategy(p, g, s, half ? (limit + 1) / 2 : limit, b, err) < 0 ||
+	    bins_drop_empty(b, g, err) < 0)
 		return -1;
 	return improve(p, g, s, limit, b, err);
 }

@@ -243,101 +243,129 @@ int plan_per_source(const struct graph *g, size_t limit, struct bins *ret, struc
 
 /* ---- more layers for what is left together ---- */
 
-/* The nodes bin by bin, and what one origin has of a bin. */
-struct shares {
-	uint32_t *cluster; /* node -> cluster */
-	int64_t *bytes;	   /* cluster -> of the bin that is looked at */
-	uint32_t *list;	   /* nodes, bin by bin */
-	size_t *start;	   /* bin -> its first */
-	size_t n;	   /* clusters */
+/* What one origin has of a bin. */
+struct share {
+	int64_t kept;
+	uint32_t cluster;
 };
 
-static int shares_init(struct shares *s, const struct graph *g, size_t limit, struct arena *a,
-		       dray_error **err)
-{
-	struct cluster *list = arena_array(a, g->n, sizeof(*list));
-
-	s->cluster = arena_array(a, g->n, sizeof(*s->cluster));
-	s->bytes = arena_array(a, g->n, sizeof(*s->bytes));
-	s->list = arena_array(a, g->n, sizeof(*s->list));
-	s->start = arena_array(a, limit + 2, sizeof(*s->start));
-	if (!list || !s->cluster || !s->bytes || !s->list || !s->start)
-		return err_nomem(err);
-	return find_clusters(g, list, s->cluster, &s->n, err);
-}
-
-static void shares_sort(struct shares *s, const struct graph *g, const struct bins *b)
-{
-	memset(s->start, 0, (b->n + 2) * sizeof(*s->start));
-	for (size_t i = 0; i < g->n; i++)
-		if (b->of[i] != LAYERING_NONE)
-			s->start[b->of[i] + 2]++;
-	for (size_t i = 0; i < b->n; i++)
-		s->start[i + 2] += s->start[i + 1];
-	for (uint32_t i = 0; i < g->n; i++)
-		if (b->of[i] != LAYERING_NONE)
-			s->list[s->start[b->of[i] + 1]++] = i;
-}
-
-/* What it saves to have one cluster out of a bin. */
 struct offer {
-	wide_t gain;
-	uint32_t bin, cluster;
+	wide_t gain;  /* what it saves to divide the bin */
+	size_t first; /* so many shares, the biggest, for a bin of their own */
 };
 
-static void weigh(struct shares *s, const struct graph *g, uint32_t bin, int64_t min,
-		  struct offer *best)
+struct splitter {
+	const struct graph *g;
+	struct bins *b;
+	int64_t min;
+	uint32_t *cluster;   /* node -> cluster */
+	uint32_t *at;	     /* cluster -> its share + 1; 0 between uses */
+	struct share *share; /* of the bin that is looked at, the biggest first */
+	size_t n;
+	struct offer *offers; /* of bins */
+};
+
+static int splitter_init(struct splitter *s, size_t limit, struct arena *a, dray_error **err)
 {
-	size_t from = s->start[bin], to = s->start[bin + 1], m = 0;
-	uint32_t biggest = LAYERING_NONE;
-	int64_t all = 0, big;
-	wide_t gain;
+	struct cluster *list = arena_array(a, s->g->n, sizeof(*list));
+	size_t n;
 
-	for (size_t i = from; i < to; i++)
-		s->bytes[s->cluster[s->list[i]]] = -1;
-	for (size_t i = from; i < to; i++) {
-		uint32_t c = s->cluster[s->list[i]];
+	s->cluster = arena_array(a, s->g->n, sizeof(*s->cluster));
+	s->at = arena_array(a, s->g->n, sizeof(*s->at));
+	s->share = arena_array(a, s->g->n, sizeof(*s->share));
+	s->offers = arena_array(a, limit, sizeof(*s->offers));
+	if (!list || !s->cluster || !s->at || !s->share || !s->offers)
+		return err_nomem(err);
+	return find_clusters(s->g, list, s->cluster, &n, err);
+}
 
-		if (s->bytes[c] < 0) {
-			s->bytes[c] = 0;
-			m++;
+static int by_kept(const void *a, const void *b)
+{
+	const struct share *x = a, *y = b;
+
+	if (x->kept != y->kept)
+		return x->kept > y->kept ? -1 : 1;
+	return (x->cluster > y->cluster) - (x->cluster < y->cluster);
+}
+
+static void look_at(struct splitter *s, uint32_t bin)
+{
+	s->n = 0;
+	for (size_t i = 0; i < s->g->n; i++) {
+		uint32_t c = s->cluster[i];
+
+		if (s->b->of[i] != bin)
+			continue;
+		if (!s->at[c]) {
+			s->share[s->n++] = (struct share){ 0, c };
+			s->at[c] = (uint32_t)s->n;
 		}
-		s->bytes[c] += g->nodes[s->list[i]].kept;
-		all += g->nodes[s->list[i]].kept;
-		if (biggest == LAYERING_NONE || s->bytes[c] > s->bytes[biggest])
-			biggest = c;
+		s->share[s->at[c] - 1].kept += s->g->nodes[i].kept;
 	}
-	big = m > 1 ? s->bytes[biggest] : 0;
-	if (m < 2 || big < min || all - big < min)
-		return;
-	gain = (wide_t)all * m - (wide_t)big - (wide_t)(all - big) * (m - 1);
-	if (gain > best->gain)
-		*best = (struct offer){ gain, bin, biggest };
+	for (size_t i = 0; i < s->n; i++)
+		s->at[s->share[i].cluster] = 0;
+	if (s->n > 1)
+		qsort(s->share, s->n, sizeof(*s->share), by_kept);
+}
+
+/* The best way to divide a bin in two: the biggest, and the others. */
+static void make_offer(struct splitter *s, uint32_t bin)
+{
+	struct offer best = { 0 };
+	int64_t all = 0, big = 0;
+
+	look_at(s, bin);
+	for (size_t i = 0; i < s->n; i++)
+		all += s->share[i].kept;
+	for (size_t i = 0; i + 1 < s->n; i++) {
+		wide_t gain;
+
+		big += s->share[i].kept;
+		if (big < s->min || all - big < s->min)
+			continue;
+		gain = (wide_t)all * s->n - (wide_t)big * (i + 1) -
+		       (wide_t)(all - big) * (s->n - i - 1);
+		if (gain > best.gain)
+			best = (struct offer){ gain, i + 1 };
+	}
+	s->offers[bin] = best;
+}
+
+static void take_offer(struct splitter *s, uint32_t bin)
+{
+	look_at(s, bin);
+	for (size_t i = 0; i < s->offers[bin].first; i++)
+		s->at[s->share[i].cluster] = 1;
+	for (size_t i = 0; i < s->g->n; i++)
+		if (s->b->of[i] == bin && s->at[s->cluster[i]])
+			s->b->of[i] = (uint32_t)s->b->n;
+	for (size_t i = 0; i < s->n; i++)
+		s->at[s->share[i].cluster] = 0;
+	s->b->n++;
+	make_offer(s, bin);
+	make_offer(s, (uint32_t)s->b->n - 1);
 }
 
 int bins_split_more(struct bins *b, const struct graph *g, size_t limit, int64_t min,
 		    struct arena *a, dray_error **err)
 {
-	struct shares s = { 0 };
+	struct splitter s = { .g = g, .b = b, .min = min };
 
 	if (b->n >= limit)
 		return 0;
-	if (limit > g->n)
-		limit = g->n;
-	if (shares_init(&s, g, limit, a, err) < 0)
+	if (splitter_init(&s, limit, a, err) < 0)
 		return -1;
+	for (uint32_t i = 0; i < b->n; i++)
+		make_offer(&s, i);
 	while (b->n < limit) {
-		struct offer best = { 0 };
+		uint32_t best = 0;
 
-		shares_sort(&s, g, b);
-		for (uint32_t i = 0; i < b->n; i++)
-			weigh(&s, g, i, min, &best);
-		if (best.gain == 0)
+		for (uint32_t i = 1; i < b->n; i++)
+			if (s.offers[i].gain > s.offers[best].gain)
+				best = i;
+		if (b->n == 0 || s.offers[best].gain == 0)
 			return 0;
-		for (size_t i = s.start[best.bin]; i < s.start[best.bin + 1]; i++)
-			if (s.cluster[s.list[i]] == best.cluster)
-				b->of[s.list[i]] = (uint32_t)b->n;
-		b->n++;
+		take_offer(&s, best);
 	}
 	return 0;
 }

@@ -211,7 +211,7 @@ static int split_paths(struct pipe *p, const struct pipe_op *op, const struct pi
 		       const struct pipe_value **ret, dray_error **err)
 {
 	const struct subset *s = &v->graph;
-	struct pipe_value *object = pipe_value_new(p, PIPE_OBJECT, 3);
+	struct pipe_value *object;
 	uint32_t root = 0;
 
 	if (!choose(p, op, s))
@@ -224,6 +224,7 @@ static int split_paths(struct pipe *p, const struct pipe_op *op, const struct pi
 		if (!(p->flags[i] & USED))
 			reach(p, s, &p->g->refs, i, OTHERS, CHOSEN);
 	}
+	object = pipe_value_new(p, PIPE_OBJECT, 3);
 	*ret = object;
 	if (add_part(object, "main", split_part(p, s, REACHED), err) < 0 ||
 	    add_part(object, "common", split_part(p, s, REACHED | OTHERS), err) < 0)
@@ -236,13 +237,14 @@ static int subcomponent(struct pipe *p, const struct pipe_op *op, const struct p
 {
 	const struct subset *s = &v->graph;
 	const struct edges *e = op->kind == PIPE_SUBCOMPONENT_OUT ? &p->g->refs : &p->g->users;
-	struct pipe_value *object = pipe_value_new(p, PIPE_OBJECT, 2);
+	struct pipe_value *object;
 
 	if (!choose(p, op, s))
 		return only(p, "rest", v, ret, err);
 	for (uint32_t i = 0; i < s->n; i++)
 		if (p->flags[i] & CHOSEN)
 			reach(p, s, e, i, REACHED, 0);
+	object = pipe_value_new(p, PIPE_OBJECT, 2);
 	*ret = object;
 	if (add_part(object, "main", part_of(p, s, REACHED, REACHED), err) < 0)
 		return -1;

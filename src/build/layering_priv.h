@@ -111,7 +111,7 @@ int bins_drop_empty(struct bins *b, const struct graph *g, dray_error **err) MUS
 /** Bins with less than @p min kept bytes become one. */
 int bins_join_small(struct bins *b, const struct graph *g, int64_t min, struct arena *a,
 		    dray_error **err) MUST_CHECK;
-/** While there are fewer than @p limit: the biggest of one origin out of a bin of several. */
+/** While there are fewer than @p limit: the biggest origins out of a bin of several. */
 int bins_split_more(struct bins *b, const struct graph *g, size_t limit, int64_t min,
 		    struct arena *a, dray_error **err) MUST_CHECK;
 /** No bin of several nodes with more than @p max kept bytes; may make more of them than fit. */
