@@ -44,7 +44,10 @@ enum layering_strategy {
 	LAYERING_SINGLE,
 	LAYERING_PIPELINE,   /* nixpkgs' layeringPipeline: layering_options.pipeline */
 };
-/** "auto", "graph" ...; USAGE with the nearest name. "explicit" is "single": groups, and one for the rest. */
+/**
+ * "auto", "graph" ...; USAGE with the nearest name. "explicit" is "single": groups, and one layer
+ * for the rest.
+ */
 int layering_strategy_parse(const char *text, enum layering_strategy *ret,
 			    dray_error **err) MUST_CHECK;
 const char *layering_strategy_name(enum layering_strategy s);
@@ -112,7 +115,10 @@ int layering_plan(const struct unit *u, size_t n, const struct layering_options 
 void layering_clear(struct layering *l);
 #define cleanup_layering CLEANUP(layering_clear)
 
-/** The component of a store path, in @p a: "glibc-bin" of "/nix/store/HASH-glibc-2.38-bin"; NULL = no memory. */
+/**
+ * The component of a store path, in @p a: "glibc-bin" of "/nix/store/HASH-glibc-2.38-bin".
+ * NULL = no memory.
+ */
 const char *layering_component(struct arena *a, const char *path) MUST_CHECK;
 /** The same without the output: "glibc". What units of a closure take for their origin. */
 const char *layering_origin(struct arena *a, const char *path) MUST_CHECK;
