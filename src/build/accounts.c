@@ -122,8 +122,8 @@ static int add_all(const struct spec *s, struct span old, bool groups, struct bu
 
 			if ((int)src->type != pass)
 				continue;
-			if (check(src, err) < 0 || (groups ? add_group(src, ret, err)
-							   : add_user(src, ret, err)) < 0)
+			if (check(src, err) < 0 ||
+			    (groups ? add_group(src, ret, err) : add_user(src, ret, err)) < 0)
 				return err_ctx(err, "source %zu", i + 1);
 		}
 	return 0;

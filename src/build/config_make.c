@@ -52,7 +52,9 @@ static bool is_null(struct span json)
 
 static void write_value(struct jsonw *w, const char *name, struct span given, struct json old)
 {
-	struct span text = given.len ? given : json_present(old) ? json_raw(old) : (struct span){ 0 };
+	struct span text = given.len	       ? given
+			   : json_present(old) ? json_raw(old)
+					       : (struct span){ 0 };
 
 	if (text.len == 0 || is_null(text))
 		return;
@@ -264,8 +266,7 @@ static int write_object(struct config_make *m, struct json old, struct buf *ret,
 	jsonw_object(&w);
 	rc = write_old(m, &w, &a, old, err);
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(fields); i++)
-		if (!json_node(json_get(old, fields[i].name)) ||
-		    !inherits(m->spec, fields[i].name))
+		if (!json_node(json_get(old, fields[i].name)) || !inherits(m->spec, fields[i].name))
 			rc = write_field(&w, &a, m->spec, &fields[i], (struct json){ 0 }, err);
 	arena_clear(&a);
 	if (rc < 0)

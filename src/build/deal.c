@@ -148,7 +148,8 @@ static int read_on_top(struct dealer *k, dray_error **err)
 
 static const struct spec_source *source_of(const struct dealer *k, const struct node *n)
 {
-	uint32_t i = n->layer < k->in->n_base ? UINT32_MAX : k->in->source_of[n->layer - k->in->n_base];
+	uint32_t i = n->layer < k->in->n_base ? UINT32_MAX
+					      : k->in->source_of[n->layer - k->in->n_base];
 
 	return i == UINT32_MAX ? NULL : &k->in->spec->sources[i];
 }
@@ -169,8 +170,8 @@ static uint32_t find_group(struct dealer *k, const struct spec_source *src, bool
 
 static bool is_on_top(struct dealer *k, const struct spec_source *src, bool is_dir)
 {
-	if (src && (src->is_volatile == SPEC_YES ||
-		    list_has(&k->in->spec->layers.is_volatile, src->id)))
+	if (src &&
+	    (src->is_volatile == SPEC_YES || list_has(&k->in->spec->layers.is_volatile, src->id)))
 		return true;
 	return match_any_holds(&k->on_top, &k->parts, is_dir);
 }
@@ -394,8 +395,7 @@ static int add_folder(struct dealer *k, const struct node *n, dray_error **err)
 	if (!n->parent)
 		return 0; /* the root is what the engine makes it */
 	for (uint32_t i = 0; i < k->d->n; i++)
-		if ((f->layers[i / 64] >> (i % 64) & 1) &&
-		    add_record(&k->d->layers[i], n, err) < 0)
+		if ((f->layers[i / 64] >> (i % 64) & 1) && add_record(&k->d->layers[i], n, err) < 0)
 			return -1;
 	return 0;
 }
@@ -411,11 +411,12 @@ static int fill_layers(struct dealer *k, dray_error **err)
 			set_layer(k, n, layer_of[folder_of(k, n)->unit]);
 	}
 	for (struct node *n = tree_root(k->in->tree); n; n = tree_next(n)) {
-		if (node_is_dir(n) ? add_folder(k, n, err) < 0
-				   : is_written(k, n) &&
-					     add_record(&k->d->layers[layer_of[n->inode->mark -
-									       FIRST_UNIT]],
-							n, err) < 0)
+		if (node_is_dir(n)
+			    ? add_folder(k, n, err) < 0
+			    : is_written(k, n) &&
+				      add_record(
+					      &k->d->layers[layer_of[n->inode->mark - FIRST_UNIT]],
+					      n, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -60,9 +60,9 @@ static int redirect(const char *text, const char *rest, char **ret, dray_error *
 		return err_nomem(err);
 	mem_free(*ret);
 	*ret = joined;
-	return strlen(joined) <= LIMIT_PATH ? 0
-					    : err_set(err, DRAY_ERR_LIMIT,
-						      "symbolic links make a path over LIMIT_PATH");
+	return strlen(joined) <= LIMIT_PATH
+		       ? 0
+		       : err_set(err, DRAY_ERR_LIMIT, "symbolic links make a path over LIMIT_PATH");
 }
 
 static int walk(struct merge *m, const char *path, struct buf *at, dray_error **err)
@@ -135,8 +135,7 @@ static int real_path(struct merge *m, const char **path, dray_error **err)
 		return 0;
 	if (real_folder(m, span_of(*path, (size_t)(slash - *path)), &folder, err) < 0)
 		return -1;
-	if (strlen(folder) == (size_t)(slash - *path) &&
-	    memcmp(folder, *path, strlen(folder)) == 0)
+	if (strlen(folder) == (size_t)(slash - *path) && memcmp(folder, *path, strlen(folder)) == 0)
 		return 0;
 	*path = arena_printf(&m->in->arena, "%s%s%s", folder, folder[0] ? "/" : "", slash + 1);
 	return *path ? 0 : err_nomem(err);

@@ -58,7 +58,8 @@ static int look_at(struct rules *r, const struct node *n, dray_error **err)
 
 static bool fits(const struct rules *r, size_t i, const struct node *n)
 {
-	return fits_type(&r->spec->rules[i], n) && match_fits(&r->list[i], &r->path, node_is_dir(n));
+	return fits_type(&r->spec->rules[i], n) &&
+	       match_fits(&r->list[i], &r->path, node_is_dir(n));
 }
 
 int rules_concern(struct rules *r, const struct node *n, dray_error **err)

@@ -448,8 +448,7 @@ static int flag_layer(struct spec *s, const char *value, dray_error **err)
 	for (const char *at = equal + 1; *at; at += *at == ',') {
 		size_t len = strcspn(at, ",");
 
-		if (copy(s, at, len, &glob, err) < 0 ||
-		    spec_list_add(s, &g->match, glob, err) < 0)
+		if (copy(s, at, len, &glob, err) < 0 || spec_list_add(s, &g->match, glob, err) < 0)
 			return -1;
 		at += len;
 	}

@@ -163,7 +163,8 @@ static int read_time(struct reader *r, struct json v, const struct spec_key *k,
 		return -1;
 	if (spec_time_text(text, k->choices, ret))
 		return 0;
-	return fail(r, v, k->name, "expected a time as 2026-01-15T00:00:00Z, or whole seconds", err);
+	return fail(r, v, k->name, "expected a time as 2026-01-15T00:00:00Z, or whole seconds",
+		    err);
 }
 
 /* ---- maps ---- */

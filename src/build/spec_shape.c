@@ -10,9 +10,9 @@
 #include "base/number.h"
 
 const char *const spec_type_names[SPEC_TYPES] = {
-	[SPEC_DIR] = "dir",	    [SPEC_TAR] = "tar",	    [SPEC_IMAGE] = "image",
-	[SPEC_FILE] = "file",	    [SPEC_MKDIR] = "mkdir", [SPEC_SYMLINK] = "symlink",
-	[SPEC_LINKS] = "links",	    [SPEC_USER] = "user",   [SPEC_GROUP] = "group",
+	[SPEC_DIR] = "dir",	[SPEC_TAR] = "tar",	[SPEC_IMAGE] = "image",
+	[SPEC_FILE] = "file",	[SPEC_MKDIR] = "mkdir", [SPEC_SYMLINK] = "symlink",
+	[SPEC_LINKS] = "links", [SPEC_USER] = "user",	[SPEC_GROUP] = "group",
 };
 #define SOURCE_TYPES "dir|tar|image|file|mkdir|symlink|links|user|group"
 

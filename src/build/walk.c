@@ -105,10 +105,10 @@ static int count_names(struct span names, const struct walk *w, size_t *ret, dra
 	*ret = 0;
 	for (size_t i = 0; i < names.len; i += strlen((const char *)names.data + i) + 1)
 		*ret += wants_xattr(w, (const char *)names.data + i);
-	return *ret <= LIMIT_XATTRS ? 0
-				    : err_set(err, DRAY_ERR_LIMIT,
-					      "more than %d attributes (LIMIT_XATTRS)",
-					      LIMIT_XATTRS);
+	return *ret <= LIMIT_XATTRS
+		       ? 0
+		       : err_set(err, DRAY_ERR_LIMIT, "more than %d attributes (LIMIT_XATTRS)",
+				 LIMIT_XATTRS);
 }
 
 /* The names come in any order; layer_xattrs_sorted() sorts them when they are written. */

@@ -83,8 +83,8 @@ static int read_wishes(struct session *s, struct wishes *w, dray_error **err)
 	if (platforms->n > 1)
 		return err_set(err, DRAY_ERR_USAGE, "one image is for one --platform");
 	if (platforms->n)
-		w->words[w->o.n_words++] =
-			(struct dray_build_word){ "platform", platforms->list[0] };
+		w->words[w->o.n_words++] = (struct dray_build_word){ "platform",
+								     platforms->list[0] };
 	for (size_t i = 0; i < f->words.n; i++)
 		w->words[w->o.n_words++] = (struct dray_build_word){ f->words.list[i].name,
 								     f->words.list[i].value };

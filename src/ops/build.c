@@ -69,9 +69,9 @@ static int make_plan(struct build *b, const struct dray_build_options *o, dray_e
 				  .tree = b->tree,
 				  .n_base = b->n_base,
 				  .source_of = b->source_of,
-				  .mtime = { SPEC_TIME_SET,
-					     b->spec->mtime.kind == SPEC_TIME_SET ? b->spec->mtime.sec
-										  : b->now },
+				  .mtime = { SPEC_TIME_SET, b->spec->mtime.kind == SPEC_TIME_SET
+								    ? b->spec->mtime.sec
+								    : b->now },
 				  .base_layers = b->base->n };
 	return deal_make(&in, &b->deal, err);
 }
@@ -337,7 +337,8 @@ static int run(struct build *b, const char *dst, const struct dray_copy_options 
 
 	if (place_parse(dst, copy.dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0 ||
 	    build_set_config(b, err) < 0 || build_annotations(b, &like, err) < 0 ||
-	    make_layers(b, to.kind == PLACE_REGISTRY, &plan, err) < 0 || make_history(b, &plan, err) < 0)
+	    make_layers(b, to.kind == PLACE_REGISTRY, &plan, err) < 0 ||
+	    make_history(b, &plan, err) < 0)
 		return -1;
 	plan.like = like;
 	if (relayer_run(&plan, dst, &copy, &r->made, err) < 0)
@@ -348,7 +349,10 @@ static int run(struct build *b, const char *dst, const struct dray_copy_options 
 
 /* ---- doors ---- */
 
-#define BUILD_INIT(context) { .ctx = (context), .in = INPUTS_INIT }
+#define BUILD_INIT(context)                         \
+	{                                           \
+		.ctx = (context), .in = INPUTS_INIT \
+	}
 
 int dray_build(dray_context *ctx, const struct dray_build_options *bo, const char *dst,
 	       const struct dray_copy_options *o, dray_built **ret, dray_error **err)

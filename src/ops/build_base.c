@@ -157,7 +157,8 @@ static int compare(struct search *s, struct node *n, const struct node *old, dra
 {
 	const struct stack *base = s->b->base;
 
-	if ((node_type(n) != node_type(old) && !(is_file(node_type(n)) && is_file(node_type(old)))) ||
+	if ((node_type(n) != node_type(old) &&
+	     !(is_file(node_type(n)) && is_file(node_type(old)))) ||
 	    n->inode->n_names > 1 || !same_attributes(s, n, old) || !same_data(n, old))
 		return 0;
 	if (node_type(n) != TAR_FILE || n->inode->data->size == 0) {

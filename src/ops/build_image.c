@@ -73,8 +73,8 @@ static int find_first(struct taker *t, const struct node *n, struct layer_entry 
 	return n->inode->n_names > 1 ? map_put(&t->names, key, (void *)(uintptr_t)e->path, err) : 0;
 }
 
-static int add_node(struct taker *t, const struct node *n, const char *path,
-		    const struct policy *p, dray_error **err)
+static int add_node(struct taker *t, const struct node *n, const char *path, const struct policy *p,
+		    dray_error **err)
 {
 	struct layer_entry *e = entries_add(t->ix, path, node_type(n), err);
 	const struct layer_entry *data = n->inode->data;
@@ -283,9 +283,8 @@ int build_take_image(struct build *b, const struct spec_source *s, const struct 
 	    match_parse_all(&b->arena, s->exclude.list, s->exclude.n, &g.exclude, err) < 0 ||
 	    open_image(b, s, &t.s, err) < 0 || stack_tree(t.s, t.s->n, &tree, err) < 0)
 		return -1;
-	if (find_top(b, s, tree, &top, &from, err) < 0 ||
-	    place_of(b, s, top, from, &to, err) < 0 || take_below(&t, top, to, &g, p, err) < 0 ||
-	    take_bytes(&t, err) < 0)
+	if (find_top(b, s, tree, &top, &from, err) < 0 || place_of(b, s, top, from, &to, err) < 0 ||
+	    take_below(&t, top, to, &g, p, err) < 0 || take_bytes(&t, err) < 0)
 		return err_ctx(err, "%s", t.s->im->where);
 	return 0;
 }
@@ -294,10 +293,9 @@ int build_take_image(struct build *b, const struct spec_source *s, const struct 
 
 int build_take_base(struct build *b, struct layer_index *ret, dray_error **err)
 {
-	cleanup_taker struct taker t = { .b = b,
-					 .s = b->base,
-					 .ix = ret,
-					 .path = BUF_INIT(2 * LIMIT_PATH) };
+	cleanup_taker struct taker t = {
+		.b = b, .s = b->base, .ix = ret, .path = BUF_INIT(2 * LIMIT_PATH)
+	};
 
 	for (const struct node *n = tree_next(tree_root(b->tree)); n; n = tree_next(n)) {
 		int rc = n->layer < b->n_base ? rules_concern(&b->rules, n, err) : 0;

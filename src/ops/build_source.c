@@ -269,10 +269,9 @@ static int spool_sparse(struct tar_taker *t, const struct layer_entry *from, str
 static int add_content(struct tar_taker *t, const struct layer_entry *from, struct layer_entry *e,
 		       dray_error **err)
 {
-	struct content c = { .kind = CONTENT_EXTENT,
-			     .size = from->size,
-			     .fd = t->fd,
-			     .off = from->data_off };
+	struct content c = {
+		.kind = CONTENT_EXTENT, .size = from->size, .fd = t->fd, .off = from->data_off
+	};
 
 	if (from->sparse && spool_sparse(t, from, &c, err) < 0)
 		return -1;
@@ -354,8 +353,7 @@ static int take_tar(struct build *b, const struct spec_source *s, const struct p
 	if (walk_of(b, s, p, &t.w, err) < 0 || open_tar(&t, err) < 0)
 		return -1;
 	in = source_from_extent(t.fd, 0, t.size, err);
-	if (!in || layer_index_read(in, &o, &from, err) < 0 ||
-	    build_keep_index(b, from, err) < 0)
+	if (!in || layer_index_read(in, &o, &from, err) < 0 || build_keep_index(b, from, err) < 0)
 		return -1;
 	rc = take_entries(&t, from, ret, err);
 	match_path_clear(&t.path);
@@ -378,9 +376,9 @@ typedef int take_fn(struct build *b, const struct spec_source *s, const struct p
 static int take_source(struct build *b, size_t i, dray_error **err)
 {
 	static take_fn *const take[SPEC_TYPES] = {
-		[SPEC_DIR] = take_dir,	     [SPEC_TAR] = take_tar,
+		[SPEC_DIR] = take_dir,		 [SPEC_TAR] = take_tar,
 		[SPEC_IMAGE] = build_take_image, [SPEC_FILE] = take_file,
-		[SPEC_MKDIR] = take_mkdir,   [SPEC_SYMLINK] = take_symlink,
+		[SPEC_MKDIR] = take_mkdir,	 [SPEC_SYMLINK] = take_symlink,
 		[SPEC_LINKS] = take_links,
 	};
 	const struct spec_source *s = &b->spec->sources[i];

@@ -72,8 +72,9 @@ static struct spec *spec_of(const char *text)
 static void test_accounts(void **state)
 {
 	(void)state;
-	static const char text[] = "{\"dray\":1,\"sources\":[{\"type\":\"user\",\"name\":\"a\",\"uid\":1,\"gid\":2},"
-				   "{\"type\":\"group\",\"name\":\"g\",\"gid\":3}]}";
+	static const char text[] =
+		"{\"dray\":1,\"sources\":[{\"type\":\"user\",\"name\":\"a\",\"uid\":1,\"gid\":2},"
+		"{\"type\":\"group\",\"name\":\"g\",\"gid\":3}]}";
 	static const struct {
 		const char *old, *passwd, *group; /* NULL = refused */
 	} rows[] = {
@@ -81,7 +82,8 @@ static void test_accounts(void **state)
 		{ "r:x:0:0", "r:x:0:0\na:x:1:2::/:/sbin/nologin\n", "r:x:0:0\ng:x:3:\na:x:2:\n" },
 		{ "a:x:1:2:::\n", "a:x:1:2:::\n", NULL },
 		{ "a:x:9:2:::\n", NULL, NULL },
-		{ "b:x:2:2:::\n", "b:x:2:2:::\na:x:1:2::/:/sbin/nologin\n", "b:x:2:2:::\ng:x:3:\n" },
+		{ "b:x:2:2:::\n", "b:x:2:2:::\na:x:1:2::/:/sbin/nologin\n",
+		  "b:x:2:2:::\ng:x:3:\n" },
 		{ "g:x:4:\n", "g:x:4:\na:x:1:2::/:/sbin/nologin\n", NULL },
 	};
 	struct spec *s = spec_of(text);
@@ -91,11 +93,10 @@ static void test_accounts(void **state)
 			const char *want = groups ? rows[i].group : rows[i].passwd;
 			struct buf b = BUF_INIT(LIMIT_SPEC);
 			dray_error *err = NULL;
-			int rc = (groups ? accounts_group : accounts_passwd)(
-				s, span_str(rows[i].old), &b, &err);
+			int rc = (groups ? accounts_group
+					 : accounts_passwd)(s, span_str(rows[i].old), &b, &err);
 
-			if ((rc == 0) != (want != NULL) ||
-			    (want && !span_is(span_buf(&b), want)))
+			if ((rc == 0) != (want != NULL) || (want && !span_is(span_buf(&b), want)))
 				fail_msg("row %zu: %.*s", i, (int)b.len, (const char *)b.data);
 			if (!want)
 				assert_err_kind(err, DRAY_ERR_USAGE);
@@ -103,7 +104,8 @@ static void test_accounts(void **state)
 		}
 	}
 	spec_free(s);
-	s = spec_of("{\"dray\":1,\"sources\":[{\"type\":\"user\",\"name\":\"a:b\",\"uid\":1,\"gid\":2}]}");
+	s = spec_of("{\"dray\":1,\"sources\":[{\"type\":\"user\",\"name\":\"a:b\",\"uid\":1,"
+		    "\"gid\":2}]}");
 	struct buf b = BUF_INIT(LIMIT_SPEC);
 	dray_error *err = NULL;
 	assert_int_equal(accounts_passwd(s, span_str(""), &b, &err), -1);
@@ -138,19 +140,26 @@ static void test_configs(void **state)
 		const char *spec, *base, *made;
 	} rows[] = {
 		{ "{\"dray\":1}", NULL,
-		  "{\"created\":\"1970-01-01T00:00:01Z\",\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{},"
+		  "{\"created\":\"1970-01-01T00:00:01Z\",\"architecture\":\"amd64\",\"os\":"
+		  "\"linux\",\"config\":{},"
 		  "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]},\"history\":[]}" },
 		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=2\",\"C=3\"],\"Entrypoint\":[\"/x\"]}}",
-		  "{\"os\":\"linux\",\"odd\":1,\"config\":{\"Env\":[\"A=1\",\"B=1\",\"A=0\"],\"Cmd\":[\"y\"],\"OnBuild\":[\"z\"],\"New\":[1]}}",
-		  "{\"os\":\"linux\",\"odd\":1,\"config\":{\"Env\":[\"A=0\",\"B=2\",\"C=3\"],\"New\":[1],\"Entrypoint\":[\"/x\"]},"
+		  "{\"os\":\"linux\",\"odd\":1,\"config\":{\"Env\":[\"A=1\",\"B=1\",\"A=0\"],"
+		  "\"Cmd\":[\"y\"],\"OnBuild\":[\"z\"],\"New\":[1]}}",
+		  "{\"os\":\"linux\",\"odd\":1,\"config\":{\"Env\":[\"A=0\",\"B=2\",\"C=3\"],"
+		  "\"New\":[1],\"Entrypoint\":[\"/x\"]},"
 		  "\"created\":\"1970-01-01T00:00:01Z\"}" },
-		{ "{\"dray\":1,\"config\":{\"Labels\":{\"a\":null,\"c\":\"3\"},\"User\":null,\"Cmd\":[\"n\"]}}",
-		  "{\"config\":{\"User\":\"u\",\"Labels\":{\"a\":\"1\",\"b\":\"2\"},\"Cmd\":[\"y\"]}}",
-		  "{\"config\":{\"Labels\":{\"b\":\"2\",\"c\":\"3\"},\"Cmd\":[\"n\"]},\"created\":\"1970-01-01T00:00:01Z\"}" },
+		{ "{\"dray\":1,\"config\":{\"Labels\":{\"a\":null,\"c\":\"3\"},\"User\":null,"
+		  "\"Cmd\":[\"n\"]}}",
+		  "{\"config\":{\"User\":\"u\",\"Labels\":{\"a\":\"1\",\"b\":\"2\"},\"Cmd\":[\"y\"]"
+		  "}}",
+		  "{\"config\":{\"Labels\":{\"b\":\"2\",\"c\":\"3\"},\"Cmd\":[\"n\"]},\"created\":"
+		  "\"1970-01-01T00:00:01Z\"}" },
 		{ "{\"dray\":1,\"base\":{\"image\":\"b\",\"inherit\":[\"Env\"]}}",
 		  "{\"config\":{\"User\":\"u\",\"Env\":[\"A=1\"]}}",
 		  "{\"config\":{\"Env\":[\"A=1\"]},\"created\":\"1970-01-01T00:00:01Z\"}" },
-		{ "{\"dray\":1}", "{\"config\":null}", "{\"config\":{},\"created\":\"1970-01-01T00:00:01Z\"}" },
+		{ "{\"dray\":1}", "{\"config\":null}",
+		  "{\"config\":{},\"created\":\"1970-01-01T00:00:01Z\"}" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

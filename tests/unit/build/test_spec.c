@@ -53,7 +53,8 @@ static void test_reads(void **state)
 		{ "{\"dray\":1,\"name\":\"//x,]\"}", "{\"dray\":1,\"name\":\"//x,]\"}" },
 		{ "{\"tag\":\"b\",\"dray\":1,\"name\":\"a\"}",
 		  "{\"dray\":1,\"name\":\"a\",\"tag\":\"b\"}" },
-		{ "{\"dray\":1,\"name\":\"${A}-${Q}\"}", "{\"dray\":1,\"name\":\"one-\\\"\\\\\\n\"}" },
+		{ "{\"dray\":1,\"name\":\"${A}-${Q}\"}",
+		  "{\"dray\":1,\"name\":\"one-\\\"\\\\\\n\"}" },
 		{ "{\"dray\":1,\"name\":\"$${A} $A $\"}", "{\"dray\":1,\"name\":\"${A} $A $\"}" },
 		{ "{\"dray\":1,\"base\":null}", "{\"dray\":1}" },
 		{ "{\"dray\":1,\"mtime\":{\"clamp\":5}}", "{\"dray\":1,\"mtime\":{\"clamp\":5}}" },
@@ -67,8 +68,10 @@ static void test_reads(void **state)
 		  "{\"dray\":1,\"layers\":{\"min_size\":2048}}" },
 		{ "{\"dray\":1,\"base\":{\"image\":\"b\",\"inherit\":[]}}",
 		  "{\"dray\":1,\"base\":{\"image\":\"b\",\"inherit\":[]}}" },
-		{ "{\"dray\":1,\"sources\":[{\"path\":\"/a\",\"type\":\"mkdir\",\"mode\":\"1777\"}]}",
-		  "{\"dray\":1,\"sources\":[{\"type\":\"mkdir\",\"path\":\"/a\",\"mode\":\"1777\"}]}" },
+		{ "{\"dray\":1,\"sources\":[{\"path\":\"/"
+		  "a\",\"type\":\"mkdir\",\"mode\":\"1777\"}]}",
+		  "{\"dray\":1,\"sources\":[{\"type\":\"mkdir\",\"path\":\"/"
+		  "a\",\"mode\":\"1777\"}]}" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -78,13 +81,9 @@ static void test_reads(void **state)
 
 		assert_ok(read_spec(rows[i].text, &s, &err), err);
 		first = print(s);
-		assert_ok(spec_parse(span_str(first), "s", NULL, 0, &again, &err) < 0 &&
-					  !strstr(first, "${")
-				  ? -1
-				  : 0,
-			  err);
-		err_clear(&err);
-		if (again) {
+		/* "${" stood for itself, and would not a second time. */
+		if (!strstr(first, "${")) {
+			assert_ok(spec_parse(span_str(first), "s", NULL, 0, &again, &err), err);
 			second = print(again);
 			assert_string_equal(first, second);
 			mem_free(second);
@@ -114,21 +113,27 @@ static void test_refuses(void **state)
 		{ "{\"dray\":1,\"name\":\"${A\"}", "s:1:19: \"${\" without" },
 		{ "{\"dray\":1,\"name\":1}", "s:1:18: \"name\": expected string, found number" },
 		{ "{\"dray\":1,\"name\":\"\\u0000\"}", "s:1:18: \"name\": it holds a NUL" },
-		{ "{\"dray\":1,\"conflict\":\"never\"}", "s:1:22: \"conflict\": expected error|first|last" },
+		{ "{\"dray\":1,\"conflict\":\"never\"}",
+		  "s:1:22: \"conflict\": expected error|first|last" },
 		{ "{\"dray\":1,\"owner\":{\"uid\":1.5}}", "s:1:26: \"uid\": expected a whole" },
 		{ "{\"dray\":1,\"created\":\"keep\"}", "s:1:21: \"created\": expected a time" },
-		{ "{\"dray\":1,\"created\":{\"clamp\":1}}", "s:1:21: \"created\": expected a time" },
+		{ "{\"dray\":1,\"created\":{\"clamp\":1}}",
+		  "s:1:21: \"created\": expected a time" },
 		{ "{\"dray\":1,\"mtime\":{\"clamp\":1,\"x\":1}}", "s:1:19: \"mtime\"" },
 		{ "{\"dray\":1,\"sources\":[{}]}", "s:1:22: \"sources\": \"type\" is missing" },
 		{ "{\"dray\":1,\"sources\":[{\"type\":\"dirr\"}]}", "s:1:30: \"type\": no such" },
 		{ "{\"dray\":1,\"sources\":[{\"type\":\"dir\",\"target\":\"x\"}]}",
 		  "s:1:37: unknown key \"target\" in a source of type dir" },
-		{ "{\"dray\":1,\"sources\":[{\"type\":\"mkdir\",\"path\":\"/a\",\"mode\":\"888\"}]}",
+		{ "{\"dray\":1,\"sources\":[{\"type\":\"mkdir\",\"path\":\"/"
+		  "a\",\"mode\":\"888\"}]}",
 		  "s:1:57: \"mode\": expected octal digits" },
 		{ "{\"dray\":1,\"config\":{\"Cmd\":[1]}}", "s:1:28: \"Cmd\": expected string" },
-		{ "{\"dray\":1,\"config\":{\"Env\":[\"A\"]}}", "s:1:28: \"Env\": expected NAME=VALUE" },
-		{ "{\"dray\":1,\"config\":{\"Volumes\":{\"/a\":{\"b\":1}}}}", "s:1:37: \"Volumes\"" },
-		{ "{\"dray\":1,\"config\":{\"Entrypont\":[]}}", "s:1:22: unknown key \"Entrypont\"" },
+		{ "{\"dray\":1,\"config\":{\"Env\":[\"A\"]}}",
+		  "s:1:28: \"Env\": expected NAME=VALUE" },
+		{ "{\"dray\":1,\"config\":{\"Volumes\":{\"/a\":{\"b\":1}}}}",
+		  "s:1:37: \"Volumes\"" },
+		{ "{\"dray\":1,\"config\":{\"Entrypont\":[]}}",
+		  "s:1:22: unknown key \"Entrypont\"" },
 		{ "{\"dray\":1,\"layers\":{\"min_size\":\"2kb\"}}", "s:1:32: \"min_size\"" },
 	};
 
@@ -156,22 +161,35 @@ static void test_flags(void **state)
 		{ "name", "h:5000/a:1", "{\"dray\":1,\"name\":\"h:5000/a\",\"tag\":\"1\"}" },
 		{ "name", "h:5000/a", "{\"dray\":1,\"name\":\"h:5000/a\"}" },
 		{ "dir", "a", "{\"dray\":1,\"sources\":[{\"type\":\"dir\",\"from\":\"a\"}]}" },
-		{ "dir", "a:/b", "{\"dray\":1,\"sources\":[{\"type\":\"dir\",\"from\":\"a\",\"to\":\"/b\"}]}" },
+		{ "dir", "a:/b",
+		  "{\"dray\":1,\"sources\":[{\"type\":\"dir\",\"from\":\"a\",\"to\":\"/b\"}]}" },
 		{ "mkdir", "/a:x", NULL },
-		{ "mkdir", "/a:700", "{\"dray\":1,\"sources\":[{\"type\":\"mkdir\",\"path\":\"/a\",\"mode\":\"700\"}]}" },
+		{ "mkdir", "/a:700",
+		  "{\"dray\":1,\"sources\":[{\"type\":\"mkdir\",\"path\":\"/"
+		  "a\",\"mode\":\"700\"}]}" },
 		{ "symlink", "/a", NULL },
-		{ "symlink", "/a:b:c", "{\"dray\":1,\"sources\":[{\"type\":\"symlink\",\"path\":\"/a\",\"target\":\"b:c\"}]}" },
-		{ "file", "/a=b=c", "{\"dray\":1,\"sources\":[{\"type\":\"file\",\"path\":\"/a\",\"text\":\"b=c\"}]}" },
+		{ "symlink", "/a:b:c",
+		  "{\"dray\":1,\"sources\":[{\"type\":\"symlink\",\"path\":\"/"
+		  "a\",\"target\":\"b:c\"}]}" },
+		{ "file", "/a=b=c",
+		  "{\"dray\":1,\"sources\":[{\"type\":\"file\",\"path\":\"/"
+		  "a\",\"text\":\"b=c\"}]}" },
 		{ "file", "/a", NULL },
-		{ "copy-from", "h/a:1,/b:/c", "{\"dray\":1,\"sources\":[{\"type\":\"image\",\"from\":\"h/a:1\",\"path\":\"/b\",\"to\":\"/c\"}]}" },
+		{ "copy-from", "h/a:1,/b:/c",
+		  "{\"dray\":1,\"sources\":[{\"type\":\"image\",\"from\":\"h/a:1\",\"path\":\"/"
+		  "b\",\"to\":\"/c\"}]}" },
 		{ "copy-from", "a", NULL },
 		{ "user", "1:2", "{\"dray\":1,\"config\":{\"User\":\"1:2\"}}" },
-		{ "user", "a:1:2:/h", "{\"dray\":1,\"sources\":[{\"type\":\"user\",\"name\":\"a\",\"uid\":1,\"gid\":2,\"home\":\"/h\"}]}" },
+		{ "user", "a:1:2:/h",
+		  "{\"dray\":1,\"sources\":[{\"type\":\"user\",\"name\":\"a\",\"uid\":1,\"gid\":2,"
+		  "\"home\":\"/h\"}]}" },
 		{ "user", "a:b:2", NULL },
-		{ "group", "a:1", "{\"dray\":1,\"sources\":[{\"type\":\"group\",\"name\":\"a\",\"gid\":1}]}" },
+		{ "group", "a:1",
+		  "{\"dray\":1,\"sources\":[{\"type\":\"group\",\"name\":\"a\",\"gid\":1}]}" },
 		{ "group", "a", NULL },
 		{ "owner", "1", "{\"dray\":1,\"owner\":{\"uid\":1}}" },
-		{ "owner", "1:2:a:b", "{\"dray\":1,\"owner\":{\"uid\":1,\"gid\":2,\"uname\":\"a\",\"gname\":\"b\"}}" },
+		{ "owner", "1:2:a:b",
+		  "{\"dray\":1,\"owner\":{\"uid\":1,\"gid\":2,\"uname\":\"a\",\"gname\":\"b\"}}" },
 		{ "owner", "a", NULL },
 		{ "entrypoint", "a b", "{\"dray\":1,\"config\":{\"Entrypoint\":[\"a\",\"b\"]}}" },
 		{ "entrypoint", "[1]", NULL },
@@ -184,7 +202,9 @@ static void test_flags(void **state)
 		{ "mtime", "clamp=keep", NULL },
 		{ "mtime", "keep", "{\"dray\":1,\"mtime\":\"keep\"}" },
 		{ "created", "keep", NULL },
-		{ "layer", "a=/b,/c", "{\"dray\":1,\"layers\":{\"groups\":[{\"name\":\"a\",\"match\":[\"/b\",\"/c\"]}]}}" },
+		{ "layer", "a=/b,/c",
+		  "{\"dray\":1,\"layers\":{\"groups\":[{\"name\":\"a\",\"match\":[\"/b\",\"/"
+		  "c\"]}]}}" },
 		{ "layer", "a", NULL },
 		{ "nothing", "x", NULL },
 	};
@@ -209,12 +229,16 @@ static void test_flags(void **state)
 	}
 }
 
-static const char all[] =
-	"{\"dray\":1,\"name\":\"${A}\",\"tags\":[\"x\"],\"base\":{\"image\":\"b\",\"select\":{\"index\":1},"
-	"\"inherit\":[\"Env\"]},\"created\":5,\"config\":{\"Env\":[\"A=1\"],\"Labels\":{\"a\":null},\"Cmd\":[\"x\"]},"
-	"\"annotations\":{\"a\":\"b\"},\"sources\":[{\"type\":\"dir\",\"from\":\"a\",\"id\":\"i\",\"exclude\":[\"x\"]},"
-	"{\"type\":\"links\",\"trees\":[\"/a\"]}],\"rules\":[{\"match\":\"/a\",\"owner\":{\"uid\":1}}],"
-	"\"layers\":{\"groups\":[{\"name\":\"g\",\"sources\":[\"i\"]}],\"volatile\":[\"i\"]},\"history\":{\"comment\":\"none\"}}";
+static const char all[] = "{\"dray\":1,\"name\":\"${A}\",\"tags\":[\"x\"],\"base\":{\"image\":"
+			  "\"b\",\"select\":{\"index\":1},"
+			  "\"inherit\":[\"Env\"]},\"created\":5,\"config\":{\"Env\":[\"A=1\"],"
+			  "\"Labels\":{\"a\":null},\"Cmd\":[\"x\"]},"
+			  "\"annotations\":{\"a\":\"b\"},\"sources\":[{\"type\":\"dir\",\"from\":"
+			  "\"a\",\"id\":\"i\",\"exclude\":[\"x\"]},"
+			  "{\"type\":\"links\",\"trees\":[\"/a\"]}],\"rules\":[{\"match\":\"/"
+			  "a\",\"owner\":{\"uid\":1}}],"
+			  "\"layers\":{\"groups\":[{\"name\":\"g\",\"sources\":[\"i\"]}],"
+			  "\"volatile\":[\"i\"]},\"history\":{\"comment\":\"none\"}}";
 
 static int tortured(void *arg, dray_error **err)
 {
@@ -251,13 +275,19 @@ static void test_checks(void **state)
 		{ "{\"dray\":1,\"layers\":{\"max\":0}}", false },
 		{ "{\"dray\":1,\"layers\":{\"max\":125}}", true },
 		{ "{\"dray\":1,\"layers\":{\"max\":126}}", false },
-		{ "{\"dray\":1,\"layers\":{\"groups\":[{\"name\":\"a\"},{\"name\":\"a\"}]}}", false },
-		{ "{\"dray\":1,\"layers\":{\"groups\":[{\"name\":\"a\",\"sources\":[\"b\"]}]}}", false },
+		{ "{\"dray\":1,\"layers\":{\"groups\":[{\"name\":\"a\"},{\"name\":\"a\"}]}}",
+		  false },
+		{ "{\"dray\":1,\"layers\":{\"groups\":[{\"name\":\"a\",\"sources\":[\"b\"]}]}}",
+		  false },
 		{ "{\"dray\":1,\"sources\":[{\"type\":\"dir\"}]}", false },
 		{ "{\"dray\":1,\"sources\":[{\"type\":\"file\",\"path\":\"a\"}]}", false },
-		{ "{\"dray\":1,\"sources\":[{\"type\":\"file\",\"path\":\"a\",\"text\":\"\"}]}", true },
-		{ "{\"dray\":1,\"sources\":[{\"type\":\"mkdir\",\"path\":\"a\",\"id\":\"i\"},{\"type\":\"mkdir\",\"path\":\"a\",\"id\":\"i\"}]}", false },
-		{ "{\"dray\":1,\"sources\":[{\"type\":\"mkdir\",\"path\":\"a\",\"layer\":\"g\"}]}", false },
+		{ "{\"dray\":1,\"sources\":[{\"type\":\"file\",\"path\":\"a\",\"text\":\"\"}]}",
+		  true },
+		{ "{\"dray\":1,\"sources\":[{\"type\":\"mkdir\",\"path\":\"a\",\"id\":\"i\"},{"
+		  "\"type\":\"mkdir\",\"path\":\"a\",\"id\":\"i\"}]}",
+		  false },
+		{ "{\"dray\":1,\"sources\":[{\"type\":\"mkdir\",\"path\":\"a\",\"layer\":\"g\"}]}",
+		  false },
 		{ "{\"dray\":1,\"rules\":[{}]}", false },
 	};
 
@@ -277,8 +307,8 @@ static void test_checks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reads),  cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_flags),  cmocka_unit_test(test_checks),
+		cmocka_unit_test(test_reads),	cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_flags),	cmocka_unit_test(test_checks),
 		cmocka_unit_test(test_torture),
 	};
 
