@@ -213,7 +213,7 @@ static int fill_units(struct draft *d, bool ignore, struct closure *c, dray_erro
 	for (size_t i = 0; i < d->n_entries; i++) {
 		const struct draft_entry *e = &d->entries[i];
 		struct closure_unit *u = &c->units[d->names[e->name].unit];
-		size_t n;
+		size_t n = 0;
 
 		if (settle_refs(d, e, ignore, to, &n, err) < 0)
 			return -1;

@@ -203,7 +203,7 @@ static int64_t feed_read(void *arg, uint32_t layer, int64_t at, void *data, size
 
 struct layer_feed inputs_feed(struct inputs *in)
 {
-	return (struct layer_feed){ feed_read, in };
+	return (struct layer_feed){ .read = feed_read, .arg = in };
 }
 
 int inputs_read(struct inputs *in, int64_t at, int64_t size,

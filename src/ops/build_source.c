@@ -220,7 +220,7 @@ static int open_tar(struct tar_taker *t, dray_error **err)
 		return inputs_keep_fd(&t->b->in, t->fd, err);
 	}
 	in = source_decode_pool(source_from_fd(steal_fd(&fd), true, err),
-				context_pool(t->b->ctx, NULL), NULL, err);
+				context_pool(t->b->ctx, NULL), 0, NULL, err);
 	t->fd = in ? io_tempfile(t->b->ctx->tmpdir, err) : -1;
 	if (t->fd < 0 || inputs_keep_fd(&t->b->in, t->fd, err) < 0)
 		return -1;
