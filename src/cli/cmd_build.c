@@ -57,7 +57,7 @@ static const struct option table[] = {
 	{ "conflict", W, .arg = "HOW", .help = "error, first or last: two sources have one path (default: error)" },
 	{ "dedupe", W, .arg = "HOW", .help = "content, strict or off: what the base has already (default: content)" },
 	{ "define", W, .arg = "NAME=VALUE", .help = "what ${NAME} stands for in the spec" },
-	{ "plan", 'n', OPT_FLAG, offsetof(struct build_flags, plan), .help = "tell which layers there would be, write nothing" },
+	{ "plan", 0, OPT_FLAG, offsetof(struct build_flags, plan), .help = "tell which layers there would be, write nothing" },
 	{ "print-spec", 0, OPT_FLAG, offsetof(struct build_flags, print_spec), .help = "print all of that as one spec, write nothing" },
 	RELAYER_OPTIONS(offsetof(struct build_flags, shared)),
 	{ 0 },
