@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "build/match.h"
+#include "build/units.h"
 
 #define BIG MIB	     /* a file from this size on is a unit by itself */
 #define MASK_WORDS 2 /* layers are fewer than 128 */
@@ -43,7 +44,8 @@ struct dealer {
 	struct map names;
 	struct match_path parts;
 	struct buf path;
-	bool globs; /* some path is looked at */
+	uint32_t **places; /* of each closure: of each unit, its place among units */
+	bool globs;	   /* some path is looked at */
 };
 
 static void dealer_clear(struct dealer *k)
@@ -219,6 +221,70 @@ static int new_unit(struct dealer *k, const char *path, size_t len, const struct
 	return 0;
 }
 
+/* A store path is one unit, whatever is in it. */
+static int closure_unit(struct dealer *k, const struct deal_closure *c,
+			const struct closure_unit *from, const struct spec_source *src,
+			uint32_t *place, dray_error **err)
+{
+	struct unit like = { .source = c->source };
+
+	if (k->globs && match_path_set(&k->parts, from->path + 1, err) < 0)
+		return -1;
+	like.group = find_group(k, src, true);
+	like.is_volatile = is_on_top(k, src, true);
+	if (units_describe(&k->d->arena, from, &like, err) < 0)
+		return -1;
+	return new_unit(k, from->path + 1, strlen(from->path + 1), &like, place, err);
+}
+
+/* The unit of a store path that k->path lies in: 1, 0 = it lies in none, -1. */
+static int find_closure_unit(struct dealer *k, const struct spec_source *src, uint32_t *ret,
+			     dray_error **err)
+{
+	uint32_t source = (uint32_t)(src - k->in->spec->sources);
+
+	for (size_t i = 0; i < k->in->n_closures; i++) {
+		const struct deal_closure *c = &k->in->closures[i];
+		const struct closure_unit *from;
+		uint32_t *place;
+
+		if (c->source != source)
+			continue;
+		from = units_owner(&c->closure, (const char *)k->path.data);
+		if (!from)
+			return 0;
+		place = &k->places[i][from - c->closure.units];
+		if (*place == LAYERING_NONE && closure_unit(k, c, from, src, place, err) < 0)
+			return -1;
+		*ret = *place;
+		return 1;
+	}
+	return 0;
+}
+
+static int init_places(struct dealer *k, dray_error **err)
+{
+	k->places = arena_array(&k->d->arena, k->in->n_closures + 1, sizeof(*k->places));
+	for (size_t i = 0; k->places && i < k->in->n_closures; i++) {
+		size_t n = k->in->closures[i].closure.n;
+
+		k->places[i] = arena_array(&k->d->arena, n + 1, sizeof(**k->places));
+		if (!k->places[i])
+			return err_nomem(err);
+		memset(k->places[i], 0xff, (n + 1) * sizeof(**k->places));
+	}
+	return k->places ? 0 : err_nomem(err);
+}
+
+static int add_refs(struct dealer *k, dray_error **err)
+{
+	for (size_t i = 0; i < k->in->n_closures; i++)
+		if (units_refs(&k->d->arena, &k->in->closures[i].closure, k->places[i], k->d->units,
+			       err) < 0)
+			return -1;
+	return 0;
+}
+
 /* The unit of what stands at k->path. */
 static int find_unit(struct dealer *k, const struct node *n, uint32_t *ret, dray_error **err)
 {
@@ -226,10 +292,14 @@ static int find_unit(struct dealer *k, const struct node *n, uint32_t *ret, dray
 	const struct spec_source *src = source_of(k, n);
 	bool is_dir = node_is_dir(n), alone = !is_dir && n->inode->data->size >= BIG;
 	size_t len = alone ? strlen(path) : unit_len(path);
-	struct unit like = { .group = find_group(k, src, is_dir), .root = false };
+	struct unit like = { .root = false };
 	const char *key;
 	uintptr_t have;
+	int rc = src ? find_closure_unit(k, src, ret, err) : 0;
 
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	like.group = find_group(k, src, is_dir);
 	like.source = src ? (uint32_t)(src - k->in->spec->sources) : UINT32_MAX - 1;
 	like.is_volatile = is_on_top(k, src, is_dir);
 	key = arena_printf(&k->d->arena, "%u %u %d %d %.*s", like.group, like.source,
@@ -352,13 +422,19 @@ static int plan(struct dealer *k, dray_error **err)
 	struct layering_options o = { .max = l->max.set ? (size_t)l->max.v : 0,
 				      .base = k->in->base_layers,
 				      .min_size = l->min_size.set ? l->min_size.v : -1,
+				      .max_size = l->max_size.set ? l->max_size.v : 0,
 				      .groups = groups,
 				      .n_groups = l->n_groups };
 
 	if (!groups)
 		return err_nomem(err);
 	for (size_t i = 0; i < l->n_groups; i++)
-		groups[i].name = l->groups[i].name;
+		groups[i] = (struct layering_group){
+			.name = l->groups[i].name,
+			.units = { l->groups[i].units.list, l->groups[i].units.n },
+			.closure_of = { l->groups[i].closure_of.list, l->groups[i].closure_of.n },
+			.max = l->groups[i].max.set ? (size_t)l->groups[i].max.v : 1,
+		};
 	if (layering_strategy_parse(l->strategy ? l->strategy : "auto", &o.strategy, err) < 0)
 		return -1;
 	return layering_plan(k->d->units, k->d->n_units, &o, &k->d->plan, err);
@@ -503,8 +579,8 @@ int deal_make(const struct deal_input *in, struct deal *ret, dray_error **err)
 	if (!k.folders)
 		return err_nomem(err);
 	if (read_groups(&k, err) < 0 || read_rules(&k, err) < 0 || read_on_top(&k, err) < 0 ||
-	    mark_all(&k, err) < 0 || mark_folders(&k, err) < 0 || plan(&k, err) < 0 ||
-	    name_layers(&k, err) < 0)
+	    init_places(&k, err) < 0 || mark_all(&k, err) < 0 || mark_folders(&k, err) < 0 ||
+	    add_refs(&k, err) < 0 || plan(&k, err) < 0 || name_layers(&k, err) < 0)
 		return -1;
 	return own_all(&k, err) < 0 ? -1 : fill_layers(&k, err);
 }

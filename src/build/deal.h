@@ -6,16 +6,24 @@
 
 #include "build/inputs.h"
 #include "build/layering.h"
+#include "build/closure.h"
 #include "build/spec.h"
 #include "layer/tree.h"
 
 #define DEAL_SAME 1 /* inode.mark: the base has it, to the same effect */
 
+/** A closure that a source is. */
+struct deal_closure {
+	struct closure closure;
+	uint32_t source;
+};
 struct deal_input {
 	const struct spec *spec;
 	const struct tree *tree; /* finished; base's layers first */
 	uint32_t n_base;
 	const uint32_t *source_of; /* of each layer of the tree above these; UINT32_MAX = none */
+	const struct deal_closure *closures;
+	size_t n_closures;
 	struct spec_time mtime;	   /* of folders that nobody described */
 	size_t base_layers;	   /* of the image that is built upon */
 };

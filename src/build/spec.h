@@ -74,6 +74,7 @@ enum spec_type {
 	SPEC_MKDIR,
 	SPEC_SYMLINK,
 	SPEC_LINKS,
+	SPEC_CLOSURE,
 	SPEC_USER,
 	SPEC_GROUP,
 	SPEC_TYPES,
@@ -88,6 +89,9 @@ struct spec_source {
 	const char *from, *to, *path, *target;
 	const char *text, *data_base64;
 	struct spec_list trees; /* of "links" */
+	const char *graph, *key, *store; /* of closures */
+	struct spec_list roots;
+	enum spec_flag ignore_missing;
 	struct spec_list include, exclude, xattrs;
 	struct spec_int strip;
 	const char *mode; /* octal digits, or "keep", "normalize"; NULL */
@@ -105,10 +109,12 @@ struct spec_rule {
 struct spec_group {
 	const char *name;
 	struct spec_list match, sources;
+	struct spec_list units, closure_of; /* patterns of units */
+	struct spec_int max;
 };
 struct spec_layers {
 	bool set;
-	struct spec_int max, min_size;
+	struct spec_int max, min_size, max_size;
 	const char *strategy; /* NULL = "auto" */
 	struct spec_group *groups;
 	size_t n_groups, cap_groups;

@@ -40,6 +40,10 @@ static int check_source(const struct spec_source *s, dray_error **err)
 		return s->path ? 0 : err_set(err, DRAY_ERR_USAGE, "\"path\" is missing");
 	case SPEC_LINKS:
 		return s->trees.n ? 0 : err_set(err, DRAY_ERR_USAGE, "\"trees\" is missing");
+	case SPEC_CLOSURE:
+		if (s->store && s->store[0] != '/')
+			return err_set(err, DRAY_ERR_USAGE, "\"store\": expected an absolute path");
+		return s->graph ? 0 : err_set(err, DRAY_ERR_USAGE, "\"graph\" is missing");
 	case SPEC_USER:
 		if (!s->uid.set || !s->gid.set)
 			return err_set(err, DRAY_ERR_USAGE, "\"uid\" and \"gid\" are missing");
@@ -106,6 +110,9 @@ static int check_groups(const struct spec *s, dray_error **err)
 
 		if (!g->name || !g->name[0])
 			return err_set(err, DRAY_ERR_USAGE, "group %zu has no name", i + 1);
+		if (g->max.set && (g->max.v < 1 || g->max.v > CUT_LAYERS_MAX))
+			return err_set(err, DRAY_ERR_USAGE, "group %zu: \"max\" is from 1 to %d",
+				       i + 1, CUT_LAYERS_MAX);
 		for (size_t k = 0; k < i; k++)
 			if (strcmp(g->name, l->groups[k].name) == 0)
 				return err_set(err, DRAY_ERR_USAGE,

@@ -6,7 +6,7 @@
 
 #include "build/spec.h"
 
-#define SPEC_STRATEGIES "auto|size|single|per-source|explicit"
+#define SPEC_STRATEGIES "auto|graph|popularity|origin|size|single|per-source|explicit"
 
 enum key_kind {
 	KEY_STRING,  /* const char * */

@@ -10,15 +10,16 @@
 #include "base/number.h"
 
 const char *const spec_type_names[SPEC_TYPES] = {
-	[SPEC_DIR] = "dir",	[SPEC_TAR] = "tar",	[SPEC_IMAGE] = "image",
-	[SPEC_FILE] = "file",	[SPEC_MKDIR] = "mkdir", [SPEC_SYMLINK] = "symlink",
-	[SPEC_LINKS] = "links", [SPEC_USER] = "user",	[SPEC_GROUP] = "group",
+	[SPEC_DIR] = "dir",	[SPEC_TAR] = "tar",	    [SPEC_IMAGE] = "image",
+	[SPEC_FILE] = "file",	[SPEC_MKDIR] = "mkdir",	    [SPEC_SYMLINK] = "symlink",
+	[SPEC_LINKS] = "links", [SPEC_CLOSURE] = "closure", [SPEC_USER] = "user",
+	[SPEC_GROUP] = "group",
 };
-#define SOURCE_TYPES "dir|tar|image|file|mkdir|symlink|links|user|group"
+#define SOURCE_TYPES "dir|tar|image|file|mkdir|symlink|links|closure|user|group"
 
 #define B(type) (1u << SPEC_##type)
 #define TREES (B(DIR) | B(TAR) | B(IMAGE))
-#define FILES (TREES | B(FILE) | B(MKDIR) | B(SYMLINK) | B(LINKS))
+#define FILES (TREES | B(FILE) | B(MKDIR) | B(SYMLINK) | B(LINKS) | B(CLOSURE))
 
 /* clang-format off */
 static const struct spec_key owner_keys[] = {
@@ -71,8 +72,13 @@ static const struct spec_shape config_shape = { config_keys, 0, false };
 static const struct spec_key source_keys[] = {
 	{ .name = "type", .kind = KEY_CHOICE, .offset = S(type_name), SOURCE_TYPES },
 	{ .name = "id", .kind = KEY_STRING, .offset = S(id) },
-	{ .name = "from", .kind = KEY_STRING, .offset = S(from), .types = TREES | B(FILE) },
+	{ .name = "from", .kind = KEY_STRING, .offset = S(from), .types = TREES | B(FILE) | B(CLOSURE) },
 	{ .name = "trees", .kind = KEY_LIST, .offset = S(trees), .types = B(LINKS) },
+	{ .name = "graph", .kind = KEY_STRING, .offset = S(graph), .types = B(CLOSURE) },
+	{ .name = "key", .kind = KEY_STRING, .offset = S(key), .types = B(CLOSURE) },
+	{ .name = "store", .kind = KEY_STRING, .offset = S(store), .types = B(CLOSURE) },
+	{ .name = "roots", .kind = KEY_LIST, .offset = S(roots), .types = B(CLOSURE) },
+	{ .name = "ignore_missing", .kind = KEY_FLAG, .offset = S(ignore_missing), .types = B(CLOSURE) },
 	{ .name = "path", .kind = KEY_STRING, .offset = S(path), .types = B(IMAGE) | B(FILE) | B(MKDIR) | B(SYMLINK) },
 	{ .name = "to", .kind = KEY_STRING, .offset = S(to), .types = TREES | B(LINKS) },
 	{ .name = "target", .kind = KEY_STRING, .offset = S(target), .types = B(SYMLINK) },
@@ -113,6 +119,9 @@ static const struct spec_key group_keys[] = {
 	{ .name = "name", .kind = KEY_STRING, .offset = offsetof(struct spec_group, name) },
 	{ .name = "match", .kind = KEY_LIST, .offset = offsetof(struct spec_group, match) },
 	{ .name = "sources", .kind = KEY_LIST, .offset = offsetof(struct spec_group, sources) },
+	{ .name = "units", .kind = KEY_LIST, .offset = offsetof(struct spec_group, units) },
+	{ .name = "closure_of", .kind = KEY_LIST, .offset = offsetof(struct spec_group, closure_of) },
+	{ .name = "max", .kind = KEY_INT, .offset = offsetof(struct spec_group, max) },
 	{ 0 },
 };
 static const struct spec_shape group_shape = { group_keys, sizeof(struct spec_group), false };
@@ -123,6 +132,7 @@ static const struct spec_key layers_keys[] = {
 	{ .name = "groups", .kind = KEY_OBJECTS, .offset = offsetof(struct spec_layers, groups), .shape = &group_shape },
 	{ .name = "volatile", .kind = KEY_LIST, .offset = offsetof(struct spec_layers, is_volatile) },
 	{ .name = "min_size", .kind = KEY_SIZE, .offset = offsetof(struct spec_layers, min_size) },
+	{ .name = "max_size", .kind = KEY_SIZE, .offset = offsetof(struct spec_layers, max_size) },
 	{ 0 },
 };
 static const struct spec_shape layers_shape = { layers_keys, 0, false };
@@ -212,6 +222,7 @@ void spec_free(struct spec *s)
 		return;
 	for (size_t i = 0; i < s->n_sources; i++) {
 		free_list(&s->sources[i].trees);
+		free_list(&s->sources[i].roots);
 		free_list(&s->sources[i].include);
 		free_list(&s->sources[i].exclude);
 		free_list(&s->sources[i].xattrs);
@@ -219,6 +230,8 @@ void spec_free(struct spec *s)
 	for (size_t i = 0; i < s->layers.n_groups; i++) {
 		free_list(&s->layers.groups[i].match);
 		free_list(&s->layers.groups[i].sources);
+		free_list(&s->layers.groups[i].units);
+		free_list(&s->layers.groups[i].closure_of);
 	}
 	free_list(&s->tags);
 	free_list(&s->base.inherit);

@@ -299,6 +299,14 @@ static int visit_folder(struct walker *k, const char *rel, dray_error **err)
 	return 0;
 }
 
+static int visit_all(struct walker *k, dray_error **err)
+{
+	for (size_t i = 0; i < k->todo.n; i++)
+		if (visit_folder(k, k->todo.list[i], err) < 0)
+			return -1;
+	return 0;
+}
+
 static int open_root(const struct walk *w, struct stat *ret, dray_error **err)
 {
 	int fd = io_openat(AT_FDCWD, w->root, O_RDONLY | O_DIRECTORY, 0, err);
@@ -317,12 +325,21 @@ int walk_dir(const struct walk *w, struct layer_index *ret, dray_error **err)
 		return -1;
 	if (w->to[0] && add_entry(&k, "", k.root, NULL, &st, err) < 0)
 		return at_path(w, "", err);
-	if (todo_add(&k.todo, "", err) < 0)
+	return todo_add(&k.todo, "", err) < 0 ? -1 : visit_all(&k, err);
+}
+
+int walk_names(const struct walk *w, const char *const *names, size_t n, struct layer_index *ret,
+	       dray_error **err)
+{
+	struct stat st;
+	cleanup_walker struct walker k = { .w = w, .ix = ret, .root = open_root(w, &st, err) };
+
+	if (k.root < 0)
 		return -1;
-	for (size_t i = 0; i < k.todo.n; i++)
-		if (visit_folder(&k, k.todo.list[i], err) < 0)
+	for (size_t i = 0; i < n; i++)
+		if (visit(&k, k.root, "", names[i], err) < 0)
 			return -1;
-	return 0;
+	return visit_all(&k, err);
 }
 
 /* ---- one file ---- */

@@ -23,5 +23,11 @@ struct walk {
  * becomes the root. Symbolic links are entries. UNSUPPORTED for sockets; USAGE for what is no folder.
  */
 int walk_dir(const struct walk *w, struct layer_index *ret, dray_error **err) MUST_CHECK;
+/**
+ * Only these names of the root: folders with all they hold, links as such. The root itself is not
+ * described, nothing else in it is looked at.
+ */
+int walk_names(const struct walk *w, const char *const *names, size_t n, struct layer_index *ret,
+	       dray_error **err) MUST_CHECK;
 /** The one file, at path to; a symbolic link that is named is followed. */
 int walk_file(const struct walk *w, struct layer_index *ret, dray_error **err) MUST_CHECK;

@@ -39,6 +39,9 @@ DEFINE_CLEANUP(dray_built, cleanup_built_fn, dray_built_free)
 void build_clear(struct build *b)
 {
 	deal_clear(&b->deal);
+	for (size_t i = 0; i < b->n_closures; i++)
+		closure_clear(&b->closures[i].closure);
+	mem_free(b->closures);
 	rules_clear(&b->rules);
 	merge_clear(&b->merge);
 	tree_free(b->tree);
@@ -69,6 +72,8 @@ static int make_plan(struct build *b, const struct dray_build_options *o, dray_e
 				  .tree = b->tree,
 				  .n_base = b->n_base,
 				  .source_of = b->source_of,
+				  .closures = b->closures,
+				  .n_closures = b->n_closures,
 				  .mtime = { SPEC_TIME_SET, b->spec->mtime.kind == SPEC_TIME_SET
 								    ? b->spec->mtime.sec
 								    : b->now },

@@ -33,6 +33,8 @@ struct build {
 	struct stack **images; /* that sources come from */
 	size_t n_images, cap_images;
 	size_t n_same;
+	struct deal_closure *closures;
+	size_t n_closures, cap_closures;
 	struct deal deal;
 };
 void build_clear(struct build *b);
@@ -69,6 +71,12 @@ int build_set_tags(struct build *b, struct span config, dray_error **err) MUST_C
 int build_take_sources(struct build *b, dray_error **err) MUST_CHECK;
 /** @p ix (taken over, also on failure) lives as long as @p b. */
 int build_keep_index(struct build *b, struct layer_index *ix, dray_error **err) MUST_CHECK;
+
+/* ---- build_closure.c ---- */
+
+/** Store paths that a closure describes. */
+int build_take_closure(struct build *b, const struct spec_source *s, const struct policy *p,
+		       struct layer_index *ret, dray_error **err) MUST_CHECK;
 
 /* ---- build_image.c ---- */
 

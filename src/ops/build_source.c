@@ -379,7 +379,7 @@ static int take_source(struct build *b, size_t i, dray_error **err)
 		[SPEC_DIR] = take_dir,		 [SPEC_TAR] = take_tar,
 		[SPEC_IMAGE] = build_take_image, [SPEC_FILE] = take_file,
 		[SPEC_MKDIR] = take_mkdir,	 [SPEC_SYMLINK] = take_symlink,
-		[SPEC_LINKS] = take_links,
+		[SPEC_LINKS] = take_links,	 [SPEC_CLOSURE] = build_take_closure,
 	};
 	const struct spec_source *s = &b->spec->sources[i];
 	struct merge_source m = { .replace = s->replace == SPEC_YES,

@@ -70,7 +70,8 @@ static int read_file(struct build *b, const struct dray_build_options *o, dray_e
 
 static bool is_file_key(const struct spec_source *s)
 {
-	return s->type == SPEC_DIR || s->type == SPEC_TAR || s->type == SPEC_FILE;
+	return s->type == SPEC_DIR || s->type == SPEC_TAR || s->type == SPEC_FILE ||
+	       s->type == SPEC_CLOSURE;
 }
 
 /* What a file names lies beside the file, what a flag names here: settled before flags come. */
@@ -79,6 +80,8 @@ static int settle_paths(struct build *b, dray_error **err)
 	for (size_t i = 0; i < b->spec->n_sources; i++) {
 		struct spec_source *s = &b->spec->sources[i];
 
+		if (s->graph && build_host_path(b, s->graph, &s->graph, err) < 0)
+			return -1;
 		if (!s->from)
 			continue;
 		if ((is_file_key(s) ? build_host_path(b, s->from, &s->from, err)

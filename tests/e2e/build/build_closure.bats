@@ -1,0 +1,188 @@
+#!/usr/bin/env bats
+# build: closures. A store is any folder of units; ours lies in the test's folder and stands for /store in the image.
+
+load build
+
+setup() {
+	build_setup
+	store
+}
+teardown() { peers_teardown; }
+
+spec() { cat >"$T/spec.json"; }
+
+# has TEXT: the error says it.
+has() {
+	grep -qF -- "$1" <<<"$stderr" || {
+		echo "'$1' is not in: $stderr"
+		return 1
+	}
+}
+
+# Four units: an app that needs a library and data, the library needs base; a unit that is a link,
+# one that is a file; one that nobody asks for.
+store() {
+	mkdir -p store/1-app-1.0/bin store/2-lib-2.1/lib store/3-base-3 store/9-other-1
+	program store/1-app-1.0/bin/app hello
+	printf '#!nothing\n' >store/2-lib-2.1/lib/x.so
+	ln -s ../../3-base-3/data store/2-lib-2.1/lib/data
+	ln -s /store/nowhere store/2-lib-2.1/dangling
+	echo base >store/3-base-3/data
+	ln -s 3-base-3 store/4-link
+	echo file >store/5-file
+	echo other >store/9-other-1/f
+	chmod 0555 store/3-base-3
+	cat >graph.json <<-'EOF_J'
+		{"x": 1, "graph": [
+		 {"path": "/store/1-app-1.0", "narSize": 5, "references": ["/store/2-lib-2.1", "/store/1-app-1.0"]},
+		 {"path": "/store/2-lib-2.1", "narSize": 4, "references": ["/store/3-base-3", "/store/4-link"]},
+		 {"path": "/store/3-base-3", "narSize": 3, "references": []},
+		 {"path": "/store/4-link", "narSize": 2, "references": ["/store/3-base-3"]},
+		 {"path": "/store/5-file", "narSize": 1, "references": []}
+		]}
+	EOF_J
+}
+
+# closure MORE LAYERS: a spec with the closure, more keys of it, and keys of layers.
+closure() {
+	spec <<-EOF_J
+		{"dray": 1, "name": "example.org/closure", "tag": "1",
+		 "config": {"Entrypoint": ["/store/1-app-1.0/bin/app"]},
+		 "sources": [{"type": "closure", "graph": "graph.json", "store": "/store", "from": "store"$1}],
+		 "layers": {$2}}
+	EOF_J
+}
+
+wanted() {
+	printf '%s\n' store store/1-app-1.0 store/1-app-1.0/bin store/1-app-1.0/bin/app store/2-lib-2.1 \
+		store/2-lib-2.1/dangling store/2-lib-2.1/lib store/2-lib-2.1/lib/data store/2-lib-2.1/lib/x.so \
+		store/3-base-3 store/3-base-3/data store/4-link store/5-file
+}
+
+@test "item 5-7, 9, 38: exactly the units of the closure, as they are; both engines run it" {
+	closure "" '"min_size": 0'
+	build spec.json -o out.tar
+	same names "$(names out.tar)" "$(wanted)"
+	"$DRAY" export out.tar 2>/dev/null >tree.tar
+	same link "$(tar tvf tree.tar store/4-link | sed 's/.* store/store/')" "store/4-link -> 3-base-3"
+	same dangling "$(tar tvf tree.tar store/2-lib-2.1/dangling | sed 's/.* -> //')" /store/nowhere
+	same mode "$(tar tvf tree.tar store/3-base-3/ | head -n 1 | cut -c1-10)" dr-xr-xr-x
+	same "store's mode" "$(tar tvf tree.tar store/ | head -n 1 | cut -c1-10)" drwxr-xr-x
+	same owners "$(tar tvf tree.tar --numeric-owner | awk '{print $2}' | sort -u)" 0/0
+	history_fits out.tar
+	runs out.tar example.org/closure:1 hello
+}
+
+@test "every form of the same closure makes the same image" {
+	closure "" '"min_size": 0'
+	build spec.json -o out.tar
+	want=$(sha256sum <out.tar)
+	cp graph.json attrs.json
+	jq .graph attrs.json >graph.json
+	same array "$("$DRAY" build spec.json -o - 2>/dev/null | sha256sum)" "$want"
+	jq '.graph | reverse' attrs.json >graph.json
+	same reversed "$("$DRAY" build spec.json -o - 2>/dev/null | sha256sum)" "$want"
+	jq '[.graph[] | {(.path): del(.path)}] | add' attrs.json >graph.json
+	same "by path" "$("$DRAY" build spec.json -o - 2>/dev/null | sha256sum)" "$want"
+	jq '{version: 2, storeDir: "/store", info: ([.graph[] | {(.path | ltrimstr("/store/")):
+		{narSize, references: [.references[] | ltrimstr("/store/")]}}] | add)}' attrs.json >graph.json
+	same info "$("$DRAY" build spec.json -o - 2>/dev/null | sha256sum)" "$want"
+	jq -r '.graph[] | .path, "sha256:x", .narSize, "", (.references | length), .references[]' attrs.json >graph.json
+	same registration "$("$DRAY" build spec.json -o - 2>/dev/null | sha256sum)" "$want"
+}
+
+@test "item 16: each unit in one layer, whatever the strategy" {
+	for s in auto graph popularity origin size single per-source; do
+		for max in 1 2 4 5 64; do
+			closure "" "\"strategy\": \"$s\", \"max\": $max, \"min_size\": 0"
+			build spec.json -o "$s-$max.tar"
+			same "$s, $max" "$(names "$s-$max.tar")" "$(wanted)"
+			n=$(layers "$s-$max.tar" | wc -l)
+			[ "$n" -le "$max" ]
+			units=$(for i in $(seq 0 $((n - 1))); do
+				layer_tar "$s-$max.tar" "$i" | tar t | cut -d/ -f2 | sort -u | sed '/^$/d'
+			done | sort)
+			same "$s, $max: units" "$units" "$(printf '%s\n' 1-app-1.0 2-lib-2.1 3-base-3 4-link 5-file)"
+		done
+	done
+}
+
+@test "the app that changes has a layer of its own, on top" {
+	closure "" '"min_size": 0'
+	build spec.json -o one.tar
+	program store/1-app-1.0/bin/app changed
+	build spec.json -o two.tar
+	same changed "$(comm -13 <(layers one.tar | sort) <(layers two.tar | sort) | wc -l)" 1
+	same top "$(layer_tar two.tar $(($(layers two.tar | wc -l) - 1)) | tar t | cut -d/ -f2 | sort -u | sed '/^$/d' | tr '\n' ' ')" \
+		"1-app-1.0 5-file "
+}
+
+@test "groups of units: by name, and by what they need" {
+	closure ', "id": "c"' '"strategy": "single", "groups": [
+		{"name": "lib", "closure_of": ["/store/*-lib-*"], "max": 2}, {"name": "f", "units": ["store/*-file"]}]'
+	build spec.json -o out.tar
+	same layers "$(layers out.tar | wc -l)" 4
+	same lib "$(for i in 0 1; do layer_tar out.tar $i | tar t | cut -d/ -f2; done | sort -u | sed '/^$/d' | tr '\n' ' ')" \
+		"2-lib-2.1 3-base-3 4-link "
+	same f "$(layer_tar out.tar 2 | tar t | tail -n 1)" store/5-file
+	closure "" '"strategy": "single", "max": 1, "groups": [{"name": "f", "units": ["store/*-file"]}]'
+	dray_run build spec.json -o none.tar
+	expect 6
+	has "need 2 layers, but 1"
+	[ ! -e none.tar ]
+}
+
+@test "roots leave out what they do not need" {
+	closure ', "roots": ["/store/4-link"]' '"min_size": 0'
+	build spec.json -o out.tar
+	same names "$(names out.tar | tr '\n' ' ')" "store store/3-base-3 store/3-base-3/data store/4-link "
+}
+
+@test "item 8: an empty closure makes no store, and no folder above it" {
+	: >graph.json
+	closure "" ""
+	build spec.json -o out.tar
+	same names "$(names out.tar)" ""
+	dray_run verify out.tar
+	expect 0
+}
+
+@test "item 1: links at the root lead into the store" {
+	spec <<-EOF_J
+		{"dray": 1, "sources": [
+		 {"type": "closure", "graph": "graph.json", "store": "$T/store"},
+		 {"type": "links", "trees": ["$T/store/1-app-1.0"]}]}
+	EOF_J
+	sed -i "s,/store/,$T/store/,g" graph.json
+	build spec.json -o out.tar
+	"$DRAY" export out.tar 2>/dev/null | tar tv | grep -F "bin/app -> $T/store/1-app-1.0/bin/app"
+	names out.tar | grep -qx "${T#/}/store/1-app-1.0/bin/app"
+}
+
+@test "what is wrong with a closure is said, and nothing is written" {
+	while IFS='|' read -r graph message; do
+		printf '%s' "$graph" >graph.json
+		closure "" ""
+		dray_run build spec.json -o out.tar
+		[ "$status" -ne 0 ]
+		has "$message"
+		[ ! -e out.tar ]
+	done <<-'EOF_T'
+		[{"path":"/store/1-app-1.0","references":["/store/7"]}]|refers to /store/7, which is not described
+		[{"path":"/store/7"}]|store/7: stat 7: No such file
+		[{"path":"/elsewhere/7"}]|no path directly in /store
+		[{"path":"/store/3-base-3","references":["/store/4-link"]},{"path":"/store/4-link","references":["/store/3-base-3"]}]|a cycle
+		[{"path":"/store/5-file","narSize":1},{"path":"/store/5-file","narSize":2}]|described twice
+		{"a":1}|holds no graph
+		[|JSON at byte 1
+		prose|no path directly in /store
+	EOF_T
+	closure ', "key": "none"' ""
+	echo '{"x":[]}' >graph.json
+	dray_run build spec.json -o out.tar
+	has 'no member "none"'
+	closure ', "ignore_missing": true' '"min_size": 0'
+	echo '[{"path":"/store/5-file","references":["/store/7"]}]' >graph.json
+	build spec.json -o out.tar
+	same names "$(names out.tar | tr '\n' ' ')" "store store/5-file "
+}
