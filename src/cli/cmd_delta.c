@@ -22,7 +22,7 @@ static const struct option table[] = {
 	{ "level", 0, OPT_STRING, D(level_name), "layer|file|N", .help = "save: leave out whole layers (default), or also the parts of files inside them; load: of a compression, 1 to 22" },
 	{ "window", 0, OPT_STRING, D(window), "SIZE", .help = "save --level file: bytes of old files that are compared at once, as 4M; memory grows with it" },
 	{ "format", 0, OPT_CHOICE, D(relayer.format), "FORMAT", "load: manifest format, docker (schema 2) or oci (default: the image's)", .choices = "docker|oci" },
-	{ "compression", 0, OPT_CHOICE, D(relayer.compression), "HOW", "load: of layers (default: as the image had them)", .choices = "gzip|gzip-single|zstd|none" },
+	{ "compression", 0, OPT_CHOICE, D(relayer.compression), "HOW", "load: of layers: gzip, gzip-single (one member), zstd or none (default: as the image had them)", .choices = "gzip|gzip-single|zstd|none" },
 	{ 0 },
 };
 /* clang-format on */

@@ -79,7 +79,7 @@ static void test_graph(void **state)
 	}
 }
 
-/* Golden: made by nixpkgs' closure-graph.py (commit 01378401) on random graphs. */
+/* Golden: made by a shortened transcription of nixpkgs' closure-graph.py (commit 01378401), on random graphs. */
 static void test_popularity(void **state)
 {
 	static const struct {

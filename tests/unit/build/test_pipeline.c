@@ -33,9 +33,10 @@ static int run(void *arg, dray_error **err)
 }
 
 /*
- * Golden: made by nixpkgs' flatten-references-graph (lib.py and split_paths.py at commit a50ab67c) with
- * igraph 1.0. Where it takes vertices in the order of a Python set, it was given them sorted; an
- * absent key of "over" was let pass.
+ * Golden: made by a shortened transcription of nixpkgs' flatten-references-graph (lib.py and
+ * split_paths.py at commit a50ab67c; its popularity contest and subcomponents written anew from their
+ * description) with igraph 1.0. Where it takes vertices in the order of a Python set, it was given
+ * them sorted; an absent key of "over" was let pass.
  */
 static void test_golden(void **state)
 {
