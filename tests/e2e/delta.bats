@@ -82,6 +82,32 @@ refused() {
 	round file "$images/lib2.tar" "$images/lib1.tar"
 }
 
+@test "delta: Debian with one package replaced by others, and with another version of one on top" {
+	local base="bash coreutils libc6 libtinfo6 libselinux1 libpcre2-8-0 base-files" debian=$PEERS_TOP/tests/layers/debian.py
+	type -P dpkg-query >/dev/null || skip "no dpkg here"
+	# shellcheck disable=SC2086
+	{
+		python3 "$debian" one.layer $base sed
+		python3 "$debian" two.layer $base tar gzip
+		python3 "$debian" --update new.layer coreutils $base sed
+	}
+	python3 "$PEERS_SRC/delta_images.py" one.tar test/debian:1 one.layer
+	python3 "$PEERS_SRC/delta_images.py" two.tar test/debian:2 two.layer
+	python3 "$PEERS_SRC/delta_images.py" new.tar test/debian:3 one.layer new.layer
+	round layer two.tar one.tar
+	same "how: the layer is another" "$(froms d.tar)" "blob"
+	round file two.tar one.tar
+	same "how" "$(froms d.tar)" "recipe"
+	# What both have are references; what remains is less than the two new packages and their headers.
+	[ "$(stored d.tar)" -lt "$(($(stat -c %s two.layer) / 8))" ]
+	round layer new.tar one.tar
+	same "how" "$(froms d.tar)" "base blob"
+	round file new.tar one.tar
+	same "how" "$(froms d.tar)" "base recipe"
+	# Every program of coreutils has one byte more: its old self and a byte are told.
+	[ "$(stored d.tar)" -lt "$(($(stat -c %s new.layer) / 20))" ]
+}
+
 @test "delta: layers reordered, doubled, none, and more than one base" {
 	round file "$images/turned.tar" "$app1"
 	same "how" "$(froms d.tar)" "base base"

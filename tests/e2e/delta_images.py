@@ -1,6 +1,7 @@
 """Images for the tests of delta: docker-archives of pseudo-random files, the same every time.
 
 delta_images.py DIR
+delta_images.py ARCHIVE TAG LAYER...    one image of these tars
 """
 import hashlib
 import io
@@ -74,4 +75,7 @@ def main(folder):
     save(os.path.join(folder, "both.tar"), ("test/app:1", [base, one]), ("test/lib:1", [base, old]))
 
 
-main(sys.argv[1])
+if len(sys.argv) == 2:
+    main(sys.argv[1])
+else:
+    save(sys.argv[1], (sys.argv[2], [open(l, "rb").read() for l in sys.argv[3:]]))
