@@ -274,7 +274,7 @@ static void test_cut_off(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		cleanup_built struct built b = { .n = 2, .tar = { tb_new(), tb_new() } };
-		cleanup_buf struct buf recipe;
+		cleanup_buf struct buf recipe = { 0 };
 
 		put_big(&b.tar[0], "x", SPAN_LIT("content"));
 		put_big(&b.tar[1], "x", SPAN_LIT("content"));
