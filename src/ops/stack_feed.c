@@ -124,10 +124,10 @@ static int skip_to(struct source *in, int64_t off, dray_error **err)
 	assert(want >= 0); /* layer_tar_order() saw to it */
 	if (want == 0)
 		return 0;
-	want -= source_skip(in, want, err);
-	if (want > off)
+	int64_t done = source_skip(in, want, err);
+	if (done < 0)
 		return -1;
-	return want == 0 ? 0 : err_set(err, DRAY_ERR_CORRUPT, "it ends early the second time");
+	return done == want ? 0 : err_set(err, DRAY_ERR_CORRUPT, "it ends early the second time");
 }
 
 /* Go to @p off, keeping what is passed and wanted later. */

@@ -4,11 +4,13 @@
  * Relies on stacks.h.
  * Promises for layers in and out of order the same tree, whatever fails on the way.
  */
+#include "base/cancel.h"
 #include "ops/stack.h"
 #include "stacks.h"
 #include "torture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 /* ---- reading ---- */
 
@@ -253,13 +255,100 @@ static void test_changes(void **state)
 	assert_err(err, DRAY_ERR_CORRUPT, "changed or truncated");
 }
 
+#define FAR (4 << 20) /* more than is read ahead */
+
+/* A layer of which two files are passed, with much in between that nothing compresses. */
+static struct stack *open_far(struct box *b)
+{
+	cleanup_buf struct buf tar = tb_new(), data = make_bytes(FAR, 3);
+	uint64_t noise = 1;
+	struct piece *p;
+
+	for (size_t i = 0; i < data.len; i++) {
+		noise = noise * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		data.data[i] = (uint8_t)(noise >> 56);
+	}
+	tb_file(&tar, "a", "first");
+	tb_file_bytes(&tar, "m", data.data, data.len);
+	tb_file(&tar, "z", "last");
+	tb_end(&tar);
+	p = box_raw_piece(b, span_buf(&tar));
+	box_squeeze(p, ENCODING_ZSTD);
+	assert_int_equal(digest_of(span_buf(&p->stored), &p->blob, NULL), 0);
+	return open_stack(b, box_oci_plain(b, "far.oci", false, &p, 1), false);
+}
+
+static atomic_bool stop;
+
+/* What happens when the first of the files has been read, so that the layer is within. */
+struct pass {
+	struct box *b;
+	int64_t cut; /* bytes that are left of the archive; 0 = all */
+	bool cancel;
+	int seen;
+};
+
+static int on_pass(void *arg, size_t read, const struct layer_entry *e, struct source *data,
+		   dray_error **err)
+{
+	struct pass *p = arg;
+
+	(void)read;
+	(void)e;
+	if (source_drain(data, err) < 0)
+		return -1;
+	if (p->seen++ == 0 && p->cut) {
+		int fd = openat(p->b->fd, "far.oci", O_WRONLY | O_CLOEXEC);
+
+		assert_true(fd >= 0 && ftruncate(fd, p->cut) == 0);
+		close(fd);
+	}
+	if (p->cancel)
+		atomic_store(&stop, true);
+	return 0;
+}
+
+/* What fails on the way from one file to the next is told as it is, and once. */
+static void test_second_pass(void **state)
+{
+	static const struct {
+		struct pass how;
+		enum dray_err_kind kind; /* 0 = it goes well */
+		const char *says;
+	} rows[] = {
+		{ { .cut = 0 }, 0, NULL },
+		{ { .cut = FAR - 2000000 }, DRAY_ERR_CORRUPT, "changed or truncated" },
+		{ { .cancel = true }, DRAY_ERR_CANCELLED, "" },
+	};
+	struct box *b = *state;
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_stack struct stack *s = open_far(b);
+		const struct layer_entry *list[] = { &s->index[0]->list[0], &s->index[0]->list[2] };
+		struct pass pass = rows[i].how;
+		dray_error *err = NULL;
+
+		pass.b = b;
+		cancel_follow(&stop);
+		int rc = stack_pass_files(s, 0, list, 2, on_pass, &pass, &err);
+		cancel_follow(NULL);
+		atomic_store(&stop, false);
+		if (!rows[i].kind)
+			assert_ok(rc, err);
+		else
+			assert_err(err, rows[i].kind, rows[i].says);
+		assert_int_equal(pass.seen, rows[i].kind ? 1 : 2);
+		stack_forget(b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		box_test(test_equal_layers), box_test(test_lazy),
 		box_test(test_wrong_layer),  box_test(test_orders),
 		box_test(test_export_fails), box_test(test_id_fails),
-		box_test(test_changes),
+		box_test(test_changes),	     box_test(test_second_pass),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
