@@ -154,8 +154,12 @@ static int take_line(struct tarsplit_reader *r, dray_error **err)
 		if (buf_add(&r->line, piece, err) < 0)
 			return err_ctx(err, "a line over LIMIT_TARSPLIT_LINE");
 		source_consume(r->lines, piece.len + (end >= 0));
-		if (end >= 0 && r->line.len)
-			return 1;
+		if (end < 0)
+			continue;
+		/* Nothing bounds how many there are, and a compressed one costs nothing. */
+		return r->line.len ? 1
+				   : err_set(err, DRAY_ERR_FORMAT, "tar-split line %lld is empty",
+					     (long long)r->n + 1);
 	}
 }
 

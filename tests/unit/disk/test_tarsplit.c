@@ -114,9 +114,9 @@ static const struct {
 	{ FILE_LINE("a", "1", CRC_A, "0") FILE_LINE(
 		  "nine", "9", CRC_NINE, "1") "{\"type\":2,\"payload\":\"ZA==\",\"position\":2}",
 	  "a123456789d" },
-	/* a name that is not UTF-8 would stand so; empty lines; a null payload of bytes */
+	/* a name that is not UTF-8 would stand so; a null payload of bytes */
 	{ "{\"type\":1,\"name_raw\":\"bmluZQ==\",\"size\":9,\"payload\":\"" CRC_NINE
-	  "\",\"position\":0}\n\n{\"type\":2,\"payload\":null,\"position\":1}\n",
+	  "\",\"position\":0}\n{\"type\":2,\"payload\":null,\"position\":1}\n",
 	  "123456789" },
 	/* a whiteout, which is a device on the disk, is not opened */
 	{ EMPTY_FILE("no/such/.wh.file", "0"), "" },
@@ -158,6 +158,10 @@ static const struct {
 	const char *says;
 } bad[] = {
 	{ "x", DRAY_ERR_FORMAT, "line 1" },
+	{ "\n", DRAY_ERR_FORMAT, "tar-split line 1 is empty" },
+	{ BYTES("YWJj", "0") "\n" BYTES("YWJj", "1"), DRAY_ERR_FORMAT,
+	  "tar-split line 2 is empty" },
+	{ BYTES("YWJj", "0") "\n", DRAY_ERR_FORMAT, "tar-split line 2 is empty" },
 	{ "[]\n", DRAY_ERR_FORMAT, "line 1" },
 	{ BYTES("YWJj", "0") "{", DRAY_ERR_FORMAT, "line 2" },
 	{ BYTES("YWJj", "1"), DRAY_ERR_FORMAT, "position 1, expected 0" },
