@@ -36,9 +36,13 @@ static int in_path(const char *path, dray_error **err)
 
 int beneath_failed(dray_error **err)
 {
-	if (!err || !*err || dray_error_errno(*err) != ELOOP)
+	int errnum = err && *err ? dray_error_errno(*err) : 0;
+
+	if (errnum != ELOOP && errnum != ENXIO)
 		return -1;
 	err_clear(err);
+	if (errnum == ENXIO) /* a socket, or a device that nothing drives */
+		return err_set(err, DRAY_ERR_FORMAT, "no regular file");
 	return err_set(err, DRAY_ERR_FORMAT, "a symbolic link is in its place or on the way to it");
 }
 

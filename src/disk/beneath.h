@@ -19,7 +19,8 @@ void names_clear(struct names *n);
 #define cleanup_names CLEANUP(names_clear)
 
 /**
- * *err of an open below: a symbolic link in the way is FORMAT, no trouble of this machine.
+ * *err of an open below: a symbolic link in the way or a socket is FORMAT, no trouble of this
+ * machine.
  * Returns -1.
  */
 int beneath_failed(dray_error **err);

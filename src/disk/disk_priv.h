@@ -30,6 +30,7 @@ struct disk_store {
 	int root;
 	char *label; /* the place, safe to print */
 	bool listing;
+	const char *nameless; /* why some images lack their names; in the store's arena, NULL */
 	struct map layers; /* by what makes them one: struct disk_layer, in order of their numbers */
 	/** All images of the place. */
 	int (*load)(struct disk_store *d, struct image_list *ret, dray_error **err);
@@ -59,6 +60,9 @@ struct source *disk_layer_open(const struct disk_store *d, const struct disk_lay
 /** Files of one layer for tarsplit_assemble(), below @p folder of @p root. */
 int folder_files(int root, const char *folder, struct tarsplit_files *ret,
 		 dray_error **err) MUST_CHECK;
+
+/** Evidence that cannot be understood tells nothing: 0, and *e is dropped; -1 for all else. */
+int disk_forgive(dray_error **e, dray_error **err) MUST_CHECK;
 
 /** 1 = @p text is a reference, in *ret; 0 = it is none, -1. */
 int disk_reference(const char *text, struct reference *ret, dray_error **err) MUST_CHECK;

@@ -53,14 +53,15 @@ static int tell_tagged(struct telling *t, dray_error **err)
 	const char *path = arena_printf(&t->im->arena,
 					"image/%s/imagedb/metadata/sha256/%s/lastUpdated",
 					t->root->driver, digest_hex(&t->im->config_digest_claimed));
+	cleanup_error dray_error *e = NULL;
 	const char *text;
 	int64_t sec;
 	int32_t nsec, off;
 
 	if (!path)
 		return err_nomem(err);
-	if (beneath_line(t->root->disk->root, path, &t->root->arena, &text, err) < 0)
-		return -1;
+	if (beneath_line(t->root->disk->root, path, &t->root->arena, &text, &e) < 0)
+		return disk_forgive(&e, err);
 	if (!text || !time_parse_rfc3339(span_str(text), &sec, &nsec, &off))
 		return 0;
 	return tell(t, "tagged", sec, nsec, path, "recorded", err);
@@ -115,18 +116,6 @@ static int any_pull(struct docker_root *r, struct json list, const struct dray_d
 	return 0;
 }
 
-/* Evidence only: a file that cannot be understood tells nothing. */
-static int forgive(dray_error **e, dray_error **err)
-{
-	if (error_about_bytes(*e)) {
-		err_clear(e);
-		return 0;
-	}
-	if (err)
-		*err = steal_pointer(e);
-	return -1;
-}
-
 static int read_transfers(struct telling *t, const struct dray_disk_info *info, const char *path,
 			  struct timespec *ret_mtime, bool *ret_pulled, dray_error **err)
 {
@@ -154,7 +143,7 @@ static int tell_transferred(struct telling *t, const struct dray_disk_info *info
 	if (!path)
 		return err_nomem(err);
 	if (read_transfers(t, info, path, &mtime, ret_pulled, &e) < 0)
-		return forgive(&e, err);
+		return disk_forgive(&e, err);
 	return tell(t, "transferred", mtime.tv_sec, (int32_t)mtime.tv_nsec, path, "possible", err);
 }
 
@@ -162,15 +151,16 @@ static int tell_transferred(struct telling *t, const struct dray_disk_info *info
 
 static int tell_registered(struct telling *t, const struct digest *chain, dray_error **err)
 {
+	cleanup_error dray_error *e = NULL;
 	struct stat st;
 	const char *path = arena_printf(&t->im->arena, "image/%s/layerdb/sha256/%s",
 					t->root->driver, digest_hex(chain));
 
 	if (!path)
 		return err_nomem(err);
-	int there = beneath_stat(t->root->disk->root, path, &st, err);
+	int there = beneath_stat(t->root->disk->root, path, &st, &e);
 	if (there <= 0)
-		return there;
+		return there ? disk_forgive(&e, err) : 0;
 	return tell(t, "registered", st.st_mtim.tv_sec, (int32_t)st.st_mtim.tv_nsec, path, "likely",
 		    err);
 }

@@ -130,26 +130,32 @@ static int add_container(struct docker_root *r, const char *chain, const char *i
 	return texts_add(&r->arena, t, id, err);
 }
 
+/* What made it; one that does not say is none of any image. */
+static int read_container(struct docker_root *r, const char *id, dray_error **err)
+{
+	const char *chain = NULL, *path = path_of(r, "mounts", id, "parent");
+	cleanup_error dray_error *e = NULL;
+
+	if (!path)
+		return err_nomem(err);
+	if (beneath_line(r->disk->root, path, &r->arena, &chain, &e) < 0)
+		return disk_forgive(&e, err);
+	return chain ? add_container(r, chain, id, err) : 0;
+}
+
 int docker_containers(struct docker_root *r, dray_error **err)
 {
 	const char *folder = arena_printf(&r->arena, "image/%s/layerdb/mounts", r->driver);
 	cleanup_names struct names all = { 0 };
+	cleanup_error dray_error *e = NULL;
 
 	if (!folder)
 		return err_nomem(err);
-	if (beneath_list(r->disk->root, folder, &r->arena, &all, err) < 0)
-		return -1;
-	for (size_t i = 0; i < all.n; i++) {
-		const char *chain = NULL, *path = path_of(r, "mounts", all.list[i], "parent");
-
-		if (!path)
-			return err_nomem(err);
-		if (!hex_is_lower(span_str(all.list[i]), DIGEST_HEX_SHA256))
-			continue;
-		if (beneath_line(r->disk->root, path, &r->arena, &chain, err) < 0)
+	if (beneath_list(r->disk->root, folder, &r->arena, &all, &e) < 0)
+		return disk_forgive(&e, err);
+	for (size_t i = 0; i < all.n; i++)
+		if (hex_is_lower(span_str(all.list[i]), DIGEST_HEX_SHA256) &&
+		    read_container(r, all.list[i], err) < 0)
 			return -1;
-		if (chain && add_container(r, chain, all.list[i], err) < 0)
-			return -1;
-	}
 	return 0;
 }

@@ -12,8 +12,10 @@
 #include "base/text.h"
 #include "disk/docker_priv.h"
 
-#define SHOWN_TAG 120 /* bytes of a tag in messages */
-#define SHOWN_ID 12   /* hex digits of an image ID in messages */
+#define NAMES_FILE "repositories.json"
+#define SHOWN_TAG 120	 /* bytes of a tag in messages */
+#define SHOWN_ID 12	 /* hex digits of an image ID in messages */
+#define SHOWN_DAMAGE 400 /* bytes of what is wrong with the names */
 
 static void docker_root_clear(struct docker_root *r)
 {
@@ -40,21 +42,65 @@ static int add_name(struct docker_root *r, const char *name, const char *id, dra
 	return texts_add(&r->arena, strchr(name, '@') ? &n->digests : &n->tags, name, err);
 }
 
+/* Where in which list of names something is wrong. */
+static int in_names(const struct docker_root *r, dray_error **e)
+{
+	return err_ctx(e, "image/%s/" NAMES_FILE, r->driver);
+}
+
+/* Names that cannot be read are missing, which is told once; their images are found by ID. */
+static int names_damaged(struct docker_root *r, dray_error **e, dray_error **err)
+{
+	struct disk_store *d = r->disk;
+
+	if (d->nameless || !error_about_bytes(*e))
+		return disk_forgive(e, err);
+	cleanup_free char *safe = text_safe(span_str(dray_error_message(*e)), SHOWN_DAMAGE);
+	d->nameless = safe ? arena_strdup(&d->store.arena, safe) : NULL;
+	if (!d->nameless)
+		return err_nomem(err);
+	err_clear(e);
+	return notes_add(&d->store.notes, true, "names-damaged", d->label, NULL, NULL, err,
+			 "%s: images may lack names", d->nameless);
+}
+
+static int read_name(struct docker_root *r, struct json it, dray_error **err)
+{
+	const char *name, *id;
+
+	if (json_name(it, &r->arena, &name, err) < 0 ||
+	    json_string(it, name, &r->arena, &id, err) < 0)
+		return -1;
+	return id ? add_name(r, name, id, err) : 0;
+}
+
 /* {"name:tag": "sha256:...", "name@sha256:...": "sha256:..."} */
 static int read_repository(struct docker_root *r, struct json names, dray_error **err)
 {
-	if (json_want_map(names, true, "repository", err) < 0)
-		return -1;
-	for (struct json it = json_first(names); json_node(it); it = json_next(it)) {
-		const char *name, *id;
+	cleanup_error dray_error *e = NULL;
 
-		if (json_name(it, &r->arena, &name, err) < 0 ||
-		    json_string(it, name, &r->arena, &id, err) < 0)
-			return -1;
-		if (id && add_name(r, name, id, err) < 0)
+	if (json_want_map(names, true, "repository", &e) < 0) {
+		in_names(r, &e);
+		return names_damaged(r, &e, err);
+	}
+	for (struct json it = json_first(names); json_node(it); it = json_next(it)) {
+		if (read_name(r, it, &e) == 0)
+			continue;
+		in_names(r, &e);
+		if (names_damaged(r, &e, err) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+/* *ret is the map of repositories, in *ret_doc. */
+static int parse_repositories(struct span raw, struct json_doc **ret_doc, struct json *ret,
+			      dray_error **err)
+{
+	if (json_parse(raw, ret_doc, err) < 0)
+		return -1;
+	*ret = json_get(json_root(*ret_doc), "Repositories");
+	return json_want_map(*ret, true, "Repositories", err);
 }
 
 static int read_repositories(struct docker_root *r, dray_error **err)
@@ -62,25 +108,22 @@ static int read_repositories(struct docker_root *r, dray_error **err)
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_DISK_LIST);
 	cleanup_json struct json_doc *doc = NULL;
 	cleanup_error dray_error *e = NULL;
-	const char *path = arena_printf(&r->arena, "image/%s/repositories.json", r->driver);
+	const char *path = arena_printf(&r->arena, "image/%s/" NAMES_FILE, r->driver);
+	struct json all;
 
 	if (!path)
 		return err_nomem(err);
-	if (beneath_read(r->disk->root, path, &raw, NULL, &e) < 0) {
-		if (dray_error_kind(e) == DRAY_ERR_NOT_FOUND) /* nothing was ever tagged */
-			return 0;
-		if (err)
-			*err = steal_pointer(&e);
-		return -1;
+	if (beneath_read(r->disk->root, path, &raw, NULL, &e) < 0)
+		return dray_error_kind(e) == DRAY_ERR_NOT_FOUND /* nothing was ever tagged */
+			       ? 0
+			       : names_damaged(r, &e, err);
+	if (parse_repositories(span_buf(&raw), &doc, &all, &e) < 0) {
+		in_names(r, &e);
+		return names_damaged(r, &e, err);
 	}
-	if (json_parse(span_buf(&raw), &doc, err) < 0)
-		return err_ctx(err, "%s", path);
-	struct json all = json_get(json_root(doc), "Repositories");
-	if (json_want_map(all, true, "Repositories", err) < 0)
-		return err_ctx(err, "%s", path);
 	for (struct json it = json_first(all); json_node(it); it = json_next(it))
 		if (read_repository(r, it, err) < 0)
-			return err_ctx(err, "%s", path);
+			return -1;
 	return 0;
 }
 
@@ -190,12 +233,13 @@ static int add_parent(struct docker_root *r, struct image *im, struct dray_disk_
 {
 	cleanup_free char *path = mem_printf("image/%s/imagedb/metadata/sha256/%s/parent",
 					     r->driver, digest_hex(&im->config_digest_claimed));
+	cleanup_error dray_error *e = NULL;
 	const char *parent;
 
 	if (!path)
 		return err_nomem(err);
-	if (beneath_line(r->disk->root, path, &im->arena, &parent, err) < 0)
-		return -1;
+	if (beneath_line(r->disk->root, path, &im->arena, &parent, &e) < 0)
+		return disk_forgive(&e, err);
 	info->parent = parent;
 	return parent ? map_put(&r->parents, span_str(parent), r, err) : 0;
 }

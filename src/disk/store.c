@@ -224,6 +224,16 @@ static int by_repo_digest(const struct image_list *l, struct selector *sel, dray
 	return 0;
 }
 
+/* Who asks for a name that is not found is told so, if names could not be read. */
+static int not_found(const struct disk_store *d, const struct selector *sel, dray_error **err)
+{
+	if (!sel->ref || !d->nameless || !err || dray_error_kind(*err) != DRAY_ERR_NOT_FOUND)
+		return -1;
+	err_clear(err);
+	err_set(err, DRAY_ERR_FORMAT, "%s: %s", d->label, d->nameless);
+	return err_hint(err, "images are found by their IDs: see \"dray images\"");
+}
+
 /* A name that podman gave no registry is one of "localhost". */
 static int select_images(struct disk_store *d, const struct selector *sel, struct image_list *l,
 			 dray_error **err)
@@ -297,11 +307,13 @@ static int disk_images(struct store *st, const struct selector *sel, struct imag
 	struct disk_store *d = (struct disk_store *)st;
 	cleanup_image_list struct image_list l = { 0 };
 
+	st->notes.n = 0; /* listing again tells nothing twice */
+	d->nameless = NULL;
 	if (d->load(d, &l, err) < 0)
 		return err_ctx(err, "%s", d->label);
 	disk_sort(&l);
 	if (select_images(d, sel, &l, err) < 0)
-		return -1;
+		return not_found(d, sel, err);
 	for (size_t i = 0; i < l.n && !d->listing; i++)
 		if (size_layers(d, l.list[i], err) < 0 ||
 		    (sel->ref && keep_tag(l.list[i], sel->ref, err) < 0))
@@ -368,6 +380,17 @@ struct disk_store *disk_store_new(const char *place, const char *name, int root,
 		return NULL;
 	}
 	return d;
+}
+
+int disk_forgive(dray_error **e, dray_error **err)
+{
+	if (error_about_bytes(*e)) {
+		err_clear(e);
+		return 0;
+	}
+	if (err)
+		*err = steal_pointer(e);
+	return -1;
 }
 
 /* ---- lists ---- */

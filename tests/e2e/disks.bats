@@ -198,6 +198,18 @@ split_of() { printf '%s\n' "$@" | gzip >"$DB/tar-split.json.gz"; }
 	rm "$COPY/image/overlay2/repositories.json"
 	mkfifo "$COPY/image/overlay2/repositories.json"
 	refused 6 '*repositories.json*no regular file*'
+	# What a power cut leaves of the names: all images are still listed, and found by ID.
+	fresh_copy
+	: >"$COPY/image/overlay2/repositories.json"
+	refused 6 '*repositories.json*'
+	dray_run images --json "docker-root:$COPY"
+	expect 0 '*repositories.json*images may lack names*'
+	diff "$CASE/all" <(jq -r '.images[].image_id' <<<"$output" | sort)
+	dray_run verify "docker-root:$COPY"
+	expect 1 '*'
+	dray_run copy "docker-root:$COPY:$(jq -r '.images[0].image_id' "$CASE/app.json")" "$CASE/out.tar"
+	ok
+	rm "$CASE/out.tar"
 	# IDs that are paths.
 	fresh_copy
 	printf '../../etc' >"$DB/cache-id"

@@ -89,6 +89,7 @@ static void make_docker(const struct fixture *f)
 	put(f, "image/overlay2/imagedb/content/sha256/{id}", CONFIG);
 	put(f, "image/overlay2/imagedb/metadata/sha256/{id}/lastUpdated",
 	    "2026-03-04T05:06:07.5+01:00");
+	put(f, "image/overlay2/imagedb/metadata/sha256/{id}/parent", "sha256:" CACHE);
 	put(f, "image/overlay2/repositories.json",
 	    "{\"Repositories\":{\"app\":{\"app:1\":\"sha256:{id}\",\"app@sha256:" CACHE
 	    "\":\"sha256:{id}\"}}}");
@@ -190,6 +191,7 @@ static void test_docker(void **state)
 	assert_string_equal(d->repo_digests[0], "app@sha256:" CACHE);
 	assert_int_equal(d->n_containers, 1);
 	assert_string_equal(d->containers[0], CACHE);
+	assert_string_equal(d->parent, "sha256:" CACHE);
 	assert_string_equal(d->state, "tagged");
 	assert_int_equal(d->size, 9);
 	/* The files are newer than the tag: they were made just now. */
@@ -282,6 +284,7 @@ enum deed {
 	GONE,
 	LINK, /* a symbolic link to text in its place */
 	FIFO,
+	SOCKET,
 	FOLDER,
 	TEXT,
 };
@@ -370,6 +373,9 @@ static void damage(const struct fixture *f, const struct damage *d)
 	case FIFO:
 		assert_int_equal(mkfifo(path, 0644), 0);
 		return;
+	case SOCKET:
+		assert_int_equal(mknod(path, S_IFSOCK | 0644, 0), 0);
+		return;
 	case FOLDER:
 		assert_int_equal(mkdir(path, 0755), 0);
 		return;
@@ -407,6 +413,105 @@ static void test_containers_damages(void **state)
 {
 	(void)state;
 	check_damages(containers_damages, ROWS(containers_damages), true);
+}
+
+/* ---- damage that takes no image away ---- */
+
+#define NAMES "image/overlay2/repositories.json"
+#define METADATA "image/overlay2/imagedb/metadata/sha256/{id}/"
+#define MOUNTS "image/overlay2/layerdb/mounts"
+#define KIB_OF CACHE CACHE CACHE CACHE CACHE CACHE CACHE CACHE
+#define OVER_4_KIB KIB_OF KIB_OF KIB_OF KIB_OF KIB_OF KIB_OF KIB_OF KIB_OF KIB_OF
+
+static const struct {
+	const char *path;
+	enum deed deed;
+	const char *text;
+	const char *says; /* in the one note; NULL = there is none */
+	size_t tags, containers, events;
+	bool parent;
+} spared[] = {
+	/* What a power cut leaves. */
+	{ NAMES, TEXT, "", NAMES, 0, 1, 3, true },
+	{ NAMES, TEXT, "{\"Repositories\":{\"app\":{\"app:1\"", NAMES, 0, 1, 3, true },
+	{ NAMES, TEXT, "{\"Repositories\":[]}", "Repositories", 0, 1, 3, true },
+	{ NAMES, LINK, "../../../list", "symbolic link", 0, 1, 3, true },
+	{ NAMES, SOCKET, NULL, "no regular file", 0, 1, 3, true },
+	{ NAMES, GONE, NULL, NULL, 0, 1, 3, true },
+	/* The others of the list are kept. */
+	{ NAMES, TEXT,
+	  "{\"Repositories\":{\"app\":{\"app:0\":5,\"app:1\":\"sha256:{id}\",\"app:2\":{}}}}",
+	  "app:0", 1, 1, 3, true },
+	{ NAMES, TEXT, "{\"Repositories\":{\"a\":7,\"app\":{\"app:1\":\"sha256:{id}\"}}}",
+	  "repository", 1, 1, 3, true },
+	{ METADATA "lastUpdated", LINK, "../../../../../../outside", NULL, 1, 1, 2, true },
+	{ METADATA "lastUpdated", FIFO, NULL, NULL, 1, 1, 2, true },
+	{ METADATA "lastUpdated", TEXT, OVER_4_KIB, NULL, 1, 1, 2, true },
+	{ METADATA "parent", LINK, "../../../../../../outside", NULL, 1, 1, 3, false },
+	{ METADATA "parent", TEXT, OVER_4_KIB, NULL, 1, 1, 3, false },
+	{ METADATA "parent", SOCKET, NULL, NULL, 1, 1, 3, false },
+	{ MOUNTS "/" CACHE "/parent", LINK, "../../../../../../outside", NULL, 1, 0, 3, true },
+	{ MOUNTS "/" CACHE "/parent", TEXT, OVER_4_KIB, NULL, 1, 0, 3, true },
+	{ MOUNTS "/" CACHE "/parent", FOLDER, NULL, NULL, 1, 0, 3, true },
+	{ MOUNTS, LINK, "../../../..", NULL, 1, 0, 3, true },
+};
+
+static void check_spared(const struct fixture *f, size_t row)
+{
+	const struct selector all = { .all = true };
+	cleanup_store struct store *st = NULL;
+	struct image **images = NULL;
+	dray_error *err = NULL;
+	size_t n = 0;
+
+	st = open_disk(f, &err);
+	assert_non_null(st);
+	assert_ok(store_images(st, &all, &images, &n, &err), err);
+	assert_int_equal(n, 1);
+	const struct dray_disk_info *d = images[0]->disk;
+	if (images[0]->broken || images[0]->n_tags != spared[row].tags ||
+	    d->n_containers != spared[row].containers || d->n_events != spared[row].events ||
+	    !d->parent == spared[row].parent ||
+	    strcmp(d->state, spared[row].tags ? "tagged" : "dangling") != 0 ||
+	    st->notes.n != (spared[row].says != NULL))
+		fail_msg("row %zu (%s): %zu tags, %zu containers, %zu events, %zu notes, %s", row,
+			 spared[row].path, images[0]->n_tags, d->n_containers, d->n_events,
+			 st->notes.n, d->state);
+	if (spared[row].says) {
+		assert_string_equal(st->notes.list[0].code, "names-damaged");
+		assert_non_null(strstr(st->notes.list[0].message, spared[row].says));
+	}
+	images_free(images, n);
+}
+
+/* No allocation that fails is taken for damage. One that fails in words about damage may be. */
+static void torture_spared(struct fixture *f)
+{
+	dray_error *err = NULL;
+	int rc;
+
+	for (uint64_t nth = 1; torture_once(FAULT_ALLOC, nth, 0, read_all, f, &rc, &err); nth++)
+		if (rc < 0)
+			assert_err_kind(err, DRAY_ERR_NOMEM);
+	assert_ok(rc, err);
+}
+
+static void test_spared(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(spared); i++) {
+		const struct damage d = { spared[i].path, spared[i].deed, spared[i].text, 0, NULL };
+		struct fixture f = { .only_one = true };
+		dray_error *err = NULL;
+
+		make_disk(&f, false);
+		damage(&f, &d);
+		check_spared(&f, i);
+		assert_ok(read_all(&f, &err), err);
+		if (i % 6 == 0)
+			torture_spared(&f);
+		remove_disk(&f);
+	}
 }
 
 static void test_kinds(void **state)
@@ -462,7 +567,8 @@ int main(void)
 		cmocka_unit_test(test_docker),	       cmocka_unit_test(test_names),
 		cmocka_unit_test(test_containers),     cmocka_unit_test(test_remapped),
 		cmocka_unit_test(test_docker_damages), cmocka_unit_test(test_containers_damages),
-		cmocka_unit_test(test_kinds),	       cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_spared),	       cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
