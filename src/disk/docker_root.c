@@ -43,9 +43,9 @@ static int add_name(struct docker_root *r, const char *name, const char *id, dra
 }
 
 /* Where in which list of names something is wrong. */
-static int in_names(const struct docker_root *r, dray_error **e)
+static void in_names(const struct docker_root *r, dray_error **e)
 {
-	return err_ctx(e, "image/%s/" NAMES_FILE, r->driver);
+	err_ctx(e, "image/%s/" NAMES_FILE, r->driver);
 }
 
 /* Names that cannot be read are missing, which is told once; their images are found by ID. */
@@ -306,7 +306,8 @@ static int set_state(const struct docker_root *r, struct image *im, dray_error *
 	*info = *im->disk;
 	if (im->n_tags || info->n_repo_digests)
 		info->state = "tagged";
-	else if (map_find(&r->parents, span_str(im->config_digest_claimed.text)))
+	else if (!r->disk->nameless && /* its name may be among the damaged ones */
+		 map_find(&r->parents, span_str(im->config_digest_claimed.text)))
 		info->state = "intermediate";
 	else
 		info->state = "dangling";

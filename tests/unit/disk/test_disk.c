@@ -514,6 +514,36 @@ static void test_spared(void **state)
 	}
 }
 
+/* An image that others were built on and whose name is unknown need not be a step of a build. */
+static void test_lost_name(void **state)
+{
+	static const struct {
+		enum deed deed;
+		const char *state;
+	} rows[] = { { GONE, "intermediate" }, { TEXT, "dangling" } };
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct selector all = { .all = true };
+		const struct damage d = { NAMES, rows[i].deed, "", 0, NULL };
+		struct image **images = NULL;
+		struct fixture f = { 0 };
+		dray_error *err = NULL;
+		size_t n = 0;
+
+		make_disk(&f, false);
+		damage(&f, &d);
+		put(&f, METADATA "parent", "sha256:{id}");
+		cleanup_store struct store *st = open_disk(&f, &err);
+		assert_non_null(st);
+		assert_ok(store_images(st, &all, &images, &n, &err), err);
+		assert_int_equal(n, 1);
+		assert_string_equal(images[0]->disk->state, rows[i].state);
+		images_free(images, n);
+		remove_disk(&f);
+	}
+}
+
 static void test_kinds(void **state)
 {
 	static const struct {
@@ -567,8 +597,8 @@ int main(void)
 		cmocka_unit_test(test_docker),	       cmocka_unit_test(test_names),
 		cmocka_unit_test(test_containers),     cmocka_unit_test(test_remapped),
 		cmocka_unit_test(test_docker_damages), cmocka_unit_test(test_containers_damages),
-		cmocka_unit_test(test_spared),	       cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_spared),	       cmocka_unit_test(test_lost_name),
+		cmocka_unit_test(test_kinds),	       cmocka_unit_test(test_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
