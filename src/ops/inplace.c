@@ -28,6 +28,7 @@ static void place_edit_clear(struct place_edit *j)
 {
 	mem_free(j->p.list);
 	map_clear(&j->p.moved);
+	map_clear(&j->p.kept);
 	arena_clear(&j->p.arena);
 	amend_clear(&j->p.amend);
 	images_free(j->images, j->n_images);

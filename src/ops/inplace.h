@@ -26,6 +26,12 @@ struct inplace_moved {
 	const char *media_type;
 	const struct inplace_change *change;	/* NULL: an index with several in it */
 };
+/** A document that an image or index leads to which was not chosen. */
+struct inplace_kept {
+	struct digest digest;
+	const char *media_type;
+	int depth;	/* of the indexes around it */
+};
 struct inplace {
 	const struct dray_edit_options *o;
 	struct amend amend;
@@ -34,6 +40,7 @@ struct inplace {
 	bool docker;	/* manifest.json said which images there are */
 	bool named;	/* tags are whole names of images */
 	struct map moved;	/* digest text as it was -> struct inplace_moved */
+	struct map kept;	/* digest text -> struct inplace_kept: what stays as it is */
 	struct arena arena;
 };
 

@@ -69,8 +69,10 @@ static int read_document(struct inplace *p, const struct descriptor *d, struct m
 		return 0;
 	if (amend_read(&p->amend, m, LIMIT_MANIFEST, &raw, &bad) < 0 ||
 	    manifest_parse(&raw, d->media_type, ret, &bad) < 0) {
-		if (dray_error_kind(bad) == DRAY_ERR_FORMAT ||
-		    dray_error_kind(bad) == DRAY_ERR_LIMIT)
+		enum dray_err_kind kind = dray_error_kind(bad);
+
+		if (kind == DRAY_ERR_FORMAT || kind == DRAY_ERR_LIMIT ||
+		    kind == DRAY_ERR_UNSUPPORTED)
 			return 0;
 		if (err)
 			*err = steal_pointer(&bad);
@@ -80,6 +82,59 @@ static int read_document(struct inplace *p, const struct descriptor *d, struct m
 		return 0;
 	manifest_free(*ret);
 	*ret = NULL;
+	return 0;
+}
+
+/* ---- what was not chosen ---- */
+
+static bool is_kept(const struct inplace *p, const struct digest *d)
+{
+	return map_find(&p->kept, span_str(d->text)) != NULL;
+}
+
+static int keep(struct inplace *p, const struct descriptor *d, int depth, dray_error **err)
+{
+	struct inplace_kept *k;
+
+	if (is_kept(p, &d->digest))
+		return 0;
+	if (depth > LIMIT_INDEX_DEPTH)
+		return err_set(err, DRAY_ERR_UNSUPPORTED, "more than %d indexes inside indexes",
+			       LIMIT_INDEX_DEPTH);
+	k = arena_alloc(&p->arena, sizeof(*k));
+	if (!k)
+		return err_nomem(err);
+	*k = (struct inplace_kept){ .digest = d->digest, .depth = depth };
+	if (d->media_type) {
+		k->media_type = arena_strdup(&p->arena, d->media_type);
+		if (!k->media_type)
+			return err_nomem(err);
+	}
+	return map_put(&p->kept, span_str(k->digest.text), k, err);
+}
+
+static int keep_below(struct inplace *p, const struct inplace_kept *k, dray_error **err)
+{
+	const struct descriptor d = { .digest = k->digest, .media_type = k->media_type };
+	cleanup_manifest struct manifest *m = NULL;
+
+	if (read_document(p, &d, &m, err) < 0)
+		return -1;
+	for (size_t i = 0; m && m->kind == MANIFEST_IMAGE && i < p->n; i++)
+		if (digest_eq(&m->config.digest, &p->list[i].old_config))
+			p->list[i].config_shared = true;
+	for (size_t i = 0; m && m->kind == MANIFEST_INDEX && i < m->n_entries; i++)
+		if (keep(p, &m->entries[i], k->depth + 1, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* The map is its own list of what is still to be looked at: it grows meanwhile. */
+static int keep_all_below(struct inplace *p, dray_error **err)
+{
+	for (size_t i = 0; i < p->kept.len; i++)
+		if (keep_below(p, p->kept.slots[i].value, err) < 0)
+			return -1;
 	return 0;
 }
 
@@ -96,7 +151,8 @@ static int edit_stored(struct inplace *p, const struct inplace_change *c, const 
 	return note_moved(p, &m->digest, next, c, err);
 }
 
-static int look_at_image(struct inplace *p, const struct descriptor *d, dray_error **err)
+/* Images of an index within an index are not edited (check_depth): it is kept. */
+static int look_at_entry(struct inplace *p, const struct descriptor *d, dray_error **err)
 {
 	cleanup_manifest struct manifest *m = NULL;
 
@@ -104,6 +160,8 @@ static int look_at_image(struct inplace *p, const struct descriptor *d, dray_err
 		return 0;
 	if (read_document(p, d, &m, err) < 0)
 		return -1;
+	if (m && m->kind == MANIFEST_INDEX)
+		return keep(p, d, 1, err);
 	if (!m || m->kind != MANIFEST_IMAGE)
 		return 0;
 	for (size_t i = 0; i < p->n; i++) {
@@ -171,7 +229,7 @@ static int edit_index(struct inplace *p, const struct descriptor *d, dray_error 
 	if (!changes)
 		return err_nomem(err);
 	for (size_t i = 0; i < m->n_entries; i++)
-		if (look_at_image(p, &m->entries[i], err) < 0)
+		if (look_at_entry(p, &m->entries[i], err) < 0)
 			return -1;
 	for (size_t i = 0; i < m->n_entries; i++)
 		if (entry_change_of(p, &m->entries[i], &changes[i], &any, err) < 0)
@@ -185,15 +243,20 @@ static int edit_index(struct inplace *p, const struct descriptor *d, dray_error 
 
 /* ---- index.json itself ---- */
 
-/* The image that an entry of index.json names is edited: its names are the edit's. */
+/*
+ * Is the image that an entry of index.json names edited, or one of its index? Its names are the
+ * edit's. Of two entries with one digest both are.
+ */
 static bool is_edited_root(const struct inplace *p, const struct descriptor *d)
 {
+	const struct inplace_moved *m = moved_from(p, &d->digest);
+
 	for (size_t i = 0; i < p->n; i++) {
 		const struct inplace_change *c = &p->list[i];
-		const struct inplace_moved *m = moved_from(p, &d->digest);
+		bool below = digest_set(&c->im->root);
 
-		if (digest_eq(&d->digest, &c->im->root) ||
-		    digest_eq(&d->digest, &c->old_manifest) || (m && m->change == c))
+		if (digest_eq(&d->digest, below ? &c->im->root : &c->old_manifest) ||
+		    (p->docker && m && m->change == c))
 			return true;
 	}
 	return false;
@@ -341,11 +404,11 @@ static int edit_entry(struct inplace *p, struct json_edit *e, struct json entry,
 		json_edit_remove(e, entry);
 		return 0;
 	}
-	if (!is_edited_root(p, d) && check_name(p, d, err) < 0)
-		return -1;
+	if (!is_edited_root(p, d))
+		return check_name(p, d, err);
 	if (m && digest_eq(&m->digest, &d->digest))
 		m = NULL;
-	if (!p->o->tags || !is_edited_root(p, d))
+	if (!p->o->tags)
 		return m ? set_target(e, entry, m, err) : 0;
 	if (*named || !p->o->n_tags) {
 		json_edit_remove(e, entry);
@@ -353,6 +416,17 @@ static int edit_entry(struct inplace *p, struct json_edit *e, struct json entry,
 	}
 	*named = true;
 	return rename_entry(p, e, entry, m, err);
+}
+
+/* What an entry leads to: edited, or kept as it is. */
+static int edit_entry_below(struct inplace *p, const struct descriptor *d, dray_error **err)
+{
+	/* manifest.json outranks a stored manifest, which then goes with the image. */
+	if (p->docker)
+		return look_at_entry(p, d, err);
+	if (!is_edited_root(p, d))
+		return keep(p, d, 0, err);
+	return moved_from(p, &d->digest) ? 0 : edit_index(p, d, err);
 }
 
 /* All that it leads to comes first: manifests, then the indexes around them. */
@@ -368,11 +442,10 @@ static int edit_below(struct inplace *p, const struct manifest *index, dray_erro
 	for (size_t i = 0; i < index->n_entries; i++) {
 		const struct descriptor *d = &index->entries[i];
 
-		if ((mediatype_is_index(d->media_type) ? edit_index(p, d, err)
-						       : look_at_image(p, d, err)) < 0)
+		if (edit_entry_below(p, d, err) < 0)
 			return err_ctx(err, "%s", d->digest.text);
 	}
-	return 0;
+	return keep_all_below(p, err);
 }
 
 static int edit_text(struct inplace *p, const struct manifest *index, struct buf *ret,
@@ -399,10 +472,11 @@ static int drop_old(struct inplace *p, dray_error **err)
 		const struct map_slot *slot = &p->moved.slots[i];
 		struct digest old;
 		const char *name;
-		bool wanted = false;
+		bool wanted;
 
 		if (digest_parse(slot->key, &old, err) < 0)
 			return -1;
+		wanted = is_kept(p, &old);
 		for (size_t k = 0; k < p->moved.len; k++) {
 			const struct inplace_moved *m = p->moved.slots[k].value;
 

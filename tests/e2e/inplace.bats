@@ -336,3 +336,54 @@ nobody() {
 	expect 9 "*No space left*"
 	cmp "$IMAGE" "$T/small/x.tar"
 }
+
+# make: the archives of inplace_make.py, $T/NAME.tar. entry TAG: where index.json of $T/x.tar leads under that name.
+make() { "$PEERS_SRC/inplace_make.py" "$T"; }
+entry() { tar -xOf "$T/x.tar" index.json | jq -r --arg t "$1" '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == $t).digest'; }
+
+@test "an image that is also in an index: what was not chosen stays" {
+	make
+	local name n a
+	for name in idx nest twofold; do
+		echo "$name"
+		fresh "$T/$name.tar"
+		n=$(entry n) a=$(entry a)
+		dray_run edit "$T/x.tar" --env B=1 --image a --in-place
+		ok
+		same "the index" "$(entry n)" "$n"
+		[ "$(entry a)" != "$a" ]
+		"$CHECK" check "$T/x.tar"
+		dray_run verify -q "$T/x.tar"
+		expect 0
+		# Again, and with the name gone over to the new one.
+		dray_run edit "$T/x.tar" --env B=2 --image a --tag c --in-place
+		ok
+		same "the index" "$(entry n)" "$n"
+		"$CHECK" check "$T/x.tar"
+	done
+	# The other way round: the index is edited, and the image under its own name stays.
+	fresh "$T/idx.tar"
+	n=$(entry n) a=$(entry a)
+	dray_run edit "$T/x.tar" --env B=1 --image n --in-place
+	ok
+	same "the image" "$(entry a)" "$a"
+	[ "$(entry n)" != "$n" ]
+	"$CHECK" check "$T/x.tar"
+	fresh "$T/nest.tar"
+	dray_run edit "$T/x.tar" --env B=1 --image n --in-place
+	expect 8 "*an index within an index*"
+	cmp "$T/x.tar" "$T/nest.tar"
+}
+
+@test "entries of index.json that are no image stay" {
+	make
+	local i z
+	for i in 0 1 2 3 4; do
+		fresh "$T/odd$i.tar"
+		z=$(entry z)
+		dray_run edit "$T/x.tar" --env B=1 --image a --in-place
+		ok
+		same "the entry" "$(entry z)" "$z"
+		"$CHECK" check "$T/x.tar"
+	done
+}
