@@ -238,6 +238,15 @@ int io_readlinkat(int dirfd, const char *path, struct buf *ret, dray_error **err
 	return buf_add(ret, span_of(text, (size_t)n), err);
 }
 
+char *io_realpath(const char *path, dray_error **err)
+{
+	char *real = io_refused() ? NULL : realpath(path, NULL);
+
+	if (!real)
+		io_path_failed(errno, "resolve", path, err);
+	return real;
+}
+
 bool io_at_start(int fd)
 {
 	return !io_refused() && lseek(fd, 0, SEEK_CUR) == 0;

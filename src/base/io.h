@@ -39,6 +39,8 @@ int io_fstatat(int dirfd, const char *path, int flags, struct stat *ret,
 	       dray_error **err) MUST_CHECK;
 /** The text of a symbolic link, appended to @p ret; @p path "" is @p dirfd itself (O_PATH). */
 int io_readlinkat(int dirfd, const char *path, struct buf *ret, dray_error **err) MUST_CHECK;
+/** The absolute name of what @p path leads to, with no symbolic link in it; to be freed. */
+char *io_realpath(const char *path, dray_error **err) MUST_CHECK;
 /** Whether the file position of @p fd is 0; false for what has none. */
 bool io_at_start(int fd);
 int io_fchmod(int fd, mode_t mode, dray_error **err) MUST_CHECK;

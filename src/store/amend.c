@@ -76,7 +76,7 @@ int amend_open(struct amend *a, const char *path, dray_error **err)
 {
 	struct stat st;
 
-	a->fd = superseded_open(path, &st, err);
+	a->fd = superseded_open(path, &st, &a->path, err);
 	if (a->fd < 0)
 		return -1;
 	a->size = st.st_size;
@@ -311,16 +311,11 @@ static int add_end(struct buf *b, dray_error **err)
 /* New members behind the end marker, and on the disk. */
 static int write_behind(struct amend *a, struct span members, dray_error **err)
 {
-	static const uint8_t zeros[END_BLOCKS];
-	int64_t from = a->end + END_BLOCKS, end = from + (int64_t)members.len;
+	int64_t from = a->end + SUPERSEDED_BEHIND, end = from + (int64_t)members.len;
 
-	if (superseded_check_end(a->fd, a->end, err) < 0)
-		return -1;
 	a->begun = true;
-	/* An archive that stops without its end marker gets one. */
-	if (a->size < from && io_pwrite_all(a->fd, span_of(zeros, sizeof(zeros)), a->end, err) < 0)
-		return -1;
-	if (io_pwrite_all(a->fd, members, from, err) < 0 ||
+	if (superseded_begin(a->fd, a->size, a->end, err) < 0 ||
+	    io_pwrite_all(a->fd, members, from, err) < 0 ||
 	    (a->size > end && io_ftruncate(a->fd, end, err) < 0))
 		return -1;
 	return io_fsync(a->fd, err);
@@ -332,7 +327,7 @@ static int commit_behind(struct amend *a, size_t tail, struct amend_result *ret,
 
 	if (carry(a, tail, &all, err) < 0 || buf_add(&all, span_buf(&a->fresh), err) < 0 ||
 	    add_end(&all, err) < 0 || write_behind(a, span_buf(&all), err) < 0 ||
-	    superseded_write(a->fd, a->list[tail]->off, a->end + END_BLOCKS, err) < 0)
+	    superseded_write(a->fd, a->list[tail]->off, a->end + SUPERSEDED_BEHIND, err) < 0)
 		return -1;
 	a->begun = false; /* from here on it is the new one */
 	ret->written = (int64_t)all.len + TAR_BLOCK;
@@ -341,13 +336,12 @@ static int commit_behind(struct amend *a, size_t tail, struct amend_result *ret,
 	return io_fsync(a->fd, err);
 }
 
-static int commit_anew(struct amend *a, const char *path, struct amend_result *ret,
-		       dray_error **err)
+static int commit_anew(struct amend *a, struct amend_result *ret, dray_error **err)
 {
 	cleanup_outfile struct outfile out = OUTFILE_INIT;
 
 	ret->anew = true;
-	if (outfile_begin(&out, AT_FDCWD, path, false, err) < 0)
+	if (outfile_begin(&out, AT_FDCWD, a->path, false, err) < 0)
 		return -1;
 	outfile_tidy(&out);
 	if (io_copy_range(a->fd, 0, a->end, out.fd, err) < 0 ||
@@ -358,14 +352,16 @@ static int commit_anew(struct amend *a, const char *path, struct amend_result *r
 	return outfile_commit(&out, err);
 }
 
-int amend_commit(struct amend *a, const char *path, struct amend_result *ret, dray_error **err)
+int amend_commit(struct amend *a, struct amend_result *ret, dray_error **err)
 {
 	size_t tail = choose_tail(a);
 
 	*ret = (struct amend_result){ 0 };
 	if (!a->fresh.len)
 		return 0;
-	return tail < a->n ? commit_behind(a, tail, ret, err) : commit_anew(a, path, ret, err);
+	if (superseded_check_end(a->fd, a->end, err) < 0)
+		return -1;
+	return tail < a->n ? commit_behind(a, tail, ret, err) : commit_anew(a, ret, err);
 }
 
 void amend_clear(struct amend *a)
@@ -376,6 +372,7 @@ void amend_clear(struct amend *a)
 	if (a->begun)
 		(void)!io_ftruncate(a->fd, a->size, NULL);
 	cleanup_fd_fn(&a->fd);
+	mem_free(a->path);
 	buf_clear(&a->fresh);
 	map_clear(&a->by_name);
 	mem_free(a->list);

@@ -36,6 +36,7 @@ struct amend_member {
 };
 struct amend {
 	int fd;		/* locked; owned */
+	char *path;	/* of the file itself, where the name given is a symbolic link; owned */
 	int64_t size;	/* of the file as it was */
 	int64_t end;	/* its end marker */
 	struct amend_member **list;	/* in the order of the file */
@@ -82,8 +83,7 @@ struct amend_result {
 	bool anew;	/* the archive had to be copied */
 };
 /** Let the new archive take the place of the old one; with nothing to do nothing is written. */
-int amend_commit(struct amend *a, const char *path, struct amend_result *ret,
-		 dray_error **err) MUST_CHECK;
+int amend_commit(struct amend *a, struct amend_result *ret, dray_error **err) MUST_CHECK;
 /** Gives up what is not committed: the file is as it was. */
 void amend_clear(struct amend *a);
 #define cleanup_amend CLEANUP(amend_clear)

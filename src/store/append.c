@@ -186,7 +186,7 @@ int append_open(struct append *a, const char *path, struct tar_out *t, dray_erro
 {
 	struct stat st;
 
-	a->fd = superseded_open(path, &st, err);
+	a->fd = superseded_open(path, &st, &a->path, err);
 	if (a->fd < 0)
 		return -1;
 	a->size = st.st_size;
@@ -204,24 +204,19 @@ int append_open(struct append *a, const char *path, struct tar_out *t, dray_erro
 
 static int begin_in_place(struct append *a, struct tar_out *t, dray_error **err)
 {
-	static const uint8_t zeros[END_BLOCKS];
-
-	if (superseded_check_end(a->fd, a->end, err) < 0)
-		return -1;
 	a->begun = true;
 	t->fd = a->fd;
-	t->pos = t->reached = a->end + END_BLOCKS;
-	/* An archive that stops without its end marker gets one. */
-	return a->size >= t->pos ? 0
-				 : io_pwrite_all(a->fd, span_of(zeros, sizeof(zeros)), a->end, err);
+	t->pos = t->reached = a->end + SUPERSEDED_BEHIND;
+	return superseded_begin(a->fd, a->size, a->end, err);
 }
 
-int append_begin(struct append *a, const char *path, struct outfile *out, struct tar_out *t,
-		 dray_error **err)
+int append_begin(struct append *a, struct outfile *out, struct tar_out *t, dray_error **err)
 {
+	if (superseded_check_end(a->fd, a->end, err) < 0)
+		return -1;
 	if (a->in_place)
 		return begin_in_place(a, t, err);
-	if (outfile_begin(out, AT_FDCWD, path, false, err) < 0)
+	if (outfile_begin(out, AT_FDCWD, a->path, false, err) < 0)
 		return -1;
 	outfile_tidy(out);
 	if (io_copy_range(a->fd, 0, a->end, out->fd, err) < 0)
@@ -239,7 +234,7 @@ int append_commit(struct append *a, struct tar_out *t, dray_error **err)
 	if (!a->in_place)
 		return 0; /* the rename of the new file does it */
 	if (io_ftruncate(a->fd, t->pos, err) < 0 || io_fsync(a->fd, err) < 0 ||
-	    superseded_write(a->fd, a->tail, a->end + END_BLOCKS, err) < 0)
+	    superseded_write(a->fd, a->tail, a->end + SUPERSEDED_BEHIND, err) < 0)
 		return -1;
 	a->begun = false;
 	return io_fsync(a->fd, err);
@@ -258,6 +253,7 @@ void append_discard(struct append *a)
 void append_clear(struct append *a)
 {
 	cleanup_fd_fn(&a->fd);
+	mem_free(a->path);
 	buf_clear(&a->index);
 	buf_clear(&a->list);
 	map_clear(&a->blobs);

@@ -29,6 +29,7 @@ struct superseded {
 };
 struct append {
 	int fd;			/* the old archive, locked; owned */
+	char *path;		/* of the file itself, where the name given is a symbolic link; owned */
 	int64_t size;		/* of the file as it was */
 	int64_t end;		/* its end marker */
 	int64_t tail;		/* documents only from here to @end; @end = the last is none */
@@ -58,7 +59,7 @@ int append_open(struct append *a, const char *path, struct tar_out *t, dray_erro
  */
 int append_prove(struct append *a, const struct digest *d, dray_error **err) MUST_CHECK;
 /** Begin the new members: in the file itself, or in @p out, which is OUTFILE_INIT. */
-int append_begin(struct append *a, const char *path, struct outfile *out, struct tar_out *t,
+int append_begin(struct append *a, struct outfile *out, struct tar_out *t,
 		 dray_error **err) MUST_CHECK;
 /** All new members and their end are written: let the new archive take the place of the old. */
 int append_commit(struct append *a, struct tar_out *t, dray_error **err) MUST_CHECK;

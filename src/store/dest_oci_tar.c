@@ -180,7 +180,7 @@ static int take_kind(struct oci_tar *t, dray_error **err)
 static int open_old(struct oci_tar *t, const char *path, dray_error **err)
 {
 	if (append_open(&t->old, path, &t->to, err) < 0 || take_kind(t, err) < 0 ||
-	    append_begin(&t->old, path, &t->out, &t->to, err) < 0)
+	    append_begin(&t->old, &t->out, &t->to, err) < 0)
 		return -1;
 	return t->old.has_layout && !t->old.keep_layout ? write_layout(t, err) : 0;
 }

@@ -14,23 +14,38 @@
 #include "codec/codec.h"
 
 /* The lock is of use only while the name still leads to the file that has it. */
-int superseded_open(const char *path, struct stat *ret, dray_error **err)
+static int still_named(const char *path, const struct stat *st, dray_error **err)
+{
+	struct stat named;
+
+	if (io_fstatat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &named, err) < 0)
+		return -1;
+	return named.st_ino == st->st_ino && named.st_dev == st->st_dev;
+}
+
+int superseded_open(const char *path, struct stat *ret, char **ret_path, dray_error **err)
 {
 	for (;;) {
 		cleanup_fd int fd = io_openat(AT_FDCWD, path, O_RDWR | O_NOCTTY | O_NONBLOCK, 0,
 					      err);
-		struct stat named;
+		cleanup_free char *real = NULL;
+		int named;
 
 		if (fd < 0 || io_fstat(fd, ret, err) < 0)
 			return -1;
 		if (!S_ISREG(ret->st_mode))
 			return err_set(err, DRAY_ERR_USAGE,
 				       "only a regular file is changed where it lies");
-		if (io_flock(fd, LOCK_EX, err) < 0 || io_fstat(fd, ret, err) < 0 ||
-		    io_fstatat(AT_FDCWD, path, 0, &named, err) < 0)
+		if (io_flock(fd, LOCK_EX, err) < 0 || io_fstat(fd, ret, err) < 0)
 			return -1;
-		if (named.st_ino == ret->st_ino && named.st_dev == ret->st_dev)
+		real = io_realpath(path, err);
+		named = real ? still_named(real, ret, err) : -1;
+		if (named < 0)
+			return -1;
+		if (named) {
+			*ret_path = steal_pointer(&real);
 			return steal_fd(&fd);
+		}
 	}
 }
 
@@ -47,29 +62,80 @@ int superseded_check_plain(int fd, int64_t size, dray_error **err)
 		       "the archive is compressed as a whole: it cannot be changed where it lies");
 }
 
-static bool is_zero(const uint8_t *p, size_t n)
+/* The header of SUPERSEDED_PENDING: one block, the same in every archive. */
+static int pending_header(struct buf *ret, dray_error **err)
 {
-	for (size_t i = 0; i < n; i++)
-		if (p[i])
-			return false;
-	return true;
+	const struct tar_member m = { .type = TAR_FILE,
+				      .mode = 0644,
+				      .name = SPAN_LIT(SUPERSEDED_PENDING) };
+
+	return tar_header_write(&m, ret, err);
+}
+
+static int is_pending(int fd, int64_t at, bool *ret, dray_error **err)
+{
+	cleanup_buf struct buf head = BUF_INIT(LIMIT_PAX);
+	uint8_t b[TAR_BLOCK];
+	int64_t got = io_pread(fd, b, sizeof(b), at, err);
+
+	if (got < 0 || pending_header(&head, err) < 0)
+		return -1;
+	*ret = span_eq(span_of(b, (size_t)got), span_buf(&head));
+	return 0;
+}
+
+/* Where from @p at on the first byte lies that is not zero; -1 with *err set, or at the end. */
+static int64_t find_data(int fd, int64_t at, dray_error **err)
+{
+	uint8_t b[16 * KIB];
+
+	for (;;) {
+		int64_t got = io_pread(fd, b, sizeof(b), at, err);
+
+		if (got <= 0)
+			return -1;
+		for (int64_t i = 0; i < got; i++)
+			if (b[i])
+				return at + i;
+		at += got;
+	}
 }
 
 int superseded_check_end(int fd, int64_t end, dray_error **err)
 {
-	uint8_t b[3 * TAR_BLOCK] = { 0 };
-	const uint8_t *next = b + END_BLOCKS;
-	int64_t got = io_pread(fd, b, sizeof(b), end, err);
+	cleanup_error dray_error *failure = NULL;
+	int64_t at = find_data(fd, end, &failure);
+	bool ours = false;
 
-	if (got < 0)
+	if (failure) {
+		if (err)
+			*err = steal_pointer(&failure);
 		return -1;
-	if (!is_zero(b, END_BLOCKS))
+	}
+	if (at < 0)
+		return 0;
+	if (at < end + END_BLOCKS)
 		return err_set(err, DRAY_ERR_UNSUPPORTED, "no end marker behind the last member");
-	if (is_zero(next, TAR_BLOCK) || memcmp(next + 257, "ustar", 5) == 0)
+	if (at == end + END_BLOCKS && is_pending(fd, at, &ours, err) < 0)
+		return -1;
+	if (ours)
 		return 0;
 	return err_set(err, DRAY_ERR_UNSUPPORTED,
-		       "there is data behind the end of the archive, at byte %lld",
-		       (long long)end + END_BLOCKS);
+		       "there is data behind the end of the archive, at byte %lld", (long long)at);
+}
+
+int superseded_begin(int fd, int64_t size, int64_t end, dray_error **err)
+{
+	static const uint8_t zeros[END_BLOCKS];
+	cleanup_buf struct buf head = BUF_INIT(LIMIT_PAX);
+
+	if (pending_header(&head, err) < 0 ||
+	    (size < end + END_BLOCKS &&
+	     io_pwrite_all(fd, span_of(zeros, sizeof(zeros)), end, err) < 0) ||
+	    io_pwrite_all(fd, span_buf(&head), end + END_BLOCKS, err) < 0)
+		return -1;
+	/* Before any member: what a power cut leaves must be known by it. */
+	return io_fsync(fd, err);
 }
 
 int superseded_write(int fd, int64_t off, int64_t end, dray_error **err)

@@ -226,6 +226,31 @@ listed() {
 	cat "$(out before.tar)" <(echo something of somebody) >"$(out tail.tar)"
 	dray_run copy --append "$big" "$(out tail.tar)"
 	expect 8 "*behind the end*"
+	# Another archive behind it, with zeros between; and where the documents are in front, too.
+	archive_reorder "$(out before.tar)" "$(out front.tar)"
+	local name
+	for name in before front; do
+		cat "$(out $name.tar)" <(head -c 1024 /dev/zero) "$(out before.tar)" >"$(out tail.tar)"
+		cp "$(out tail.tar)" "$(out same.tar)"
+		dray_run copy --append "$big" "$(out tail.tar)"
+		expect 8 "*behind the end*"
+		cmp "$(out tail.tar)" "$(out same.tar)"
+	done
+}
+
+@test "archive: --append: a symbolic link stays, what it leads to is added to" {
+	image_need big
+	local big=$IMAGE kind
+	image_need sym
+	"$DRAY" copy -q "$IMAGE" "$(out start.tar)"
+	archive_reorder "$(out start.tar)" "$(out front.tar)"
+	for kind in start front; do
+		ln -sfn "$kind.tar" "$(out link.tar)"
+		dray_run copy --append "$big" "$(out link.tar)"
+		expect 0
+		same "link" "$(readlink "$(out link.tar)")" "$kind.tar"
+		same "names" "$(listed "$(out "$kind.tar")")" "test/big:1 test/sym:1"
+	done
 }
 
 # archive_reorder IN OUT: the documents first.

@@ -387,3 +387,22 @@ entry() { tar -xOf "$T/x.tar" index.json | jq -r --arg t "$1" '.manifests[] | se
 		"$CHECK" check "$T/x.tar"
 	done
 }
+
+@test "what lies behind the end is somebody's, and a symbolic link stays" {
+	make
+	local name
+	for name in two front; do
+		cat "$T/$name.tar" <(head -c 1024 /dev/zero) "$T/idx.tar" >"$T/x.tar"
+		cp "$T/x.tar" "$T/before.tar"
+		dray_run edit "$T/x.tar" --env B=1 --image one:1 --in-place
+		expect 8 "*data behind the end*"
+		cmp "$T/x.tar" "$T/before.tar"
+		fresh "$T/$name.tar"
+		ln -sfn x.tar "$T/link.tar"
+		dray_run edit "$T/link.tar" --env B=1 --image one:1 --in-place
+		ok
+		same "link" "$(readlink "$T/link.tar")" x.tar
+		same "image" "$("$DRAY" digest --image-id --image one:1 "$T/x.tar")" "$DIGEST"
+		"$CHECK" check "$T/x.tar"
+	done
+}

@@ -5,7 +5,9 @@
  */
 #include "dest_box.h"
 #include <errno.h>
+#include <fcntl.h>
 #include "store/amend.h"
+#include "store/superseded.h"
 #include "tar_build.h"
 #include "torture.h"
 
@@ -80,7 +82,7 @@ static int run(const struct row *r, const char *path, struct amend_result *done,
 		return -1;
 	for (size_t i = 0; r->dropped[i]; i++)
 		amend_drop(&a, span_str(r->dropped[i]));
-	return amend_commit(&a, path, done, err);
+	return amend_commit(&a, done, err);
 }
 
 static const struct row rows[] = {
@@ -179,6 +181,120 @@ static void test_refused(void **state)
 		"with other content");
 }
 
+/* ---- behind the end ---- */
+
+static void add_pending(struct buf *b)
+{
+	dray_error *err = NULL;
+	const struct tar_member m = { .type = TAR_FILE,
+				      .mode = 0644,
+				      .name = SPAN_LIT(SUPERSEDED_PENDING) };
+
+	assert_ok(tar_header_write(&m, b, &err), err);
+}
+
+static void add_zeros(struct buf *b, size_t n)
+{
+	cleanup_free char *zeros = mem_zalloc(n);
+	dray_error *err = NULL;
+
+	assert_ok(buf_add(b, span_of(zeros, n), &err), err);
+}
+
+/* What somebody put there stays; zeros and what a killed run left may go. */
+static void behind(const struct row *r, void (*add)(struct buf *b), bool taken)
+{
+	cleanup_place struct place p = place_make("a.tar");
+	cleanup_buf struct buf b = make(r->members), after = BUF_INIT(0);
+	struct amend_result done;
+	dray_error *err = NULL;
+
+	add(&b);
+	put_file(p.fd, "a.tar", span_buf(&b));
+	if (taken) {
+		assert_ok(run(r, p.path, &done, &err), err);
+		cleanup_free char *got = list(p.path);
+		assert_string_equal(got, r->want);
+		return;
+	}
+	assert_int_equal(run(r, p.path, &done, &err), -1);
+	assert_err(err, DRAY_ERR_UNSUPPORTED, "data behind the end");
+	slurp(p.fd, "a.tar", &after);
+	assert_true(span_eq(span_buf(&b), span_buf(&after)));
+}
+
+static void padding(struct buf *b)
+{
+	add_zeros(b, 20 * KIB);
+}
+
+static void left_by_a_kill(struct buf *b)
+{
+	add_pending(b);
+	tb_file(b, "m", "half of it");
+}
+
+static void another_archive(struct buf *b)
+{
+	tb_file(b, "m", "somebody's");
+	tb_end(b);
+}
+
+static void another_archive_far_off(struct buf *b)
+{
+	add_zeros(b, 33 * KIB);
+	another_archive(b);
+}
+
+static void last_byte(struct buf *b)
+{
+	dray_error *err = NULL;
+
+	add_zeros(b, 33 * KIB);
+	assert_ok(buf_add_byte(b, 1, &err), err);
+}
+
+static void pending_far_off(struct buf *b)
+{
+	add_zeros(b, TAR_BLOCK);
+	left_by_a_kill(b);
+}
+
+static void test_behind(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i += 4) { /* in place, and anew */
+		behind(&rows[i], padding, true);
+		behind(&rows[i], left_by_a_kill, true);
+		behind(&rows[i], another_archive, false);
+		behind(&rows[i], another_archive_far_off, false);
+		behind(&rows[i], last_byte, false);
+		behind(&rows[i], pending_far_off, false);
+	}
+}
+
+/* A symbolic link stays one, and what it leads to is edited. */
+static void test_link(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i += 4) {
+		cleanup_place struct place p = place_make("link.tar");
+		cleanup_buf struct buf b = make(rows[i].members);
+		struct amend_result done;
+		dray_error *err = NULL;
+		struct stat st;
+
+		put_file(p.fd, "real.tar", span_buf(&b));
+		assert_ok(io_symlinkat("real.tar", p.fd, "link.tar", &err), err);
+		assert_ok(run(&rows[i], p.path, &done, &err), err);
+		assert_ok(io_fstatat(p.fd, "link.tar", AT_SYMLINK_NOFOLLOW, &st, &err), err);
+		assert_true(S_ISLNK(st.st_mode));
+		cleanup_free char *got = list(p.path);
+		assert_string_equal(got, rows[i].want);
+		assert_int_equal(dir_count(p.fd), 2);
+	}
+}
+
 static void test_nothing(void **state)
 {
 	static const struct row none = { .put = "m" };
@@ -249,6 +365,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),	cmocka_unit_test(test_again),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_behind),	cmocka_unit_test(test_link),
 		cmocka_unit_test(test_torture),
 	};
 

@@ -357,6 +357,21 @@ static void test_append_refused(void **state)
 	err = NULL;
 	assert_int_equal(append(p.path, ARCHIVE_ANY, &m, "b:1", false, &err), -1);
 	assert_err(err, DRAY_ERR_UNSUPPORTED, "behind the end");
+	/* Nor another archive, behind zeros. */
+	static const uint8_t zeros[1024];
+	cleanup_buf struct buf after = BUF_INIT(0);
+
+	buf_reset(&tail);
+	assert_int_equal(buf_add(&tail, span_buf(&b), NULL) +
+				 buf_add(&tail, span_of(zeros, sizeof(zeros)), NULL) +
+				 buf_add(&tail, span_buf(&b), NULL),
+			 0);
+	put_file(p.fd, "out.tar", span_buf(&tail));
+	err = NULL;
+	assert_int_equal(append(p.path, ARCHIVE_ANY, &m, "b:1", false, &err), -1);
+	assert_err(err, DRAY_ERR_UNSUPPORTED, "behind the end");
+	slurp(p.fd, "out.tar", &after);
+	assert_true(span_eq(span_buf(&tail), span_buf(&after)));
 	/* Two index.json: nobody knows which. */
 	buf_reset(&tail);
 	assert_int_equal(buf_add(&tail, span_head(span_buf(&b), b.len - 1024), NULL), 0);
