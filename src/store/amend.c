@@ -123,58 +123,119 @@ int amend_blank(struct amend *a, struct amend_member *m, struct span text, dray_
 	return 0;
 }
 
-static int put(struct amend *a, const struct tar_member *m, struct span bytes, dray_error **err)
+static int add_member(struct amend *a, const struct tar_member *m, struct span bytes,
+		      struct span name, dray_error **err)
 {
 	static const uint8_t zeros[TAR_BLOCK];
+	struct amend_put *put = arena_alloc(&a->arena, sizeof(*put));
+	struct span key = arena_dup(&a->arena, name);
 
-	if (tar_header_write(m, &a->fresh, err) < 0 || buf_add(&a->fresh, bytes, err) < 0)
+	if (!put || !key.data)
+		return err_nomem(err);
+	*put = (struct amend_put){ .type = m->type, .size = bytes.len };
+	if (m->link.len) {
+		put->link = arena_dup(&a->arena, m->link);
+		if (!put->link.data)
+			return err_nomem(err);
+	}
+	if (tar_header_write(m, &a->fresh, err) < 0)
 		return -1;
-	return buf_add(&a->fresh, span_of(zeros, tar_padding((int64_t)bytes.len)), err);
+	put->off = a->fresh.len;
+	if (buf_add(&a->fresh, bytes, err) < 0 ||
+	    buf_add(&a->fresh, span_of(zeros, tar_padding((int64_t)bytes.len)), err) < 0)
+		return -1;
+	return map_put(&a->put, key, put, err);
 }
 
-static int put_file(struct amend *a, const char *name, struct span bytes, dray_error **err)
+struct span amend_fresh(const struct amend *a, struct span name)
 {
-	const struct tar_member m = {
+	const struct amend_put *put = map_get(&a->put, name);
+
+	return put && put->type == TAR_FILE ? span_of(a->fresh.data + put->off, put->size)
+					    : (struct span){ 0 };
+}
+
+static bool is_put(const struct amend *a, const struct amend_put *put, const struct tar_member *m,
+		   struct span bytes)
+{
+	return put->type == m->type && span_eq(put->link, m->link) &&
+	       span_eq(span_of(a->fresh.data + put->off, put->size), bytes);
+}
+
+/* 1 = it is, 0 = it is another one, -1. */
+static int is_same(const struct amend *a, const struct amend_member *old,
+		   const struct tar_member *m, struct span bytes, dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(0);
+
+	if (old->type != m->type || !span_eq(old->link, m->link))
+		return 0;
+	if (old->type != TAR_FILE)
+		return 1;
+	if (old->size != (int64_t)bytes.len)
+		return 0;
+	if (amend_read(a, old, LIMIT_CONFIG, &text, err) < 0)
+		return -1;
+	return span_eq(span_buf(&text), bytes);
+}
+
+/* 1 = @p m and its @p bytes are there, 0 = nothing is, -1. */
+static int is_there(const struct amend *a, const struct tar_member *m, struct span bytes,
+		    struct span name, dray_error **err)
+{
+	const struct amend_put *put = map_get(&a->put, name);
+	const struct amend_member *old = amend_find(a, name);
+	int same;
+
+	if (put)
+		same = is_put(a, put, m, bytes);
+	else if (!old || old->goes)
+		return 0;
+	else if (old->twin)
+		return err_set(err, DRAY_ERR_FORMAT, "it is there twice");
+	else
+		same = is_same(a, old, m, bytes, err);
+	return same ? same
+		    : err_set(err, DRAY_ERR_FORMAT, "it is there already, with other content");
+}
+
+static int put_new(struct amend *a, const struct tar_member *m, struct span bytes, dray_error **err)
+{
+	cleanup_buf struct buf name = BUF_INIT(LIMIT_PATH);
+	int there;
+
+	if (tar_name_clean(m->name, &name, err) < 0)
+		return -1;
+	there = is_there(a, m, bytes, span_buf(&name), err);
+	if (there < 0)
+		return err_ctx(err, "%.*s", (int)name.len, (const char *)name.data);
+	return there ? 0 : add_member(a, m, bytes, span_buf(&name), err);
+}
+
+static struct tar_member file_member(const char *name, struct span bytes)
+{
+	return (struct tar_member){
 		.type = TAR_FILE, .name = span_str(name), .size = (int64_t)bytes.len, .mode = 0644
 	};
-
-	return put(a, &m, bytes, err);
-}
-
-/* 1 = @p bytes are there, 0 = nothing is, -1. */
-static int is_there(const struct amend *a, const char *name, struct span bytes, dray_error **err)
-{
-	const struct amend_member *m = amend_find(a, span_str(name));
-	cleanup_buf struct buf old = BUF_INIT(0);
-
-	if (!m || m->goes)
-		return 0;
-	if (m->twin || m->size != (int64_t)bytes.len)
-		return err_set(err, DRAY_ERR_FORMAT, "%s is there already, with other content",
-			       name);
-	if (amend_read(a, m, LIMIT_CONFIG, &old, err) < 0)
-		return err_ctx(err, "%s", name);
-	if (span_eq(span_buf(&old), bytes))
-		return 1;
-	return err_set(err, DRAY_ERR_FORMAT, "%s is there already, with other content", name);
 }
 
 int amend_put(struct amend *a, const char *name, struct span bytes, dray_error **err)
 {
-	int there = is_there(a, name, bytes, err);
+	const struct tar_member m = file_member(name, bytes);
 
-	return there ? (there < 0 ? -1 : 0) : put_file(a, name, bytes, err);
+	return put_new(a, &m, bytes, err);
 }
 
 int amend_put_document(struct amend *a, const char *name, struct span bytes, dray_error **err)
 {
-	struct amend_member *m = amend_find(a, span_str(name));
+	struct amend_member *old = amend_find(a, span_str(name));
+	const struct tar_member m = file_member(name, bytes);
 
-	if (m && m->twin)
+	if (old && old->twin)
 		return err_set(err, DRAY_ERR_FORMAT, "%s is there twice", name);
-	if (m)
-		m->goes = m->document = true;
-	return put_file(a, name, bytes, err);
+	if (old)
+		old->goes = old->document = true;
+	return put_new(a, &m, bytes, err);
 }
 
 int amend_put_link(struct amend *a, const char *name, struct span target, dray_error **err)
@@ -183,14 +244,14 @@ int amend_put_link(struct amend *a, const char *name, struct span target, dray_e
 		.type = TAR_SYMLINK, .name = span_str(name), .link = target, .mode = 0777
 	};
 
-	return put(a, &m, (struct span){ 0 }, err);
+	return put_new(a, &m, (struct span){ 0 }, err);
 }
 
 int amend_put_folder(struct amend *a, const char *name, dray_error **err)
 {
 	const struct tar_member m = { .type = TAR_DIR, .name = span_str(name), .mode = 0755 };
 
-	return put(a, &m, (struct span){ 0 }, err);
+	return put_new(a, &m, (struct span){ 0 }, err);
 }
 
 /* ---- where the new end begins ---- */
@@ -375,6 +436,7 @@ void amend_clear(struct amend *a)
 	mem_free(a->path);
 	buf_clear(&a->fresh);
 	map_clear(&a->by_name);
+	map_clear(&a->put);
 	mem_free(a->list);
 	arena_clear(&a->arena);
 }

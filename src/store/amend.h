@@ -34,6 +34,12 @@ struct amend_member {
 	bool vain;	/* superseded before */
 	struct span instead;	/* bytes that take the place of its data; empty = none */
 };
+/** A new member. */
+struct amend_put {
+	enum tar_type type;
+	struct span link;	/* the arena's */
+	size_t off, size;	/* of its bytes in a->fresh */
+};
 struct amend {
 	int fd;		/* locked; owned */
 	char *path;	/* of the file itself, where the name given is a symbolic link; owned */
@@ -44,6 +50,7 @@ struct amend {
 	struct map by_name;	/* cleaned name -> the last member of it */
 	struct arena arena;
 	struct buf fresh;	/* new members, as they are written */
+	struct map put;	/* cleaned name -> struct amend_put, what of a->fresh has it */
 	bool begun;	/* the file holds more than it did */
 };
 #define AMEND_INIT ((struct amend){ .fd = -1 })
@@ -64,11 +71,13 @@ int amend_read(const struct amend *a, const struct amend_member *m, size_t max, 
  */
 int amend_blank(struct amend *a, struct amend_member *m, struct span text,
 		dray_error **err) MUST_CHECK;
+/** The bytes of the file that was put under this name; no data when there is none. */
+struct span amend_fresh(const struct amend *a, struct span name);
 /** All members of this name go. */
 void amend_drop(struct amend *a, struct span name);
 /**
- * Put a file, a link or a folder with 0644 or 0755. A file that is there already with these bytes
- * stays; FORMAT when there are others under its name.
+ * Put a file, a link or a folder with 0644 or 0755. What is there already, or was put, and is the
+ * same stays; FORMAT when there is another member of its name.
  */
 int amend_put(struct amend *a, const char *name, struct span bytes, dray_error **err) MUST_CHECK;
 int amend_put_link(struct amend *a, const char *name, struct span target,

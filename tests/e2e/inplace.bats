@@ -369,6 +369,13 @@ entry() { tar -xOf "$T/x.tar" index.json | jq -r --arg t "$1" '.manifests[] | se
 	same "the image" "$(entry a)" "$a"
 	[ "$(entry n)" != "$n" ]
 	"$CHECK" check "$T/x.tar"
+	# All of them.
+	fresh "$T/idx.tar"
+	dray_run edit "$T/x.tar" --env B=1 --all --in-place
+	expect 0
+	[ "$(entry a)" != "$a" ]
+	[ "$(entry n)" != "$n" ]
+	"$CHECK" check "$T/x.tar"
 	fresh "$T/nest.tar"
 	dray_run edit "$T/x.tar" --env B=1 --image n --in-place
 	expect 8 "*an index within an index*"
@@ -405,4 +412,16 @@ entry() { tar -xOf "$T/x.tar" index.json | jq -r --arg t "$1" '.manifests[] | se
 		same "image" "$("$DRAY" digest --image-id --image one:1 "$T/x.tar")" "$DIGEST"
 		"$CHECK" check "$T/x.tar"
 	done
+}
+
+@test "one image twice in the list: nothing is there twice" {
+	make
+	fresh "$T/same.tar"
+	dray_run edit "$T/x.tar" --env B=1 --all --in-place
+	expect 0
+	"$CHECK" check "$T/x.tar"
+	same "tags" "$("$DRAY" images --json "$T/x.tar" | jq -c '[.images[].tags[]] | sort')" '["one:1","two:1"]'
+	same "configs" "$(tar -xOf "$T/x.tar" manifest.json | jq '[.[].Config] | unique | length')" 1
+	dray_run verify -q "$T/x.tar"
+	expect 0
 }

@@ -295,6 +295,49 @@ static void test_link(void **state)
 	}
 }
 
+/* What was put is there: once more is nothing to do, and other content a mistake. */
+static void test_put_twice(void **state)
+{
+	cleanup_place struct place p = place_make("a.tar");
+	cleanup_buf struct buf b = make(
+		(const char *const[]){ "layer*", "t", "t", "m", "old", NULL });
+	cleanup_amend struct amend a = AMEND_INIT;
+	struct amend_result done;
+	dray_error *err = NULL;
+
+	(void)state;
+	put_file(p.fd, "a.tar", span_buf(&b));
+	assert_ok(amend_open(&a, p.path, &err), err);
+	assert_ok(amend_put_document(&a, "m", SPAN_LIT("new"), &err), err);
+	for (int i = 0; i < 2; i++) {
+		assert_ok(amend_put(&a, "file", SPAN_LIT("x"), &err), err);
+		assert_ok(amend_put(&a, "./file", SPAN_LIT("x"), &err), err);
+		assert_ok(amend_put_link(&a, "link", SPAN_LIT("x"), &err), err);
+		assert_ok(amend_put_folder(&a, "folder/", &err), err);
+	}
+	assert_true(span_is(amend_fresh(&a, SPAN_LIT("file")), "x"));
+	assert_int_equal(amend_put(&a, "file", SPAN_LIT("y"), &err), -1);
+	assert_err(err, DRAY_ERR_FORMAT, "file: it is there already, with other content");
+	err = NULL;
+	assert_int_equal(amend_put_link(&a, "file", SPAN_LIT("x"), &err), -1);
+	assert_err(err, DRAY_ERR_FORMAT, "with other content");
+	err = NULL;
+	assert_int_equal(amend_put_link(&a, "link", SPAN_LIT("y"), &err), -1);
+	assert_err(err, DRAY_ERR_FORMAT, "with other content");
+	err = NULL;
+	assert_int_equal(amend_put_folder(&a, "old", &err), -1);
+	assert_err(err, DRAY_ERR_FORMAT, "with other content");
+	err = NULL;
+	assert_int_equal(amend_put(&a, "t", SPAN_LIT("t"), &err), -1);
+	assert_err(err, DRAY_ERR_FORMAT, "t: it is there twice");
+	err = NULL;
+	assert_ok(amend_commit(&a, &done, &err), err);
+	amend_clear(&a);
+	a = AMEND_INIT;
+	cleanup_free char *got = list(p.path);
+	assert_string_equal(got, "layer t t old m=new file=x link folder ");
+}
+
 static void test_nothing(void **state)
 {
 	static const struct row none = { .put = "m" };
@@ -363,10 +406,10 @@ static void test_torture(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),	cmocka_unit_test(test_again),
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_behind),	cmocka_unit_test(test_link),
-		cmocka_unit_test(test_torture),
+		cmocka_unit_test(test_rows),	  cmocka_unit_test(test_again),
+		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_put_twice), cmocka_unit_test(test_behind),
+		cmocka_unit_test(test_link),	  cmocka_unit_test(test_torture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
