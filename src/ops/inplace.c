@@ -202,11 +202,40 @@ static bool is_new_config(const struct inplace *p, struct span name)
 	return false;
 }
 
+/* The config's file, and where a link it is that to which it leads: no old text stays. */
+static int drop_file(struct inplace *p, const char *path, dray_error **err)
+{
+	struct span name, next;
+
+	if (inplace_clean(p, path, &name, err) < 0)
+		return -1;
+	for (int i = 0; name.data && i <= INPLACE_LINKS; i++) {
+		if (inplace_follow(p, name, &next, err) < 0)
+			return -1;
+		if (!is_new_config(p, name))
+			amend_drop(&p->amend, name);
+		name = next;
+	}
+	return 0;
+}
+
+static int drop_blob(struct inplace *p, const struct inplace_change *c, dray_error **err)
+{
+	const char *name = inplace_blob(p, &c->old_config);
+
+	if (!name)
+		return err_nomem(err);
+	for (size_t i = 0; i < p->n; i++)
+		if (digest_eq(&p->list[i].im->config->digest, &c->old_config))
+			return 0;
+	amend_drop(&p->amend, span_str(name));
+	return 0;
+}
+
 static int drop_configs(struct inplace *p, dray_error **err)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct inplace_change *c = &p->list[i];
-		struct span name;
 
 		if (!c->config_path)
 			continue;
@@ -214,10 +243,9 @@ static int drop_configs(struct inplace *p, dray_error **err)
 			return -1;
 		if (c->config_shared)
 			continue;
-		if (inplace_clean(p, c->im->config_path, &name, err) < 0)
+		if (drop_file(p, c->im->config_path, err) < 0 ||
+		    (c->config_blob && drop_blob(p, c, err) < 0))
 			return -1;
-		if (!is_new_config(p, name))
-			amend_drop(&p->amend, name);
 	}
 	return 0;
 }

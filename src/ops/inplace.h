@@ -7,6 +7,8 @@
 #include "ops/edit.h"
 #include "store/amend.h"
 
+#define INPLACE_LINKS 8	/* that lead to one config */
+
 /** One image that is edited. */
 struct inplace_change {
 	struct image *im;		/* as it is from now on */
@@ -15,6 +17,7 @@ struct inplace_change {
 	const char *const *old_tags;
 	size_t n_old_tags;
 	const char *config_path;	/* member of the new config; NULL = the config is the same */
+	bool config_blob;	/* it is put as a blob too, for index.json */
 	bool config_shared;	/* another image needs the old one */
 	const char *old_v1;	/* the top layer's folder as it was; NULL = none, or of no use */
 	const char *v1_id;	/* of the top layer's folder from now on; NULL = as it was */
@@ -47,6 +50,11 @@ struct inplace {
 /** The cleaned name of a member as a document references it. */
 int inplace_clean(struct inplace *p, const char *path, struct span *ret,
 		  dray_error **err) MUST_CHECK;
+/** Where the link @p name leads, cleaned; no data where it is none, or leads out of the archive. */
+int inplace_follow(struct inplace *p, struct span name, struct span *ret,
+		   dray_error **err) MUST_CHECK;
+/** The name of a blob in a layout; NULL without memory. */
+const char *inplace_blob(struct inplace *p, const struct digest *d);
 /** A name as manifest.json has it: "app:1"; unchanged where it is none. */
 int inplace_familiar(struct inplace *p, const char *tag, const char **ret,
 		     dray_error **err) MUST_CHECK;

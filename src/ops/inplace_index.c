@@ -19,7 +19,7 @@
 
 /* ---- blobs ---- */
 
-static const char *blob_name(struct inplace *p, const struct digest *d)
+const char *inplace_blob(struct inplace *p, const struct digest *d)
 {
 	const char *hex = digest_hex(d);
 
@@ -36,7 +36,7 @@ static int note_moved(struct inplace *p, const struct digest *from, const struct
 {
 	struct inplace_moved *m = arena_alloc(&p->arena, sizeof(*m));
 	const char *key = arena_strdup(&p->arena, from->text);
-	const char *name = blob_name(p, &to->digest);
+	const char *name = inplace_blob(p, &to->digest);
 
 	if (!m || !key || !name)
 		return err_nomem(err);
@@ -58,7 +58,7 @@ static int read_document(struct inplace *p, const struct descriptor *d, struct m
 {
 	cleanup_buf struct buf raw = BUF_INIT(0);
 	cleanup_error dray_error *bad = NULL;
-	const char *name = blob_name(p, &d->digest);
+	const char *name = inplace_blob(p, &d->digest);
 	const struct amend_member *m;
 
 	*ret = NULL;
@@ -140,13 +140,31 @@ static int keep_all_below(struct inplace *p, dray_error **err)
 
 /* ---- manifests ---- */
 
+/* manifest.json may name a file of its own; a manifest names the blob. */
+static int put_config_blob(struct inplace *p, struct inplace_change *c, dray_error **err)
+{
+	const struct config *config = c->im->config;
+	const char *name;
+
+	if (!c->config_path)
+		return 0;
+	name = inplace_blob(p, &config->digest);
+	if (!name)
+		return err_nomem(err);
+	if (strcmp(name, c->config_path) == 0)
+		return 0;
+	c->config_blob = true;
+	return amend_put(&p->amend, name, span_buf(&config->raw), err);
+}
+
 /* A stored manifest that manifest.json outranks names the old config all the same. */
-static int edit_stored(struct inplace *p, const struct inplace_change *c, const struct manifest *m,
+static int edit_stored(struct inplace *p, struct inplace_change *c, const struct manifest *m,
 		       dray_error **err)
 {
 	cleanup_manifest struct manifest *next = NULL;
 
-	if (edit_manifest_config(m, c->im->config, &next, err) < 0)
+	if (put_config_blob(p, c, err) < 0 ||
+	    edit_manifest_config(m, c->im->config, &next, err) < 0)
 		return -1;
 	return note_moved(p, &m->digest, next, c, err);
 }
@@ -436,7 +454,8 @@ static int edit_below(struct inplace *p, const struct manifest *index, dray_erro
 		struct inplace_change *c = &p->list[i];
 
 		if (digest_set(&c->old_manifest) &&
-		    note_moved(p, &c->old_manifest, c->im->manifest, c, err) < 0)
+		    (put_config_blob(p, c, err) < 0 ||
+		     note_moved(p, &c->old_manifest, c->im->manifest, c, err) < 0))
 			return -1;
 	}
 	for (size_t i = 0; i < index->n_entries; i++) {
@@ -482,7 +501,7 @@ static int drop_old(struct inplace *p, dray_error **err)
 
 			wanted = wanted || digest_eq(&m->digest, &old);
 		}
-		name = blob_name(p, &old);
+		name = inplace_blob(p, &old);
 		if (!name)
 			return err_nomem(err);
 		if (!wanted)

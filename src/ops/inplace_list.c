@@ -27,6 +27,27 @@ int inplace_clean(struct inplace *p, const char *path, struct span *ret, dray_er
 	return ret->data || !name.len ? 0 : err_nomem(err);
 }
 
+int inplace_follow(struct inplace *p, struct span name, struct span *ret, dray_error **err)
+{
+	const struct amend_member *m = amend_find(&p->amend, name);
+	cleanup_buf struct buf raw = BUF_INIT(2 * LIMIT_PATH), text = BUF_INIT(LIMIT_PATH);
+	cleanup_error dray_error *outside = NULL;
+	size_t folder = name.len;
+
+	*ret = (struct span){ 0 };
+	if (!m || (m->type != TAR_SYMLINK && m->type != TAR_HARDLINK))
+		return 0;
+	while (folder > 0 && name.data[folder - 1] != '/')
+		folder--;
+	if ((m->type == TAR_SYMLINK && buf_add(&raw, span_head(name, folder), err) < 0) ||
+	    buf_add(&raw, m->link, err) < 0)
+		return -1;
+	if (tar_name_clean(span_buf(&raw), &text, &outside) < 0)
+		return dray_error_kind(outside) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
+	*ret = arena_dup(&p->arena, span_buf(&text));
+	return ret->data ? 0 : err_nomem(err);
+}
+
 int inplace_familiar(struct inplace *p, const char *tag, const char **ret, dray_error **err)
 {
 	cleanup_reference struct reference ref = { 0 };
@@ -158,10 +179,49 @@ static int check_parent(struct listing *l, struct json element, dray_error **err
 	return 0;
 }
 
+/* The file that @p path leads to, over links. */
+static int real_name(struct inplace *p, const char *path, struct span *ret, dray_error **err)
+{
+	struct span next;
+
+	if (inplace_clean(p, path, ret, err) < 0)
+		return -1;
+	for (int i = 0; i < INPLACE_LINKS; i++) {
+		if (inplace_follow(p, *ret, &next, err) < 0)
+			return -1;
+		if (!next.data)
+			break;
+		*ret = next;
+	}
+	return 0;
+}
+
+/* An element that stays needs its config, by whatever name. */
+static int check_shared(struct inplace *p, const char *path, dray_error **err)
+{
+	struct span real, theirs;
+
+	if (real_name(p, path, &real, err) < 0)
+		return -1;
+	for (size_t i = 0; i < p->n; i++) {
+		struct inplace_change *c = &p->list[i];
+		const char *blob = c->config_path ? inplace_blob(p, &c->old_config) : "";
+
+		if (!blob)
+			return err_nomem(err);
+		if (!c->im->config_path)
+			continue;
+		if (real_name(p, c->im->config_path, &theirs, err) < 0)
+			return -1;
+		c->config_shared = c->config_shared || span_eq(theirs, real) || span_is(real, blob);
+	}
+	return 0;
+}
+
 static int edit_element(struct listing *l, struct json element, int64_t at, dray_error **err)
 {
 	struct inplace *p = l->p;
-	struct span config = { 0 }, theirs;
+	struct span config = { 0 };
 	struct inplace_change *c;
 	const char *path;
 
@@ -171,13 +231,8 @@ static int edit_element(struct listing *l, struct json element, int64_t at, dray
 	c = change_of(p, at, config);
 	if (c)
 		return write_changed(l, element, c, err);
-	for (size_t i = 0; i < p->n; i++) {
-		if (!p->list[i].im->config_path)
-			continue;
-		if (inplace_clean(p, p->list[i].im->config_path, &theirs, err) < 0)
-			return -1;
-		p->list[i].config_shared = p->list[i].config_shared || span_eq(theirs, config);
-	}
+	if (path && check_shared(p, path, err) < 0)
+		return -1;
 	return check_names(p, json_get_fold(element, "RepoTags"), err) < 0
 		       ? -1
 		       : check_parent(l, element, err);

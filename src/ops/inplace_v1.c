@@ -194,6 +194,17 @@ static int blank_json(struct inplace *p, const char *id, dray_error **err)
 	return amend_blank(&p->amend, m, span_buf(&text), err);
 }
 
+/* Do the new repositories have an image that starts there? Then it is that of another one too. */
+static int is_start(const struct inplace *p, const char *id, bool *ret, dray_error **err)
+{
+	static const struct span name = SPAN_LIT("repositories");
+	const struct amend_member *m = amend_find(&p->amend, name);
+	struct span text = amend_fresh(&p->amend, name);
+
+	*ret = text.len && memmem(text.data, text.len, id, strlen(id)) != NULL;
+	return !text.len && m ? mentions(p, m, id, ret, err) : 0;
+}
+
 int inplace_drop_v1(struct inplace *p, const struct inplace_change *c, dray_error **err)
 {
 	static const char *const parts[] = { "VERSION", "json", "layer.tar" };
@@ -202,6 +213,10 @@ int inplace_drop_v1(struct inplace *p, const struct inplace_change *c, dray_erro
 	bool needed;
 
 	if (!c->v1_id)
+		return 0;
+	if (is_start(p, id, &needed, err) < 0)
+		return -1;
+	if (needed)
 		return 0;
 	layer = member_of(p, id, "layer.tar", NULL);
 	needed = !layer || layer->type != TAR_SYMLINK;

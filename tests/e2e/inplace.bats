@@ -228,7 +228,7 @@ gone() {
 	same "image" "$DIGEST" "$("$DRAY" digest --image-id "$T/x.tar")"
 	docker load --quiet -i "$T/x.tar"
 	# From now on its documents are at the end.
-	dray_run edit "$T/x.tar" --env SECRET- --in-place
+	dray_run edit "$T/x.tar" --env B=1 --in-place
 	ok
 	[[ $stderr != *"copied as a whole"* ]]
 	gone of-long-ago
@@ -424,4 +424,56 @@ entry() { tar -xOf "$T/x.tar" index.json | jq -r --arg t "$1" '.manifests[] | se
 	same "configs" "$(tar -xOf "$T/x.tar" manifest.json | jq '[.[].Config] | unique | length')" 1
 	dray_run verify -q "$T/x.tar"
 	expect 0
+}
+
+@test "a config beside that of index.json, or behind a link: both go, none that is shared" {
+	make
+	fresh "$T/beside.tar"
+	dray_run edit "$T/x.tar" --env A=new --in-place
+	ok
+	"$CHECK" check "$T/x.tar"
+	gone A=old-text
+	same "image" "$("$DRAY" digest --image-id "oci-archive:$T/x.tar:one")" "$DIGEST"
+	same "image" "$("$DRAY" digest --image-id "$T/x.tar")" "$DIGEST"
+	# Back again: nothing is there twice.
+	dray_run edit "$T/x.tar" --env A=old-text --in-place
+	ok
+	"$CHECK" check "$T/x.tar"
+	gone A=new
+	fresh "$T/linked.tar"
+	dray_run edit "$T/x.tar" --env A=new --in-place
+	ok
+	"$CHECK" check "$T/x.tar"
+	gone A=old-text
+	fresh "$T/links.tar"
+	local two
+	two=$("$DRAY" digest --image-id --image two:1 "$T/x.tar")
+	dray_run edit "$T/x.tar" --env A=new --image one:1 --in-place
+	ok
+	"$CHECK" check "$T/x.tar"
+	same "two" "$("$DRAY" digest --image-id --image two:1 "$T/x.tar")" "$two"
+	# Nobody has it any more.
+	dray_run edit "$T/x.tar" --env A=new --image two:1 --in-place
+	ok
+	"$CHECK" check "$T/x.tar"
+	gone A=old-text
+}
+
+@test "the oldest readers' folder stays as it is while another image starts there" {
+	make
+	local top
+	top=$(printf 'a%.0s' {1..64})
+	fresh "$T/v1share.tar"
+	dray_run edit "$T/x.tar" --env B=1 --image one:1 --in-place
+	ok
+	"$CHECK" check "$T/x.tar"
+	same "two starts there" "$(tar -xOf "$T/x.tar" repositories | jq -r '.two["1"]')" "$top"
+	tar -xOf "$T/x.tar" "$top/json" | jq -e '.config.Env == ["SECRET=1"]'
+	[ "$(tar -xOf "$T/x.tar" repositories | jq -r '.one["1"]')" != "$top" ]
+	# All names of one image are one image.
+	fresh "$T/v1one.tar"
+	dray_run edit "$T/x.tar" --env B=1 --in-place
+	ok
+	"$CHECK" check "$T/x.tar"
+	tar -xOf "$T/x.tar" "$top/json" | jq -e 'has("config") | not'
 }
