@@ -340,16 +340,6 @@ static bool is_new(const struct dealer *k, const struct node *n)
 	return n->entry && n->layer >= k->in->n_base;
 }
 
-static int refuse_foreign_link(struct dealer *k, const struct node *n, dray_error **err)
-{
-	if (node_path(n, &k->path, err) < 0)
-		return -1;
-	cleanup_free char *shown = text_safe(span_buf(&k->path), 4096);
-	return err_set(err, DRAY_ERR_FORMAT,
-		       "/%s: a hard link to a file of the base, which no engine could unpack",
-		       shown ? shown : "");
-}
-
 static struct folder *folder_of(const struct dealer *k, const struct node *n)
 {
 	return &k->folders[n->inode->mark - 1];
@@ -375,8 +365,6 @@ static int mark_all(struct dealer *k, dray_error **err)
 		}
 		if (!is_new(k, n) || n->inode->mark != 0)
 			continue;
-		if (n->inode->data_layer < k->in->n_base)
-			return refuse_foreign_link(k, n, err);
 		if (add_to_unit(k, n, &unit, err) < 0)
 			return -1;
 		n->inode->mark = unit + FIRST_UNIT;

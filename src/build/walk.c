@@ -233,13 +233,16 @@ static int add_entry(struct walker *k, const char *rel, int dir, const char *bas
 			       "a socket is nothing that an image can hold");
 	if (join(&k->w->in->arena, k->w->to, rel, &path, err) < 0)
 		return -1;
-	if (whiteout_of(path, NULL) != WHITEOUT_NONE)
+	if (whiteout_within(path))
 		return err_set(err, DRAY_ERR_FORMAT,
 			       "a name that begins with \".wh.\" would remove files");
 	e = entries_add(k->ix, path, type, err);
 	if (!e)
 		return -1;
 	set_attributes(e, st);
+	if (is_overlay_whiteout(e))
+		return err_set(err, DRAY_ERR_FORMAT,
+			       "a character device 0:0 is overlayfs's whiteout");
 	if (type == TAR_SYMLINK && read_link(k, dir, base, e, err) < 0)
 		return -1;
 	if (type == TAR_FILE && add_content(k, rel, st, e, err) < 0)

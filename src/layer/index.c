@@ -63,6 +63,16 @@ enum whiteout whiteout_of(const char *path, const char **ret_name)
 	return WHITEOUT_NAME;
 }
 
+bool whiteout_within(const char *path)
+{
+	for (; path; path = strchr(path, '/')) {
+		path += path[0] == '/';
+		if (strncmp(path, ".wh.", 4) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* A whiteout has to name an entry of its folder, and holds nothing. */
 static int check_whiteout(const char *path, dray_error **err)
 {

@@ -106,5 +106,12 @@ enum whiteout {
 };
 /** @p ret_name (may be NULL) is the NAME of WHITEOUT_NAME, within @p path. */
 enum whiteout whiteout_of(const char *path, const char **ret_name);
+/** Does any part of cleaned @p path begin as whiteouts do? */
+bool whiteout_within(const char *path);
+/** A character device 0:0, which is what overlayfs takes for a whiteout. */
+static inline bool is_overlay_whiteout(const struct layer_entry *e)
+{
+	return e->type == TAR_CHAR && e->dev_major == 0 && e->dev_minor == 0;
+}
 #define WHITEOUT_PREFIX ".wh."
 #define WHITEOUT_OPAQUE_NAME ".wh..wh..opq"

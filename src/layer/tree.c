@@ -234,12 +234,6 @@ static void apply_whiteout(struct tree *t, const struct layer_entry *e)
 
 /* ---- entries ---- */
 
-/* A character device 0:0 is what overlayfs takes for a whiteout. */
-static bool is_overlay_whiteout(const struct layer_entry *e)
-{
-	return e->type == TAR_CHAR && e->dev_major == 0 && e->dev_minor == 0;
-}
-
 static int set_root(struct tree *t, const struct layer_entry *e, dray_error **err)
 {
 	if (e->type != TAR_DIR) /* the root may get attributes, nothing else */

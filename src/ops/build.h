@@ -69,6 +69,12 @@ int build_set_tags(struct build *b, struct span config, dray_error **err) MUST_C
 
 /** All sources into the tree, users last, then the rules. */
 int build_take_sources(struct build *b, dray_error **err) MUST_CHECK;
+/**
+ * A path of the image as somebody typed it under the key @p what, cleaned. USAGE for what leads
+ * upwards and for names of whiteouts.
+ */
+int build_clean(struct build *b, const char *what, const char *path, const char **ret,
+		dray_error **err) MUST_CHECK;
 /** @p ix (taken over, also on failure) lives as long as @p b. */
 int build_keep_index(struct build *b, struct layer_index *ix, dray_error **err) MUST_CHECK;
 

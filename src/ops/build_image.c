@@ -237,20 +237,14 @@ static int take_below(struct taker *t, const struct node *top, const char *to,
 static int place_of(struct build *b, const struct spec_source *s, const struct node *top,
 		    const char *from, const char **ret, dray_error **err)
 {
-	cleanup_buf struct buf text = BUF_INIT(LIMIT_PATH);
 	const char *to = s->to ? s->to : from;
 	size_t len = strlen(to);
 
-	if (tar_name_quirks(span_str(to)) & TAR_NAME_DOTDOT)
-		return err_set(err, DRAY_ERR_USAGE, "\"to\": \"..\" leads nowhere in an image");
-	if (tar_name_clean(span_str(to), &text, err) < 0)
+	if (build_clean(b, "to", to, ret, err) < 0)
 		return -1;
-	if (!node_is_dir(top) && s->to && (text.len == 0 || to[len - 1] == '/') &&
-	    ((text.len && buf_add_byte(&text, '/', err) < 0) ||
-	     buf_add_str(&text, top->name, err) < 0))
-		return -1;
-	*ret = text.len ? arena_strndup(&b->arena, (const char *)text.data, text.len) : "";
-	return *ret ? 0 : err_nomem(err);
+	if (node_is_dir(top) || !s->to || ((*ret)[0] && to[len - 1] != '/'))
+		return 0;
+	return target_of(b, *ret, top->name, ret, err);
 }
 
 static int find_top(struct build *b, const struct spec_source *s, const struct tree *tree,

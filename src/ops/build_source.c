@@ -31,9 +31,8 @@ int build_keep_index(struct build *b, struct layer_index *ix, dray_error **err)
 
 /* ---- paths ---- */
 
-/* A path of the image as somebody typed it. */
-static int clean(struct build *b, const char *what, const char *path, const char **ret,
-		 dray_error **err)
+int build_clean(struct build *b, const char *what, const char *path, const char **ret,
+		dray_error **err)
 {
 	cleanup_buf struct buf text = BUF_INIT(LIMIT_PATH);
 
@@ -45,7 +44,7 @@ static int clean(struct build *b, const char *what, const char *path, const char
 	*ret = text.len ? arena_strndup(&b->arena, (const char *)text.data, text.len) : "";
 	if (!*ret)
 		return err_nomem(err);
-	if (whiteout_of(*ret, NULL) != WHITEOUT_NONE)
+	if (whiteout_within(*ret))
 		return err_set(err, DRAY_ERR_USAGE,
 			       "\"%s\": a name that begins with \".wh.\" would remove files", what);
 	return 0;
@@ -54,7 +53,7 @@ static int clean(struct build *b, const char *what, const char *path, const char
 /* One that is not the root. */
 static int clean_name(struct build *b, const char *path, const char **ret, dray_error **err)
 {
-	if (clean(b, "path", path, ret, err) < 0)
+	if (build_clean(b, "path", path, ret, err) < 0)
 		return -1;
 	return (*ret)[0] ? 0 : err_set(err, DRAY_ERR_USAGE, "\"path\": it is the root");
 }
@@ -65,7 +64,7 @@ static int walk_of(struct build *b, const struct spec_source *s, const struct po
 		   struct walk *ret, dray_error **err)
 {
 	*ret = (struct walk){ .in = &b->in, .root = s->from, .xattrs = &s->xattrs, .policy = p };
-	if (clean(b, "to", s->to ? s->to : "/", &ret->to, err) < 0 ||
+	if (build_clean(b, "to", s->to ? s->to : "/", &ret->to, err) < 0 ||
 	    match_parse_all(&b->arena, s->include.list, s->include.n, &ret->include, err) < 0)
 		return -1;
 	return match_parse_all(&b->arena, s->exclude.list, s->exclude.n, &ret->exclude, err);
@@ -195,6 +194,8 @@ struct tar_taker {
 	int fd;
 	int64_t size;
 	struct match_path path;
+	bool has_links;
+	struct map files, placed; /* by name in the tar, by path in the image: struct tar_file */
 };
 
 /* An uncompressed tar is read where it lies, any other from a temporary file. */
@@ -290,48 +291,119 @@ static int is_in(struct tar_taker *t, const char *path, bool is_dir, dray_error 
 	       !match_any_holds(&t->w.exclude, &t->path, is_dir);
 }
 
-static int add_entry(struct tar_taker *t, const struct layer_entry *from, struct layer_index *ret,
-		     dray_error **err)
-{
-	const char *path = strip(from->path, t->s->strip.v), *link, *full;
-	struct layer_entry *e;
-	int rc;
+/* ---- hard links of a tar: to what the tar has, whether or not that is asked for ---- */
 
-	if (!path || (!path[0] && !t->w.to[0]))
+struct tar_file {
+	const struct layer_entry *from;
+	const char *at; /* the last of its names in the image; NULL = none yet */
+};
+
+static struct tar_file *new_file(struct tar_taker *t, const struct layer_entry *from,
+				 dray_error **err)
+{
+	struct tar_file *f = arena_alloc(&t->b->arena, sizeof(*f));
+
+	if (!f) {
+		err_nomem(err);
+		return NULL;
+	}
+	*f = (struct tar_file){ .from = from };
+	return f;
+}
+
+/* The file that @p from is, or is a link to; NULL and no error when nobody will ask. */
+static int file_of(struct tar_taker *t, const struct layer_entry *from, struct tar_file **ret,
+		   dray_error **err)
+{
+	*ret = NULL;
+	if (!t->has_links)
 		return 0;
-	if (whiteout_of(from->path, NULL) != WHITEOUT_NONE)
-		return err_set(err, DRAY_ERR_FORMAT, "it is a whiteout, and this is no layer");
-	rc = is_in(t, path, from->type == TAR_DIR, err);
-	if (rc <= 0)
-		return rc;
+	if (from->type != TAR_HARDLINK) {
+		*ret = new_file(t, from, err);
+		return *ret ? 0 : -1;
+	}
+	*ret = map_get(&t->files, span_str(from->link));
+	if (*ret && (*ret)->from->type != TAR_DIR)
+		return 0;
+	cleanup_free char *shown = text_safe(span_str(from->link), 4096);
+	return err_set(err, DRAY_ERR_FORMAT,
+		       "a hard link to %s, which is no file that the tar has before it",
+		       shown ? shown : "");
+}
+
+/* One that is still where it was put; else @p e is the file. */
+static const struct layer_entry *link_or_file(struct tar_taker *t, const struct tar_file *f,
+					      struct layer_entry *e)
+{
+	const struct layer_entry *from = f->from;
+
+	if (f->at && map_get(&t->placed, span_str(f->at)) == f) {
+		e->link = f->at;
+		return e;
+	}
+	e->type = from->type;
+	e->link = from->link;
+	e->dev_major = from->dev_major;
+	e->dev_minor = from->dev_minor;
+	if (!e->xattrs)
+		e->xattrs = from->xattrs;
+	return from;
+}
+
+static int put_entry(struct tar_taker *t, const struct layer_entry *from, struct tar_file *f,
+		     const char *path, struct layer_index *ret, dray_error **err)
+{
+	const struct layer_entry *data = from;
+	struct layer_entry *e;
+	const char *full;
+
 	if (place(t, path, &full, err) < 0)
 		return -1;
 	e = entries_add(ret, full, (enum tar_type)from->type, err);
 	if (!e)
 		return -1;
-	full = e->path;
 	*e = *from;
 	e->path = full;
-	if (from->type == TAR_HARDLINK) {
-		link = strip(from->link, t->s->strip.v);
-		if (!link)
-			return err_set(err, DRAY_ERR_FORMAT, "a hard link to what was stripped");
-		if (place(t, link, &e->link, err) < 0)
-			return -1;
-	}
-	if ((from->type == TAR_FILE || from->type == TAR_SPARSE) &&
-	    add_content(t, from, e, err) < 0)
+	if (from->type == TAR_HARDLINK)
+		data = link_or_file(t, f, e);
+	if (is_overlay_whiteout(e))
+		return err_set(err, DRAY_ERR_FORMAT,
+			       "a character device 0:0 is overlayfs's whiteout");
+	if ((e->type == TAR_FILE || e->type == TAR_SPARSE) && add_content(t, data, e, err) < 0)
 		return -1;
 	e->sparse = NULL;
-	e->type = from->type == TAR_SPARSE ? TAR_FILE : from->type;
+	e->type = e->type == TAR_SPARSE ? TAR_FILE : e->type;
 	e->ambiguous = false;
 	policy_apply(t->policy, e);
-	return 0;
+	if (!f)
+		return 0;
+	f->at = full;
+	return map_put(&t->placed, span_str(full), f, err);
+}
+
+static int add_entry(struct tar_taker *t, const struct layer_entry *from, struct layer_index *ret,
+		     dray_error **err)
+{
+	const char *path = strip(from->path, t->s->strip.v);
+	struct tar_file *f;
+	int rc;
+
+	if (whiteout_within(from->path))
+		return err_set(err, DRAY_ERR_FORMAT, "it is a whiteout, and this is no layer");
+	if (file_of(t, from, &f, err) < 0 ||
+	    (f && map_put(&t->files, span_str(from->path), f, err) < 0))
+		return -1;
+	if (!path || (!path[0] && !t->w.to[0]))
+		return 0;
+	rc = is_in(t, path, from->type == TAR_DIR, err);
+	return rc <= 0 ? rc : put_entry(t, from, f, path, ret, err);
 }
 
 static int take_entries(struct tar_taker *t, const struct layer_index *from,
 			struct layer_index *ret, dray_error **err)
 {
+	for (size_t i = 0; i < from->n; i++)
+		t->has_links = t->has_links || from->list[i].type == TAR_HARDLINK;
 	for (size_t i = 0; i < from->n; i++)
 		if (add_entry(t, &from->list[i], ret, err) < 0) {
 			cleanup_free char *shown = text_safe(span_str(from->list[i].path), 4096);
@@ -357,6 +429,8 @@ static int take_tar(struct build *b, const struct spec_source *s, const struct p
 		return -1;
 	rc = take_entries(&t, from, ret, err);
 	match_path_clear(&t.path);
+	map_clear(&t.files);
+	map_clear(&t.placed);
 	return rc;
 }
 
@@ -373,6 +447,19 @@ static int note_applied(struct build *b, uint32_t source, dray_error **err)
 typedef int take_fn(struct build *b, const struct spec_source *s, const struct policy *p,
 		    struct layer_index *ret, dray_error **err);
 
+/* What the attributes of a source's folders are is often nobody's word. */
+static unsigned vague_of(const struct spec *spec, const struct spec_source *s,
+			 const struct policy *p)
+{
+	unsigned ret = 0;
+
+	if ((p->normalize && !p->has_mode) || s->type == SPEC_LINKS)
+		ret |= VAGUE_MODE;
+	if (!p->keep_owner && !s->owner.set && !spec->owner.set)
+		ret |= VAGUE_OWNER;
+	return ret;
+}
+
 static int take_source(struct build *b, size_t i, dray_error **err)
 {
 	static take_fn *const take[SPEC_TYPES] = {
@@ -383,8 +470,7 @@ static int take_source(struct build *b, size_t i, dray_error **err)
 	};
 	const struct spec_source *s = &b->spec->sources[i];
 	struct merge_source m = { .replace = s->replace == SPEC_YES,
-				  .is_mkdir = s->type == SPEC_MKDIR,
-				  .weak_root = s->type == SPEC_DIR || s->type == SPEC_LINKS };
+				  .is_mkdir = s->type == SPEC_MKDIR };
 	struct layer_index *ix;
 	struct policy p;
 
@@ -395,6 +481,10 @@ static int take_source(struct build *b, size_t i, dray_error **err)
 	    take[s->type](b, s, &p, ix, err) < 0)
 		return -1;
 	m.ix = ix;
+	m.vague = vague_of(b->spec, s, &p);
+	if ((s->type == SPEC_DIR || s->type == SPEC_LINKS) &&
+	    build_clean(b, "to", s->to ? s->to : "/", &m.weak, err) < 0)
+		return -1;
 	return merge_apply(&b->merge, &m, err) < 0 ? -1 : note_applied(b, (uint32_t)i, err);
 }
 
