@@ -121,6 +121,11 @@ struct search {
 	const struct candidate *at; /* of those that pass */
 };
 
+static bool same_place(const struct candidate *a, const struct candidate *b)
+{
+	return a->read == b->read && a->theirs->data_off == b->theirs->data_off;
+}
+
 static bool same_attributes(const struct search *s, const struct node *a, const struct node *b)
 {
 	const struct layer_entry *x = node_attributes(a), *y = node_attributes(b);
@@ -206,30 +211,45 @@ static void see(void *arg, struct span bytes)
 	hash_update(arg, bytes);
 }
 
-/* Theirs pass, ours are read: the base's layer is decoded once. */
+static int hash_mine(struct search *s, const struct candidate *c, struct digest *ret,
+		     dray_error **err)
+{
+	const struct layer_entry *e = c->mine->data;
+	cleanup_hash struct hash h = { 0 };
+
+	if (hash_init(&h, DIGEST_SHA256, err) < 0 ||
+	    inputs_read(&s->b->in, e->data_off, e->size, see, &h, err) < 0)
+		return -1;
+	return hash_finish(&h, ret, err);
+}
+
+/*
+ * Theirs pass, ours are read: the base's layer is decoded once. Names of one file, and those of
+ * equal layers, have one place, which passes once for all files that are held against it.
+ */
 static int on_file(void *arg, size_t read, const struct layer_entry *e, struct source *data,
 		   dray_error **err)
 {
 	struct search *s = arg;
-	const struct candidate *c = s->at++;
-	cleanup_hash struct hash mine = { 0 }, theirs = { 0 };
+	const struct candidate *first = s->at, *end = s->list + s->n;
+	cleanup_hash struct hash theirs = { 0 };
 	cleanup_source struct source *full = source_lend(data, err);
 	struct digest x, y;
 
 	(void)read;
 	if (full && e->sparse)
 		full = sparse_expand(steal_pointer(&full), e->sparse, err);
-	if (!full || hash_init(&mine, DIGEST_SHA256, err) < 0 ||
-	    hash_init(&theirs, DIGEST_SHA256, err) < 0)
+	if (!full || hash_init(&theirs, DIGEST_SHA256, err) < 0)
 		return -1;
 	full = source_hash(steal_pointer(&full), &theirs, err);
-	if (!full || source_drain(full, err) < 0 ||
-	    inputs_read(&s->b->in, c->mine->data->data_off, c->mine->data->size, see, &mine, err) <
-		    0 ||
-	    hash_finish(&mine, &x, err) < 0 || hash_finish(&theirs, &y, err) < 0)
+	if (!full || source_drain(full, err) < 0 || hash_finish(&theirs, &y, err) < 0)
 		return -1;
-	if (digest_eq(&x, &y)) {
-		c->mine->mark = DEAL_SAME;
+	for (; s->at < end && same_place(s->at, first); s->at++) {
+		if (hash_mine(s, s->at, &x, err) < 0)
+			return -1;
+		if (!digest_eq(&x, &y))
+			continue;
+		s->at->mine->mark = DEAL_SAME;
 		s->b->n_same++;
 	}
 	return 0;
@@ -244,14 +264,14 @@ static int compare_files(struct search *s, dray_error **err)
 		return err_nomem(err);
 	if (s->n)
 		qsort(s->list, s->n, sizeof(*s->list), by_place);
-	for (size_t i = 0; i < s->n; i++)
-		list[i] = s->list[i].theirs;
 	for (size_t first = 0, end; first < s->n; first = end) {
-		for (end = first + 1; end < s->n && s->list[end].read == s->list[first].read;)
-			end++;
+		size_t n = 0;
+
+		for (end = first; end < s->n && s->list[end].read == s->list[first].read; end++)
+			if (end == first || !same_place(&s->list[end], &s->list[end - 1]))
+				list[n++] = s->list[end].theirs;
 		s->at = &s->list[first];
-		if (stack_pass_files(s->b->base, s->list[first].read, list + first, end - first,
-				     on_file, s, err) < 0)
+		if (stack_pass_files(s->b->base, s->list[first].read, list, n, on_file, s, err) < 0)
 			return err_ctx(err, "base");
 	}
 	return 0;

@@ -119,12 +119,18 @@ static int by_place(const void *a, const void *b)
 	return (x->from->data_off > y->from->data_off) - (x->from->data_off < y->from->data_off);
 }
 
+static bool same_place(const struct wish *a, const struct wish *b)
+{
+	return a->read == b->read && a->from->data_off == b->from->data_off;
+}
+
+/* Equal layers are one: what passes once is for all who want what lies there. */
 static int on_file(void *arg, size_t read, const struct layer_entry *e, struct source *data,
 		   dray_error **err)
 {
 	struct taker *t = arg;
+	const struct wish *first = t->at, *end = t->list + t->n;
 	cleanup_source struct source *full = source_lend(data, err);
-	struct layer_entry *to = &t->ix->list[t->at++->entry];
 	struct content c = { .kind = CONTENT_EXTENT, .fd = t->fd, .off = t->out->pos };
 
 	(void)read;
@@ -133,9 +139,16 @@ static int on_file(void *arg, size_t read, const struct layer_entry *e, struct s
 	c.size = full ? pump(full, t->out, err) : -1;
 	if (c.size < 0)
 		return -1;
-	if (c.size != to->size)
-		return err_set(err, DRAY_ERR_CORRUPT, "it has another size the second time");
-	return inputs_add(&t->b->in, &c, &to->data_off, err);
+	for (; t->at < end && same_place(t->at, first); t->at++) {
+		struct layer_entry *to = &t->ix->list[t->at->entry];
+
+		if (c.size != to->size)
+			return err_set(err, DRAY_ERR_CORRUPT,
+				       "it has another size the second time");
+		if (inputs_add(&t->b->in, &c, &to->data_off, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* All that is wanted, into one file without a name; each layer is decoded once. */
@@ -155,14 +168,14 @@ static int take_bytes(struct taker *t, dray_error **err)
 	if (!t->out)
 		return -1;
 	qsort(t->list, t->n, sizeof(*t->list), by_place);
-	for (size_t i = 0; i < t->n; i++)
-		list[i] = t->list[i].from;
 	for (size_t first = 0, end; first < t->n; first = end) {
-		for (end = first + 1; end < t->n && t->list[end].read == t->list[first].read;)
-			end++;
+		size_t n = 0;
+
+		for (end = first; end < t->n && t->list[end].read == t->list[first].read; end++)
+			if (end == first || !same_place(&t->list[end], &t->list[end - 1]))
+				list[n++] = t->list[end].from;
 		t->at = &t->list[first];
-		if (stack_pass_files(t->s, t->list[first].read, list + first, end - first, on_file,
-				     t, err) < 0)
+		if (stack_pass_files(t->s, t->list[first].read, list, n, on_file, t, err) < 0)
 			return -1;
 	}
 	return sink_finish(t->out, err);
@@ -170,15 +183,34 @@ static int take_bytes(struct taker *t, dray_error **err)
 
 /* ---- another image ---- */
 
+/* What the new image will run on: as the spec says, else as its base does, else as for any verb. */
+static int find_platform(struct build *b, struct platform *ret, dray_error **err)
+{
+	const struct config *base = b->base->im->config;
+
+	if (b->spec->platform)
+		return platform_parse(b->spec->platform, &b->arena, ret, err);
+	*ret = base && base->platform.os ? base->platform : b->ctx->platform;
+	return 0;
+}
+
 static int open_image(struct build *b, const struct spec_source *s, struct stack **ret,
 		      dray_error **err)
 {
 	const struct stack_options so = { 0 };
 	const struct dray_select sel = DRAY_SELECT_INIT;
+	const struct platform before = b->ctx->platform;
+	struct platform want;
+	int rc;
 
 	if (mem_grow(&b->images, b->n_images, &b->cap_images, sizeof(struct stack *)) < 0)
 		return err_nomem(err);
-	if (stack_open(b->ctx, s->from, &sel, &so, ret, err) < 0)
+	if (find_platform(b, &want, err) < 0)
+		return -1;
+	b->ctx->platform = want;
+	rc = stack_open(b->ctx, s->from, &sel, &so, ret, err);
+	b->ctx->platform = before;
+	if (rc < 0)
 		return -1;
 	b->images[b->n_images++] = *ret;
 	return 0;

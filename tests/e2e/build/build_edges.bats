@@ -1,0 +1,71 @@
+#!/usr/bin/env bats
+# build: what files, tars and images can be beside the usual, each with a plain twin.
+
+load build
+
+setup() { build_setup; }
+teardown() { peers_teardown; }
+
+spec() { printf '%s' "$1" >spec.json; }
+
+@test "names of one file in the base, held against files of their own" {
+	mkdir linked apart
+	echo same-data >linked/a
+	ln linked/a linked/b
+	tar cf linked.tar --owner=0 --group=0 --numeric-owner --mtime=@1 -C linked a b
+	build --tar linked.tar:/d -o base.tar
+	echo same-data >apart/a
+	echo other-one >apart/b
+	build --from base.tar --dir apart:/d -o out.tar
+	same a "$("$DRAY" cat out.tar /d/a)" same-data
+	same b "$("$DRAY" cat out.tar /d/b)" other-one
+	# Both as they were: only the one with new bytes is written.
+	same written "$(layer_tar out.tar 1 | tar t | sort | tr '\n' ' ')" 'd/ d/b '
+}
+
+@test "equal layers of an image that is a source: the same place for two files" {
+	local tar
+	mkdir x h
+	echo of-both >x/a
+	tar cf x.tar -C x a
+	cp x/a h/a
+	ln h/a h/b
+	tar cf h.tar -C h a b
+	tar --delete -f h.tar a # "b" is a hard link to what the layer below has
+	spec '{ "dray": 1 }'
+	build spec.json -o none.tar
+	for tar in x h x; do
+		dray_run append none.tar "$tar.tar" -o next.tar
+		ok
+		mv next.tar none.tar
+	done
+	same "equal layers" "$(layers none.tar | sed -n 1p)" "$(layers none.tar | sed -n 3p)"
+	build --copy-from none.tar,/:/z -o out.tar
+	same a "$("$DRAY" cat out.tar /z/a)" of-both
+	same b "$("$DRAY" cat out.tar /z/b)" of-both
+}
+
+# both_platforms DIR: an index of two images, with the name of the platform in /arch.
+both_platforms() {
+	local p
+	for p in amd64 arm64; do
+		build --platform "linux/$p" --file "/arch=$p" -o "oci:$p" || return 1
+		jq -c --arg p "$p" '.manifests[0] + { platform: { os: "linux", architecture: $p } } | del(.annotations)' "$p/index.json" >>"$1.list"
+	done
+	mkdir -p "$1"
+	cp -r amd64/. "$1"
+	cp -r arm64/blobs "$1"
+	jq -s '{ schemaVersion: 2, manifests: . }' "$1.list" >"$1/index.json"
+}
+
+@test "an image of several platforms as a source: the one that the spec names, else the base's" {
+	local p
+	both_platforms both
+	for p in amd64 arm64; do
+		build --platform "linux/$p" --copy-from oci:both,/arch -o out.tar
+		same "/arch for $p" "$("$DRAY" cat out.tar /arch)" "$p"
+		build --platform "linux/$p" --mkdir /base -o base.tar
+		build --from base.tar --copy-from oci:both,/arch:/ours -o out.tar
+		same "/ours on a base for $p" "$("$DRAY" cat out.tar /ours)" "$p"
+	done
+}
