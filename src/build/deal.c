@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "build/match.h"
+#include "build/rules.h"
 #include "build/units.h"
 
 #define BIG MIB	     /* a file from this size on is a unit by itself */
@@ -30,18 +31,23 @@ struct group_match {
 	const struct spec_list *sources;
 };
 
+struct layer_rule {
+	struct match glob;
+	const struct spec_rule *said;
+	uint32_t group;
+};
+
 struct dealer {
 	const struct deal_input *in;
 	struct deal *d;
 	struct folder *folders;
 	size_t n_folders;
 	struct group_match *groups;
-	struct match *rules; /* those that name a layer */
-	uint32_t *rule_group;
+	struct layer_rule *rules; /* those that name a layer */
 	size_t n_rules;
 	struct match_list on_top;
 	struct map by_key; /* unit + 1 */
-	struct map names;
+	struct map names;  /* the last number of each */
 	struct match_path parts;
 	struct buf path;
 	uint32_t **places; /* of each closure: of each unit, its place among units */
@@ -110,15 +116,18 @@ static int read_rules(struct dealer *k, dray_error **err)
 	struct arena *a = &k->d->arena;
 
 	k->rules = arena_array(a, s->n_rules + 1, sizeof(*k->rules));
-	k->rule_group = arena_array(a, s->n_rules + 1, sizeof(*k->rule_group));
-	if (!k->rules || !k->rule_group)
+	if (!k->rules)
 		return err_nomem(err);
 	for (size_t i = 0; i < s->n_rules; i++) {
+		struct layer_rule *r = &k->rules[k->n_rules];
+
 		if (!s->rules[i].layer)
 			continue;
-		if (match_parse(a, s->rules[i].match, &k->rules[k->n_rules], err) < 0)
+		if (match_parse(a, s->rules[i].match, &r->glob, err) < 0)
 			return err_ctx(err, "rule %zu", i + 1);
-		k->rule_group[k->n_rules++] = group_named(s, s->rules[i].layer);
+		r->said = &s->rules[i];
+		r->group = group_named(s, s->rules[i].layer);
+		k->n_rules++;
 		k->globs = true;
 	}
 	return 0;
@@ -156,11 +165,15 @@ static const struct spec_source *source_of(const struct dealer *k, const struct 
 	return i == UINT32_MAX ? NULL : &k->in->spec->sources[i];
 }
 
-static uint32_t find_group(struct dealer *k, const struct spec_source *src, bool is_dir)
+/* A rule is for what it fits, the later one wins; a group for all below that, the first one wins. */
+static uint32_t find_group(struct dealer *k, const struct spec_source *src, enum tar_type type)
 {
-	for (size_t i = 0; i < k->n_rules; i++)
-		if (match_holds(&k->rules[i], &k->parts, is_dir))
-			return k->rule_group[i];
+	bool is_dir = type == TAR_DIR;
+
+	for (size_t i = k->n_rules; i-- > 0;)
+		if (rule_is_for(k->rules[i].said, type) &&
+		    match_fits(&k->rules[i].glob, &k->parts, is_dir))
+			return k->rules[i].group;
 	if (src && src->layer)
 		return group_named(k->in->spec, src->layer);
 	for (size_t i = 0; i < k->in->spec->layers.n_groups; i++)
@@ -194,16 +207,29 @@ static size_t unit_len(const char *path)
 	return path[len] ? len : 0;
 }
 
-/* Names are unique: the second of one name gets a number. */
+/*
+ * Names are unique: the second of one name gets a number. Of each name the last number is known;
+ * a path that looks like a name with a number is rare, and stepped over.
+ */
 static int name_unit(struct dealer *k, const char *path, size_t len, struct unit *u,
 		     dray_error **err)
 {
-	u->name = arena_printf(&k->d->arena, "/%.*s", (int)len, path);
-	for (size_t i = 2; u->name && map_find(&k->names, span_str(u->name)); i++)
-		u->name = arena_printf(&k->d->arena, "/%.*s #%zu", (int)len, path, i);
-	if (!u->name)
+	const char *plain = arena_printf(&k->d->arena, "/%.*s", (int)len, path);
+	uintptr_t number;
+
+	if (!plain)
 		return err_nomem(err);
-	return map_put(&k->names, span_str(u->name), u, err);
+	number = (uintptr_t)map_get(&k->names, span_str(plain)) + 1;
+	for (u->name = plain; number > 1; number++) {
+		u->name = arena_printf(&k->d->arena, "%s #%zu", plain, (size_t)number);
+		if (!u->name)
+			return err_nomem(err);
+		if (!map_find(&k->names, span_str(u->name)))
+			break;
+	}
+	if (u->name != plain && map_put(&k->names, span_str(u->name), (void *)1, err) < 0)
+		return -1;
+	return map_put(&k->names, span_str(plain), (void *)number, err);
 }
 
 static int new_unit(struct dealer *k, const char *path, size_t len, const struct unit *like,
@@ -230,7 +256,7 @@ static int closure_unit(struct dealer *k, const struct deal_closure *c,
 
 	if (k->globs && match_path_set(&k->parts, from->path + 1, err) < 0)
 		return -1;
-	like.group = find_group(k, src, true);
+	like.group = find_group(k, src, TAR_DIR);
 	like.is_volatile = is_on_top(k, src, true);
 	if (units_describe(&k->d->arena, from, &like, err) < 0)
 		return -1;
@@ -299,7 +325,7 @@ static int find_unit(struct dealer *k, const struct node *n, uint32_t *ret, dray
 
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
-	like.group = find_group(k, src, is_dir);
+	like.group = find_group(k, src, node_type(n));
 	like.source = src ? (uint32_t)(src - k->in->spec->sources) : UINT32_MAX - 1;
 	like.is_volatile = is_on_top(k, src, is_dir);
 	key = arena_printf(&k->d->arena, "%u %u %d %d %.*s", like.group, like.source,

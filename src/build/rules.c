@@ -30,15 +30,15 @@ void rules_clear(struct rules *r)
 	arena_clear(&r->arena);
 }
 
-static bool fits_type(const struct spec_rule *rule, const struct node *n)
+bool rule_is_for(const struct spec_rule *rule, enum tar_type t)
 {
 	switch (rule->types ? rule->types[0] : '*') {
 	case 'f':
-		return node_type(n) == TAR_FILE;
+		return t == TAR_FILE || t == TAR_SPARSE;
 	case 'd':
-		return node_is_dir(n);
+		return t == TAR_DIR;
 	case 'l':
-		return node_type(n) == TAR_SYMLINK;
+		return t == TAR_SYMLINK;
 	default:
 		return true;
 	}
@@ -58,7 +58,7 @@ static int look_at(struct rules *r, const struct node *n, dray_error **err)
 
 static bool fits(const struct rules *r, size_t i, const struct node *n)
 {
-	return fits_type(&r->spec->rules[i], n) &&
+	return rule_is_for(&r->spec->rules[i], node_type(n)) &&
 	       match_fits(&r->list[i], &r->path, node_is_dir(n));
 }
 
@@ -80,6 +80,10 @@ static int change(struct rules *r, const struct spec_rule *rule, struct node *n,
 	if (!e)
 		return err_nomem(err);
 	*e = *node_attributes(n);
+	if (!n->inode->attrs) {
+		e->path = "";
+		e->mtime = r->folder_mtime;
+	}
 	if (!e->uname)
 		e->uname = e->gname = "";
 	if (rule->mode && node_type(n) != TAR_SYMLINK && spec_mode_text(rule->mode, &mode))
@@ -101,10 +105,16 @@ static int refuse(struct rules *r, size_t i, dray_error **err)
 		       i + 1, shown ? shown : "");
 }
 
+/* What a source puts in the place of the base's is no less the base's when it goes. */
+static bool is_of_base(const struct rules *r, const struct node *n, uint32_t n_base)
+{
+	return n->layer < n_base || (r->lower && tree_find(r->lower, (const char *)r->text.data));
+}
+
 /* 1 = the name is gone. */
 static int apply_all(struct rules *r, struct node *n, uint32_t n_base, dray_error **err)
 {
-	bool is_new = n->entry && n->layer >= n_base;
+	bool is_new = n->layer >= n_base;
 
 	if (look_at(r, n, err) < 0)
 		return -1;
@@ -114,7 +124,7 @@ static int apply_all(struct rules *r, struct node *n, uint32_t n_base, dray_erro
 		if (!fits(r, i, n))
 			continue;
 		if (rule->remove == SPEC_YES) {
-			if (n->layer < n_base)
+			if (is_of_base(r, n, n_base))
 				return refuse(r, i, err);
 			tree_remove(n);
 			return 1;

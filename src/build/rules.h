@@ -12,6 +12,9 @@ struct rules {
 	const struct spec *spec;
 	struct arena arena;
 	struct match *list; /* one for each rule */
+	/* For rules_apply(), by whoever calls it. */
+	const struct tree *lower; /* the base's own files; NULL = none */
+	int64_t folder_mtime;	  /* of folders that nobody described */
 	struct match_path path;
 	struct buf text;
 };
@@ -20,6 +23,8 @@ int rules_init(struct rules *r, const struct spec *s, dray_error **err) MUST_CHE
 void rules_clear(struct rules *r);
 #define cleanup_rules CLEANUP(rules_clear)
 
+/** Is a rule for files of this type? */
+bool rule_is_for(const struct spec_rule *rule, enum tar_type t);
 /** Does a rule change what @p n carries? 1, 0, -1. */
 int rules_concern(struct rules *r, const struct node *n, dray_error **err) MUST_CHECK;
 /**

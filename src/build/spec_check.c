@@ -6,6 +6,7 @@
  */
 #include "build/spec_priv.h"
 
+#include "base/map.h"
 #include "base/text.h"
 #include "layer/cut.h"
 
@@ -86,15 +87,35 @@ static int check_layer(const struct spec *s, const char *name, dray_error **err)
 		       shown ? shown : "");
 }
 
+/* @p ids: id -> number of its source. */
+static int check_id(struct map *ids, const char *id, size_t number, dray_error **err)
+{
+	uintptr_t other = id ? (uintptr_t)map_get(ids, span_str(id)) : 0;
+
+	if (other)
+		return err_set(err, DRAY_ERR_USAGE, "source %zu has the id of source %zu", number,
+			       (size_t)other);
+	return id ? map_put(ids, span_str(id), (void *)number, err) : 0;
+}
+
+static int check_ids(const struct spec *s, dray_error **err)
+{
+	struct map ids = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < s->n_sources; i++)
+		rc = check_id(&ids, s->sources[i].id, i + 1, err);
+	map_clear(&ids);
+	return rc;
+}
+
 static int check_sources(const struct spec *s, dray_error **err)
 {
+	if (check_ids(s, err) < 0)
+		return -1;
 	for (size_t i = 0; i < s->n_sources; i++) {
 		const struct spec_source *src = &s->sources[i];
 
-		for (size_t k = 0; k < i; k++)
-			if (src->id && s->sources[k].id && strcmp(src->id, s->sources[k].id) == 0)
-				return err_set(err, DRAY_ERR_USAGE,
-					       "source %zu has the id of source %zu", i + 1, k + 1);
 		if (check_source(src, err) < 0 || check_layer(s, src->layer, err) < 0)
 			return err_ctx(err, "source %zu (%s)", i + 1, spec_type_names[src->type]);
 	}

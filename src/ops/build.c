@@ -61,6 +61,11 @@ void build_clear(struct build *b)
 
 /* ---- the plan ---- */
 
+int64_t build_folder_mtime(const struct build *b)
+{
+	return b->spec->mtime.kind == SPEC_TIME_SET ? b->spec->mtime.sec : b->now;
+}
+
 static int make_plan(struct build *b, const struct dray_build_options *o, dray_error **err)
 {
 	struct deal_input in;
@@ -74,9 +79,7 @@ static int make_plan(struct build *b, const struct dray_build_options *o, dray_e
 				  .source_of = b->source_of,
 				  .closures = b->closures,
 				  .n_closures = b->n_closures,
-				  .mtime = { SPEC_TIME_SET, b->spec->mtime.kind == SPEC_TIME_SET
-								    ? b->spec->mtime.sec
-								    : b->now },
+				  .mtime = { SPEC_TIME_SET, build_folder_mtime(b) },
 				  .base_layers = b->base->n };
 	return deal_make(&in, &b->deal, err);
 }

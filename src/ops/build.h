@@ -40,6 +40,9 @@ struct build {
 void build_clear(struct build *b);
 #define cleanup_build CLEANUP(build_clear)
 
+/** Of folders that nobody described. */
+int64_t build_folder_mtime(const struct build *b);
+
 /* ---- build_spec.c ---- */
 
 /** The spec of @p o, checked. */

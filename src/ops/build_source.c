@@ -608,6 +608,8 @@ int build_take_sources(struct build *b, dray_error **err)
 		return -1;
 	if (rules_init(&b->rules, b->spec, err) < 0)
 		return -1;
+	b->rules.lower = b->lower;
+	b->rules.folder_mtime = build_folder_mtime(b);
 	tree_finish(b->tree);
 	if (b->lower && b->spec->n_rules && take_base(b, err) < 0)
 		return -1;

@@ -69,3 +69,43 @@ both_platforms() {
 		same "/ours on a base for $p" "$("$DRAY" cat out.tar /ours)" "$p"
 	done
 }
+
+@test "rules: folders that only their contents imply; what the base has cannot be deleted; the later layer" {
+	spec '{ "dray": 1, "sources": [ { "type": "file", "path": "/srv/data/a", "text": "a" } ],
+	  "rules": [ { "match": "/srv/data", "type": "d", "mode": "1777", "owner": { "uid": 7, "gid": 8 } } ] }'
+	build spec.json --mtime 1000 -o out.tar
+	same "as the rule says" "$(layer_tar out.tar 0 | TZ=UTC tar tv --numeric-owner | awk '{ print $1, $2, $4, $5, $6 }')" \
+		$'drwxr-xr-x 0/0 1970-01-01 00:16 srv/\ndrwxrwxrwt 7/8 1970-01-01 00:16 srv/data/\n-rw-r--r-- 0/0 1970-01-01 00:16 srv/data/a'
+
+	build --file /etc/conf=old --mkdir /etc/d -o base.tar
+	spec '{ "dray": 1, "base": { "image": "base.tar" },
+	  "sources": [ { "type": "file", "path": "/etc/conf", "text": "new" }, { "type": "file", "path": "/etc/mine", "text": "m" } ],
+	  "rules": [ { "match": "/etc/conf", "delete": true } ] }'
+	dray_run build spec.json -o no.tar
+	expect 2 '*rule 1: /etc/conf is of the base*'
+	[ ! -e no.tar ]
+	sed -i 's,"/etc/conf"\, "delete,"/etc/mine"\, "delete,' spec.json
+	build spec.json -o out.tar
+	same "without" "$(names out.tar | tr '\n' ' ')" 'etc etc/conf etc/d '
+
+	spec '{ "dray": 1, "sources": [ { "type": "file", "path": "/d/a", "text": "a" }, { "type": "file", "path": "/d/b", "text": "b" },
+	    { "type": "symlink", "path": "/d/l", "target": "a" } ],
+	  "layers": { "strategy": "single", "groups": [ { "name": "one" }, { "name": "two" }, { "name": "links" } ] },
+	  "rules": [ { "match": "/d", "type": "d", "layer": "links" }, { "match": "/d/**", "layer": "one" },
+	    { "match": "/d/**", "type": "l", "layer": "links" }, { "match": "/d/b", "layer": "two" }, { "match": "/d/*", "type": "d", "layer": "one" } ] }'
+	build spec.json -o out.tar
+	same one "$(layer_tar out.tar 0 | tar t | tr '\n' ' ')" 'd/ d/a '
+	same two "$(layer_tar out.tar 1 | tar t | tr '\n' ' ')" 'd/ d/b '
+	same links "$(layer_tar out.tar 2 | tar t | tr '\n' ' ')" 'd/ d/l '
+}
+
+@test "ten thousand sources, each with an id and a unit of its own: time that grows with them" {
+	python3 - >spec.json <<'EOF_PY'
+import json
+print(json.dumps({ "dray": 1, "layers": { "strategy": "single" }, "sources": [
+    { "type": "file", "path": "/d/f%d" % i, "text": "x", "id": "s%d" % i } for i in range(10000) ] }))
+EOF_PY
+	timeout 20 "$DRAY" build --plan --json spec.json >plan.json
+	same units "$(jq '.layers[0].parts | length' plan.json)" 10000
+	same names "$(jq -c '.layers[0].parts | [.[0], .[1], .[9999]]' plan.json)" '["/d","/d #2","/d #10000"]'
+}
