@@ -158,7 +158,7 @@ static int new_line(struct buf *ret, size_t depth, dray_error **err)
 	return 0;
 }
 
-/* Compact JSON with lines: each member and element on its own. */
+/* Compact JSON with lines: each member and element on its own. "${" is no name to be filled in. */
 static int spread(struct span s, struct buf *ret, dray_error **err)
 {
 	size_t depth = 0;
@@ -179,6 +179,8 @@ static int spread(struct span s, struct buf *ret, dray_error **err)
 		if (!quoted && (c == '}' || c == ']') && s.data[i - 1] != '{' &&
 		    s.data[i - 1] != '[')
 			rc = new_line(ret, --depth, err);
+		if (quoted && c == '$' && i + 1 < s.len && s.data[i + 1] == '{')
+			rc = buf_add_byte(ret, '$', err);
 		if (rc < 0 || buf_add_byte(ret, c, err) < 0)
 			return -1;
 		if (quoted)

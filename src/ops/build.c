@@ -390,6 +390,22 @@ int dray_build_plan(dray_context *ctx, const struct dray_build_options *bo, dray
 	return 0;
 }
 
+/* JSON has no way to say other bytes: the spec would name other files. */
+static int check_texts(const struct dray_build_options *o, dray_error **err)
+{
+	cleanup_free char *shown = NULL;
+	const char *bad = o->spec && !utf8_valid(span_str(o->spec)) ? o->spec : NULL;
+
+	for (size_t i = 0; !bad && i < o->n_words; i++)
+		if (!utf8_valid(span_str(o->words[i].value)))
+			bad = o->words[i].value;
+	if (!bad)
+		return 0;
+	shown = text_safe(span_str(bad), 200);
+	return err_set(err, DRAY_ERR_USAGE, "a spec is UTF-8, and this is not: %s",
+		       shown ? shown : "");
+}
+
 int dray_build_spec(const struct dray_build_options *bo, dray_built **ret, dray_error **err)
 {
 	cleanup_built dray_built *r = mem_zalloc(sizeof(*r));
@@ -397,7 +413,8 @@ int dray_build_spec(const struct dray_build_options *bo, dray_built **ret, dray_
 
 	if (!r)
 		return err_nomem(err);
-	if (build_read_spec(&b, bo, err) < 0 || tell_spec(r, b.spec, err) < 0)
+	if (check_texts(bo, err) < 0 || build_read_spec(&b, bo, err) < 0 ||
+	    tell_spec(r, b.spec, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
 	return 0;

@@ -95,10 +95,15 @@ static int settle_paths(struct build *b, dray_error **err)
 
 static int take_words(struct build *b, const struct dray_build_options *o, dray_error **err)
 {
-	for (size_t i = 0; i < o->n_words; i++)
-		if (strcmp(o->words[i].name, "define") != 0 &&
-		    spec_flag(b->spec, o->words[i].name, o->words[i].value, err) < 0)
+	for (size_t i = 0; i < o->n_words; i++) {
+		bool define = strcmp(o->words[i].name, "define") == 0;
+
+		if (define && !o->spec)
+			return err_set(err, DRAY_ERR_USAGE,
+				       "--define: there is no spec that it is for");
+		if (!define && spec_flag(b->spec, o->words[i].name, o->words[i].value, err) < 0)
 			return -1;
+	}
 	return 0;
 }
 

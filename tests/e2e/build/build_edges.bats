@@ -109,3 +109,19 @@ EOF_PY
 	same units "$(jq '.layers[0].parts | length' plan.json)" 10000
 	same names "$(jq -c '.layers[0].parts | [.[0], .[1], .[9999]]' plan.json)" '["/d","/d #2","/d #10000"]'
 }
+
+@test "--print-spec: what it prints is the same build; other bytes than UTF-8 are refused" {
+	build --file '/x=${A} cost $${B} $' -o flags.tar
+	dray_run build --file '/x=${A} cost $${B} $' --print-spec
+	[ "$status" -eq 0 ]
+	printf '%s\n' "$output" >printed.json
+	build printed.json -o printed.tar
+	same text "$("$DRAY" cat printed.tar /x)" '${A} cost $${B} $'
+	cmp flags.tar printed.tar
+	dray_run build --file $'/x=\xff' --print-spec
+	expect 2 '*UTF-8*'
+	dray_run build --file $'/x=\xc3\xbf' --print-spec
+	[ "$status" -eq 0 ]
+	dray_run build --define A=b --file /x=y -o no.tar
+	expect 2 '*--define*no spec*'
+}

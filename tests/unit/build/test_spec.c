@@ -55,7 +55,10 @@ static void test_reads(void **state)
 		  "{\"dray\":1,\"name\":\"a\",\"tag\":\"b\"}" },
 		{ "{\"dray\":1,\"name\":\"${A}-${Q}\"}",
 		  "{\"dray\":1,\"name\":\"one-\\\"\\\\\\n\"}" },
-		{ "{\"dray\":1,\"name\":\"$${A} $A $\"}", "{\"dray\":1,\"name\":\"${A} $A $\"}" },
+		{ "{\"dray\":1,\"name\":\"$${A} $A $\"}", "{\"dray\":1,\"name\":\"$${A} $A $\"}" },
+		{ "{\"dray\":1,\"name\":\"$$${A} $$\"}", "{\"dray\":1,\"name\":\"$$${A} $$\"}" },
+		{ "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"$${A\"}}}",
+		  "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"$${A\"}}}" },
 		{ "{\"dray\":1,\"base\":null}", "{\"dray\":1}" },
 		{ "{\"dray\":1,\"mtime\":{\"clamp\":5}}", "{\"dray\":1,\"mtime\":{\"clamp\":5}}" },
 		{ "{\"dray\":1,\"mtime\":\"1970-01-02T00:00:00Z\",\"created\":\"epoch\"}",
@@ -174,6 +177,9 @@ static void test_flags(void **state)
 		{ "file", "/a=b=c",
 		  "{\"dray\":1,\"sources\":[{\"type\":\"file\",\"path\":\"/"
 		  "a\",\"text\":\"b=c\"}]}" },
+		{ "file", "/a=${A} $${B}",
+		  "{\"dray\":1,\"sources\":[{\"type\":\"file\",\"path\":\"/"
+		  "a\",\"text\":\"$${A} $$${B}\"}]}" },
 		{ "file", "/a", NULL },
 		{ "copy-from", "h/a:1,/b:/c",
 		  "{\"dray\":1,\"sources\":[{\"type\":\"image\",\"from\":\"h/a:1\",\"path\":\"/"
