@@ -23,8 +23,19 @@ void inputs_clear(struct inputs *in)
 	cleanup_fd_fn(&in->fd);
 	cleanup_fd_fn(&in->dir);
 	mem_free(in->list);
+	mem_free(in->empty);
 	arena_clear(&in->arena);
 	*in = INPUTS_INIT;
+}
+
+static int add_empty(struct inputs *in, const struct content *c, dray_error **err)
+{
+	if (c->kind != CONTENT_FILE)
+		return 0;
+	if (mem_grow(&in->empty, in->n_empty, &in->cap_empty, sizeof(*in->empty)) < 0)
+		return err_nomem(err);
+	in->empty[in->n_empty++] = *c;
+	return 0;
 }
 
 int inputs_add(struct inputs *in, const struct content *c, int64_t *ret_at, dray_error **err)
@@ -33,7 +44,7 @@ int inputs_add(struct inputs *in, const struct content *c, int64_t *ret_at, dray
 
 	*ret_at = in->end;
 	if (c->size == 0)
-		return 0;
+		return add_empty(in, c, err);
 	if (__builtin_add_overflow(in->end, c->size, &end))
 		return err_set(err, DRAY_ERR_LIMIT, "more than 2^63 bytes in all");
 	if (mem_grow(&in->list, in->n, &in->cap, sizeof(*in->list)) < 0)
@@ -68,9 +79,9 @@ static size_t find_content(const struct inputs *in, int64_t at)
 	return first;
 }
 
-static int changed(const struct content *c, dray_error **err)
+static int changed(const char *path, dray_error **err)
 {
-	cleanup_free char *shown = text_safe(span_str(c->path), 4096);
+	cleanup_free char *shown = text_safe(span_str(path), 4096);
 
 	return err_set(err, DRAY_ERR_CORRUPT, "%s: it changed while it was read",
 		       shown ? shown : "");
@@ -88,14 +99,13 @@ static bool is_unchanged(const struct stat *a, const struct stat *b)
 	       same_time(a->st_ctim, b->st_ctim);
 }
 
-/* Is the open file still what was planned? */
-static int look_again(const struct inputs *in, const struct content *c, dray_error **err)
+int inputs_check(int fd, const struct stat *seen, const char *path, dray_error **err)
 {
 	struct stat st;
 
-	if (io_fstat(in->fd, &st, err) < 0)
+	if (io_fstat(fd, &st, err) < 0)
 		return -1;
-	return is_unchanged(&c->seen, &st) ? 0 : changed(c, err);
+	return is_unchanged(seen, &st) ? 0 : changed(path, err);
 }
 
 /* Bytes of @p path up to its last slash; 0 = it has none. */
@@ -150,7 +160,7 @@ static int open_file(struct inputs *in, size_t i, dray_error **err)
 	in->open = SIZE_MAX;
 	in->fd = c->dirfd == AT_FDCWD ? io_openat(AT_FDCWD, c->path, O_RDONLY | O_NONBLOCK, 0, err)
 				      : open_below(in, c, err);
-	if (in->fd < 0 || look_again(in, c, err) < 0)
+	if (in->fd < 0 || inputs_check(in->fd, &c->seen, c->path, err) < 0)
 		return -1;
 	in->open = i;
 	return 0;
@@ -169,8 +179,22 @@ static int64_t read_file(struct inputs *in, size_t i, int64_t off, void *data, s
 	}
 	n = io_pread(in->fd, data, len, off, err);
 	if (n <= 0)
-		return n < 0 ? -1 : changed(c, err);
-	if (off + n == c->size && look_again(in, c, err) < 0)
+		return n < 0 ? -1 : changed(c->path, err);
+	if (off + n == c->size && inputs_check(in->fd, &c->seen, c->path, err) < 0)
+		return -1;
+	return n;
+}
+
+static int64_t read_extent(const struct content *c, int64_t off, void *data, size_t len,
+			   dray_error **err)
+{
+	int64_t n = io_pread(c->fd, data, len, c->off + off, err);
+
+	if (n == 0)
+		return c->path ? changed(c->path, err)
+			       : err_set(err, DRAY_ERR_CORRUPT, "a temporary file is too short");
+	if (n > 0 && c->path && off + n == c->size &&
+	    inputs_check(c->fd, &c->seen, c->path, err) < 0)
 		return -1;
 	return n;
 }
@@ -181,7 +205,7 @@ static int64_t feed_read(void *arg, uint32_t layer, int64_t at, void *data, size
 	struct inputs *in = arg;
 	size_t i = find_content(in, at);
 	const struct content *c = &in->list[i];
-	int64_t off = at - c->at, n;
+	int64_t off = at - c->at;
 
 	(void)layer;
 	if ((uint64_t)(c->size - off) < len)
@@ -190,10 +214,7 @@ static int64_t feed_read(void *arg, uint32_t layer, int64_t at, void *data, size
 	case CONTENT_FILE:
 		return read_file(in, i, off, data, len, err);
 	case CONTENT_EXTENT:
-		n = io_pread(c->fd, data, len, c->off + off, err);
-		if (n == 0)
-			err_set(err, DRAY_ERR_CORRUPT, "a tar changed while it was read");
-		return n > 0 ? n : -1;
+		return read_extent(c, off, data, len, err);
 	case CONTENT_BYTES:
 		memcpy(data, c->bytes + off, len);
 		return (int64_t)len;
@@ -223,6 +244,34 @@ int inputs_read(struct inputs *in, int64_t at, int64_t size,
 		at += n;
 		size -= n;
 	}
+	return 0;
+}
+
+static int check_empty(struct inputs *in, const struct content *c, dray_error **err)
+{
+	size_t len = dir_len(c->path);
+	struct stat st;
+	int rc;
+
+	if (c->dirfd == AT_FDCWD)
+		rc = io_fstatat(AT_FDCWD, c->path, 0, &st, err);
+	else if (reach_dir(in, c, err) < 0)
+		rc = -1;
+	else
+		rc = io_fstatat(in->dir, c->path + len + (len > 0), AT_SYMLINK_NOFOLLOW, &st, err);
+	if (rc < 0)
+		return -1;
+	return is_unchanged(&c->seen, &st) ? 0 : changed(c->path, err);
+}
+
+int inputs_check_empty(struct inputs *in, dray_error **err)
+{
+	for (size_t i = 0; i < in->n_empty; i++)
+		if (check_empty(in, &in->empty[i], err) < 0) {
+			cleanup_free char *shown = text_safe(span_str(in->empty[i].path), 4096);
+
+			return err_ctx(err, "%s", shown ? shown : "");
+		}
 	return 0;
 }
 

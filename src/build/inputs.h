@@ -21,8 +21,9 @@ struct content {
 	int64_t at, size; /* in the range; by inputs_add() */
 	/* FILE: below this folder, or with AT_FDCWD as somebody typed it. */
 	int dirfd;
-	const char *path; /* lent */
-	struct stat seen; /* what it was when it was planned */
+	/* Lent. EXTENT: of somebody's file, which may change; NULL = one of ours without a name. */
+	const char *path;
+	struct stat seen; /* what it was when it was planned, or opened */
 	/* EXTENT */
 	int fd;
 	int64_t off;
@@ -35,6 +36,8 @@ struct inputs {
 	struct content *list;
 	size_t n, cap;
 	int64_t end;
+	struct content *empty; /* of the host; nobody will read them */
+	size_t n_empty, cap_empty;
 	/* the host's file that is being read */
 	size_t open; /* which; SIZE_MAX = none */
 	int fd;
@@ -53,9 +56,13 @@ int inputs_add(struct inputs *in, const struct content *c, int64_t *ret_at,
 	       dray_error **err) MUST_CHECK;
 /** Close @p fd (taken over, also on failure) with @p in. */
 int inputs_keep_fd(struct inputs *in, int fd, dray_error **err) MUST_CHECK;
+/** CORRUPT when the open file is not what was @p seen of it. */
+int inputs_check(int fd, const struct stat *seen, const char *path, dray_error **err) MUST_CHECK;
+/** When all has been read: CORRUPT when a file without bytes has some now. */
+int inputs_check_empty(struct inputs *in, dray_error **err) MUST_CHECK;
 /**
  * The bytes of all of them. A file of the host that is not what it was, at its beginning or at its
- * end, is CORRUPT.
+ * end, is CORRUPT, and so is a tar at the end of each file.
  */
 struct layer_feed inputs_feed(struct inputs *in);
 /** All of what lies at @p at, of @p size bytes, through @p fn. */

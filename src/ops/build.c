@@ -204,7 +204,7 @@ static int make_history(struct build *b, struct relayer_plan *plan, dray_error *
 
 /* ---- the run ---- */
 
-/* What was read back has all names that were dealt out. */
+/* What was read back has all names that were dealt out; files that nobody read are as they were. */
 static int check_made(void *arg, const struct remade_layers *made, struct span config,
 		      dray_error **err)
 {
@@ -218,6 +218,8 @@ static int check_made(void *arg, const struct remade_layers *made, struct span c
 				       "new layer %zu has %zu entries, it should have %zu", i + 1,
 				       ix->n, b->deal.layers[i].n);
 	}
+	if (inputs_check_empty(&b->in, err) < 0)
+		return -1;
 	return build_set_tags(b, config, err);
 }
 

@@ -193,6 +193,8 @@ struct tar_taker {
 	struct walk w; /* globs and place */
 	int fd;
 	int64_t size;
+	struct stat seen; /* of the tar itself, when it was opened */
+	bool ours;	  /* fd: what it holds, in a temporary file */
 	struct match_path path;
 	bool has_links;
 	struct map files, placed; /* by name in the tar, by path in the image: struct tar_file */
@@ -205,21 +207,23 @@ static int open_tar(struct tar_taker *t, dray_error **err)
 	cleanup_source struct source *in = NULL;
 	cleanup_sink struct sink *k = NULL;
 	uint8_t head[COMPRESSION_SNIFF];
-	struct stat st;
+	int packed;
 	int64_t n;
 
-	if (fd < 0 || io_fstat(fd, &st, err) < 0)
+	if (fd < 0 || io_fstat(fd, &t->seen, err) < 0)
 		return -1;
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(t->seen.st_mode))
 		return err_set(err, DRAY_ERR_USAGE, "it is no file");
 	n = io_pread(fd, head, sizeof(head), 0, err);
 	if (n < 0)
 		return -1;
-	t->size = st.st_size;
+	t->size = t->seen.st_size;
 	if (compression_sniff(span_of(head, (size_t)n)) == COMPRESSION_NONE) {
 		t->fd = steal_fd(&fd);
 		return inputs_keep_fd(&t->b->in, t->fd, err);
 	}
+	t->ours = true;
+	packed = fd;
 	in = source_decode_pool(source_from_fd(steal_fd(&fd), true, err),
 				context_pool(t->b->ctx, NULL), 0, NULL, err);
 	t->fd = in ? io_tempfile(t->b->ctx->tmpdir, err) : -1;
@@ -227,7 +231,9 @@ static int open_tar(struct tar_taker *t, dray_error **err)
 		return -1;
 	k = sink_to_fd(t->fd, false, err);
 	t->size = k ? pump(in, k, err) : -1;
-	return t->size < 0 ? -1 : sink_finish(k, err);
+	if (t->size < 0 || inputs_check(packed, &t->seen, t->s->from, err) < 0)
+		return -1;
+	return sink_finish(k, err);
 }
 
 /* Without its first @p n parts; NULL = nothing is left. */
@@ -274,6 +280,10 @@ static int add_content(struct tar_taker *t, const struct layer_entry *from, stru
 		.kind = CONTENT_EXTENT, .size = from->size, .fd = t->fd, .off = from->data_off
 	};
 
+	if (!t->ours && !from->sparse) {
+		c.path = t->s->from;
+		c.seen = t->seen;
+	}
 	if (from->sparse && spool_sparse(t, from, &c, err) < 0)
 		return -1;
 	e->size = c.size;
@@ -431,7 +441,9 @@ static int take_tar(struct build *b, const struct spec_source *s, const struct p
 	match_path_clear(&t.path);
 	map_clear(&t.files);
 	map_clear(&t.placed);
-	return rc;
+	if (rc < 0 || t.ours)
+		return rc;
+	return inputs_check(t.fd, &t.seen, s->from, err);
 }
 
 /* ---- all of them ---- */
@@ -493,13 +505,11 @@ static int take_source(struct build *b, size_t i, dray_error **err)
 static int read_old(struct build *b, const struct node *n, struct span *ret, dray_error **err)
 {
 	struct stack_file f = { .inode = n->inode };
-	struct buf room = BUF_INIT(PASSWD_MAX);
 	uint8_t *bytes;
 	int64_t size = n->inode->data->size;
 
 	if (node_type(n) != TAR_FILE || size > PASSWD_MAX)
 		return err_set(err, DRAY_ERR_UNSUPPORTED, "it is no file that lines are added to");
-	(void)room;
 	if (n->inode->data_layer < b->n_base) {
 		if (stack_read_files(b->base, &f, 1, PASSWD_MAX, &b->arena, err) < 0)
 			return -1;

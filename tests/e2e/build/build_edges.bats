@@ -125,3 +125,48 @@ EOF_PY
 	dray_run build --define A=b --file /x=y -o no.tar
 	expect 2 '*--define*no spec*'
 }
+
+holds_open() { readlink /proc/"$1"/fd/* | grep -qx "$2"; }
+
+# meanwhile COMMAND: build spec.json, whose last source is the image of standard input; when that is waited for, COMMAND runs.
+meanwhile() {
+	build --file /late=x -o late.tar || return 1
+	rm -f pipe
+	mkfifo pipe
+	"$DRAY" build spec.json -o no.tar <pipe >said 2>&1 &
+	exec 9>pipe
+	for _ in {1..200}; do
+		! holds_open $! "$T/in\|$T/t.tar" || break
+		sleep 0.1
+	done
+	sleep 0.5 # listed, and the image not there yet
+	eval "$1"
+	cat late.tar >&9
+	exec 9>&-
+	status=0
+	wait $! || status=$?
+}
+
+@test "a tar that is written over, an empty file that grows: nothing is made of what was planned" {
+	mkdir in
+	echo before >in/a
+	tar cf t.tar -C in a
+	spec '{ "dray": 1, "sources": [ { "type": "tar", "from": "t.tar" }, { "type": "image", "from": "-", "path": "/late" } ] }'
+	meanwhile true
+	same "unchanged" "$status" 0
+	rm no.tar
+	meanwhile "printf after | dd of=t.tar bs=1 seek=512 conv=notrunc 2>/dev/null"
+	same "written over: $(cat said)" "$status" 6
+	grep -q 't.tar: it changed while it was read' said
+	[ ! -e no.tar ]
+
+	: >in/a
+	spec '{ "dray": 1, "sources": [ { "type": "dir", "from": "in" }, { "type": "image", "from": "-", "path": "/late" } ] }'
+	meanwhile true
+	same "still empty" "$status" 0
+	rm no.tar
+	meanwhile "echo grown >in/a"
+	same "grown: $(cat said)" "$status" 6
+	grep -q 'a: it changed while it was read' said
+	[ ! -e no.tar ]
+}
