@@ -201,6 +201,9 @@ static int write_field(struct jsonw *w, struct arena *a, const struct spec *s,
 {
 	const void *given = slot_of(s, f);
 
+	if ((f->kind == FIELD_ENV || f->kind == FIELD_MAP) &&
+	    ((const struct spec_pairs *)given)->none)
+		old = (struct json){ 0 };
 	switch (f->kind) {
 	case FIELD_ENV:
 		return write_env(w, a, given, old, err);

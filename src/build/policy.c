@@ -40,7 +40,8 @@ int policy_of(const struct spec *s, const struct spec_source *src, struct policy
 		.keep_owner = is_told(src->type) && !src->owner.set,
 		.uname = "",
 		.gname = "",
-		.normalize = src->type == SPEC_DIR || src->type == SPEC_FILE,
+		.normalize = src->type == SPEC_DIR || src->type == SPEC_FILE ||
+			     src->type == SPEC_LINKS,
 		.mtime = s->mtime,
 	};
 	if (src->mode)

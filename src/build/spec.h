@@ -29,6 +29,7 @@ struct spec_pair {
 struct spec_pairs {
 	struct spec_pair *list;
 	size_t n, cap;
+	bool none; /* null was said: nothing of a base stays */
 };
 
 enum spec_time_kind { SPEC_TIME_UNSET, SPEC_TIME_SET, SPEC_TIME_CLAMP, SPEC_TIME_KEEP, SPEC_TIME_NOW };

@@ -7,6 +7,7 @@
 #include "build/spec_priv.h"
 
 #include "base/map.h"
+#include "base/nearest.h"
 #include "base/text.h"
 #include "layer/cut.h"
 
@@ -59,6 +60,32 @@ static int check_source(const struct spec_source *s, dray_error **err)
 		break;
 	}
 	return 0;
+}
+
+/* Fields that no spec says, but a base may have. */
+static const char *const only_inherited[] = {
+	"AttachStdin", "AttachStdout", "AttachStderr",	  "Tty",	 "OpenStdin", "StdinOnce",
+	"Image",       "MacAddress",   "NetworkDisabled", "ArgsEscaped", "OnBuild",
+};
+
+static int check_inherit(const char *name, dray_error **err)
+{
+	struct nearest near = { .typed = name };
+
+	for (size_t i = 0; i < ARRAY_LEN(only_inherited); i++)
+		if (strcmp(only_inherited[i], name) == 0)
+			return 0;
+	for (const struct spec_key *k = spec_config_shape.keys; k->name; k++) {
+		if (strcmp(k->name, name) == 0)
+			return 0;
+		nearest_offer(&near, k->name);
+	}
+	cleanup_free char *shown = text_safe(span_str(name), 80);
+	err_set(err, DRAY_ERR_USAGE, "base: \"inherit\": a config has no \"%s\"",
+		shown ? shown : "");
+	if (nearest_get(&near))
+		err_hint(err, "did you mean \"%s\"?", nearest_get(&near));
+	return -1;
 }
 
 /* Ids and names of layers are what other keys speak of. */
@@ -164,6 +191,9 @@ int spec_check(const struct spec *s, dray_error **err)
 
 	if (s->base.set && !s->base.image)
 		return err_set(err, DRAY_ERR_USAGE, "base: \"image\" is missing");
+	for (size_t i = 0; i < s->base.inherit.n; i++)
+		if (check_inherit(s->base.inherit.list[i], err) < 0)
+			return -1;
 	if ((s->tag || s->tags.n) && !s->name)
 		return err_set(err, DRAY_ERR_USAGE, "a tag without a name");
 	if (s->tag && s->tags.n)

@@ -39,6 +39,7 @@ struct spec_shape {
 	bool is_source;
 };
 extern const struct spec_shape spec_shape;
+extern const struct spec_shape spec_config_shape; /* keys are fields of an image config */
 
 /** Is @p word one of "a|b|c"? */
 bool spec_choice(const char *choices, const char *word);

@@ -185,6 +185,9 @@ static int read_pairs(struct reader *r, struct json v, const struct spec_key *k,
 {
 	enum json_type t = k->kind == KEY_SET ? JSON_OBJECT : JSON_STRING;
 
+	ret->none = json_type(v) == JSON_NULL;
+	if (ret->none)
+		return 0;
 	if (want(r, v, JSON_OBJECT, k->name, err) < 0)
 		return -1;
 	for (struct json it = json_first(v); json_node(it); it = json_next(it)) {

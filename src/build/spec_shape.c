@@ -66,7 +66,7 @@ static const struct spec_key config_keys[] = {
 	{ .name = "Shell", .kind = KEY_JSON, .offset = offsetof(struct spec_config, shell), .choices = "strings" },
 	{ 0 },
 };
-static const struct spec_shape config_shape = { config_keys, 0, false };
+const struct spec_shape spec_config_shape = { config_keys, 0, false };
 
 #define S(member) offsetof(struct spec_source, member)
 static const struct spec_key source_keys[] = {
@@ -162,7 +162,7 @@ static const struct spec_key keys[] = {
 	{ .name = "created", .kind = KEY_TIME, .offset = offsetof(struct spec, created), .choices = "epoch|now" },
 	{ .name = "mtime", .kind = KEY_TIME, .offset = offsetof(struct spec, mtime), .choices = "epoch|keep|now|clamp" },
 	{ .name = "owner", .kind = KEY_OBJECT, .offset = offsetof(struct spec, owner), .shape = &owner_shape },
-	{ .name = "config", .kind = KEY_OBJECT, .offset = offsetof(struct spec, config), .shape = &config_shape },
+	{ .name = "config", .kind = KEY_OBJECT, .offset = offsetof(struct spec, config), .shape = &spec_config_shape },
 	{ .name = "annotations", .kind = KEY_STRINGS, .offset = offsetof(struct spec, annotations) },
 	{ .name = "sources", .kind = KEY_OBJECTS, .offset = offsetof(struct spec, sources), .shape = &source_shape },
 	{ .name = "rules", .kind = KEY_OBJECTS, .offset = offsetof(struct spec, rules), .shape = &rule_shape },

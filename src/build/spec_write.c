@@ -41,6 +41,10 @@ static void write_list(struct jsonw *w, const struct spec_list *l)
 
 static void write_pairs(struct jsonw *w, const struct spec_pairs *p)
 {
+	if (p->n == 0) {
+		jsonw_null(w);
+		return;
+	}
 	jsonw_object(w);
 	for (size_t i = 0; i < p->n; i++) {
 		jsonw_key(w, p->list[i].name);
@@ -83,7 +87,8 @@ static bool is_said(const struct spec_key *k, const void *slot)
 	case KEY_STRINGS:
 	case KEY_SET:
 	case KEY_ENV:
-		return ((const struct spec_pairs *)slot)->n > 0;
+		return ((const struct spec_pairs *)slot)->n > 0 ||
+		       ((const struct spec_pairs *)slot)->none;
 	case KEY_JSON:
 		return ((const struct span *)slot)->len > 0;
 	case KEY_OBJECT:

@@ -50,7 +50,7 @@ static const struct option table[] = {
 	{ "annotation", W, .arg = "K=V", .help = "of the OCI manifest" },
 	{ "created", W, .arg = "TIME", .help = "of the image: RFC 3339, seconds, epoch or now (default: SOURCE_DATE_EPOCH, else 1)" },
 	{ "mtime", W, .arg = "TIME|keep|clamp=TIME", .help = "of files (default: SOURCE_DATE_EPOCH, else 1)" },
-	{ "strategy", W, .arg = "HOW", .help = "auto, size, single, per-source or explicit: who shares a layer" },
+	{ "strategy", W, .arg = "HOW", .help = "who shares a layer: auto, graph, popularity, origin, size, single, per-source or explicit" },
 	{ "layers-max", W, .arg = "N", .help = "layers in all (default: 64)" },
 	{ "layer", W, .arg = "NAME=GLOB[,GLOB]...", .help = "a layer of what these globs fit; the first that fits wins" },
 	{ "volatile", W, .arg = "GLOB", .help = "what changes often: on top" },

@@ -408,6 +408,20 @@ static int check_texts(const struct dray_build_options *o, dray_error **err)
 		       shown ? shown : "");
 }
 
+/* Nor to say that nothing of a base stays, and something comes. */
+static int check_pairs(const struct spec *s, dray_error **err)
+{
+	const struct spec_pairs *all[] = { &s->config.env, &s->config.labels, &s->config.ports,
+					   &s->config.volumes };
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (all[i]->none && all[i]->n)
+			return err_set(err, DRAY_ERR_USAGE,
+				       "null in the spec and a flag for the same field: no spec "
+				       "says both");
+	return 0;
+}
+
 int dray_build_spec(const struct dray_build_options *bo, dray_built **ret, dray_error **err)
 {
 	cleanup_built dray_built *r = mem_zalloc(sizeof(*r));
@@ -416,7 +430,7 @@ int dray_build_spec(const struct dray_build_options *bo, dray_built **ret, dray_
 	if (!r)
 		return err_nomem(err);
 	if (check_texts(bo, err) < 0 || build_read_spec(&b, bo, err) < 0 ||
-	    tell_spec(r, b.spec, err) < 0)
+	    check_pairs(b.spec, err) < 0 || tell_spec(r, b.spec, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
 	return 0;

@@ -126,6 +126,7 @@ static int add_bytes(struct build *b, const char *path, struct span bytes, const
 		return -1;
 	e->mode = 0644;
 	e->size = c.size;
+	e->mtime = b->now;
 	policy_apply(p, e);
 	return inputs_add(&b->in, &c, &e->data_off, err);
 }
@@ -164,6 +165,7 @@ static int take_mkdir(struct build *b, const struct spec_source *s, const struct
 	if (!e)
 		return -1;
 	e->mode = 0755;
+	e->mtime = b->now;
 	policy_apply(p, e);
 	return 0;
 }
@@ -180,6 +182,7 @@ static int take_symlink(struct build *b, const struct spec_source *s, const stru
 	if (!e)
 		return -1;
 	e->link = s->target;
+	e->mtime = b->now;
 	policy_apply(p, e);
 	return 0;
 }

@@ -14,7 +14,9 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-#define DEFAULT_TIME 1 /* not 0, which several programs take for unset */
+#define DEFAULT_TIME 1		  /* not 0, which several programs take for unset */
+#define FIRST_TIME (-62135596800) /* of the years 1 to 9999, which RFC 3339 can say */
+#define LAST_TIME 253402300799
 
 /* ---- the spec ---- */
 
@@ -157,6 +159,14 @@ static int read_epoch(const char *text, bool *ret_set, int64_t *ret, dray_error 
 		       "SOURCE_DATE_EPOCH: expected whole seconds since 1970, got '%.40s'", text);
 }
 
+static int check_time(const char *name, int64_t sec, dray_error **err)
+{
+	if (sec >= FIRST_TIME && sec <= LAST_TIME)
+		return 0;
+	return err_set(err, DRAY_ERR_USAGE, "%s: %lld is after the year 9999, or before 1", name,
+		       (long long)sec);
+}
+
 static bool word_says(const struct dray_build_options *o, const char *name)
 {
 	for (size_t i = 0; i < o->n_words; i++)
@@ -187,8 +197,10 @@ static int settle_times(struct build *b, const struct dray_build_options *o, dra
 
 	b->now = DEFAULT_TIME;
 	if (read_epoch(o->source_date_epoch, &epoch, &b->now, err) < 0 ||
+	    check_time("SOURCE_DATE_EPOCH", b->now, err) < 0 ||
 	    settle_time(b, &b->spec->created, "created", epoch, o, err) < 0 ||
-	    settle_time(b, &b->spec->mtime, "mtime", epoch, o, err) < 0)
+	    settle_time(b, &b->spec->mtime, "mtime", epoch, o, err) < 0 ||
+	    check_time("created", b->spec->created.sec, err) < 0)
 		return -1;
 	time_format_utc(b->spec->created.sec, 0, b->created);
 	return 0;

@@ -170,3 +170,47 @@ meanwhile() {
 	grep -q 'a: it changed while it was read' said
 	[ ! -e no.tar ]
 }
+
+@test "times of what has none: SOURCE_DATE_EPOCH, else 1; and none after the year 9999" {
+	local how
+	spec '{ "dray": 1, "sources": [ { "type": "mkdir", "path": "/d" }, { "type": "symlink", "path": "/d/l", "target": "x" },
+	  { "type": "file", "path": "/d/t", "text": "t" }, { "type": "user", "name": "u", "uid": 7, "gid": 7 } ] }'
+	for how in keep clamp=9000; do
+		build spec.json --mtime "$how" -o out.tar
+		same "$how" "$(layer_tar out.tar 0 | TZ=UTC tar tv --full-time | awk '{ print $4, $5 }' | sort -u)" '1970-01-01 00:00:01'
+		SOURCE_DATE_EPOCH=61 build spec.json --mtime "$how" -o out.tar
+		same "$how" "$(layer_tar out.tar 0 | TZ=UTC tar tv --full-time | awk '{ print $4, $5 }' | sort -u)" '1970-01-01 00:01:01'
+	done
+	build spec.json --created 253402300799 -o out.tar
+	same created "$(tar xOf out.tar "blobs/sha256/$("$DRAY" inspect --json out.tar | jq -r '.images[0].id // .images[0].image_id' | sed s/sha256://)" | jq -r .created)" 9999-12-31T23:59:59Z
+	dray_run build spec.json --created 253402300800 -o no.tar
+	expect 2 '*created*9999*'
+	SOURCE_DATE_EPOCH=253402300800 dray_run build spec.json -o no.tar
+	expect 2 '*SOURCE_DATE_EPOCH*9999*'
+	[ ! -e no.tar ]
+}
+
+@test "links: folders as of any tree" {
+	mkdir -p tree/sub
+	echo x >tree/sub/f
+	chmod 2775 tree/sub
+	spec '{ "dray": 1, "sources": [ { "type": "links", "trees": ["'"$T"'/tree"] } ] }'
+	build spec.json -o out.tar
+	same modes "$(layer_tar out.tar 0 | tar tv | awk '{ print $1, $6 }' | tr '\n' ' ')" 'drwxr-xr-x sub/ lrwxrwxrwx sub/f '
+}
+
+@test "null takes a field of the base away; fields that are inherited are fields" {
+	build --env A=b --label c=d --volume /v --expose 80/tcp --workdir /w --mkdir /x -o base.tar
+	spec '{ "dray": 1, "base": { "image": "base.tar" }, "config": { "Env": null, "Labels": null, "Volumes": null } }'
+	build spec.json -o out.tar
+	same config "$(config out.tar)" '{"ExposedPorts":{"80/tcp":{}},"WorkingDir":"/w"}'
+	build spec.json --env N=1 -o out.tar
+	same config "$(config out.tar)" '{"Env":["N=1"],"ExposedPorts":{"80/tcp":{}},"WorkingDir":"/w"}'
+	spec '{ "dray": 1, "base": { "image": "base.tar", "inherit": ["Envv"] } }'
+	dray_run build spec.json -o no.tar
+	expect 2 '*inherit*Envv*'
+	[[ $stderr == *'did you mean "Env"?'* ]]
+	spec '{ "dray": 1, "base": { "image": "base.tar", "inherit": ["Env"] } }'
+	build spec.json -o out.tar
+	same config "$(config out.tar)" '{"Env":["A=b"]}'
+}
