@@ -29,7 +29,7 @@ static bool is_of_use(const struct delta_bases *b, const struct image *im, const
 {
 	const struct config *c = im->config;
 
-	if (!c || im->artifact || im->broken)
+	if (!c || im->artifact || im->attestation || im->broken)
 		return false;
 	for (size_t i = 0; i < c->n_diff_ids; i++) {
 		struct span key = span_str(c->diff_ids[i].text);

@@ -61,7 +61,7 @@ static int add_image(struct delta_save *v, const struct image *im, dray_error **
 {
 	struct delta_side *side;
 
-	if (!im->config || im->artifact || im->broken)
+	if (!im->config || im->artifact || im->attestation || im->broken)
 		return 0;
 	side = add_side(v, err);
 	if (!side || haves_add(&side->haves, im->config->diff_ids, im->config->n_diff_ids, err) < 0)
@@ -320,11 +320,12 @@ static int need(struct delta_save *v, struct delta_side *side, const struct dige
 /* A layer that recipes read, of the first base that has it. */
 static int need_old(struct delta_save *v, const struct digest *diff_id, dray_error **err)
 {
-	size_t i = 0;
-
-	while (!map_find(&v->olds[i].haves.diffs, span_str(diff_id->text)))
-		i++;
-	return need(v, &v->olds[i], diff_id, err);
+	for (size_t i = 0; i < v->n_olds; i++)
+		if (map_find(&v->olds[i].haves.diffs, span_str(diff_id->text)))
+			return need(v, &v->olds[i], diff_id, err);
+	/* Bases are opened twice: first for what they list, then for their files. */
+	return err_set(err, DRAY_ERR_CORRUPT, "a base changed while it was read: %s is new in it",
+		       diff_id->text);
 }
 
 static int describe_bases(struct delta_save *v, dray_error **err)

@@ -219,6 +219,30 @@ refused() {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Places
+
+@test "delta: a base that changes while it is read is told" {
+	cp "$images/lib1.tar" base.tar
+	mkfifo image
+	# The image is opened once all bases were looked at.
+	{
+		exec 4>image
+		cp "$app1" new.tar
+		mv new.tar base.tar
+		cat "$app2" >&4
+	} &
+	dray_run delta save --level file --base base.tar image -o out.tar
+	refused 6 "*a base changed while it was read: sha256:*"
+}
+
+@test "delta: attestations are no images" {
+	same "an attestation" "$("$DRAY" inspect --all --json "$images/buildx1.tar" | jq '.images | length')" 2
+	round layer "$images/buildx2.tar" "$images/buildx1.tar"
+	round file "$images/buildx2.tar" "$images/buildx1.tar"
+	same "how" "$(froms d.tar)" "base recipe"
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
 # The command line
 
 @test "delta: words, options and outputs that make no sense" {

@@ -3,6 +3,7 @@
 delta_images.py DIR
 delta_images.py ARCHIVE TAG LAYER...    one image of these tars
 """
+import gzip
 import hashlib
 import io
 import json
@@ -31,21 +32,53 @@ def config(layers, command):
 
 
 def save(path, *images):
-    """docker save of (tag, layers) as Docker before 25 writes it."""
+    """docker save of (tag, layers, the command if it is not the tag) as Docker before 25 writes it."""
     members, elements = {}, []
-    for tag, layers in images:
-        text = config(layers, tag)
+    for tag, layers, *command in images:
+        text = config(layers, command[0] if command else tag)
         name = hashlib.sha256(text).hexdigest() + ".json"
         members[name] = text
         paths = [hashlib.sha256(l).hexdigest() + "/layer.tar" for l in layers]
         members.update(zip(paths, layers))
         elements.append({"Config": name, "RepoTags": [tag], "Layers": paths})
     members["manifest.json"] = json.dumps(elements).encode()
+    write(path, members)
+
+
+def write(path, members):
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
+
+
+def buildx(path, tag, layers):
+    """docker buildx build -o type=oci: the image, and an attestation whose config has a DiffID that is no tar."""
+    members = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}
+    image, vnd = "application/vnd.oci.image.", "vnd.docker.reference."
+
+    def put(media_type, data, **more):
+        digest = hashlib.sha256(data).hexdigest()
+        members["blobs/sha256/" + digest] = data
+        return dict(mediaType=media_type, digest="sha256:" + digest, size=len(data), **more)
+
+    def manifest(text, blobs, **more):
+        return put(image + "manifest.v1+json", json.dumps({
+            "schemaVersion": 2, "mediaType": image + "manifest.v1+json",
+            "config": put(image + "config.v1+json", text), "layers": blobs}).encode(), **more)
+
+    statement = b'{"_type":"https://in-toto.io/Statement/v0.1","subject":[],"predicate":{}}'
+    real = manifest(config(layers, tag),
+                    [put(image + "layer.v1.tar+gzip", gzip.compress(l, mtime=0)) for l in layers],
+                    platform={"architecture": "amd64", "os": "linux"})
+    proof = manifest(config([statement], "proof"), [put("application/vnd.in-toto+json", statement)],
+                     platform={"architecture": "unknown", "os": "unknown"},
+                     annotations={vnd + "type": "attestation-manifest", vnd + "digest": real["digest"]})
+    index = json.dumps({"schemaVersion": 2, "mediaType": image + "index.v1+json", "manifests": [real, proof]})
+    members["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [
+        put(image + "index.v1+json", index.encode(), annotations={"org.opencontainers.image.ref.name": tag})]}).encode()
+    write(path, members)
 
 
 def main(folder):
@@ -73,6 +106,9 @@ def main(folder):
     ):
         save(os.path.join(folder, name + ".tar"), (tag, layers))
     save(os.path.join(folder, "both.tar"), ("test/app:1", [base, one]), ("test/lib:1", [base, old]))
+    save(os.path.join(folder, "twins.tar"), ("test/app:1", [base, one]), ("test/app:one", [base, one], "test/app:1"))
+    buildx(os.path.join(folder, "buildx1.tar"), "1", [base, one])
+    buildx(os.path.join(folder, "buildx2.tar"), "2", [base, two])
 
 
 if len(sys.argv) == 2:
