@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "ops/copy_plan.h"
 #include "ops/copy_run.h"
 #include "ops/delta_files.h"
 #include "store/assemble.h"
@@ -80,15 +81,21 @@ static enum way way_to_layer(const struct load *ld, const struct delta_layer *l)
 	}
 }
 
-/* 1 = the destination has it, or can mount it, 0, -1. */
-static int is_there(const struct load *ld, const struct delta_layer *l, const struct digest *blob,
-		    dray_error **err)
+/*
+ * 1 = the destination has it as it has to be, 0, -1. A blob that would be compressed in another way
+ * has to be read: only what somebody compressed so already is of use.
+ */
+static int is_there(const struct load *ld, const struct delta_layer *l,
+		    const struct descriptor *blob, dray_error **err)
 {
 	const struct reused *u = reuse_find(&ld->copy->reuse, &l->diff_id, &ld->copy->wishes);
-	struct descriptor desc = { .digest = blob ? *blob : (struct digest){ 0 }, .size = -1 };
+	enum compression found = blob ? compression_declared(blob->media_type) : COMPRESSION_NONE;
+	struct descriptor desc = { 0 };
 
-	if (!blob && u)
-		desc.digest = u->blob_digest;
+	if (!must_convert(ld->copy, found, blob, false))
+		desc = blob ? *blob : desc;
+	else if (u)
+		desc = (struct descriptor){ .digest = u->blob_digest, .size = u->size };
 	return digest_set(&desc.digest) ? dest_has_blob(ld->copy->target->dest, &desc, err) : 0;
 }
 
@@ -100,10 +107,10 @@ static int choose_ways(struct load *ld, bool exact, bool *ret, dray_error **err)
 	*ret = true;
 	for (size_t i = 0; i < d->doc.n_layers; i++) {
 		const struct delta_layer *l = &d->doc.layers[i];
-		const struct digest *blob = exact ? &d->manifest->entries[i].digest : NULL;
+		const struct descriptor *blob = exact ? &d->manifest->entries[i] : NULL;
 		int there = 0;
 
-		ld->ways[i] = exact ? way_to_blob(ld, l, blob) : way_to_layer(ld, l);
+		ld->ways[i] = exact ? way_to_blob(ld, l, &blob->digest) : way_to_layer(ld, l);
 		if (ld->ways[i] == WAY_NONE)
 			there = is_there(ld, l, blob, err);
 		if (there < 0)
@@ -147,10 +154,13 @@ static int add_missing(const struct load *ld, const struct digest *diff_id, stru
 	return 0;
 }
 
-static bool listed_before(const struct delta_doc *doc, size_t i)
+static bool listed_before(const struct load *ld, size_t i)
 {
+	const struct delta_doc *doc = &ld->delta->doc;
+
 	for (size_t k = 0; k < i; k++)
-		if (digest_eq(&doc->layers[k].diff_id, &doc->layers[i].diff_id))
+		if (ld->ways[k] == WAY_NONE &&
+		    digest_eq(&doc->layers[k].diff_id, &doc->layers[i].diff_id))
 			return true;
 	return false;
 }
@@ -162,7 +172,7 @@ static int list_missing(const struct load *ld, struct buf *text, size_t *ret, dr
 
 	*ret = 0;
 	for (size_t i = 0; i < doc->n_layers; i++)
-		if (ld->ways[i] == WAY_NONE && !listed_before(doc, i) &&
+		if (ld->ways[i] == WAY_NONE && !listed_before(ld, i) &&
 		    add_missing(ld, &doc->layers[i].diff_id, text, ret, err) < 0)
 			return -1;
 	for (size_t i = 0; i < doc->n_olds; i++)

@@ -242,6 +242,35 @@ refused() {
 	same "how" "$(froms d.tar)" "base recipe"
 }
 
+@test "delta: a layout that has the base's blobs needs no base, unless they have to be compressed anew" {
+	local level
+	"$DRAY" copy -q --compression gzip "$app1" oci:src:1
+	"$DRAY" copy -q --compression gzip "$app2" oci:src:2
+	"$DRAY" copy -q --compression gzip "$images/turned.tar" oci:src:3
+	"$DRAY" delta save -q --base oci:src:1 oci:src:2 -o d.tar
+	"$DRAY" delta save -q --level file --base oci:src:1 oci:src:3 -o f.tar
+	"$DRAY" copy -q oci:src:1 oci:layout:1
+	find layout | LC_ALL=C sort >before
+	for d in d.tar f.tar; do
+		dray_run delta load "$d" --compression zstd -o oci:layout:out
+		expect 3 "*the destination lacks * layer*hint:*"
+		find layout | LC_ALL=C sort | cmp - before
+		dray_run delta load "$d" --compression zstd --base oci:src:1 -o oci:zstd
+		ok
+		rm -r zstd
+	done
+	dray_run delta load d.tar -o oci:layout:2
+	ok
+	same "manifest digest" "$DIGEST" "$("$DRAY" digest oci:src:2)"
+	dray_run delta load f.tar --compression gzip -o oci:layout:3
+	ok
+	same "manifest digest" "$DIGEST" "$("$DRAY" digest oci:src:3)"
+	layout_check layout
+	dray_run delta load d.tar -o oci:out
+	expect 3 "*lacks 1 layer*"
+	absent "its manifests" "$(jq -r '.manifests[]?' out/index.json 2>/dev/null)"
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The command line
 
@@ -473,6 +502,14 @@ edited() {
 	edited d.tar evil.tar 'for o in doc["base_layers"]: o["needed"] = False'
 	dray_run delta load evil.tar --base "$app1" -o out.tar
 	refused 6 "*"
+	# A layer that is there at one place and missing at another is missing.
+	"$DRAY" delta save -q --base "$images/other.tar" "$images/again.tar" -o again.tar
+	edited again.tar evil.tar 'l = doc["layers"][2]; l["from"] = "base"
+doc["bases"] = [{"image_id": None, "tags": [], "diff_ids": [l["diff_id"]]}]'
+	dray_run delta load evil.tar -o out.tar
+	refused 3 "*lacks 1 layer*have-list*"
+	dray_run delta load evil.tar --base "$app1" -o twin.tar
+	ok
 	head -c 4000 d.tar >cut.tar
 	dray_run delta load cut.tar --base "$app1" -o out.tar
 	refused 6 "*"
