@@ -42,15 +42,16 @@ static bool is_hex(char c)
 	return is_digit(c) || (c >= 'a' && c <= 'f');
 }
 
-/* Bytes of a hash at @p s: "main.3f9a0c2b.js". */
-static size_t hash_run(const char *s)
+/* The end of the hex digits at @p s; *ret = they are a hash: "main.3f9a0c2b.js". */
+static const char *hash_run(const char *s, bool *ret)
 {
+	const char *start = s;
 	bool digit = false;
-	size_t n = 0;
 
-	for (; is_hex(s[n]); n++)
-		digit = digit || is_digit(s[n]);
-	return n >= HEX_RUN && digit ? n : 0;
+	for (; is_hex(*s); s++)
+		digit = digit || is_digit(*s);
+	*ret = s - start >= HEX_RUN && digit;
+	return s;
 }
 
 /* Bytes of a number, or of a version made of numbers: "1.2.10". */
@@ -63,23 +64,29 @@ static size_t number_run(const char *s)
 	return n;
 }
 
+/* Bytes at @p s that count as one sign, 0 = none; no part of the hex digits before *seen is a hash. */
+static size_t run_at(const char *s, const char **seen)
+{
+	bool hash = false;
+
+	/* Each run is looked at once: what is left of one that is none is none. */
+	if (s >= *seen)
+		*seen = hash_run(s, &hash);
+	return hash ? (size_t)(*seen - s) : number_run(s);
+}
+
 /* FNV-1a of @p s with every number and hash in it a '#': the same for libx.so.1.2 and libx.so.1.10. */
 static uint64_t key_of(const char *s)
 {
 	uint64_t key = UINT64_C(14695981039346656037);
+	const char *seen = s;
 
 	while (*s) {
-		size_t run = hash_run(s);
-		char c = '#';
+		size_t run = run_at(s, &seen);
+		char c = run ? '#' : *s;
 
-		if (run == 0)
-			run = number_run(s);
-		if (run == 0) {
-			c = *s;
-			run = 1;
-		}
 		key = (key ^ (uint8_t)c) * UINT64_C(1099511628211);
-		s += run;
+		s += run ? run : 1;
 	}
 	return key;
 }
