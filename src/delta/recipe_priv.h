@@ -14,6 +14,12 @@
 #define RECIPE_PREFIX_WINDOWS 2 /* a prefix has at most so many windows */
 /* And at most so many bytes for each of the data, or a few bytes would make a reader read much. */
 #define RECIPE_PREFIX_PER_BYTE 16
+/*
+ * Up to the end of each block there are at most so many operations, and one more for so many bytes
+ * of the tar: each costs a read of a base. Ours makes some 16 bytes at the least, see tell_small().
+ */
+#define RECIPE_OPS_FREE 1024
+#define RECIPE_BYTES_PER_OP 8
 
 /*
  * An operation is a number n and a kind, as varint(n << 2 | kind). What is used of a base is used at

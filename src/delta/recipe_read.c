@@ -32,6 +32,7 @@ struct recipe {
 	struct patch_decoder *decoder;
 	int64_t tar_size;
 	int64_t promised; /* bytes of the tar up to the end of this block */
+	uint64_t n_ops;	  /* as far, seeks not counted */
 	size_t window;
 	int64_t block_off; /* of this block, in the recipe */
 	struct buf stored; /* as read */
@@ -121,7 +122,7 @@ static const char *op_next(const struct recipe *r, struct ops *o, struct op *ret
 /* What the operations of a block come to. */
 struct sums {
 	int64_t tar;
-	uint64_t take, prefix;
+	uint64_t take, prefix, n_ops;
 };
 
 static const char *add_op(const struct recipe *r, struct ops *o, const struct op *op,
@@ -154,7 +155,11 @@ static int check_ops(struct recipe *r, size_t data_len, struct sums *s, dray_err
 			why = add_op(r, &o, &op, s);
 		if (why)
 			return refuse(r, err, why);
+		s->n_ops++;
 	}
+	if (r->n_ops + s->n_ops >
+	    RECIPE_OPS_FREE + (uint64_t)(r->promised + s->tar) / RECIPE_BYTES_PER_OP)
+		return refuse(r, err, "too many operations for what they make");
 	if (s->take != data_len)
 		return refuse(r, err, "its operations take more or less than its data");
 	if (s->tar == 0)
@@ -285,6 +290,7 @@ static int read_block(struct recipe *r, const struct part *ops, dray_error **err
 	    read_bytes(r, &data, span_buf(&r->prefix_buf), &r->data_buf, err) < 0)
 		return -1;
 	r->promised += s.tar;
+	r->n_ops += s.n_ops;
 	r->ops = (struct ops){ .left = span_buf(&r->ops_buf) };
 	r->data = span_buf(&r->data_buf);
 	return 0;

@@ -176,6 +176,57 @@ static void test_blocks(void **state)
 	}
 }
 
+/* @p per_op bytes of each of @p n operations, in @p times blocks. */
+static int apply_many(size_t n, size_t per_op, size_t times, dray_error **err)
+{
+	cleanup_buf struct buf recipe = tb_new(), ops = tb_new(), out = tb_new();
+	uint64_t size = n * per_op * times;
+
+	put_head(&recipe, RECIPE_VERSION, 1024, size);
+	for (size_t i = 0; i < n; i++) {
+		char words[32];
+
+		snprintf(words, sizeof(words), "C%zu", per_op);
+		put_word(&ops, words);
+		snprintf(words, sizeof(words), "S-%zu", per_op);
+		if (i + 1 < n)
+			put_word(&ops, words);
+	}
+	for (size_t i = 0; i < times; i++) {
+		put(&recipe, ops.len);
+		put(&recipe, ops.len);
+		put(&recipe, 0);
+		tb_bytes(&recipe, ops.data, ops.len);
+	}
+	put(&recipe, 0);
+	return apply(span_buf(&recipe), (int64_t)size, &two, &out, err);
+}
+
+static void test_many_operations(void **state)
+{
+	static const struct {
+		size_t n, per_op, blocks;
+		bool accepted;
+	} rows[] = {
+		{ RECIPE_OPS_FREE, 1, 1, true },
+		{ 2 * RECIPE_OPS_FREE, 1, 1, false },
+		{ RECIPE_OPS_FREE / 2, 1, 3, false },
+		{ 20 * RECIPE_OPS_FREE, RECIPE_BYTES_PER_OP, 3, true },
+		{ 20 * RECIPE_OPS_FREE, RECIPE_BYTES_PER_OP - 1, 1, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		dray_error *err = NULL;
+		int rc = apply_many(rows[i].n, rows[i].per_op, rows[i].blocks, &err);
+
+		if (rows[i].accepted)
+			assert_ok(rc, err);
+		else
+			assert_err(err, DRAY_ERR_FORMAT, "too many operations");
+	}
+}
+
 /* ---- around the operations ---- */
 
 static const struct {
@@ -338,9 +389,10 @@ static void test_flipped_anywhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_blocks),	     cmocka_unit_test(test_tails),
-		cmocka_unit_test(test_heads),	     cmocka_unit_test(test_no_bases),
-		cmocka_unit_test(test_cut_anywhere), cmocka_unit_test(test_flipped_anywhere),
+		cmocka_unit_test(test_blocks),		cmocka_unit_test(test_tails),
+		cmocka_unit_test(test_heads),		cmocka_unit_test(test_no_bases),
+		cmocka_unit_test(test_cut_anywhere),	cmocka_unit_test(test_flipped_anywhere),
+		cmocka_unit_test(test_many_operations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
