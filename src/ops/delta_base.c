@@ -79,6 +79,28 @@ static int open_image(struct delta_bases *b, const char *place, const char *imag
 	return note_layers(b, steal_pointer(&s), err);
 }
 
+static bool is_unique(const dray_report *r, const struct image *im)
+{
+	for (size_t i = 0; i < r->n_images; i++)
+		if (r->images[i] != im && r->images[i]->config &&
+		    digest_eq(&r->images[i]->config->digest, &im->config->digest))
+			return false;
+	return true;
+}
+
+/* What chooses the image among those of the place. One config may have several manifests, or entries. */
+static const char *name_of(const dray_report *r, const struct image *im, char *room, size_t len)
+{
+	if (r->n_images == 1)
+		return NULL;
+	if (is_unique(r, im))
+		return im->config->digest.text;
+	if (im->manifest)
+		return im->manifest->digest.text;
+	snprintf(room, len, "@%lld", (long long)im->at);
+	return room;
+}
+
 int delta_bases_add(struct delta_bases *b, const char *place, const struct map *wanted,
 		    dray_error **err)
 {
@@ -91,10 +113,10 @@ int delta_bases_add(struct delta_bases *b, const char *place, const struct map *
 		return -1;
 	for (size_t i = 0; i < r->n_images; i++) {
 		const struct image *im = r->images[i];
+		char room[32];
 
 		if (is_of_use(b, im, wanted) &&
-		    open_image(b, place, r->n_images == 1 ? NULL : im->config->digest.text, err) <
-			    0)
+		    open_image(b, place, name_of(r, im, room, sizeof(room)), err) < 0)
 			return -1;
 	}
 	return 0;
