@@ -64,7 +64,7 @@ static int add_image(struct delta_save *v, const struct image *im, dray_error **
 	if (!im->config || im->artifact || im->attestation || im->broken)
 		return 0;
 	side = add_side(v, err);
-	if (!side || haves_add(&side->haves, im->config->diff_ids, im->config->n_diff_ids, err) < 0)
+	if (!side || haves_add_image(&side->haves, im, err) < 0)
 		return -1;
 	side->need.image_id = im->config->digest;
 	return copy_tags(&v->doc.arena, im, &side->need, err);

@@ -33,7 +33,8 @@ static int add_text(struct haves *h, struct map *m, const char *text, dray_error
 	return key ? map_put(m, span_str(key), h, err) : err_nomem(err);
 }
 
-int haves_add(struct haves *h, const struct digest *diff_ids, size_t n, dray_error **err)
+/* Layers bottom first, and their chains. Nothing of a layer without a digest. */
+static int add_layers(struct haves *h, const struct digest *diff_ids, size_t n, dray_error **err)
 {
 	cleanup_free struct digest *chain = mem_alloc_array(n + 1, sizeof(*chain));
 	size_t known = 0;
@@ -50,6 +51,21 @@ int haves_add(struct haves *h, const struct digest *diff_ids, size_t n, dray_err
 		    (digest_set(&diff_ids[i]) && add_text(h, &h->diffs, diff_ids[i].text, err) < 0))
 			return -1;
 	return 0;
+}
+
+int haves_add_image(struct haves *h, const struct image *im, dray_error **err)
+{
+	const struct config *c = im->config;
+	cleanup_free struct digest *list = mem_alloc_array(c->n_diff_ids + 1, sizeof(*list));
+
+	if (!list)
+		return err_nomem(err);
+	/* What the documents name and the place lacks is no layer of it, and ends the chain. */
+	for (size_t i = 0; i < c->n_diff_ids; i++)
+		list[i] = im->n_layers == c->n_diff_ids && im->layers[i].missing
+				  ? (struct digest){ 0 }
+				  : c->diff_ids[i];
+	return add_layers(h, list, c->n_diff_ids, err);
 }
 
 /* ---- reading ---- */
@@ -190,7 +206,7 @@ static int fill(dray_have_list *h, const dray_report *r, dray_error **err)
 
 		if (!im->config || im->artifact || im->attestation || im->broken)
 			continue;
-		if (haves_add(&h->haves, im->config->diff_ids, im->config->n_diff_ids, err) < 0)
+		if (haves_add_image(&h->haves, im, err) < 0)
 			return err_ctx(err, "%s", im->where);
 		h->info.n_images++;
 	}

@@ -242,6 +242,37 @@ refused() {
 	same "how" "$(froms d.tar)" "base recipe"
 }
 
+@test "delta: bases with one image in two entries" {
+	local both level
+	"$DRAY" copy -q --compression gzip "$app1" oci:both:gzip
+	"$DRAY" copy -q --compression zstd "$app1" oci:both:zstd
+	"$DRAY" copy -q "$images/lib1.tar" oci:both:other
+	for both in oci:both "$images/twins.tar"; do
+		round layer "$app2" "$both"
+		round file "$app2" "$both"
+		same "how" "$(froms d.tar)" "base recipe"
+	done
+}
+
+@test "delta: layers that a place names and has not are no base, and not in its have-list" {
+	local diffs
+	diffs=$("$DRAY" inspect --json "$images/more.tar" | jq -r '.images[0].layers[].diff_id')
+	"$DRAY" have "$images/partial.tar" -o have.txt
+	same "chains" "$(grep -c ^chain have.txt)" 2
+	same "layers" "$(grep -c ^diff have.txt)" 3
+	absent "the missing layer" "$(grep "$(sed -n 2p <<<"$diffs")" have.txt)"
+	grep -q "$(sed -n 3p <<<"$diffs")" have.txt
+	for base in have.txt "$images/partial.tar"; do
+		"$DRAY" delta save -q --base "$base" "$images/more.tar" -o d.tar
+		same "how" "$(froms d.tar)" "base blob blob"
+		dray_run delta load d.tar --base "$images/partial.tar" -o back.tar
+		ok
+		same "canonical archive" "$(canonical back.tar)" "$(canonical "$images/more.tar")"
+	done
+	round file "$images/more.tar" "$images/partial.tar"
+	[[ $(froms d.tar) == "base "[rb]*" base" && $(froms d.tar) != "base base base" ]]
+}
+
 @test "delta: a layout that has the base's blobs needs no base, unless they have to be compressed anew" {
 	local level
 	"$DRAY" copy -q --compression gzip "$app1" oci:src:1

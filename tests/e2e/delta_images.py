@@ -31,7 +31,7 @@ def config(layers, command):
     }, separators=(",", ":")).encode()
 
 
-def save(path, *images):
+def save(path, *images, lacks=()):
     """docker save of (tag, layers, the command if it is not the tag) as Docker before 25 writes it."""
     members, elements = {}, []
     for tag, layers, *command in images:
@@ -39,7 +39,7 @@ def save(path, *images):
         name = hashlib.sha256(text).hexdigest() + ".json"
         members[name] = text
         paths = [hashlib.sha256(l).hexdigest() + "/layer.tar" for l in layers]
-        members.update(zip(paths, layers))
+        members.update((p, l) for p, l in zip(paths, layers) if l not in lacks)
         elements.append({"Config": name, "RepoTags": [tag], "Layers": paths})
     members["manifest.json"] = json.dumps(elements).encode()
     write(path, members)
@@ -107,6 +107,7 @@ def main(folder):
         save(os.path.join(folder, name + ".tar"), (tag, layers))
     save(os.path.join(folder, "both.tar"), ("test/app:1", [base, one]), ("test/lib:1", [base, old]))
     save(os.path.join(folder, "twins.tar"), ("test/app:1", [base, one]), ("test/app:one", [base, one], "test/app:1"))
+    save(os.path.join(folder, "partial.tar"), ("test/app:1", [base, one, top]), ("test/lib:1", [base, old]), lacks=[one])
     buildx(os.path.join(folder, "buildx1.tar"), "1", [base, one])
     buildx(os.path.join(folder, "buildx2.tar"), "2", [base, two])
 
