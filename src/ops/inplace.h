@@ -55,6 +55,15 @@ int inplace_follow(struct inplace *p, struct span name, struct span *ret,
 		   dray_error **err) MUST_CHECK;
 /** The name of a blob in a layout; NULL without memory. */
 const char *inplace_blob(struct inplace *p, const struct digest *d);
+/** The document that @p d names, proven; *ret is NULL when it is not here or not as it should be. */
+int inplace_read(struct inplace *p, const struct descriptor *d, struct manifest **ret,
+		 dray_error **err) MUST_CHECK;
+/** @p d, below @p depth indexes, was not chosen: it stays. UNSUPPORTED when that is too deep. */
+int inplace_keep(struct inplace *p, const struct descriptor *d, int depth,
+		 dray_error **err) MUST_CHECK;
+/** All that they lead to stays, too; last, when all is known that is kept for itself. */
+int inplace_keep_below(struct inplace *p, dray_error **err) MUST_CHECK;
+bool inplace_is_kept(const struct inplace *p, const struct digest *d);
 /** A name as manifest.json has it: "app:1"; unchanged where it is none. */
 int inplace_familiar(struct inplace *p, const char *tag, const char **ret,
 		     dray_error **err) MUST_CHECK;

@@ -17,14 +17,7 @@
 #define IMAGE_NAME "io.containerd.image.name"
 #define REFERENCE_DIGEST "vnd.docker.reference.digest"
 
-/* ---- blobs ---- */
-
-const char *inplace_blob(struct inplace *p, const struct digest *d)
-{
-	const char *hex = digest_hex(d);
-
-	return arena_printf(&p->arena, "blobs/%.*s/%s", (int)(hex - d->text - 1), d->text, hex);
-}
+/* ---- what moves ---- */
 
 static const struct inplace_moved *moved_from(const struct inplace *p, const struct digest *d)
 {
@@ -50,92 +43,6 @@ static int note_moved(struct inplace *p, const struct digest *from, const struct
 	    amend_put(&p->amend, name, span_buf(&to->raw), err) < 0)
 		return -1;
 	return map_put(&p->moved, span_str(key), m, err);
-}
-
-/* The document that @p d names, proven; *ret stays NULL when it is not here or not as it should be. */
-static int read_document(struct inplace *p, const struct descriptor *d, struct manifest **ret,
-			 dray_error **err)
-{
-	cleanup_buf struct buf raw = BUF_INIT(0);
-	cleanup_error dray_error *bad = NULL;
-	const char *name = inplace_blob(p, &d->digest);
-	const struct amend_member *m;
-
-	*ret = NULL;
-	if (!name)
-		return err_nomem(err);
-	m = amend_find(&p->amend, span_str(name));
-	if (!m)
-		return 0;
-	if (amend_read(&p->amend, m, LIMIT_MANIFEST, &raw, &bad) < 0 ||
-	    manifest_parse(&raw, d->media_type, ret, &bad) < 0) {
-		enum dray_err_kind kind = dray_error_kind(bad);
-
-		if (kind == DRAY_ERR_FORMAT || kind == DRAY_ERR_LIMIT ||
-		    kind == DRAY_ERR_UNSUPPORTED)
-			return 0;
-		if (err)
-			*err = steal_pointer(&bad);
-		return -1;
-	}
-	if (digest_eq(&(*ret)->digest, &d->digest))
-		return 0;
-	manifest_free(*ret);
-	*ret = NULL;
-	return 0;
-}
-
-/* ---- what was not chosen ---- */
-
-static bool is_kept(const struct inplace *p, const struct digest *d)
-{
-	return map_find(&p->kept, span_str(d->text)) != NULL;
-}
-
-static int keep(struct inplace *p, const struct descriptor *d, int depth, dray_error **err)
-{
-	struct inplace_kept *k;
-
-	if (is_kept(p, &d->digest))
-		return 0;
-	if (depth > LIMIT_INDEX_DEPTH)
-		return err_set(err, DRAY_ERR_UNSUPPORTED, "more than %d indexes inside indexes",
-			       LIMIT_INDEX_DEPTH);
-	k = arena_alloc(&p->arena, sizeof(*k));
-	if (!k)
-		return err_nomem(err);
-	*k = (struct inplace_kept){ .digest = d->digest, .depth = depth };
-	if (d->media_type) {
-		k->media_type = arena_strdup(&p->arena, d->media_type);
-		if (!k->media_type)
-			return err_nomem(err);
-	}
-	return map_put(&p->kept, span_str(k->digest.text), k, err);
-}
-
-static int keep_below(struct inplace *p, const struct inplace_kept *k, dray_error **err)
-{
-	const struct descriptor d = { .digest = k->digest, .media_type = k->media_type };
-	cleanup_manifest struct manifest *m = NULL;
-
-	if (read_document(p, &d, &m, err) < 0)
-		return -1;
-	for (size_t i = 0; m && m->kind == MANIFEST_IMAGE && i < p->n; i++)
-		if (digest_eq(&m->config.digest, &p->list[i].old_config))
-			p->list[i].config_shared = true;
-	for (size_t i = 0; m && m->kind == MANIFEST_INDEX && i < m->n_entries; i++)
-		if (keep(p, &m->entries[i], k->depth + 1, err) < 0)
-			return -1;
-	return 0;
-}
-
-/* The map is its own list of what is still to be looked at: it grows meanwhile. */
-static int keep_all_below(struct inplace *p, dray_error **err)
-{
-	for (size_t i = 0; i < p->kept.len; i++)
-		if (keep_below(p, p->kept.slots[i].value, err) < 0)
-			return -1;
-	return 0;
 }
 
 /* ---- manifests ---- */
@@ -176,10 +83,10 @@ static int look_at_entry(struct inplace *p, const struct descriptor *d, dray_err
 
 	if (moved_from(p, &d->digest))
 		return 0;
-	if (read_document(p, d, &m, err) < 0)
+	if (inplace_read(p, d, &m, err) < 0)
 		return -1;
 	if (m && m->kind == MANIFEST_INDEX)
-		return keep(p, d, 1, err);
+		return inplace_keep(p, d, 1, err);
 	if (!m || m->kind != MANIFEST_IMAGE)
 		return 0;
 	for (size_t i = 0; i < p->n; i++) {
@@ -239,7 +146,7 @@ static int edit_index(struct inplace *p, const struct descriptor *d, dray_error 
 	struct entry_change *changes;
 	bool any = false;
 
-	if (read_document(p, d, &m, err) < 0)
+	if (inplace_read(p, d, &m, err) < 0)
 		return -1;
 	if (!m || m->kind != MANIFEST_INDEX)
 		return 0;
@@ -443,7 +350,7 @@ static int edit_entry_below(struct inplace *p, const struct descriptor *d, dray_
 	if (p->docker)
 		return look_at_entry(p, d, err);
 	if (!is_edited_root(p, d))
-		return keep(p, d, 0, err);
+		return inplace_keep(p, d, 0, err);
 	return moved_from(p, &d->digest) ? 0 : edit_index(p, d, err);
 }
 
@@ -464,7 +371,7 @@ static int edit_below(struct inplace *p, const struct manifest *index, dray_erro
 		if (edit_entry_below(p, d, err) < 0)
 			return err_ctx(err, "%s", d->digest.text);
 	}
-	return keep_all_below(p, err);
+	return inplace_keep_below(p, err);
 }
 
 static int edit_text(struct inplace *p, const struct manifest *index, struct buf *ret,
@@ -495,7 +402,7 @@ static int drop_old(struct inplace *p, dray_error **err)
 
 		if (digest_parse(slot->key, &old, err) < 0)
 			return -1;
-		wanted = is_kept(p, &old);
+		wanted = inplace_is_kept(p, &old);
 		for (size_t k = 0; k < p->moved.len; k++) {
 			const struct inplace_moved *m = p->moved.slots[k].value;
 

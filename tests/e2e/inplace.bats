@@ -228,7 +228,7 @@ gone() {
 	same "image" "$DIGEST" "$("$DRAY" digest --image-id "$T/x.tar")"
 	docker load --quiet -i "$T/x.tar"
 	# From now on its documents are at the end.
-	dray_run edit "$T/x.tar" --env B=1 --in-place
+	dray_run edit "$T/x.tar" --env SECRET- --in-place
 	ok
 	[[ $stderr != *"copied as a whole"* ]]
 	gone of-long-ago
