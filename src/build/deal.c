@@ -8,7 +8,6 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "build/match.h"
 #include "build/rules.h"
 #include "build/units.h"
