@@ -33,8 +33,7 @@ static int add_text(struct haves *h, struct map *m, const char *text, dray_error
 	return key ? map_put(m, span_str(key), h, err) : err_nomem(err);
 }
 
-/* Layers bottom first, and their chains. Nothing of a layer without a digest. */
-static int add_layers(struct haves *h, const struct digest *diff_ids, size_t n, dray_error **err)
+int haves_add(struct haves *h, const struct digest *diff_ids, size_t n, dray_error **err)
 {
 	cleanup_free struct digest *chain = mem_alloc_array(n + 1, sizeof(*chain));
 	size_t known = 0;
@@ -65,7 +64,7 @@ int haves_add_image(struct haves *h, const struct image *im, dray_error **err)
 		list[i] = im->n_layers == c->n_diff_ids && im->layers[i].missing
 				  ? (struct digest){ 0 }
 				  : c->diff_ids[i];
-	return add_layers(h, list, c->n_diff_ids, err);
+	return haves_add(h, list, c->n_diff_ids, err);
 }
 
 /* ---- reading ---- */

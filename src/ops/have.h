@@ -17,6 +17,9 @@ struct haves {
 };
 void haves_clear(struct haves *h);
 #define cleanup_haves CLEANUP(haves_clear)
+/** What these layers are, bottom first, and their chains. Nothing of a layer without a digest. */
+int haves_add(struct haves *h, const struct digest *diff_ids, size_t n,
+	      dray_error **err) MUST_CHECK;
 /** Those that the place of @p im has, and their chains. An image with a config. */
 int haves_add_image(struct haves *h, const struct image *im, dray_error **err) MUST_CHECK;
 /**
