@@ -8,6 +8,7 @@
 
 #include "base/jsonw.h"
 #include "base/limits.h"
+#include "base/map.h"
 #include "json/json.h"
 
 const char *delta_level_name(enum dray_delta_level level)
@@ -241,26 +242,36 @@ static int read_bases(struct delta_doc *d, struct json v, dray_error **err)
 	return 0;
 }
 
+static int read_old(struct delta_doc *d, struct json v, struct delta_old *o, struct map *seen,
+		    dray_error **err)
+{
+	if (json_want(v, JSON_OBJECT, false, "a base layer", err) < 0 ||
+	    read_digest(&d->arena, json_get(v, "diff_id"), "diff_id", false, &o->diff_id, err) <
+		    0 ||
+	    read_size(json_get(v, "size"), "size", 0, &o->size, err) < 0 ||
+	    json_bool(json_get(v, "needed"), "needed", true, &o->needed, err) < 0)
+		return -1;
+	if (map_find(seen, span_str(o->diff_id.text))) /* it would be read for each */
+		return err_set(err, DRAY_ERR_FORMAT, "base_layers: %s stands there twice",
+			       o->diff_id.text);
+	return map_put(seen, span_str(o->diff_id.text), o, err);
+}
+
 static int read_olds(struct delta_doc *d, struct json v, dray_error **err)
 {
+	struct map seen = { 0 };
 	size_t n = 0;
 	void *list;
+	int rc = 0;
 
 	if (read_array(&d->arena, v, "base_layers", LIMIT_LAYERS, sizeof(*d->olds), &list,
 		       &d->n_olds, err) < 0)
 		return -1;
 	d->olds = list;
-	for (struct json it = json_first(v); json_node(it); it = json_next(it)) {
-		struct delta_old *o = &d->olds[n++];
-
-		if (json_want(it, JSON_OBJECT, false, "a base layer", err) < 0 ||
-		    read_digest(&d->arena, json_get(it, "diff_id"), "diff_id", false, &o->diff_id,
-				err) < 0 ||
-		    read_size(json_get(it, "size"), "size", 0, &o->size, err) < 0 ||
-		    json_bool(json_get(it, "needed"), "needed", true, &o->needed, err) < 0)
-			return -1;
-	}
-	return 0;
+	for (struct json it = json_first(v); rc == 0 && json_node(it); it = json_next(it))
+		rc = read_old(d, it, &d->olds[n++], &seen, err);
+	map_clear(&seen);
+	return rc;
 }
 
 static int read_from(struct arena *a, struct json v, enum dray_delta_from *ret, dray_error **err)

@@ -22,6 +22,7 @@
 	"false,\"platform\":\"linux/amd64\",\"tags\":[\"app:1\"]}"
 #define BASES "\"bases\":[{\"image_id\":\"" B "\",\"tags\":[\"app:0\"],\"diff_ids\":[\"" A "\"]}]"
 #define OLDS "\"base_layers\":[{\"diff_id\":\"" A "\",\"size\":1024,\"needed\":true}]"
+#define OLD(id) "{\"diff_id\":\"" id "\",\"size\":1024,\"needed\":false}"
 #define BASE_LAYER "{\"diff_id\":\"" A "\",\"size\":-1,\"from\":\"base\"}"
 #define RECIPE_LAYER                                                                \
 	"{\"diff_id\":\"" B "\",\"size\":10240,\"from\":\"recipe\",\"digest\":\"" C \
@@ -84,6 +85,9 @@ static void refusals(void **state)
 		      LAYERS),
 		  DRAY_ERR_FORMAT },
 		{ DOC(HEAD, IMAGE, BASES, "\"base_layers\":7", LAYERS), DRAY_ERR_FORMAT },
+		{ DOC(HEAD, IMAGE, BASES, "\"base_layers\":[" OLD(A) "," OLD(B) "," OLD(A) "]",
+		      LAYERS),
+		  DRAY_ERR_FORMAT },
 		{ DOC(HEAD, IMAGE, BASES, OLDS, "\"layers\":null"), DRAY_ERR_FORMAT },
 		{ DOC(HEAD, IMAGE, BASES, OLDS,
 		      "\"layers\":[{\"diff_id\":\"" A "\",\"size\":1,\"from\":\"air\"}]"),
