@@ -121,3 +121,19 @@ int delta_bases_add(struct delta_bases *b, const char *place, const struct map *
 	}
 	return 0;
 }
+
+int delta_bases_check(const char *other, const char *place, const char *const *bases, size_t n,
+		      dray_error **err)
+{
+	bool piped = strcmp(place, "-") == 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(bases[i], "-") != 0)
+			continue;
+		if (piped)
+			return err_set(err, DRAY_ERR_USAGE,
+				       "standard input is one place only: %s or a base", other);
+		piped = true;
+	}
+	return 0;
+}

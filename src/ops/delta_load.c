@@ -456,21 +456,6 @@ static int open_made(void *arg, const struct place_options *po, struct store **r
 	return open_store(ld, ret, err);
 }
 
-static int check_bases(const char *delta, const char *const *bases, size_t n, dray_error **err)
-{
-	bool piped = strcmp(delta, "-") == 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(bases[i], "-") != 0)
-			continue;
-		if (piped)
-			return err_set(err, DRAY_ERR_USAGE,
-				       "standard input is one place only: the delta or a base");
-		piped = true;
-	}
-	return 0;
-}
-
 int dray_delta_load(dray_context *ctx, const char *delta, const char *const *bases, size_t n,
 		    const char *dst, const struct dray_copy_options *o, dray_copy_result **ret,
 		    dray_error **err)
@@ -481,7 +466,8 @@ int dray_delta_load(dray_context *ctx, const char *delta, const char *const *bas
 	const struct made made = { open_made, &ld, delta };
 	int rc;
 
-	if (check_bases(delta, bases, n, err) < 0 || delta_open(ctx, delta, &d, err) < 0)
+	if (delta_bases_check("the delta", delta, bases, n, err) < 0 ||
+	    delta_open(ctx, delta, &d, err) < 0)
 		return -1;
 	ld.delta = d;
 	rc = copy_made(ctx, &made, dst, o ? o : &defaults, ret, err);

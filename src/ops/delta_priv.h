@@ -56,6 +56,9 @@ struct delta_bases {
  */
 int delta_bases_add(struct delta_bases *b, const char *place, const struct map *wanted,
 		    dray_error **err) MUST_CHECK;
+/** USAGE when standard input is @p other, "the image", read from @p place, and a base, or two of them. */
+int delta_bases_check(const char *other, const char *place, const char *const *bases, size_t n,
+		      dray_error **err) MUST_CHECK;
 /** NULL = no base has it. */
 const struct delta_where *delta_bases_find(const struct delta_bases *b, const struct digest *diff_id);
 void delta_bases_clear(struct delta_bases *b);

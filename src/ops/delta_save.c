@@ -549,6 +549,10 @@ static int open_bases(struct delta_save *v, const char *const *bases, size_t n, 
 		return err_hint(err, "--base IMAGE, or --base FILE of dray have");
 	}
 	for (size_t i = 0; i < n; i++)
+		if (v->doc.level == DRAY_DELTA_FILE && strcmp(bases[i], "-") == 0)
+			return err_set(err, DRAY_ERR_USAGE,
+				       "level file reads a base more than once: not from a pipe");
+	for (size_t i = 0; i < n; i++)
 		if (add_base(v, bases[i], err) < 0)
 			return err_ctx(err, "base");
 	return 0;
@@ -584,7 +588,8 @@ int dray_delta_save(dray_context *ctx, const char *image, const char *const *bas
 	dray_delta *told = NULL;
 
 	v.doc.level = v.o->level ? v.o->level : DRAY_DELTA_LAYER;
-	if (open_output(&v, output, err) < 0 || open_bases(&v, bases, n, err) < 0 ||
+	if (delta_bases_check("the image", image, bases, n, err) < 0 ||
+	    open_output(&v, output, err) < 0 || open_bases(&v, bases, n, err) < 0 ||
 	    open_image(&v, image, err) < 0 ||
 	    (v.doc.level == DRAY_DELTA_FILE && delta_files_open(&v, bases, n, err) < 0) ||
 	    write_delta(&v, err) < 0)

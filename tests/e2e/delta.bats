@@ -319,6 +319,15 @@ refused() {
 	refused 2 "*--level file*"
 	dray_run delta save --base "$app1" --level file --window 4X "$app2" -o out.tar
 	refused 2 "*--window*"
+	dray_piped "$app1" delta save --level file --base - "$app2" -o out.tar
+	refused 2 "*level file reads a base more than once: not from a pipe*"
+	dray_piped "$app1" delta save --base - --base - "$app2" -o out.tar
+	refused 2 "*standard input is one place only*"
+	dray_piped "$app1" delta save --base - - -o out.tar
+	refused 2 "*standard input is one place only: the image or a base*"
+	dray_piped "$app1" delta save --base - "$app2" -o piped.tar
+	ok
+	cmp piped.tar d.tar
 	dray_run delta save --base "$app1" "$images/both.tar" -o out.tar
 	refused 2 "*test/lib:1*"
 	dray_run delta save --base "$app1" --image test/lib:1 "$images/both.tar" -o chosen.tar
@@ -367,7 +376,11 @@ refused() {
 			same "manifest digest" "$DIGEST" "$manifest"
 			layout_check "back-$level-${#d}"
 		done
-		# A base that has tars only: our own encoder makes the blobs again.
+		# A base that has tars only: the same image, and another manifest where one is kept.
+		dray_run delta load d.tar --base "$app1" -o "oci:tars-$level:2"
+		ok
+		[[ $stderr == *"another manifest digest, the same image ID"* ]]
+		same "image ID" "$("$DRAY" digest --image-id "oci:tars-$level:2")" "$("$DRAY" digest --image-id "$app2")"
 		dray_run delta load d.tar --base "$app1" -o "docker-archive:tars-$level.tar"
 		ok
 		same "canonical archive" "$(canonical "tars-$level.tar" | cut -c 1-64)" "$(canonical "$REGISTRY_ADDR/app:2" | cut -c 1-64)"
