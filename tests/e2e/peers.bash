@@ -393,14 +393,16 @@ spare_start() {
 		--bridge=none --data-root "$SPARE.data" --exec-root "$SPARE.exec" --pidfile "$SPARE.pid" \
 		--host "unix://$SPARE.sock" --group "$(id -gn)" "$@"
 	export DOCKER_HOST=unix://$SPARE.sock
-	wait_until 180 spare_ready || {
-		peer_log spare >&2
+	wait_until 180 spare_ready_or_dead && spare_ready || {
+		peer_log spare | tail -n 30 >&2
 		return 1
 	}
 }
+spare_ready_or_dead() { spare_ready || ! peer_alive spare; }
 spare_ready() { curl -fsS -o /dev/null --max-time 5 --unix-socket "$SPARE.sock" http://d/_ping 2>/dev/null; }
 
-# What a power cut does to it: dockerd and its containerd, by the folder that only they name.
+# What a power cut does to it: dockerd and its containerd, by the folder that only they name. Their PID file goes too, as
+# all of /run would: a containerd that nobody has reaped yet still has its PID, and the next dockerd would wait for it.
 spare_kill9() {
 	local p
 	peer_kill9 spare
@@ -409,7 +411,7 @@ spare_kill9() {
 		*containerd*" $SPARE.exec/"*) kill9 "${p#/proc/}" ;;
 		esac
 	done
-	rm -f "$SPARE.sock" "$SPARE.pid"
+	rm -f "$SPARE.sock" "$SPARE.pid" "$SPARE.exec/containerd/containerd.pid"
 }
 # Without one it does nothing: for teardown().
 spare_stop() {
