@@ -17,7 +17,7 @@
 
 #define POOL_MAX 256
 #define CREDITS_PER_THREAD 3	   /* three users keep all workers busy, the rest take turns */
-#define CREDITS_MORE 10		   /* where workers are few one user has them all */
+#define CREDITS_MORE 8		   /* where workers are few one user has them all */
 #define WORKER_STACK (1024 * 1024) /* bytes; the name resolver inside libcurl wants most of it */
 
 int thread_start(pthread_t *ret, void *(*fn)(void *arg), void *arg)

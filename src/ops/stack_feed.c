@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "layer/sparse.h"
 
-#define AHEAD (4 * MIB)	    /* bytes read or decoded before they are asked for */
+#define AHEAD (2 * MIB)	    /* bytes read or decoded before they are asked for */
 #define AHEAD_LAYERS 4	    /* the biggest layers: each has a thread for it */
 #define LATE_MAX (16 * MIB) /* bytes of all layers that are kept in memory */
 
