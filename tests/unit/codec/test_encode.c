@@ -281,7 +281,7 @@ static void many_share_a_pool_G15(void **state)
 		assert_ok(slurp(s[i], &b, &err), err);
 		assert_true(span_eq(span_buf(&b), span_buf(&first)));
 	}
-	assert_int_equal(pool_take_credits(pool, 100), 19);
+	assert_int_equal(pool_take_credits(pool, 100), 17);
 	pool_free(pool);
 }
 

@@ -84,7 +84,7 @@ static void credits_are_shared(void **state)
 	(void)state;
 	assert_ok(p ? 0 : -1, err);
 	assert_int_equal(pool_take_credits(p, 0), 0);
-	for (int i = 0; i < 9; i++)
+	for (int i = 0; i < 8; i++)
 		assert_int_equal(pool_take_credits(p, 2), 2);
 	assert_int_equal(pool_take_credits(p, 2), 1);
 	assert_int_equal(pool_take_credits(p, 2), 0);
