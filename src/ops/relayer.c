@@ -184,43 +184,53 @@ int relayer_run(const struct relayer_plan *p, const char *dst, const struct dray
 
 /* ---- history ---- */
 
-bool relayer_has_history(const struct image *im)
+static size_t steps_made(const struct config *c)
 {
 	size_t made = 0;
 
-	for (size_t i = 0; i < im->config->n_history; i++)
-		made += !im->config->history[i].empty_layer;
-	return made == im->n_layers;
+	for (size_t i = 0; i < c->n_history; i++)
+		made += !c->history[i].empty_layer;
+	return made;
 }
 
-/* Steps of the old history; those of layers @p first and up make none any more. */
-static size_t old_steps(const struct config *c, size_t first, bool known, struct relayer_step *ret)
+bool relayer_has_history(const struct image *im)
 {
-	size_t layer = 0;
+	return steps_made(im->config) == im->n_layers;
+}
+
+/*
+ * Steps of the old history, as they are but for those that make no layer any more: of layers
+ * @p first and up, and where there are more steps than layers the lowest ones, which is what
+ * others take it for. Returns how many make one.
+ */
+static size_t old_steps(const struct image *im, size_t first, struct relayer_step *ret)
+{
+	const struct config *c = im->config;
+	size_t made = steps_made(c), step = 0, kept = 0;
+	size_t surplus = made > im->n_layers ? made - im->n_layers : 0;
 
 	for (size_t i = 0; i < c->n_history; i++) {
 		bool empty = c->history[i].empty_layer;
+		bool keeps = !empty && step >= surplus && step - surplus < first;
 
-		ret[i] = (struct relayer_step){ .keep = (int64_t)i,
-						.empty_layer = empty || !known || layer >= first };
-		layer += !empty;
+		ret[i] = (struct relayer_step){ .keep = (int64_t)i, .empty_layer = !keeps };
+		step += !empty;
+		kept += keeps;
 	}
-	return c->n_history;
+	return kept;
 }
 
 int relayer_history(struct stack *s, size_t first, const char *const *created_by, size_t n_new,
 		    struct relayer_plan *ret, dray_error **err)
 {
 	const struct config *c = s->im->config;
-	bool known = relayer_has_history(s->im);
 	struct relayer_step *steps = arena_array(&s->arena, c->n_history + first + n_new + 1,
 						 sizeof(*steps));
-	size_t n;
+	size_t n = c->n_history;
 
 	if (!steps)
 		return err_nomem(err);
-	n = old_steps(c, first, known, steps);
-	for (size_t i = 0; !known && i < first; i++)
+	for (size_t i = old_steps(s->im, first, steps); i < first; i++)
 		steps[n++] = (struct relayer_step){ .keep = -1,
 						    .created_by = "",
 						    .comment = RELAYER_UNKNOWN_STEP };
