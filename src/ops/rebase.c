@@ -95,76 +95,64 @@ static int open_all(struct rebase *r, dray_context *ctx, const char *image,
 
 /* ---- history ---- */
 
-static void add_step(struct rebase *r, struct relayer_step step)
-{
-	r->steps[r->n_steps++] = step;
-}
-
-static void add_unknown(struct rebase *r, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		add_step(r, (struct relayer_step){ .keep = -1,
-						   .created_by = "",
-						   .comment = RELAYER_UNKNOWN_STEP });
-}
-
+/* The new base's steps, as they stand there. */
 static int add_base_steps(struct rebase *r, dray_error **err)
 {
 	const struct image *base = r->new_base->im;
 	cleanup_buf struct buf text = BUF_INIT(LIMIT_CONFIG);
+	size_t n = relayer_fit_history(base, r->new_base->n, r->steps);
 
-	if (!relayer_has_history(base)) {
-		add_unknown(r, r->new_base->n);
-		return 0;
-	}
-	for (size_t i = 0; i < base->config->n_history; i++) {
-		struct relayer_step step = { .keep = -1 };
+	for (size_t i = 0; i < n; i++) {
+		struct relayer_step *step = &r->steps[i];
 
+		if (step->keep < 0)
+			continue;
 		buf_reset(&text);
-		if (config_history_entry(base->config, i, base->config->history[i].empty_layer,
-					 &text, err) < 0)
+		if (config_history_entry(base->config, (size_t)step->keep, step->empty_layer, &text,
+					 err) < 0)
 			return -1;
-		step.raw = arena_dup(&r->s->arena, span_buf(&text));
-		if (!step.raw.data)
+		step->raw = arena_dup(&r->s->arena, span_buf(&text));
+		if (!step->raw.data)
 			return err_nomem(err);
-		add_step(r, step);
 	}
+	r->n_steps = n;
 	return 0;
 }
 
-static size_t layers_made(const struct config *c, size_t n_steps)
+static size_t layers_made(const struct relayer_step *steps, size_t n)
 {
 	size_t made = 0;
 
-	for (size_t i = 0; i < n_steps && i < c->n_history; i++)
-		made += !c->history[i].empty_layer;
+	for (size_t i = 0; i < n; i++)
+		made += !steps[i].empty_layer;
 	return made;
 }
 
 /* The image's first step of its own: behind all of the old base, steps without a layer included. */
-static size_t first_own_step(const struct rebase *r)
+static size_t first_own_step(const struct rebase *r, const struct relayer_step *steps, size_t n)
 {
-	const struct config *c = r->s->im->config;
-	size_t n = r->old_base->im->config->n_history;
+	size_t first = r->old_base->im->config->n_history;
 
-	if (n <= c->n_history && layers_made(c, n) == r->old_base->n)
-		return n;
-	for (n = 0; layers_made(c, n) < r->old_base->n;)
-		n++;
-	return n;
+	if (first <= n && layers_made(steps, first) == r->old_base->n)
+		return first;
+	for (first = 0; layers_made(steps, first) < r->old_base->n;)
+		first++;
+	return first;
 }
 
-static void add_own_steps(struct rebase *r)
+static int add_own_steps(struct rebase *r, dray_error **err)
 {
-	const struct config *c = r->s->im->config;
+	const struct image *im = r->s->im;
+	struct relayer_step *steps = arena_array(&r->s->arena, im->config->n_history + r->s->n + 1,
+						 sizeof(*steps));
+	size_t n;
 
-	if (!relayer_has_history(r->s->im)) {
-		add_unknown(r, r->s->n - r->old_base->n);
-		return;
-	}
-	for (size_t i = first_own_step(r); i < c->n_history; i++)
-		add_step(r, (struct relayer_step){ .keep = (int64_t)i,
-						   .empty_layer = c->history[i].empty_layer });
+	if (!steps)
+		return err_nomem(err);
+	n = relayer_fit_history(im, r->s->n, steps);
+	for (size_t i = first_own_step(r, steps, n); i < n; i++)
+		r->steps[r->n_steps++] = steps[i];
+	return 0;
 }
 
 static int plan_history(struct rebase *r, dray_error **err)
@@ -175,10 +163,7 @@ static int plan_history(struct rebase *r, dray_error **err)
 	r->steps = arena_array(&r->s->arena, max + 1, sizeof(*r->steps));
 	if (!r->steps)
 		return err_nomem(err);
-	if (add_base_steps(r, err) < 0)
-		return -1;
-	add_own_steps(r);
-	return 0;
+	return add_base_steps(r, err) < 0 ? -1 : add_own_steps(r, err);
 }
 
 /* ---- layers ---- */

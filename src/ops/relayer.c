@@ -193,11 +193,6 @@ static size_t steps_made(const struct config *c)
 	return made;
 }
 
-bool relayer_has_history(const struct image *im)
-{
-	return steps_made(im->config) == im->n_layers;
-}
-
 /*
  * Steps of the old history, as they are but for those that make no layer any more: of layers
  * @p first and up, and where there are more steps than layers the lowest ones, which is what
@@ -220,20 +215,27 @@ static size_t old_steps(const struct image *im, size_t first, struct relayer_ste
 	return kept;
 }
 
+size_t relayer_fit_history(const struct image *im, size_t first, struct relayer_step *ret)
+{
+	size_t n = im->config->n_history;
+
+	for (size_t i = old_steps(im, first, ret); i < first; i++)
+		ret[n++] = (struct relayer_step){ .keep = -1,
+						  .created_by = "",
+						  .comment = RELAYER_UNKNOWN_STEP };
+	return n;
+}
+
 int relayer_history(struct stack *s, size_t first, const char *const *created_by, size_t n_new,
 		    struct relayer_plan *ret, dray_error **err)
 {
-	const struct config *c = s->im->config;
-	struct relayer_step *steps = arena_array(&s->arena, c->n_history + first + n_new + 1,
-						 sizeof(*steps));
-	size_t n = c->n_history;
+	struct relayer_step *steps = arena_array(
+		&s->arena, s->im->config->n_history + first + n_new + 1, sizeof(*steps));
+	size_t n;
 
 	if (!steps)
 		return err_nomem(err);
-	for (size_t i = old_steps(s->im, first, steps); i < first; i++)
-		steps[n++] = (struct relayer_step){ .keep = -1,
-						    .created_by = "",
-						    .comment = RELAYER_UNKNOWN_STEP };
+	n = relayer_fit_history(s->im, first, steps);
 	for (size_t i = 0; i < n_new; i++)
 		steps[n++] = (struct relayer_step){ .keep = -1, .created_by = created_by[i] };
 	ret->steps = steps;

@@ -43,12 +43,15 @@ int relayer_run(const struct relayer_plan *p, const char *dst, const struct dray
 /** The comment of a step that stands for a kept layer without one. */
 #define RELAYER_UNKNOWN_STEP "a layer that the history left out"
 
-/** Does each layer of @p im have a step of the history? */
-bool relayer_has_history(const struct image *im);
 /**
- * The history of @p s with layers @p first and up made anew: their steps make none any more, and
- * one new step for each of the @p n_new texts makes one. Kept layers whose steps are not known
- * get one too. Allocated in the stack's arena.
+ * The history of @p im as its layers below @p first have it: the others' steps make none. A step
+ * too many makes none either, the lowest first; layers without one get one at the end. @p ret has
+ * room for the old ones and @p first more; returns how many there are.
+ */
+size_t relayer_fit_history(const struct image *im, size_t first, struct relayer_step *ret);
+/**
+ * The same of @p s, and one new step for each of the @p n_new texts, which makes a layer.
+ * Allocated in the stack's arena.
  */
 int relayer_history(struct stack *s, size_t first, const char *const *created_by, size_t n_new,
 		    struct relayer_plan *ret, dray_error **err) MUST_CHECK;

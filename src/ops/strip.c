@@ -159,35 +159,39 @@ static void plan_layers(struct strip *t)
 	}
 }
 
-/* The steps of layers that are left out make none any more. */
-static void mark_left_out(const struct strip *t, struct relayer_step *steps, size_t n)
+/* Steps of layers that are left out make none any more; one that was not told is told no more. */
+static size_t mark_left_out(const struct strip *t, struct relayer_step *steps, size_t n)
 {
-	const struct config *c = t->s->im->config;
-	size_t layer = 0;
+	size_t layer = 0, kept = 0;
 
-	for (size_t i = 0; i < n && i < c->n_history; i++) {
-		if (c->history[i].empty_layer)
-			continue;
-		steps[i].empty_layer = t->left_out[layer++];
+	for (size_t i = 0; i < n; i++) {
+		struct relayer_step step = steps[i];
+
+		if (!step.empty_layer && t->left_out[layer++]) {
+			if (step.keep < 0)
+				continue;
+			step.empty_layer = true;
+		}
+		steps[kept++] = step;
 	}
+	return kept;
 }
 
 static int plan_history(struct strip *t, struct relayer_plan *plan, dray_error **err)
 {
-	static const char *const created_by[] = { "dray strip" };
-	bool known = relayer_has_history(t->s->im);
-	struct relayer_step *steps;
+	struct stack *s = t->s;
+	struct relayer_step *steps = arena_array(&s->arena, s->im->config->n_history + s->n + 1,
+						 sizeof(*steps));
+	size_t n;
 
-	if (relayer_history(t->s, known ? t->s->n : t->n_layers, created_by, 1, plan, err) < 0)
-		return -1;
-	steps = arena_array(&t->s->arena, plan->n_steps, sizeof(*steps));
 	if (!steps)
 		return err_nomem(err);
-	memcpy(steps, plan->steps, plan->n_steps * sizeof(*steps));
-	steps[plan->n_steps - 1].empty_layer = true;
-	if (known)
-		mark_left_out(t, steps, plan->n_steps);
+	n = mark_left_out(t, steps, relayer_fit_history(s->im, s->n, steps));
+	steps[n++] = (struct relayer_step){ .keep = -1,
+					    .created_by = "dray strip",
+					    .empty_layer = true };
 	plan->steps = steps;
+	plan->n_steps = n;
 	return 0;
 }
 

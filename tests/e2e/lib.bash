@@ -252,6 +252,33 @@ consistent() {
 	}
 }
 
+# with_history ARCHIVE JSON: its config, of an archive for docker load with one image, gets this history.
+with_history() {
+	python3 - "$1" "$2" <<-'EOF_PY'
+		import hashlib, io, json, sys, tarfile
+		name, history = sys.argv[1], json.loads(sys.argv[2])
+		with tarfile.open(name) as t:
+		    files = [(m, t.extractfile(m).read() if m.isfile() else b"") for m in t]
+		manifest = json.loads(next(d for m, d in files if m.name == "manifest.json"))
+		old = manifest[0]["Config"]
+		config = json.loads(next(d for m, d in files if m.name == old))
+		config["history"] = history
+		config = json.dumps(config).encode()
+		manifest[0]["Config"] = hashlib.sha256(config).hexdigest() + ".json"
+		layers = set(manifest[0]["Layers"])
+		with tarfile.open(name, "w") as t:
+		    def add(n, d):
+		        m = tarfile.TarInfo(n)
+		        m.size = len(d)
+		        t.addfile(m, io.BytesIO(d))
+		    add(manifest[0]["Config"], config)
+		    for m, d in files:
+		        if m.name in layers:
+		            add(m.name, d)
+		    add("manifest.json", json.dumps(manifest).encode())
+	EOF_PY
+}
+
 # tree_of IMAGE FILE: what docker shows of a container of it, less what an engine puts there.
 tree_of() {
 	local id

@@ -386,3 +386,76 @@ for_arm() {
 	ok
 	same "again" "$(registry_digest main base app3)" "$(registry_digest main base app2)"
 }
+
+# steps ARCHIVE: what its history says, "-" before what made no layer, "?" for a step without a name.
+steps() {
+	config_of "$1" | jq -r '[.history[] | (if .empty_layer then "-" else "" end) + (.created_by | if . == "" then "?" else . end)] | join("|")'
+}
+
+# mended NAME STEPS VERB ARG...: the verb makes of in.tar an image with these steps, and the registry schema 1 of that.
+mended() {
+	local dir=$BATS_TEST_TMPDIR name=$1 want=$2
+	shift 2
+	rm -f "$dir/out.tar"
+	dray_run "$@" -o "$dir/out.tar"
+	ok || return 1
+	same "$1 of $name" "$(steps "$dir/out.tar")" "$want" || return 1
+	consistent "$dir/out.tar" || return 1
+	"$DRAY" copy -q "$dir/out.tar" "docker://$REGISTRY_ADDR/history:$name-$1" --format docker >/dev/null || return 1
+	schema1_speaks history "$name-$1" "$(diff_ids "$dir/out.tar" | wc -l)"
+}
+
+@test "a history that does not fit its layers: each verb mends it, and a registry makes schema 1 of the result" {
+	require_peer skopeo
+	local name verb want
+	local -A histories=([many]='[{"created_by":"1"},{"created_by":"2"},{"created_by":"E","empty_layer":true},{"created_by":"3"},{"created_by":"4"}]'
+		[fits]='[{"created_by":"1"},{"created_by":"2"},{"created_by":"E","empty_layer":true},{"created_by":"3"}]'
+		[few]='[{"created_by":"1"},{"created_by":"E","empty_layer":true}]' [none]='[]')
+	cd "$BATS_TEST_TMPDIR"
+	for name in a b c d; do
+		echo "$name" >"$name"
+		tar -cf "$name.tar" --mtime=@0 "$name"
+	done
+	"$DRAY" build --file /a=a -o base.tar
+	"$DRAY" build --file /new=d -o new.tar
+	"$DRAY" append base.tar b.tar c.tar -o three.tar
+	with_history new.tar '[{"created_by":"N1"},{"created_by":"N2"}]'
+	for name in "${!histories[@]}"; do
+		cp three.tar "$name.tar"
+		with_history "$name.tar" "${histories[$name]}"
+	done
+	# As they are, a registry refuses two of them: or this proves nothing.
+	for name in many none; do
+		"$DRAY" copy -q "$name.tar" "docker://$REGISTRY_ADDR/history:$name" --format docker >/dev/null
+		if schema1_speaks history "$name" 3; then return 1; fi
+	done
+	while IFS=';' read -r name verb want; do
+		# shellcheck disable=SC2086
+		mended "$name" "$want" ${verb/ / $name.tar }
+	done <<-'END'
+		fits;append d.tar;1|2|-E|3|dray append
+		fits;flatten ;-1|-2|-E|-3|dray flatten
+		fits;squash --last 2;1|-2|-E|-3|dray squash # layers 1 to 2
+		fits;strip /b;1|-2|-E|3|-dray strip
+		fits;rebase --old-base base.tar --new-base new.tar;-N1|N2|2|-E|3
+		fits;split --keep-base 1 --layer /c;1|-2|-E|-3|dray split rest|dray split --layer /c
+		many;append d.tar;-1|2|-E|3|4|dray append
+		many;flatten ;-1|-2|-E|-3|-4|dray flatten
+		many;squash --last 2;-1|2|-E|-3|-4|dray squash # layers 1 to 2
+		many;strip /b;-1|2|-E|-3|4|-dray strip
+		many;rebase --old-base base.tar --new-base new.tar;-N1|N2|-E|3|4
+		many;split --keep-base 1 --layer /c;-1|2|-E|-3|-4|dray split rest|dray split --layer /c
+		few;append d.tar;1|-E|?|?|dray append
+		few;flatten ;-1|-E|dray flatten
+		few;squash --last 2;1|-E|dray squash # layers 1 to 2
+		few;strip /b;1|-E|?|-dray strip
+		few;rebase --old-base base.tar --new-base new.tar;-N1|N2|-E|?|?
+		few;split --keep-base 1 --layer /c;1|-E|dray split rest|dray split --layer /c
+		none;append d.tar;?|?|?|dray append
+		none;flatten ;dray flatten
+		none;squash --last 2;?|dray squash # layers 1 to 2
+		none;strip /b;?|?|-dray strip
+		none;rebase --old-base base.tar --new-base new.tar;-N1|N2|?|?
+		none;split --keep-base 1 --layer /c;?|dray split rest|dray split --layer /c
+	END
+}

@@ -215,32 +215,6 @@ meanwhile() {
 	same config "$(config out.tar)" '{"Env":["A=b"]}'
 }
 
-# with_history IMAGE JSON: its config gets this history.
-with_history() {
-	python3 - "$1" "$2" <<-'EOF_PY'
-		import hashlib, io, json, sys, tarfile
-		name, history = sys.argv[1], json.loads(sys.argv[2])
-		with tarfile.open(name) as t:
-		    files = [(m, t.extractfile(m).read() if m.isfile() else b"") for m in t]
-		manifest = json.loads(next(d for m, d in files if m.name == "manifest.json"))
-		old = manifest[0]["Config"]
-		config = json.loads(next(d for m, d in files if m.name == old))
-		config["history"] = history
-		config = json.dumps(config).encode()
-		manifest[0]["Config"] = hashlib.sha256(config).hexdigest() + ".json"
-		layers = set(manifest[0]["Layers"])
-		with tarfile.open(name, "w") as t:
-		    def add(n, d):
-		        m = tarfile.TarInfo(n)
-		        m.size = len(d)
-		        t.addfile(m, io.BytesIO(d))
-		    add(manifest[0]["Config"], config)
-		    for m, d in files:
-		        if m.name in layers:
-		            add(m.name, d)
-		    add("manifest.json", json.dumps(manifest).encode())
-	EOF_PY
-}
 # steps IMAGE: what its history says, "-" before what made no layer.
 steps() { "$DRAY" inspect --json "$1" | jq -r '[.images[0].history[] | (if .empty_layer then "-" else "" end) + (.created_by // "")] | join(" ")'; }
 
