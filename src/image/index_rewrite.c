@@ -87,7 +87,7 @@ static int write_moved(struct splice *s, struct json entry, const struct entry_c
 			rc = replace_string(s, v, c->digest.text, err);
 		else if (v.node == size)
 			rc = replace_size(s, v, c->size, err);
-		else if (v.node == type)
+		else if (v.node == type && c->media_type)
 			rc = replace_string(s, v, c->media_type, err);
 		if (rc < 0)
 			return -1;
@@ -142,8 +142,8 @@ static int write_entry(struct splice *s, struct json entry, const struct entry_c
  * What stands in front of an entry comes with it, but for the first that stays: what stood
  * in front of the very first does.
  */
-static int write_entries(struct splice *s, struct json list, const struct entry_change *changes,
-			 dray_error **err)
+static int write_entries(struct splice *s, struct json list, const struct manifest *index,
+			 const struct entry_change *changes, dray_error **err)
 {
 	size_t inside = offset_of(s, json_raw(list)) + 1, i = 0;
 	struct json first = json_first(list);
@@ -156,7 +156,12 @@ static int write_entries(struct splice *s, struct json list, const struct entry_
 	size_t lead = offset_of(s, json_raw(first)) - inside;
 
 	for (struct json e = first; json_node(e); e = json_next(e), i++) {
-		if (changes[i].fate == ENTRY_DROPPED) {
+		const char *type = index->entries[i].media_type;
+		struct entry_change c = changes[i];
+
+		if (type && c.media_type && mediatype_equal(type, c.media_type))
+			c.media_type = NULL; /* its text stays, however it is written */
+		if (c.fate == ENTRY_DROPPED) {
 			s->at = value_end(s, e);
 			continue;
 		}
@@ -167,7 +172,7 @@ static int write_entries(struct splice *s, struct json list, const struct entry_
 		}
 		any = true;
 		if (copy_to(s, offset_of(s, json_raw(e)), err) < 0 ||
-		    write_entry(s, e, &changes[i], err) < 0)
+		    write_entry(s, e, &c, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -190,7 +195,7 @@ static int write_members(struct splice *s, const struct manifest *index, const c
 		int rc = 0;
 
 		if (v.node == list.node)
-			rc = write_entries(s, v, changes, err);
+			rc = write_entries(s, v, index, changes, err);
 		else if (retype && v.node == type.node)
 			rc = replace_string(s, v, media_type, err);
 		if (rc < 0)

@@ -74,6 +74,14 @@ static const struct row rows[] = {
 		  MT_OCI_MANIFEST) ",\"digest\":\"sha256:" EMPTY_HEX
 				   "\",\"size\":2,\"data\":\"e30=\"}]}",
 	  "k", MT_OCI_INDEX, NULL },
+	/* a type that stays keeps its text, however it is spelt; without one there is none to replace */
+	{ "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"application/"
+	  "vnd.docker.distribution."
+	  "m\\u0061nifest.v2+json\",\"digest\":\"sha256:" HEX_A "\",\"size\":7}]}",
+	  "m", MT_OCI_INDEX,
+	  "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"application/"
+	  "vnd.docker.distribution."
+	  "m\\u0061nifest.v2+json\",\"digest\":\"sha256:" HEX_N "\",\"size\":99}]}" },
 	/* a name spelt with an escape is the same name */
 	{ "{\"schemaVersion\":2,\"mani\\u0066ests\":[" ENTRY(HEX_A) "," ENTRY(HEX_B) "]}", "dk",
 	  MT_OCI_INDEX, "{\"schemaVersion\":2,\"mani\\u0066ests\":[" ENTRY(HEX_B) "]}" },
