@@ -148,16 +148,33 @@ static int claim_tags(struct run *r, dray_error **err)
 	return 0;
 }
 
-/* Platforms say what is changed of an index: all of it comes along. */
-static void take_whole(struct run *r, struct selector *sel)
+/* Does the source hold indexes, and the target take them? */
+static int takes_indexes(struct run *r, bool *ret, dray_error **err)
 {
-	if (r->from.place.kind == PLACE_ARCHIVE || r->from.place.kind == PLACE_DAEMON)
-		return;
+	const struct target *t = r->copy.target;
+
+	*ret = r->from.place.kind != PLACE_DAEMON;
+	if (r->from.place.kind != PLACE_ARCHIVE)
+		return 0;
+	*ret = !t->engine && !t->dest->lone;
+	return *ret ? store_lists_indexes(r->copy.store, ret, err) : 0;
+}
+
+/* Platforms say what is changed of an index: all of it comes along. */
+static int take_whole(struct run *r, struct selector *sel, dray_error **err)
+{
+	bool whole;
+
+	if (takes_indexes(r, &whole, err) < 0)
+		return -1;
+	if (!whole)
+		return 0;
 	r->edit->which = *sel;
 	sel->platform = (struct platform){ 0 };
 	sel->more = NULL;
 	sel->n_more = 0;
 	sel->all_platforms = true;
+	return 0;
 }
 
 static int edit_images(struct run *r, dray_error **err)
@@ -180,8 +197,8 @@ static int open_place(struct run *r, const struct place_options *po, dray_error 
 	if (place_open(r->copy.ctx, &r->from.place, po, &r->copy.store, err) < 0 ||
 	    place_selector(r->copy.ctx, &r->from.place, o->image, o->all, &r->arena, sel, err) < 0)
 		return -1;
-	if (r->edit)
-		take_whole(r, sel);
+	if (r->edit && take_whole(r, sel, err) < 0)
+		return -1;
 	sel->whole = sel->all_platforms || sel->n_more || (sel->all && !sel->platform.os);
 	return 0;
 }

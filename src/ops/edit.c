@@ -134,7 +134,10 @@ static bool is_meant(const struct edit *e, const struct image *im)
 {
 	if (im->artifact || im->attestation || !im->config)
 		return false;
-	return !e->which.platform.os || selector_wants(&e->which, &im->config->platform);
+	/* As a reader of the index chooses: by what that says, where it does. */
+	return !e->which.platform.os ||
+	       selector_wants(&e->which,
+			      im->index_platform ? im->index_platform : &im->config->platform);
 }
 
 static int check_annotations(const struct edit *e, const struct image *im, dray_error **err)

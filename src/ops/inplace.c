@@ -28,6 +28,7 @@ static void place_edit_clear(struct place_edit *j)
 {
 	mem_free(j->p.list);
 	map_clear(&j->p.moved);
+	map_clear(&j->p.met);
 	map_clear(&j->p.kept);
 	arena_clear(&j->p.arena);
 	amend_clear(&j->p.amend);
@@ -36,28 +37,13 @@ static void place_edit_clear(struct place_edit *j)
 }
 #define cleanup_place_edit CLEANUP(place_edit_clear)
 
-/* Does index.json hold indexes? Then manifest.json tells less than all. */
-static int has_indexes(struct inplace *p, bool *ret, dray_error **err)
+/* An entry of index.json has one name: another one with the same digest is another image's. */
+static int keep_names(struct place_edit *j, const char *ref, dray_error **err)
 {
-	const struct amend_member *m = amend_find(&p->amend, SPAN_LIT("index.json"));
-	cleanup_buf struct buf raw = BUF_INIT(0);
-	cleanup_json struct json_doc *doc = NULL;
-	struct json it;
-	const char *type;
-
-	*ret = false;
-	if (!m)
-		return 0;
-	if (amend_read(&p->amend, m, LIMIT_MANIFEST, &raw, err) < 0 ||
-	    json_parse(span_buf(&raw), &doc, err) < 0)
-		return err_ctx(err, "index.json");
-	it = json_first(json_get_fold(json_root(doc), "manifests"));
-	for (; json_node(it) && !*ret; it = json_next(it)) {
-		if (json_string(json_get_fold(it, "mediaType"), "mediaType", &p->arena, &type,
-				err) < 0)
-			return err_ctx(err, "index.json");
-		*ret = type && mediatype_is_index(type);
-	}
+	j->p.by_name = true;
+	for (size_t i = 0; i < j->n_images; i++)
+		if (image_keep_names(j->images[i], ref, err) < 0)
+			return -1;
 	return 0;
 }
 
@@ -69,7 +55,7 @@ static int choose(struct place_edit *j, dray_context *ctx, const struct place *a
 	bool whole = at->kind == PLACE_OCI_ARCHIVE;
 
 	if (place_selector(ctx, at, o->image, o->all, &j->p.arena, &sel, err) < 0 ||
-	    (!whole && has_indexes(&j->p, &whole, err) < 0))
+	    (!whole && store_lists_indexes(j->store, &whole, err) < 0))
 		return -1;
 	if (whole) {
 		j->edit.which = sel;
@@ -85,7 +71,7 @@ static int choose(struct place_edit *j, dray_context *ctx, const struct place *a
 	j->p.docker = j->store->kind == STORE_DOCKER_ARCHIVE && !whole;
 	j->p.named = amend_find(&j->p.amend, SPAN_LIT("manifest.json")) != NULL;
 	context_notes(ctx, &j->store->notes);
-	return 0;
+	return j->p.docker || !sel.ref ? 0 : keep_names(j, sel.ref, err);
 }
 
 static int check_store(const struct place_edit *j, const struct place *at, dray_error **err)
@@ -145,14 +131,6 @@ static int put_config(struct inplace *p, struct inplace_change *c, dray_error **
 	return amend_put(&p->amend, c->config_path, span_buf(&im->config->raw), err);
 }
 
-static int check_depth(const struct image *im, dray_error **err)
-{
-	if (!digest_set(&im->root) || digest_eq(&im->root, &im->index_digest))
-		return 0;
-	return err_set(err, DRAY_ERR_UNSUPPORTED,
-		       "%s: an index within an index is not edited in place", im->where);
-}
-
 static int edit_one(struct place_edit *j, struct image *im, dray_error **err)
 {
 	struct inplace *p = &j->p;
@@ -163,7 +141,7 @@ static int edit_one(struct place_edit *j, struct image *im, dray_error **err)
 		return -1;
 	if (j->edit.n_meant == before) /* of another platform, or no image at all */
 		return 0;
-	if (check_depth(im, err) < 0 || put_config(p, &c, err) < 0 || inplace_v1(p, &c, err) < 0)
+	if (put_config(p, &c, err) < 0 || inplace_v1(p, &c, err) < 0)
 		return -1;
 	p->list[p->n++] = c;
 	return 0;

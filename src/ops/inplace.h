@@ -28,6 +28,7 @@ struct inplace_moved {
 	int64_t size;
 	const char *media_type;
 	const struct inplace_change *change;	/* NULL: an index with several in it */
+	bool gone;	/* an index that nothing is left in: nowhere */
 };
 /** A document that an image or index leads to which was not chosen. */
 struct inplace_kept {
@@ -42,7 +43,9 @@ struct inplace {
 	size_t n;
 	bool docker;	/* manifest.json said which images there are */
 	bool named;	/* tags are whole names of images */
+	bool by_name;	/* of entries with one digest those are meant that have an image's old tags */
 	struct map moved;	/* digest text as it was -> struct inplace_moved */
+	struct map met;	/* digest text: what of index.json's indexes was looked at */
 	struct map kept;	/* digest text -> struct inplace_kept: what stays as it is */
 	struct arena arena;
 };
@@ -64,6 +67,9 @@ int inplace_keep(struct inplace *p, const struct descriptor *d, int depth,
 /** All that they lead to stays, too; last, when all is known that is kept for itself. */
 int inplace_keep_below(struct inplace *p, dray_error **err) MUST_CHECK;
 bool inplace_is_kept(const struct inplace *p, const struct digest *d);
+/** Document @p name has @p text from now on, which was @p old. */
+int inplace_put_if_new(struct inplace *p, const char *name, struct span old, struct span text,
+		       dray_error **err) MUST_CHECK;
 /** A name as manifest.json has it: "app:1"; unchanged where it is none. */
 int inplace_familiar(struct inplace *p, const char *tag, const char **ret,
 		     dray_error **err) MUST_CHECK;
@@ -79,7 +85,20 @@ int inplace_v1(struct inplace *p, struct inplace_change *c, dray_error **err) MU
 /** manifest.json and repositories. */
 int inplace_list(struct inplace *p, dray_error **err) MUST_CHECK;
 int inplace_repositories(struct inplace *p, dray_error **err) MUST_CHECK;
-/** index.json, the manifests and indexes that it leads to. */
+/** Where what was @p d is now; NULL = it did not move, or nobody looked. */
+const struct inplace_moved *inplace_moved_from(const struct inplace *p, const struct digest *d);
+/** Is it somewhere else now, or nowhere? */
+bool inplace_went(const struct inplace *p, const struct digest *d);
+/** What attestation @p d speaks of; unset where it is none, or speaks of nothing. */
+int inplace_speaks_of(struct inplace *p, const struct descriptor *d, struct digest *ret,
+		      dray_error **err) MUST_CHECK;
+/** The manifests of all images that are edited. */
+int inplace_move_images(struct inplace *p, dray_error **err) MUST_CHECK;
+/** Does the manifest that is not edited need the config of one that is? An index is kept. */
+int inplace_look_at(struct inplace *p, const struct descriptor *d, dray_error **err) MUST_CHECK;
+/** The indexes at and below @p d, the innermost first. LIMIT when they are too deep. */
+int inplace_edit_below(struct inplace *p, const struct descriptor *d, dray_error **err) MUST_CHECK;
+/** index.json and what it leads to. */
 int inplace_index(struct inplace *p, dray_error **err) MUST_CHECK;
 /** The folder of what was the top layer, once no document refers to it. */
 int inplace_drop_v1(struct inplace *p, const struct inplace_change *c, dray_error **err) MUST_CHECK;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * index.json of an archive that is edited where it lies, and what it leads to.
- * Relies on image/index_rewrite and json/edit: what is not named keeps its bytes.
- * Promises that nothing it leads to names a config or a manifest that went.
+ * index.json of an archive that is edited where it lies.
+ * Relies on inplace_below.c for what it leads to, on json/edit: what is not named keeps its bytes.
+ * Promises that an entry which was not chosen stays, also where one that was has its digest.
  */
 #include "ops/inplace.h"
 
@@ -15,176 +15,56 @@
 #define INDEX "index.json"
 #define REF_NAME "org.opencontainers.image.ref.name"
 #define IMAGE_NAME "io.containerd.image.name"
-#define REFERENCE_DIGEST "vnd.docker.reference.digest"
-
-/* ---- what moves ---- */
-
-static const struct inplace_moved *moved_from(const struct inplace *p, const struct digest *d)
-{
-	return map_get(&p->moved, span_str(d->text));
-}
-
-static int note_moved(struct inplace *p, const struct digest *from, const struct manifest *to,
-		      const struct inplace_change *c, dray_error **err)
-{
-	struct inplace_moved *m = arena_alloc(&p->arena, sizeof(*m));
-	const char *key = arena_strdup(&p->arena, from->text);
-	const char *name = inplace_blob(p, &to->digest);
-
-	if (!m || !key || !name)
-		return err_nomem(err);
-	*m = (struct inplace_moved){ .digest = to->digest,
-				     .size = (int64_t)to->raw.len,
-				     .media_type = arena_strdup(&p->arena, to->media_type),
-				     .change = c };
-	if (!m->media_type)
-		return err_nomem(err);
-	if (!digest_eq(from, &to->digest) &&
-	    amend_put(&p->amend, name, span_buf(&to->raw), err) < 0)
-		return -1;
-	return map_put(&p->moved, span_str(key), m, err);
-}
-
-/* ---- manifests ---- */
-
-/* manifest.json may name a file of its own; a manifest names the blob. */
-static int put_config_blob(struct inplace *p, struct inplace_change *c, dray_error **err)
-{
-	const struct config *config = c->im->config;
-	const char *name;
-
-	if (!c->config_path)
-		return 0;
-	name = inplace_blob(p, &config->digest);
-	if (!name)
-		return err_nomem(err);
-	if (strcmp(name, c->config_path) == 0)
-		return 0;
-	c->config_blob = true;
-	return amend_put(&p->amend, name, span_buf(&config->raw), err);
-}
-
-/* A stored manifest that manifest.json outranks names the old config all the same. */
-static int edit_stored(struct inplace *p, struct inplace_change *c, const struct manifest *m,
-		       dray_error **err)
-{
-	cleanup_manifest struct manifest *next = NULL;
-
-	if (put_config_blob(p, c, err) < 0 ||
-	    edit_manifest_config(m, c->im->config, &next, err) < 0)
-		return -1;
-	return note_moved(p, &m->digest, next, c, err);
-}
-
-/* Images of an index within an index are not edited (check_depth): it is kept. */
-static int look_at_entry(struct inplace *p, const struct descriptor *d, dray_error **err)
-{
-	cleanup_manifest struct manifest *m = NULL;
-
-	if (moved_from(p, &d->digest))
-		return 0;
-	if (inplace_read(p, d, &m, err) < 0)
-		return -1;
-	if (m && m->kind == MANIFEST_INDEX)
-		return inplace_keep(p, d, 1, err);
-	if (!m || m->kind != MANIFEST_IMAGE)
-		return 0;
-	for (size_t i = 0; i < p->n; i++) {
-		struct inplace_change *c = &p->list[i];
-
-		if (!c->config_path || !digest_eq(&m->config.digest, &c->old_config))
-			continue;
-		if (p->docker && !c->config_shared && !digest_set(&c->old_manifest))
-			return edit_stored(p, c, m, err);
-		c->config_shared = true;
-	}
-	return 0;
-}
-
-/* ---- an index below index.json ---- */
-
-/* What speaks of an image by its digest, and would lie: it goes. */
-static int speaks_of_moved(struct inplace *p, const struct descriptor *d, bool *ret,
-			   dray_error **err)
-{
-	const struct inplace_moved *m;
-	struct digest about;
-	const char *text;
-
-	*ret = false;
-	if (!descriptor_is_attestation(d))
-		return 0;
-	if (descriptor_annotation(d, REFERENCE_DIGEST, &p->arena, &text, err) < 0)
-		return -1;
-	if (!text || digest_parse(span_str(text), &about, NULL) < 0)
-		return 0;
-	m = moved_from(p, &about);
-	*ret = m && !digest_eq(&m->digest, &about);
-	return 0;
-}
-
-static int entry_change_of(struct inplace *p, const struct descriptor *d, struct entry_change *ret,
-			   bool *any, dray_error **err)
-{
-	const struct inplace_moved *m = moved_from(p, &d->digest);
-	bool lies;
-
-	*ret = (struct entry_change){ .fate = ENTRY_KEPT };
-	if (speaks_of_moved(p, d, &lies, err) < 0)
-		return -1;
-	if (lies)
-		ret->fate = ENTRY_DROPPED;
-	else if (m && !digest_eq(&m->digest, &d->digest))
-		*ret = (struct entry_change){ ENTRY_MOVED, m->digest, m->size, m->media_type };
-	*any = *any || ret->fate != ENTRY_KEPT;
-	return 0;
-}
-
-static int edit_index(struct inplace *p, const struct descriptor *d, dray_error **err)
-{
-	cleanup_manifest struct manifest *m = NULL, *next = NULL;
-	struct entry_change *changes;
-	bool any = false;
-
-	if (inplace_read(p, d, &m, err) < 0)
-		return -1;
-	if (!m || m->kind != MANIFEST_INDEX)
-		return 0;
-	changes = arena_array(&p->arena, m->n_entries + 1, sizeof(*changes));
-	if (!changes)
-		return err_nomem(err);
-	for (size_t i = 0; i < m->n_entries; i++)
-		if (look_at_entry(p, &m->entries[i], err) < 0)
-			return -1;
-	for (size_t i = 0; i < m->n_entries; i++)
-		if (entry_change_of(p, &m->entries[i], &changes[i], &any, err) < 0)
-			return -1;
-	if (!any)
-		return 0;
-	return index_rewrite(m, m->media_type, changes, &next, err) < 0
-		       ? -1
-		       : note_moved(p, &d->digest, next, NULL, err);
-}
 
 /* ---- index.json itself ---- */
 
-/*
- * Is the image that an entry of index.json names edited, or one of its index? Its names are the
- * edit's. Of two entries with one digest both are.
- */
-static bool is_edited_root(const struct inplace *p, const struct descriptor *d)
+/* Is it the entry that was asked for by name, or was none? */
+static int is_chosen(struct inplace *p, const struct inplace_change *c, const struct descriptor *d,
+		     bool *ret, dray_error **err)
 {
-	const struct inplace_moved *m = moved_from(p, &d->digest);
+	const char *name, *ref;
 
-	for (size_t i = 0; i < p->n; i++) {
+	*ret = !p->by_name;
+	if (*ret)
+		return 0;
+	if (store_entry_name(d, &p->arena, &name, &ref, err) < 0)
+		return -1;
+	for (size_t i = 0; name && i < c->n_old_tags; i++)
+		*ret = *ret || strcmp(c->old_tags[i], name) == 0;
+	return 0;
+}
+
+/* Is the image that an entry of index.json names edited, or one of its index? */
+static int is_edited_root(struct inplace *p, const struct descriptor *d, bool *ret,
+			  dray_error **err)
+{
+	const struct inplace_moved *m = inplace_moved_from(p, &d->digest);
+
+	*ret = false;
+	for (size_t i = 0; i < p->n && !*ret; i++) {
 		const struct inplace_change *c = &p->list[i];
 		bool below = digest_set(&c->im->root);
 
-		if (digest_eq(&d->digest, below ? &c->im->root : &c->old_manifest) ||
-		    (p->docker && m && m->change == c))
-			return true;
+		if (p->docker && m && m->change == c)
+			*ret = true;
+		else if (digest_eq(&d->digest, below ? &c->im->root : &c->old_manifest) &&
+			 is_chosen(p, c, d, ret, err) < 0)
+			return -1;
 	}
-	return false;
+	return 0;
+}
+
+/* Its names are the edit's from then on. */
+static int find_edited(struct inplace *p, const struct manifest *index, bool **ret,
+		       dray_error **err)
+{
+	*ret = arena_array(&p->arena, index->n_entries + 1, sizeof(**ret));
+	if (!*ret)
+		return err_nomem(err);
+	for (size_t i = 0; i < index->n_entries; i++)
+		if (is_edited_root(p, &index->entries[i], &(*ret)[i], err) < 0)
+			return -1;
+	return 0;
 }
 
 static int set_string(struct json_edit *e, struct json object, const char *key, const char *text,
@@ -317,78 +197,115 @@ static int check_name(struct inplace *p, const struct descriptor *d, dray_error 
 	return 0;
 }
 
-static int edit_entry(struct inplace *p, struct json_edit *e, struct json entry,
-		      const struct descriptor *d, bool *named, dray_error **err)
-{
-	const struct inplace_moved *m = moved_from(p, &d->digest);
-	bool lies;
+/* index.json, and which of its entries are edited. */
+struct listed {
+	const struct manifest *index;
+	const bool *edited;
+	bool named; /* the new names are given */
+};
 
-	if (speaks_of_moved(p, d, &lies, err) < 0)
+/* Does an entry that stays lead to @p d still? */
+static bool is_listed(const struct listed *l, const struct digest *d)
+{
+	for (size_t i = 0; i < l->index->n_entries; i++)
+		if (!l->edited[i] && digest_eq(&l->index->entries[i].digest, d))
+			return true;
+	return false;
+}
+
+/* What speaks of an image that went goes with it; of two with its digest one may be there still. */
+static int is_dropped(struct inplace *p, const struct listed *l, const struct descriptor *d,
+		      bool *ret, dray_error **err)
+{
+	struct digest about;
+
+	if (inplace_speaks_of(p, d, &about, err) < 0)
 		return -1;
-	if (lies) {
+	*ret = inplace_went(p, &about) && !is_listed(l, &about);
+	return 0;
+}
+
+static int edit_entry(struct inplace *p, struct json_edit *e, struct json entry, struct listed *l,
+		      size_t i, dray_error **err)
+{
+	const struct descriptor *d = &l->index->entries[i];
+	const struct inplace_moved *m = inplace_moved_from(p, &d->digest);
+	bool dropped;
+
+	if (is_dropped(p, l, d, &dropped, err) < 0)
+		return -1;
+	if (dropped) {
 		json_edit_remove(e, entry);
 		return 0;
 	}
-	if (!is_edited_root(p, d))
+	if (!l->edited[i])
 		return check_name(p, d, err);
 	if (m && digest_eq(&m->digest, &d->digest))
 		m = NULL;
 	if (!p->o->tags)
 		return m ? set_target(e, entry, m, err) : 0;
-	if (*named || !p->o->n_tags) {
+	if (l->named || !p->o->n_tags) {
 		json_edit_remove(e, entry);
 		return 0;
 	}
-	*named = true;
+	l->named = true;
 	return rename_entry(p, e, entry, m, err);
 }
 
 /* What an entry leads to: edited, or kept as it is. */
-static int edit_entry_below(struct inplace *p, const struct descriptor *d, dray_error **err)
+static int edit_entry_below(struct inplace *p, const struct descriptor *d, bool edited,
+			    dray_error **err)
 {
 	/* manifest.json outranks a stored manifest, which then goes with the image. */
 	if (p->docker)
-		return look_at_entry(p, d, err);
-	if (!is_edited_root(p, d))
-		return inplace_keep(p, d, 0, err);
-	return moved_from(p, &d->digest) ? 0 : edit_index(p, d, err);
+		return inplace_look_at(p, d, err);
+	return edited ? inplace_edit_below(p, d, err) : inplace_keep(p, d, 0, err);
 }
 
-/* All that it leads to comes first: manifests, then the indexes around them. */
-static int edit_below(struct inplace *p, const struct manifest *index, dray_error **err)
+/* All that it leads to comes first. */
+static int edit_all_below(struct inplace *p, const struct manifest *index, const bool *edited,
+			  dray_error **err)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		struct inplace_change *c = &p->list[i];
-
-		if (digest_set(&c->old_manifest) &&
-		    (put_config_blob(p, c, err) < 0 ||
-		     note_moved(p, &c->old_manifest, c->im->manifest, c, err) < 0))
-			return -1;
-	}
 	for (size_t i = 0; i < index->n_entries; i++) {
 		const struct descriptor *d = &index->entries[i];
 
-		if (edit_entry_below(p, d, err) < 0)
+		if (edit_entry_below(p, d, edited && edited[i], err) < 0)
 			return err_ctx(err, "%s", d->digest.text);
 	}
 	return inplace_keep_below(p, err);
 }
 
-static int edit_text(struct inplace *p, const struct manifest *index, struct buf *ret,
-		     dray_error **err)
+static int edit_text(struct inplace *p, struct listed *l, struct buf *ret, dray_error **err)
 {
 	cleanup_json_edit struct json_edit *e = NULL;
-	struct json entry = json_first(json_get_fold(json_root(index->doc), "manifests"));
-	bool named = false;
+	struct json entry = json_first(json_get_fold(json_root(l->index->doc), "manifests"));
 
-	if (json_edit_new(index->doc, &e, err) < 0)
+	if (json_edit_new(l->index->doc, &e, err) < 0)
 		return -1;
-	for (size_t i = 0; i < index->n_entries && json_node(entry); i++) {
-		if (edit_entry(p, e, entry, &index->entries[i], &named, err) < 0)
+	for (size_t i = 0; i < l->index->n_entries && json_node(entry); i++) {
+		if (edit_entry(p, e, entry, l, i, err) < 0)
 			return -1;
 		entry = json_next(entry);
 	}
 	return json_edit_apply(e, ret, err);
+}
+
+static int edit_listed(struct inplace *p, const struct manifest *index, struct buf *ret,
+		       dray_error **err)
+{
+	struct listed l = { .index = index };
+	bool *edited;
+
+	if (inplace_move_images(p, err) < 0)
+		return -1;
+	/* In archives for docker load what moved is known only when all below was looked at. */
+	if (p->docker && edit_all_below(p, index, NULL, err) < 0)
+		return -1;
+	if (find_edited(p, index, &edited, err) < 0 ||
+	    (!p->docker && edit_all_below(p, index, edited, err) < 0))
+		return -1;
+	l.edited = edited;
+	return edit_text(p, &l, ret, err);
 }
 
 /* What had another name is nobody's now, unless it is somebody's new one. */
@@ -437,8 +354,8 @@ int inplace_index(struct inplace *p, dray_error **err)
 	if (!m)
 		return 0;
 	if (amend_read(&p->amend, m, LIMIT_MANIFEST, &old, err) < 0 ||
-	    parse_index(&old, &index, err) < 0 || edit_below(p, index, err) < 0 ||
-	    edit_text(p, index, &text, err) < 0 || drop_old(p, err) < 0)
+	    parse_index(&old, &index, err) < 0 || edit_listed(p, index, &text, err) < 0 ||
+	    drop_old(p, err) < 0)
 		return err_ctx(err, INDEX);
 	if (span_eq(span_buf(&index->raw), span_buf(&text)))
 		return 0;

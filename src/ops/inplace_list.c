@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * manifest.json and repositories of an archive that is edited where it lies.
+ * manifest.json of an archive that is edited where it lies.
  * Relies on json/edit: what is not named keeps its bytes.
  * Promises that no element names a config, a parent or a tag that went.
  */
 #include "ops/inplace.h"
-
-#include <stdlib.h>
 
 #include "base/jsonw.h"
 #include "base/limits.h"
@@ -15,7 +13,6 @@
 #include "json/edit.h"
 
 #define LIST "manifest.json"
-#define REPOSITORIES "repositories"
 
 int inplace_clean(struct inplace *p, const char *path, struct span *ret, dray_error **err)
 {
@@ -137,6 +134,95 @@ static int write_changed(struct listing *l, struct json element, const struct in
 	return set_member(l, element, "RepoTags", span_buf(&tags), err);
 }
 
+/* ---- an element with names that were not chosen ---- */
+
+/* JSON lists of an element's names. */
+struct names {
+	struct buf chosen, others;
+	size_t n_chosen, n_others;
+};
+
+static void names_clear(struct names *n)
+{
+	buf_clear(&n->chosen);
+	buf_clear(&n->others);
+}
+#define cleanup_names CLEANUP(names_clear)
+
+static int is_old_tag(struct inplace *p, const struct inplace_change *c, struct json tag, bool *ret,
+		      dray_error **err)
+{
+	const char *text, *mine;
+
+	*ret = false;
+	if (json_string(tag, "RepoTags", &p->arena, &text, err) < 0)
+		return -1;
+	if (!text)
+		return 0;
+	if (inplace_familiar(p, text, &text, err) < 0)
+		return -1;
+	for (size_t i = 0; i < c->n_old_tags && !*ret; i++) {
+		if (inplace_familiar(p, c->old_tags[i], &mine, err) < 0)
+			return -1;
+		*ret = strcmp(text, mine) == 0;
+	}
+	return 0;
+}
+
+static int add_raw(struct buf *list, size_t *n, struct json v, dray_error **err)
+{
+	return buf_add_byte(list, (*n)++ ? ',' : '[', err) < 0 ? -1
+							       : buf_add(list, json_raw(v), err);
+}
+
+static int sort_names(struct inplace *p, const struct inplace_change *c, struct json element,
+		      struct names *ret, dray_error **err)
+{
+	bool mine;
+
+	for (struct json it = json_first(json_get_fold(element, "RepoTags")); json_node(it);
+	     it = json_next(it))
+		if (is_old_tag(p, c, it, &mine, err) < 0 ||
+		    (mine ? add_raw(&ret->chosen, &ret->n_chosen, it, err)
+			  : add_raw(&ret->others, &ret->n_others, it, err)) < 0)
+			return -1;
+	return buf_add_byte(&ret->chosen, ']', err) < 0 ? -1 : buf_add_byte(&ret->others, ']', err);
+}
+
+/* @p element with these names; @p c NULL = as it was else. */
+static int write_one(struct inplace *p, struct json element, struct span names,
+		     const struct inplace_change *c, struct buf *ret, dray_error **err)
+{
+	cleanup_json struct json_doc *doc = NULL;
+	cleanup_json_edit struct json_edit *edit = NULL;
+	struct listing l = { .p = p };
+
+	if (json_parse(json_raw(element), &doc, err) < 0 || json_edit_new(doc, &edit, err) < 0)
+		return -1;
+	l.edit = edit;
+	if (((!c || !p->o->tags) && set_member(&l, json_root(doc), "RepoTags", names, err) < 0) ||
+	    (c && write_changed(&l, json_root(doc), c, err) < 0))
+		return -1;
+	return json_edit_apply(edit, ret, err);
+}
+
+/* One image under the names that were chosen, and the old one under the others. */
+static int write_apart(struct listing *l, struct json element, struct inplace_change *c,
+		       const struct names *n, dray_error **err)
+{
+	cleanup_buf struct buf both = BUF_INIT(LIMIT_MANIFEST_JSON),
+			       old = BUF_INIT(LIMIT_MANIFEST_JSON);
+
+	c->config_shared = true;
+	if (write_one(l->p, element, span_buf(&n->chosen), c, &both, err) < 0 ||
+	    write_one(l->p, element, span_buf(&n->others), NULL, &old, err) < 0 ||
+	    buf_add_byte(&both, ',', err) < 0 || buf_add(&both, span_buf(&old), err) < 0)
+		return -1;
+	return json_edit_replace(l->edit, element, span_buf(&both), err);
+}
+
+/* ---- the list ---- */
+
 /* The names of an image that stays: none of them may be given to another. */
 static int check_names(struct inplace *p, struct json tags, dray_error **err)
 {
@@ -159,6 +245,28 @@ static int check_names(struct inplace *p, struct json tags, dray_error **err)
 		}
 	}
 	return 0;
+}
+
+static int check_others(struct inplace *p, const struct names *n, dray_error **err)
+{
+	cleanup_json struct json_doc *doc = NULL;
+
+	return json_parse(span_buf(&n->others), &doc, err) < 0
+		       ? -1
+		       : check_names(p, json_root(doc), err);
+}
+
+static int change_element(struct listing *l, struct json element, struct inplace_change *c,
+			  dray_error **err)
+{
+	cleanup_names struct names n = { .chosen = BUF_INIT(LIMIT_MANIFEST_JSON),
+					 .others = BUF_INIT(LIMIT_MANIFEST_JSON) };
+
+	if (l->p->by_name && sort_names(l->p, c, element, &n, err) < 0)
+		return -1;
+	if (!n.n_chosen || !n.n_others) /* names of index.json that are not these are all of it */
+		return write_changed(l, element, c, err);
+	return check_others(l->p, &n, err) < 0 ? -1 : write_apart(l, element, c, &n, err);
 }
 
 /* The image that it was built from may be another one by now. */
@@ -230,7 +338,7 @@ static int edit_element(struct listing *l, struct json element, int64_t at, dray
 		return -1;
 	c = change_of(p, at, config);
 	if (c)
-		return write_changed(l, element, c, err);
+		return change_element(l, element, c, err);
 	if (path && check_shared(p, path, err) < 0)
 		return -1;
 	return check_names(p, json_get_fold(element, "RepoTags"), err) < 0
@@ -238,8 +346,8 @@ static int edit_element(struct listing *l, struct json element, int64_t at, dray
 		       : check_parent(l, element, err);
 }
 
-static int put_if_new(struct inplace *p, const char *name, struct span old, struct span text,
-		      dray_error **err)
+int inplace_put_if_new(struct inplace *p, const char *name, struct span old, struct span text,
+		       dray_error **err)
 {
 	return span_eq(old, text) ? 0 : amend_put_document(&p->amend, name, text, err);
 }
@@ -266,190 +374,5 @@ int inplace_list(struct inplace *p, dray_error **err)
 			return err_ctx(err, LIST);
 	if (json_edit_apply(edit, &text, err) < 0)
 		return -1;
-	return put_if_new(p, LIST, span_buf(&old), span_buf(&text), err);
-}
-
-/* ---- repositories ---- */
-
-/* One line of it: a name, a tag, the ID of a top layer. */
-struct named_top {
-	const char *name, *tag, *id;
-};
-struct tops {
-	struct inplace *p;
-	struct named_top *list;
-	size_t n, cap;
-};
-
-static void tops_clear(struct tops *t)
-{
-	mem_free(t->list);
-}
-#define cleanup_tops CLEANUP(tops_clear)
-
-static int add_top(struct tops *t, const char *name, const char *tag, const char *id,
-		   dray_error **err)
-{
-	if (!id)
-		return 0;
-	if (mem_grow(&t->list, t->n, &t->cap, sizeof(*t->list)) < 0)
-		return err_nomem(err);
-	t->list[t->n++] = (struct named_top){ name, tag, id };
-	return 0;
-}
-
-static int read_tops(struct tops *t, struct json root, dray_error **err)
-{
-	struct arena *a = &t->p->arena;
-	const char *name, *tag, *id;
-
-	if (json_want_map(root, false, REPOSITORIES, err) < 0)
-		return -1;
-	for (struct json it = json_first(root); json_node(it); it = json_next(it)) {
-		if (json_name(it, a, &name, err) < 0 ||
-		    json_want_map(it, true, REPOSITORIES, err) < 0)
-			return -1;
-		for (struct json v = json_first(it); json_node(v); v = json_next(v))
-			if (json_name(v, a, &tag, err) < 0 ||
-			    json_string(v, REPOSITORIES, a, &id, err) < 0 ||
-			    add_top(t, name, tag, id, err) < 0)
-				return -1;
-	}
-	return 0;
-}
-
-/* Is it one of the names that the image had? */
-static int is_of(struct tops *t, const struct named_top *top, const struct inplace_change *c,
-		 bool *ret, dray_error **err)
-{
-	const char *text = arena_printf(&t->p->arena, "%s:%s", top->name, top->tag), *mine;
-
-	*ret = false;
-	if (!text)
-		return err_nomem(err);
-	if (inplace_familiar(t->p, text, &text, err) < 0)
-		return -1;
-	for (size_t i = 0; i < c->n_old_tags && !*ret; i++) {
-		if (inplace_familiar(t->p, c->old_tags[i], &mine, err) < 0)
-			return -1;
-		*ret = strcmp(text, mine) == 0;
-	}
-	return 0;
-}
-
-/* What names the image here: the folder of its top layer, or as Docker 25 does its DiffID. */
-static const char *top_id(const struct inplace_change *c, const char *old)
-{
-	const struct image *im = c->im;
-
-	if (c->v1_id)
-		return c->v1_id;
-	if (old || !im->n_layers)
-		return old;
-	return im->v1_top ? im->v1_top : digest_hex(&im->layers[im->n_layers - 1].diff_id);
-}
-
-static int add_names(struct tops *t, const struct inplace_change *c, const char *id,
-		     dray_error **err)
-{
-	for (size_t i = 0; i < c->im->n_tags; i++) {
-		const char *text, *colon;
-		char *name;
-
-		if (inplace_familiar(t->p, c->im->tags[i], &text, err) < 0)
-			return -1;
-		colon = strrchr(text, ':');
-		if (!colon)
-			continue;
-		name = arena_strndup(&t->p->arena, text, (size_t)(colon - text));
-		if (!name)
-			return err_nomem(err);
-		if (add_top(t, name, colon + 1, id, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int change_tops(struct tops *t, const struct inplace_change *c, dray_error **err)
-{
-	const char *id = NULL;
-	size_t kept = 0;
-
-	for (size_t i = 0; i < t->n; i++) {
-		struct named_top top = t->list[i];
-		bool mine;
-
-		if (is_of(t, &top, c, &mine, err) < 0)
-			return -1;
-		if (mine)
-			top.id = id = top_id(c, top.id);
-		if (!mine || !t->p->o->tags)
-			t->list[kept++] = top;
-	}
-	t->n = kept;
-	return t->p->o->tags ? add_names(t, c, top_id(c, id), err) : 0;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct named_top *x = a, *y = b;
-	int rc = strcmp(x->name, y->name);
-
-	return rc ? rc : strcmp(x->tag, y->tag);
-}
-
-static int write_tops(struct tops *t, struct buf *ret, dray_error **err)
-{
-	struct jsonw w;
-
-	if (t->n)
-		qsort(t->list, t->n, sizeof(*t->list), by_name);
-	jsonw_init(&w, ret, err);
-	jsonw_object(&w);
-	for (size_t i = 0; i < t->n; i++) {
-		const struct named_top *top = &t->list[i];
-		bool same = i > 0 && strcmp(t->list[i - 1].name, top->name) == 0;
-		bool last = i + 1 == t->n || strcmp(t->list[i + 1].name, top->name) != 0;
-
-		if (!same) {
-			jsonw_key(&w, top->name);
-			jsonw_object(&w);
-		}
-		if (!same || strcmp(t->list[i - 1].tag, top->tag) != 0)
-			jsonw_kstring(&w, top->tag, top->id);
-		if (last)
-			jsonw_end_object(&w);
-	}
-	jsonw_end_object(&w);
-	return jsonw_finish(&w);
-}
-
-static bool any_top(const struct inplace *p)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (p->list[i].v1_id)
-			return true;
-	return p->o->tags != NULL;
-}
-
-/* Its text has no identity: written as engines write it, not cut. */
-int inplace_repositories(struct inplace *p, dray_error **err)
-{
-	const struct amend_member *m = amend_find(&p->amend, SPAN_LIT(REPOSITORIES));
-	cleanup_buf struct buf old = BUF_INIT(0), text = BUF_INIT(LIMIT_MANIFEST_JSON);
-	cleanup_json struct json_doc *doc = NULL;
-	cleanup_tops struct tops t = { .p = p };
-
-	if (!m || !any_top(p))
-		return 0;
-	if (amend_read(&p->amend, m, LIMIT_MANIFEST_JSON, &old, err) < 0 ||
-	    json_parse(span_buf(&old), &doc, err) < 0 || read_tops(&t, json_root(doc), err) < 0)
-		return err_ctx(err, REPOSITORIES);
-	for (size_t i = 0; i < p->n; i++)
-		if (change_tops(&t, &p->list[i], err) < 0)
-			return -1;
-	if (write_tops(&t, &text, err) < 0 ||
-	    (span_ends(span_buf(&old), "\n") && buf_add_byte(&text, '\n', err) < 0))
-		return -1;
-	return put_if_new(p, REPOSITORIES, span_buf(&old), span_buf(&text), err);
+	return inplace_put_if_new(p, LIST, span_buf(&old), span_buf(&text), err);
 }

@@ -306,6 +306,8 @@ static int add_image(struct registry *reg, struct manifest *m, const struct leaf
 		im->attestation = descriptor_is_attestation(leaf->desc);
 		im->index_digest = *leaf->index;
 		im->root = *leaf->root;
+		if (image_set_index_platform(im, leaf->desc, err) < 0)
+			return -1;
 	}
 	return image_list_add(out, steal_pointer(&im), err);
 }

@@ -225,6 +225,32 @@ static int grow_strings(struct arena *a, const char ***list, size_t n, dray_erro
 	return 0;
 }
 
+static int keep_word(struct arena *a, const char **word, dray_error **err)
+{
+	if (!*word)
+		return 0;
+	*word = arena_strdup(a, *word);
+	return *word ? 0 : err_nomem(err);
+}
+
+int image_set_index_platform(struct image *im, const struct descriptor *d, dray_error **err)
+{
+	struct platform *p;
+
+	if (!d->has_platform)
+		return 0;
+	p = arena_alloc(&im->arena, sizeof(*p));
+	if (!p)
+		return err_nomem(err);
+	*p = d->platform;
+	if (keep_word(&im->arena, &p->os, err) < 0 || keep_word(&im->arena, &p->arch, err) < 0 ||
+	    keep_word(&im->arena, &p->variant, err) < 0 ||
+	    keep_word(&im->arena, &p->os_version, err) < 0)
+		return -1;
+	im->index_platform = p;
+	return 0;
+}
+
 int image_add_tag(struct image *im, const char *tag, const char *ref_name, dray_error **err)
 {
 	/* Twin tags are a writer's slip; a hostile million of them need not be compared. */

@@ -23,6 +23,9 @@ int image_set_config(struct image *im, struct buf *raw, const struct descriptor 
 int image_set_layers(struct image *im, size_t n, dray_error **err) MUST_CHECK;
 /** Give layers the DiffIDs of the config; notes "layer-count-differs", "config-no-diff-ids". */
 int image_set_diff_ids(struct image *im, dray_error **err) MUST_CHECK;
+/** Keep what the index's entry @p d says of the platform, if it does. */
+int image_set_index_platform(struct image *im, const struct descriptor *d,
+			     dray_error **err) MUST_CHECK;
 int image_add_tag(struct image *im, const char *tag, const char *ref_name,
 		  dray_error **err) MUST_CHECK;
 

@@ -205,6 +205,8 @@ static int add_image(struct archive *a, const struct oci_leaf *leaf, struct imag
 	if (leaf->index) {
 		im->index_digest = *leaf->index;
 		im->root = leaf->root->desc->digest;
+		if (image_set_index_platform(im, leaf->desc, err) < 0)
+			return -1;
 	}
 	return image_list_add(out, steal_pointer(&im), err);
 }

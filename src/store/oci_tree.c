@@ -172,7 +172,7 @@ static int walk_root(struct walk *w, const struct oci_root *root, dray_error **e
 }
 
 /* containerd stores whole names; users and docker know the familiar ones. NULL = no memory. */
-static const char *familiar(struct oci_tree *t, const char *full)
+static const char *familiar(struct arena *a, const char *full)
 {
 	cleanup_reference struct reference r = { 0 };
 	cleanup_error dray_error *odd = NULL;
@@ -181,26 +181,35 @@ static const char *familiar(struct oci_tree *t, const char *full)
 	if (reference_parse(span_str(full), &r, &odd) < 0)
 		return dray_error_kind(odd) == DRAY_ERR_NOMEM ? NULL : full;
 	short_name = reference_familiar(&r);
-	return short_name ? arena_strdup(&t->arena, short_name) : NULL;
+	return short_name ? arena_strdup(a, short_name) : NULL;
 }
 
 /* containerd keeps the full name apart; ref.name alone is a tag or, from other writers, a name. */
+int store_entry_name(const struct descriptor *d, struct arena *a, const char **ret,
+		     const char **ret_ref, dray_error **err)
+{
+	const char *full;
+
+	if (descriptor_annotation(d, ANNOTATION_NAME, a, &full, err) < 0 ||
+	    descriptor_annotation(d, ANNOTATION_REF, a, ret_ref, err) < 0)
+		return -1;
+	*ret = full ? familiar(a, full) : *ret_ref;
+	return full && !*ret ? err_nomem(err) : 0;
+}
+
 static int name_root(struct oci_tree *t, struct oci_root *root, const struct descriptor *d,
 		     dray_error **err)
 {
-	const char *full, *ref;
+	const char *text, *ref;
 
-	if (descriptor_annotation(d, ANNOTATION_NAME, &t->arena, &full, err) < 0 ||
-	    descriptor_annotation(d, ANNOTATION_REF, &t->arena, &ref, err) < 0)
+	if (store_entry_name(d, &t->arena, &text, &ref, err) < 0)
 		return -1;
-	if (!full && !ref)
+	if (!text)
 		return 0;
 	struct oci_tag *tag = arena_alloc(&t->arena, sizeof(*tag));
 	if (!tag)
 		return err_nomem(err);
-	tag->text = full ? familiar(t, full) : ref;
-	if (!tag->text)
-		return err_nomem(err);
+	tag->text = text;
 	tag->ref_name = ref;
 	if (root->last_tag)
 		root->last_tag->next = tag;

@@ -95,20 +95,58 @@ static enum fit fit_reference(const struct reference *want, const char *tag)
 	return want->tag ? FIT_NONE : FIT_ANY_TAG;
 }
 
+static enum fit fit_tag(const char *text, const struct reference *want, const struct image *im,
+			size_t i)
+{
+	const char *ref = im->ref_names ? im->ref_names[i] : NULL;
+
+	if (strcmp(im->tags[i], text) == 0 || (ref && strcmp(ref, text) == 0))
+		return FIT_EXACT;
+	return want->path ? fit_reference(want, im->tags[i]) : FIT_NONE;
+}
+
 static enum fit fit_image(const char *text, const struct reference *want, const struct image *im)
 {
 	enum fit best = FIT_NONE;
 
 	for (size_t i = 0; i < im->n_tags; i++) {
-		const char *ref = im->ref_names ? im->ref_names[i] : NULL;
+		enum fit fit = fit_tag(text, want, im, i);
 
-		if (strcmp(im->tags[i], text) == 0 || (ref && strcmp(ref, text) == 0))
-			return FIT_EXACT;
-		enum fit fit = want->path ? fit_reference(want, im->tags[i]) : FIT_NONE;
 		if (fit < best)
 			best = fit;
 	}
 	return best;
+}
+
+/* An OCI ref name need not be a reference: *ret stays empty then. */
+static int parse_want(const char *text, struct reference *ret, dray_error **err)
+{
+	cleanup_error dray_error *odd = NULL;
+
+	if (reference_parse(span_str(text), ret, &odd) == 0)
+		return 0;
+	reference_clear(ret);
+	*ret = (struct reference){ 0 };
+	return dray_error_kind(odd) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
+}
+
+int image_keep_names(struct image *im, const char *text, dray_error **err)
+{
+	cleanup_reference struct reference want = { 0 };
+	enum fit best;
+	size_t kept = 0;
+
+	if (parse_want(text, &want, err) < 0)
+		return -1;
+	best = fit_image(text, &want, im);
+	for (size_t i = 0; i < im->n_tags; i++) {
+		if (fit_tag(text, &want, im, i) != best)
+			continue;
+		im->tags[kept] = im->tags[i];
+		im->ref_names[kept++] = im->ref_names[i];
+	}
+	im->n_tags = kept;
+	return 0;
 }
 
 static enum fit best_fit(const enum fit *fits, size_t n)
@@ -130,13 +168,8 @@ static int by_ref(struct image_list *l, const char *text, const char *place, boo
 
 	if (!fits || !shown)
 		return err_nomem(err);
-	/* An OCI ref name need not be a reference. */
-	cleanup_error dray_error *odd = NULL;
-	if (reference_parse(span_str(text), &want, &odd) < 0) {
-		reference_clear(&want);
-		if (dray_error_kind(odd) == DRAY_ERR_NOMEM)
-			return err_nomem(err);
-	}
+	if (parse_want(text, &want, err) < 0)
+		return -1;
 	for (size_t i = 0; i < l->n; i++)
 		fits[i] = fit_image(text, &want, l->list[i]);
 	enum fit best = best_fit(fits, l->n);

@@ -90,6 +90,8 @@ struct image {
 	bool broken; /* documents are missing or damaged: only verify and images go on */
 	struct digest index_digest; /* the index it came from; unset if none */
 	struct digest root;	    /* the outermost index around that one; unset if none */
+	/* What the index that it came from says it runs on, in the arena; NULL. */
+	const struct platform *index_platform;
 	struct digest wanted; /* of its manifest, as index or reference name it; may be unset */
 	/*
 	 * From the list of an engine: the config's digest is the image ID, its members are what
@@ -201,6 +203,19 @@ int store_images(struct store *st, const struct selector *sel, struct image ***r
 /** As store_ops.index; NOT_FOUND from places that have none. */
 int store_index(struct store *st, const struct digest *d, struct manifest **ret,
 		dray_error **err) MUST_CHECK;
+/**
+ * Of an archive or layout: does its index.json list indexes? Then manifest.json tells less than
+ * all. Other places have no such list.
+ */
+int store_lists_indexes(struct store *st, bool *ret, dray_error **err) MUST_CHECK;
+/**
+ * What entry @p d of an index.json is called: a familiar name or a lone word, as in image.tags, and
+ * its ref.name; NULL where there is none. In @p a.
+ */
+int store_entry_name(const struct descriptor *d, struct arena *a, const char **ret,
+		     const char **ret_ref, dray_error **err) MUST_CHECK;
+/** Of the names of @p im let only those stay that selector.ref @p text means best. */
+int image_keep_names(struct image *im, const char *text, dray_error **err) MUST_CHECK;
 /** "sha256-HEX.KIND", the tag under which cosign keeps what is about @p d. NULL = no memory. */
 char *cosign_tag(const struct digest *d, const char *kind);
 void images_free(struct image **images, size_t n);

@@ -376,10 +376,193 @@ entry() { tar -xOf "$T/x.tar" index.json | jq -r --arg t "$1" '.manifests[] | se
 	[ "$(entry a)" != "$a" ]
 	[ "$(entry n)" != "$n" ]
 	"$CHECK" check "$T/x.tar"
+}
+
+# arches STATE [FILE]: of which architectures the images below "n" are edited or the same, from the walk in FILE.
+arches() { awk -v s="$1" '$2 == "image" && $4 == s { print $3 }' "${2:-$T/walk}" | sort -u | paste -s -d ' '; }
+# walked OLD NEW: compare the documents below "n".
+walked() { "$PEERS_SRC/edited_graph.py" "$1" "$2" n >"$T/walk" || { cat "$T/walk"; return 1; }; }
+
+@test "indexes within indexes: all images or those of a platform, in place as into a copy" {
+	make
+	local name want
+	# All of them; the hole stays as it is.
+	for name in tree full nest twofold deep8; do
+		echo "$name"
+		fresh "$T/$name.tar"
+		dray_run edit "$T/x.tar" --env NEW=1 --image n --in-place
+		expect 0
+		walked "$T/$name.tar" "$T/x.tar"
+		same "not edited" "$(arches same)" ""
+		[ "$(grep -c 'image .*NEW=1' "$T/walk")" -eq "$(grep -c ' image ' "$T/walk")" ]
+		[ "$name" = tree ] || "$CHECK" check "$T/x.tar"
+	done
+	fresh "$T/full.tar"
+	dray_run edit "$T/x.tar" --env NEW=1 --in-place
+	ok
+	want=$DIGEST
+	dray_run edit "$T/full.tar" --env NEW=1 -o "oci:$T/full"
+	ok
+	same "the same index as edit makes" "$DIGEST" "$want"
+	walked "$T/full.tar" "$T/full"
+	dray_run edit "$T/full.tar" --env NEW=1 -o "$T/full2.tar"
+	ok
+	same "in an archive" "$DIGEST" "$want"
+	# One platform, at whatever depth, by what the indexes say of it: others keep their digests.
+	for name in tree full; do
+		fresh "$T/$name.tar"
+		dray_run edit "$T/x.tar" --env NEW=1 --image n --platform linux/s390x --in-place
+		expect 0
+		walked "$T/$name.tar" "$T/x.tar"
+		same "edited" "$(arches edited)" s390x
+		same "not edited" "$(arches same)" "amd64 arm64 riscv64"
+		same "an index without such an image" "$(grep -B 1 riscv64 "$T/walk" | head -n 1)" "2 index - same"
+		dray_run edit "$T/$name.tar" --env NEW=1 --image n --platform linux/s390x -o "oci:$T/$name.s390x"
+		ok
+		[ "$name" = tree ] || walked "$T/x.tar" "$T/$name.s390x"
+	done
+	same "in place and as a copy" "$(arches edited)" ""
 	fresh "$T/nest.tar"
+	dray_run edit "$T/x.tar" --env NEW=1 --image n --platform linux/arm64 --in-place
+	expect 0
+	walked "$T/nest.tar" "$T/x.tar"
+	same "edited" "$(arches edited)" arm64
+	dray_run edit "$T/x.tar" --env NEW=1 --image n --platform linux/mips --in-place
+	expect 3 "*no image of that platform*"
+	# What takes no effect writes nothing.
+	fresh "$T/full.tar"
+	dray_run edit "$T/x.tar" --env ABSENT- --in-place
+	expect 0
+	cmp "$T/full.tar" "$T/x.tar"
+}
+
+@test "indexes within indexes: too deep, or in a circle" {
+	make
+	local name
+	for name in deep9 deep; do
+		fresh "$T/$name.tar"
+		dray_run edit "$T/x.tar" --env B=1 --image n --in-place
+		expect 6 "*nested deeper than 8*"
+		cmp "$T/x.tar" "$T/$name.tar"
+		dray_run edit "$T/x.tar" --env B=1 --image n -o "oci:$T/none"
+		expect 6 "*nested deeper than 8*"
+	done
+	fresh "$T/ring.tar"
 	dray_run edit "$T/x.tar" --env B=1 --image n --in-place
-	expect 8 "*an index within an index*"
-	cmp "$T/x.tar" "$T/nest.tar"
+	expect 3 "*no image \"n\"*"
+	cmp "$T/x.tar" "$T/ring.tar"
+	dray_run edit "$T/x.tar" --env B=1 --image n -o "oci:$T/none"
+	expect 3 "*no image \"n\"*"
+	[ ! -e "$T/none/index.json" ]
+	local n
+	n=$(entry n)
+	dray_run edit "$T/x.tar" --env B=1 --image a --in-place
+	ok
+	same "the circle" "$(entry n)" "$n"
+}
+
+@test "an index within an index of a registry and of a layout: in place" {
+	make
+	registry_start main plain
+	local place
+	mkdir "$T/old"
+	tar -C "$T/old" -xf "$T/full.tar"
+	"$DRAY" copy -q --all-platforms "oci:$T/old:n" "docker://$REGISTRY_ADDR/nested:n" >/dev/null
+	"$DRAY" copy -q --all-platforms "oci:$T/old:n" "oci:$T/layout:n" >/dev/null
+	for place in "docker://$REGISTRY_ADDR/nested:n" "oci:$T/layout:n"; do
+		dray_run edit "$place" --env NEW=1 --platform linux/s390x --in-place
+		ok
+		rm -rf "$T/got"
+		"$DRAY" copy -q --all-platforms "$place" "oci:$T/got:n" >/dev/null
+		walked "$T/old" "$T/got"
+		same "edited" "$(arches edited)" s390x
+		same "not edited" "$(arches same)" "amd64 arm64 riscv64"
+		dray_run edit "$place" --env NEW=1 --in-place
+		ok
+		rm -rf "$T/got"
+		"$DRAY" copy -q --all-platforms "$place" "oci:$T/got:n" >/dev/null
+		walked "$T/old" "$T/got"
+		same "not edited" "$(arches same)" ""
+	done
+}
+
+@test "two names of one digest: only what was chosen by name changes" {
+	make
+	local one two old_i old_j
+	for one in one two; do
+		two=$([ $one = one ] && echo two || echo one)
+		fresh "$T/twin.tar"
+		local before
+		before=$(entry one) old_i=$(entry i)
+		dray_run edit "$T/x.tar" --env B=1 --image $one --in-place
+		ok
+		[[ $stderr != *":$two"* ]]
+		same "$two" "$(entry $two)" "$before"
+		[ "$(entry $one)" != "$before" ]
+		same "the indexes" "$(entry i) $(entry j)" "$old_i $old_i"
+		"$CHECK" check "$T/x.tar"
+		dray_run verify -q "$T/x.tar"
+		expect 0
+		# Its new name is its own, the other's cannot be had.
+		cp "$T/x.tar" "$T/before.tar"
+		dray_run edit "$T/x.tar" --env B=2 --image $one --tag $two --in-place
+		expect 2 "*another image of the archive has the tag $two*"
+		cmp "$T/before.tar" "$T/x.tar"
+		dray_run edit "$T/x.tar" --env B=2 --image $one --tag new --in-place
+		ok
+		same "names" "$(tar -xOf "$T/x.tar" index.json | jq -r '[.manifests[].annotations["org.opencontainers.image.ref.name"]] | sort | join(" ")')" \
+			"i j new $two"
+	done
+	# Of an index too.
+	for one in i j; do
+		two=$([ $one = i ] && echo j || echo i)
+		fresh "$T/twin.tar"
+		old_i=$(entry i)
+		dray_run edit "$T/x.tar" --env B=1 --image $one --in-place
+		ok
+		same "$two" "$(entry $two)" "$old_i"
+		[ "$(entry $one)" != "$old_i" ]
+		"$CHECK" check "$T/x.tar"
+	done
+	# By their digest both are chosen, and so are all.
+	fresh "$T/twin.tar"
+	old_i=$(entry one)
+	dray_run edit "$T/x.tar" --env B=1 --image "$old_i" --in-place
+	ok
+	[ "$(entry one)" != "$old_i" ]
+	same "both" "$(entry one)" "$(entry two)"
+	"$CHECK" check "$T/x.tar"
+	fresh "$T/twin.tar"
+	old_i=$(entry one) old_j=$(entry i)
+	dray_run edit "$T/x.tar" --env B=1 --all --in-place
+	expect 0
+	[ "$(entry one)" != "$old_i" ]
+	[ "$(entry j)" != "$old_j" ]
+	same "all" "$(entry one) $(entry i)" "$(entry two) $(entry j)"
+	"$CHECK" check "$T/x.tar"
+}
+
+@test "two names of one digest, where manifest.json has them too" {
+	make
+	local old
+	fresh "$T/twinlist.tar"
+	old=$("$DRAY" digest --image-id --image one:1 "$T/x.tar")
+	dray_run edit "oci-archive:$T/x.tar:two:1" --env B=1 --in-place
+	ok
+	"$CHECK" check "$T/x.tar"
+	same "names" "$(tar -xOf "$T/x.tar" manifest.json | jq -c '[.[].RepoTags]')" '[["two:1"],["one:1","three:1"]]'
+	same "entries" "$(tar -xOf "$T/x.tar" index.json | jq '[.manifests[].digest] | unique | length')" 2
+	same "the others" "$("$DRAY" digest --image-id --image three:1 "$T/x.tar")" "$old"
+	[ "$("$DRAY" digest --image-id --image two:1 "$T/x.tar")" != "$old" ]
+	dray_run verify -q "$T/x.tar"
+	expect 0
+	# The list names one image with all its names: that is what is chosen there.
+	fresh "$T/twinlist.tar"
+	dray_run edit "$T/x.tar" --image two:1 --env B=1 --in-place
+	ok
+	"$CHECK" check "$T/x.tar"
+	same "names" "$(tar -xOf "$T/x.tar" manifest.json | jq -c '[.[].RepoTags]')" '[["one:1","two:1","three:1"]]'
+	same "entries" "$(tar -xOf "$T/x.tar" index.json | jq '[.manifests[].digest] | unique | length')" 1
 }
 
 @test "entries of index.json that are no image stay" {

@@ -4,6 +4,7 @@
 
     inplace_make.py FOLDER            all of them, NAME.tar each
 """
+import base64
 import hashlib
 import io
 import json
@@ -80,6 +81,50 @@ def images(*rows):
     return ("manifest.json", dump([{"Config": c, "RepoTags": tags, "Layers": [of]} for c, tags, of in rows]))
 
 
+def odd_index(indent, *entries, **more):
+    """As nobody writes one: white space, members that mean nothing, an escape."""
+    text = json.dumps({"x.first": [1.50, {}], "manifests": entries, "schemaVersion": 2, **more, "mediaType": INDEX},
+                      indent=indent, separators=(" ,", " :  "))
+    return text.replace("image.index", "image.\\u0069ndex", 1).encode() + b"\n"
+
+
+def trees(data, rest):
+    """Three indexes deep, images on each, one of them twice; what an index says of platforms counts, not the config."""
+    images = {}
+    for arch in ("amd64", "arm64", "riscv64", "s390x"):
+        c = config(["ARCH=" + arch], data)
+        images[arch] = manifest(c, data)
+        rest = [*rest, c, images[arch]]
+
+    def entry(arch, **more):
+        return descriptor(images[arch], MANIFEST, platform={"architecture": arch, "os": "linux"}, **more)
+
+    hole = {"mediaType": MANIFEST, "digest": "sha256:" + "0" * 64, "size": 7, "platform": {"os": "linux", "architecture": "mips"}}
+    low = odd_index(1, entry("s390x"), entry("amd64", urls=["about:blank"]))
+    still = odd_index(None, entry("riscv64"), annotations={"k": "v"})
+    middle = odd_index(3, descriptor(low, INDEX, data=base64.b64encode(low).decode()), entry("arm64"), descriptor(still, INDEX), hole)
+    top = odd_index(2, entry("amd64"), descriptor(middle, INDEX), descriptor(low, INDEX, platform={"os": "linux", "architecture": "s390x"}))
+    layout("tree", [descriptor(images["arm64"], MANIFEST, "a"), descriptor(top, INDEX, "n")], [*rest, low, still, middle, top])
+    whole = odd_index(3, descriptor(low, INDEX, data=base64.b64encode(low).decode()), entry("arm64"), descriptor(still, INDEX))
+    top = odd_index(2, entry("amd64"), descriptor(whole, INDEX), descriptor(low, INDEX))
+    layout("full", [descriptor(top, INDEX, "n")], [*rest, low, still, whole, top])
+    # Two indexes, each of which names the other: no digest can be that of such a text.
+    ring = [{"mediaType": INDEX, "digest": "sha256:" + str(i) * 64, "size": 400} for i in (1, 2)]
+    layout("ring", [descriptor(images["arm64"], MANIFEST, "a"), {**ring[0], "annotations": {"org.opencontainers.image.ref.name": "n"}}],
+           rest, [("blobs/sha256/" + str(i) * 64, odd_index(1, ring[2 - i], entry("amd64"))) for i in (1, 2)])
+
+
+def twins(data, c, m, blobs, inner):
+    """Two names of one image, and of one index: by index.json alone, and by manifest.json too."""
+    layout("twin", [descriptor(m, MANIFEST, "one"), descriptor(m, MANIFEST, "two"), descriptor(inner, INDEX, "i"),
+                    descriptor(inner, INDEX, "j")], blobs)
+    named = [{**descriptor(m, MANIFEST), "annotations": {"io.containerd.image.name": "docker.io/library/%s:1" % name,
+                                                          "org.opencontainers.image.ref.name": "1"}}
+             for name in ("one", "two", "three")]
+    layout("twinlist", named, [data, c, m],
+           [images(("blobs/sha256/" + sha(c), ["one:1", "two:1", "three:1"], "blobs/sha256/" + sha(data)))])
+
+
 def main():
     data = layer("a")
     c1, c2 = config(["A=old-text"], data), config(["A=2"], data)
@@ -99,10 +144,14 @@ def main():
     layout("twofold", [descriptor(m2, MANIFEST, "a"), descriptor(both, INDEX, "n")], [*rest, inner, both])
     deep = inner
     chain = [inner]
-    for _ in range(9):
+    for depth in range(2, 11):
         deep = index(descriptor(deep, INDEX))
         chain.append(deep)
-    layout("deep", [descriptor(m1, MANIFEST, "a"), descriptor(deep, INDEX, "n")], [*rest, *chain])
+        if depth in (8, 9, 10):
+            layout("deep" + ("" if depth == 10 else str(depth)),
+                   [descriptor(m1, MANIFEST, "a"), descriptor(deep, INDEX, "n")], [*rest, *chain])
+    trees(data, rest)
+    twins(data, c1, m1, [*rest, inner], inner)
     # Entries that are no image at all.
     odd = dump({"foo": 1})
     for i, media_type in enumerate(["application/vnd.foo", "application/vnd.foo+json",
