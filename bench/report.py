@@ -28,6 +28,12 @@ TITLES = {
     "flatten-plain": "one layer of all, OCI layout to OCI layout, uncompressed",
     "squash": "one layer of the upper four, layout to layout, uncompressed",
     "split": "three layers by rules, layout to layout, uncompressed",
+    "edit": "another config, archive to archive (cp: the bytes alone)",
+    "edit-inplace": "another config, the archive itself",
+    "delta-app": "delta of 1.7 GB, one small layer changed (dray-layer: whole layers; others: any two files)",
+    "delta-app-apply": "that delta applied",
+    "delta-debian": "delta of Debian packages, 20 of 23 updated, in one layer of 285 MB",
+    "delta-debian-apply": "that delta applied",
     "index-images": "images (skopeo: inspect --config)",
     "index-explain": "explain (skopeo: inspect --config)",
     "start": "start-up",
@@ -38,7 +44,7 @@ AGAINST = {"flatten-plain": "export", "squash": "export", "split": "export"}
 
 
 def load(path):
-    """{row: {tool: [(seconds, rss_kib, bytes)]}}, rows and tools in the order measured; a failed run is None."""
+    """{row: {tool: [(seconds, rss_kib, bytes)]}}, rows and tools in the order measured; of one that failed why."""
     rows = {}
     with open(path, newline="") as file:
         for line in csv.DictReader(file, delimiter="\t"):
@@ -46,7 +52,9 @@ def load(path):
                 continue
             runs = rows.setdefault(line["row"], {}).setdefault(line["tool"], [])
             if line["seconds"] == "failed":
-                runs.append(None)
+                runs.append("failed")
+            elif line["seconds"].startswith("over "):
+                runs.append("not finished in %s s" % line["seconds"][5:])
             else:
                 runs.append((float(line["seconds"]), int(line["rss_kib"]), int(line["bytes"])))
     for row, other in AGAINST.items():
@@ -59,16 +67,21 @@ def seconds(value):
     return f"{value * 1000:.1f} ms" if value < 0.5 else f"{value:.2f} s"
 
 
+def failed(runs):
+    """Why the first of them that failed did; None."""
+    return next((r for r in runs if isinstance(r, str)), None)
+
+
 def table(rows):
     out = [("what", "tool", "median", "min - max", "peak memory", "output bytes", "time / dray", "memory / dray")]
     for row, tools in rows.items():
         dray = tools.get("dray")
         base = None
-        if dray and None not in dray:
+        if dray and not failed(dray):
             base = (statistics.median(r[0] for r in dray), max(r[1] for r in dray))
         for tool, runs in tools.items():
-            if None in runs:
-                out.append((TITLES[row], tool, "failed", "", "", "", "", ""))
+            if failed(runs):
+                out.append((TITLES[row], tool, failed(runs), "", "", "", "", ""))
                 continue
             times = [r[0] for r in runs]
             median, rss, size = statistics.median(times), max(r[1] for r in runs), runs[-1][2]

@@ -110,19 +110,18 @@ static int archive_index(struct store *st, const struct digest *d, struct manife
 
 static const struct store_ops archive_ops;
 
-/* Of an index.json that cannot be read its own readers tell. */
-static int read_index_json(struct archive *a, struct json_doc **ret, dray_error **err)
+/* Of an index.json that cannot be read its own readers tell: *ret is NULL. It lives in @p raw. */
+static int read_index_json(struct archive *a, struct buf *raw, struct json_doc **ret,
+			   dray_error **err)
 {
-	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
 	cleanup_error dray_error *e = NULL;
 	bool there;
 
-	*ret = NULL;
 	if (members_has(a->members, "index.json", &there, err) < 0)
 		return -1;
 	if (!there ||
-	    (members_document(a->members, "index.json", LIMIT_MANIFEST, &raw, &e) == 0 &&
-	     json_parse(span_buf(&raw), ret, &e) == 0) ||
+	    (members_document(a->members, "index.json", LIMIT_MANIFEST, raw, &e) == 0 &&
+	     json_parse(span_buf(raw), ret, &e) == 0) ||
 	    error_about_bytes(e))
 		return 0;
 	if (err)
@@ -132,26 +131,26 @@ static int read_index_json(struct archive *a, struct json_doc **ret, dray_error 
 
 int store_lists_indexes(struct store *st, bool *ret, dray_error **err)
 {
-	struct archive *a = (struct archive *)st;
+	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
 	cleanup_json struct json_doc *doc = NULL;
-	struct json it;
-	const char *type;
+	struct json type;
+	const char *text;
 
 	*ret = false;
 	if (st->ops != &archive_ops)
 		return 0;
-	if (read_index_json(a, &doc, err) < 0)
+	if (read_index_json((struct archive *)st, &raw, &doc, err) < 0)
 		return -1;
 	if (!doc)
 		return 0;
-	it = json_first(json_get_fold(json_root(doc), "manifests"));
-	for (; json_node(it) && !*ret; it = json_next(it)) {
-		if (json_type(json_get_fold(it, "mediaType")) != JSON_STRING)
+	for (struct json it = json_first(json_get_fold(json_root(doc), "manifests"));
+	     json_node(it) && !*ret; it = json_next(it)) {
+		type = json_get_fold(it, "mediaType");
+		if (json_type(type) != JSON_STRING)
 			continue;
-		if (json_string(json_get_fold(it, "mediaType"), "mediaType", &st->arena, &type,
-				err) < 0)
+		if (json_string(type, "mediaType", &st->arena, &text, err) < 0)
 			return -1;
-		*ret = mediatype_is_index(type);
+		*ret = mediatype_is_index(text);
 	}
 	return 0;
 }
