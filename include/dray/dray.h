@@ -17,6 +17,7 @@
 #include <dray/relayer.h>
 #include <dray/report.h>
 #include <dray/rootfs.h>
+#include <dray/serve.h>
 #include <dray/sign.h>
 #include <dray/split.h>
 #include <dray/sync.h>

@@ -91,6 +91,7 @@ const struct command *const commands[] = {
 	&cmd_strip,
 	&cmd_append,
 	&cmd_rebase,
+	&cmd_serve,
 	&cmd_tags,
 	&cmd_catalog,
 	&cmd_manifest,

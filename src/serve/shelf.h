@@ -32,6 +32,7 @@ enum shelf_code {
 	SHELF_MANIFEST_UNKNOWN,		/* 404 */
 	SHELF_NAME_INVALID,		/* 400 */
 	SHELF_NAME_UNKNOWN,		/* 404: no such repository */
+	SHELF_PAGINATION_INVALID,	/* 400 */
 	SHELF_RANGE_INVALID,		/* 416: a piece that does not begin where the upload ends */
 	SHELF_SIZE_INVALID,		/* 413: over a limit */
 	SHELF_TAG_INVALID,		/* 400 */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A registry in front of images wherever they lie.
+ */
+#pragma once
+
+#include <dray/context.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a server serves; read only, lives during the call. */
+struct dray_serving {
+	const char *address;	/**< "127.0.0.1:5000", the port that it got */
+	size_t repositories;
+	int64_t documents;	/**< manifests and indexes of the places */
+};
+
+/** Begin with DRAY_SERVE_OPTIONS_INIT; strings are lent for the call. */
+struct dray_serve_options {
+	size_t size;
+	const char *addr;	/**< "HOST:PORT", "[HOST]:PORT"; port 0 = a free one; NULL = 127.0.0.1:5000 */
+	bool plain_http;	/**< others than this machine may reach it, unencrypted */
+	bool read_only;		/**< nothing is taken in */
+	int timeout;		/**< seconds for the head of a request, others follow from it; 0 = 10 */
+	int grace;		/**< seconds that running requests get at the end; 0 = 30 */
+	int connections;	/**< at once, further ones wait; 0 = 512 */
+	int stop_fd;		/**< readable = stop (signalfd, eventfd, pipe); never read; -1 = none */
+	/** It listens. Not 0 = stop at once, with CANCELLED. NULL = nobody wants to know. */
+	int (*ready)(void *arg, const struct dray_serving *s);
+	/** It was asked to stop, and waits for running requests now. NULL likewise. */
+	void (*stopping)(void *arg);
+	/** One line of JSON about each request, without its end; from any thread, one at a time. */
+	void (*access)(void *arg, const char *line);
+	void *arg;		/**< handed to all of them untouched */
+};
+#define DRAY_SERVE_OPTIONS_INIT { .size = sizeof(struct dray_serve_options), .stop_fd = -1 }
+
+/**
+ * Be a registry (OCI distribution, over HTTP) for the images of @p n places, until o->stop_fd is
+ * readable or dray_cancel() was called. Nothing is imported: layers are sent from where they lie.
+ *
+ * Places are archives, layouts and disks of engines, opened once; an archive that is replaced
+ * is served as it was. A manifest that a place has is served byte for byte; where there is none it
+ * is that of the canonical archive. Bytes are not proven on the way out: clients hold them against
+ * the digests that they asked by.
+ *
+ * @param places  references as dray(1) spells them; one that chooses no image serves all it has
+ * @param o       NULL = defaults
+ * @return  0 = stopped as asked; -1
+ *
+ * Units:   seconds
+ * Owns:    nothing changes hands
+ * Errors:  USAGE references, address, one that is not loopback without o->plain_http; NOT_FOUND
+ *          place; UNSUPPORTED pipes, compressed archives, registries, no libmicrohttpd; FORMAT,
+ *          CORRUPT a place that cannot be read; SYSTEM the address is taken; CANCELLED
+ * Threads: see dray_context_new(); one per connection; callbacks from any of them
+ * Spec:    OCI distribution-spec 1.1; docs/serve.md
+ * Since:   0.1
+ */
+DRAY_API int dray_serve(dray_context *ctx, const char *const *places, size_t n,
+			const struct dray_serve_options *o, dray_error **err);
+
+#ifdef __cplusplus
+}
+#endif

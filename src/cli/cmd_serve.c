@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: "serve": a registry in front of images wherever they lie.
+ * Relies on: dray_serve(); a descriptor for signals, so that running requests can end.
+ * Promises: the address is printed when clients may come, and nothing else on stdout.
+ */
+#include <dray/serve.h>
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/render.h"
+
+struct serve_flags {
+	const char *addr;
+	bool read_only;
+	int timeout, grace, connections;
+};
+
+#define F(field) offsetof(struct serve_flags, field)
+
+static const struct option serve_table[] = {
+	{ "addr", 0, OPT_STRING, F(addr), "HOST:PORT",
+	  .help = "where to listen (default: 127.0.0.1:5000); port 0 takes a free one" },
+	{ "read-only", 0, OPT_FLAG, F(read_only), .help = "take nothing in" },
+	{ "timeout", 0, OPT_INT, F(timeout), "SECONDS",
+	  "how long a client may take for the head of a request (default: 10)", .lo = 1,
+	  .hi = 3600 },
+	{ "grace", 0, OPT_INT, F(grace), "SECONDS",
+	  "how long running requests may take when it is to stop (default: 30)", .lo = 1,
+	  .hi = 86400 },
+	{ "max-connections", 0, OPT_INT, F(connections), "N",
+	  "at the same time; further ones wait (default: 512)", .lo = 1, .hi = 16384 },
+	{ 0 },
+};
+
+/* ---- signals ---- */
+
+struct running {
+	struct session *s;
+	int fd; /* readable when it is to stop; -1 */
+	sigset_t signals;
+	dray_error **err;
+};
+
+/* The first signal asks for a graceful end; it is read here, and the next one asks no more. */
+static int hold_signals(struct running *r, dray_error **err)
+{
+	sigemptyset(&r->signals);
+	sigaddset(&r->signals, SIGINT);
+	sigaddset(&r->signals, SIGTERM);
+	if (pthread_sigmask(SIG_BLOCK, &r->signals, NULL) != 0)
+		return err_set(err, DRAY_ERR_SYSTEM, "signals cannot be held");
+	r->fd = signalfd(-1, &r->signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	return r->fd < 0 ? err_set(err, DRAY_ERR_SYSTEM, "signalfd failed") : 0;
+}
+
+static void on_stopping(void *arg)
+{
+	struct running *r = arg;
+	struct signalfd_siginfo told;
+	cleanup_error dray_error *ignored = NULL;
+
+	if (io_read(r->fd, &told, sizeof(told), &ignored) < 0)
+		return;
+	pthread_sigmask(SIG_UNBLOCK, &r->signals, NULL);
+	session_note(r->s, "stopping; running requests may end, a second signal cuts them");
+}
+
+/* ---- what is told ---- */
+
+static int ready_json(struct page *p, const struct dray_serving *v, dray_error **err)
+{
+	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
+	struct jsonw w;
+
+	jsonw_init(&w, &out, err);
+	jsonw_object(&w);
+	jsonw_kint(&w, "schema", 1);
+	jsonw_kstring(&w, "address", v->address);
+	jsonw_kint(&w, "repositories", (int64_t)v->repositories);
+	jsonw_kint(&w, "documents", v->documents);
+	jsonw_end_object(&w);
+	if (jsonw_finish(&w) < 0)
+		return -1;
+	page_json(p, span_buf(&out));
+	return 0;
+}
+
+static int on_ready(void *arg, const struct dray_serving *v)
+{
+	struct running *r = arg;
+	struct session *s = r->s;
+	cleanup_error dray_error *err = NULL;
+
+	if (s->global.json && ready_json(&s->page, v, &err) < 0)
+		return -1;
+	if (!s->global.json)
+		page_put(&s->page, "%s\n", v->address);
+	session_note(s, "%zu repositories", v->repositories);
+	return session_answer(s, &err);
+}
+
+static void on_access(void *arg, const char *line)
+{
+	cleanup_free char *whole = mem_printf("%s\n", line);
+	cleanup_error dray_error *ignored = NULL;
+
+	(void)arg;
+	if (whole && io_write_all(STDERR_FILENO, span_str(whole), &ignored) < 0)
+		return; /* there is nobody left to tell */
+}
+
+static int run_serve(struct session *s, dray_error **err)
+{
+	const struct serve_flags *f = s->options;
+	struct dray_serve_options o = DRAY_SERVE_OPTIONS_INIT;
+	struct running r = { .s = s, .fd = -1 };
+	int rc;
+
+	for (size_t i = 0; i < s->n_args; i++)
+		if (session_check_input(s, s->args[i], err) < 0)
+			return -1;
+	if (!session_context(s, err) || hold_signals(&r, err) < 0)
+		return -1;
+	o.addr = f->addr;
+	o.plain_http = s->global.plain_http;
+	o.read_only = f->read_only;
+	o.timeout = f->timeout;
+	o.grace = f->grace;
+	o.connections = f->connections;
+	o.stop_fd = r.fd;
+	o.ready = on_ready;
+	o.stopping = on_stopping;
+	o.access = s->global.quiet ? NULL : on_access;
+	o.arg = &r;
+	rc = dray_serve(s->ctx, s->args, s->n_args, &o, err);
+	close(r.fd);
+	return rc < 0 ? -1 : STATUS_OK;
+}
+
+const struct command cmd_serve = {
+	.name = "serve",
+	.group = GROUP_REGISTRY,
+	.summary = "be a registry for the images of archives, layouts and engines' disks",
+	.args = "PLACE...",
+	.min_args = 1,
+	.max_args = 1000,
+	.complete = COMPLETE_PLACE,
+	.notes = "Serves the images of places to docker, podman, skopeo, ctr and every other "
+		 "client, straight from where they lie: nothing is imported or copied. Prints the "
+		 "address when clients may come; --addr 127.0.0.1:0 takes a free port. Others than "
+		 "this machine reach it only with --plain-http and an --addr that they can see. "
+		 "Requests are logged on standard error, one JSON object in a line. SIGTERM and "
+		 "SIGINT end it when running requests are done.",
+	.features = FEATURE_JSON,
+	.options = serve_table,
+	.options_size = sizeof(struct serve_flags),
+	.run = run_serve,
+};

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: "serve": places as a registry.
+ * Relies on place.c for what a reference means, on serve/ for the rest.
+ * Promises: every place was read before anybody can connect.
+ */
+#include <dray/serve.h>
+
+#include "ops/ops.h"
+#include "serve/images.h"
+#include "serve/serve.h"
+
+/* ---- what is served ---- */
+
+static void on_note(void *arg, const char *text)
+{
+	context_log(arg, DRAY_LOG_WARNING, "%s", text);
+}
+
+static int check_place(const struct place *p, dray_error **err)
+{
+	if (p->kind == PLACE_REGISTRY || p->kind == PLACE_DAEMON) {
+		err_set(err, DRAY_ERR_UNSUPPORTED, "%s: only archives and folders are served",
+			p->text);
+		return err_hint(err, "dray copy %s oci:FOLDER brings it there", p->text);
+	}
+	return 0;
+}
+
+static int check_store(const struct place *p, const struct store *st, dray_error **err)
+{
+	if (!st->forward_only)
+		return 0;
+	err_set(err, DRAY_ERR_UNSUPPORTED,
+		"%s can be read from front to back only, and clients want layers in any order",
+		p->text);
+	return err_hint(err, "dray copy --all %s oci-archive:FILE, and serve that", p->text);
+}
+
+static bool chooses(const struct place *p)
+{
+	return p->tag || p->has_at || digest_set(&p->digest);
+}
+
+/* Images of all platforms, unless some were asked for. */
+static int choose(dray_context *ctx, const struct place *p, struct store *st, struct arena *a,
+		  struct image ***ret, size_t *ret_n, dray_error **err)
+{
+	struct selector sel;
+
+	if (place_selector(ctx, p, NULL, !chooses(p), a, &sel, err) < 0)
+		return -1;
+	sel.all_platforms = sel.all_platforms || !sel.platform.os;
+	sel.whole = chooses(p);
+	return store_images(st, &sel, ret, ret_n, err);
+}
+
+static int add_place(dray_context *ctx, struct images_shelf *shelf, const char *text,
+		     struct arena *a, dray_error **err)
+{
+	cleanup_place struct place p = { 0 };
+	cleanup_store struct store *st = NULL;
+	struct image **images = NULL;
+	size_t n = 0;
+
+	if (place_parse(text, PLACE_READ, &p, err) < 0 || check_place(&p, err) < 0 ||
+	    place_open(ctx, &p, NULL, &st, err) < 0 || check_store(&p, st, err) < 0 ||
+	    choose(ctx, &p, st, a, &images, &n, err) < 0)
+		return -1;
+	context_notes(ctx, &st->notes);
+	if (images_shelf_add(shelf, steal_pointer(&st), images, n, p.path ? p.path : "image",
+			     on_note, ctx, err) < 0)
+		return err_ctx(err, "%s", p.text);
+	return 0;
+}
+
+static struct images_shelf *open_places(dray_context *ctx, const char *const *places, size_t n,
+					dray_error **err)
+{
+	struct images_shelf *shelf = images_shelf_new(err);
+	struct arena arena = { 0 };
+	int rc = shelf ? 0 : -1;
+
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = add_place(ctx, shelf, places[i], &arena, err);
+	if (rc == 0)
+		rc = images_shelf_seal(shelf, err);
+	arena_clear(&arena);
+	if (rc == 0)
+		return shelf;
+	if (shelf)
+		shelf_free(images_shelf_base(shelf));
+	return NULL;
+}
+
+/* ---- serving ---- */
+
+struct serving {
+	dray_context *ctx;
+	const struct dray_serve_options *o;
+};
+
+static void on_access(void *arg, const char *line)
+{
+	const struct serving *s = arg;
+
+	s->o->access(s->o->arg, line);
+}
+
+static void on_trouble(void *arg, const char *text)
+{
+	const struct serving *s = arg;
+
+	context_log(s->ctx, DRAY_LOG_WARNING, "%s", text);
+}
+
+static int tell_ready(const struct dray_serve_options *o, const struct server *server,
+		      const struct images_shelf *shelf, dray_error **err)
+{
+	const struct dray_serving s = {
+		.address = server_address(server),
+		.repositories = images_shelf_repositories(shelf),
+		.documents = (int64_t)images_shelf_documents(shelf),
+	};
+
+	if (!o->ready || o->ready(o->arg, &s) == 0)
+		return 0;
+	return err_set(err, DRAY_ERR_CANCELLED, "cancelled");
+}
+
+static int run(struct serving *s, const struct images_shelf *places, struct shelf *shelf,
+	       dray_error **err)
+{
+	const struct dray_serve_options *o = s->o;
+	const struct serve_options so = {
+		.addr = o->addr,
+		.open = o->plain_http,
+		.read_only = o->read_only,
+		.timeout_ms = o->timeout * 1000LL,
+		.grace_ms = o->grace * 1000LL,
+		.connections = o->connections,
+		.on_access = o->access ? on_access : NULL,
+		.on_trouble = on_trouble,
+		.arg = s,
+	};
+	struct server *server = NULL;
+	int rc;
+
+	if (server_start(shelf, &so, &server, err) < 0)
+		return -1;
+	rc = tell_ready(o, server, places, err);
+	if (rc == 0)
+		rc = server_run(server, o->stop_fd, err);
+	if (rc == 0 && o->stopping)
+		o->stopping(o->arg);
+	if (rc == 0)
+		server_drain(server);
+	server_free(server);
+	return rc;
+}
+
+int dray_serve(dray_context *ctx, const char *const *places, size_t n,
+	       const struct dray_serve_options *o, dray_error **err)
+{
+	static const struct dray_serve_options defaults = DRAY_SERVE_OPTIONS_INIT;
+	struct serving s = { ctx, o ? o : &defaults };
+	struct images_shelf *shelf = open_places(ctx, places, n, err);
+	int rc;
+
+	if (!shelf)
+		return -1;
+	rc = run(&s, shelf, images_shelf_base(shelf), err);
+	shelf_free(images_shelf_base(shelf));
+	return rc;
+}

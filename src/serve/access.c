@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: what is told about requests: one line of JSON each, and troubles of our own.
+ * Relies on the callbacks of whoever started the server.
+ * Promises: lines are whole, valid JSON whatever a client sent, and come one at a time.
+ */
+#include <time.h>
+
+#include "base/jsonw.h"
+#include "base/number.h"
+#include "serve/serve_priv.h"
+
+#define LINE_MAX_BYTES (64 * KIB)
+#define AGENT_MAX 256 /* bytes of User-Agent that are kept */
+
+static void write_time(struct jsonw *w)
+{
+	char text[TIME_TEXT];
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	jsonw_kstring(w, "time", time_format_utc(now.tv_sec, (int32_t)now.tv_nsec, text));
+}
+
+static void write_line(struct jsonw *w, const struct exchange *ex, bool whole)
+{
+	const char *agent = ex->head.agent;
+
+	jsonw_object(w);
+	write_time(w);
+	jsonw_kstring(w, "client", ex->peer->name);
+	jsonw_kstring(w, "method", ex->method);
+	jsonw_kstring(w, "target", ex->peer->target);
+	if (ex->route.repo)
+		jsonw_kstring(w, "repository", ex->route.repo);
+	jsonw_kint(w, "status", ex->status);
+	jsonw_kint(w, "received", ex->received);
+	jsonw_kint(w, "sent", ex->sent);
+	jsonw_kint(w, "ms", io_now_ms() - ex->began_ms);
+	if (!whole)
+		jsonw_kbool(w, "cut", true);
+	if (agent) {
+		jsonw_key(w, "agent");
+		jsonw_bytes(w, span_head(span_str(agent), AGENT_MAX));
+	}
+	jsonw_end_object(w);
+}
+
+void log_access(const struct exchange *ex, bool whole)
+{
+	cleanup_buf struct buf text = BUF_INIT(LINE_MAX_BYTES);
+	struct server *s = ex->server;
+	struct jsonw w;
+
+	if (!s->o.on_access)
+		return;
+	jsonw_init(&w, &text, NULL);
+	write_line(&w, ex, whole);
+	if (jsonw_finish(&w) < 0 || buf_add_byte(&text, '\0', NULL) < 0)
+		return; /* no memory to tell */
+	lock_take(s->log);
+	s->o.on_access(s->o.arg, (const char *)text.data);
+	lock_drop(s->log);
+}
+
+void log_trouble(struct server *s, const struct exchange *ex, const char *text)
+{
+	cleanup_buf struct buf line = BUF_INIT(LINE_MAX_BYTES);
+
+	if (!s->o.on_trouble)
+		return;
+	if (ex && ex->peer->target &&
+	    buf_printf(&line, NULL, "%s %s: ", ex->method, ex->peer->target) < 0)
+		return;
+	if (buf_add_str(&line, text, NULL) < 0 || buf_add_byte(&line, '\0', NULL) < 0)
+		return;
+	lock_take(s->log);
+	s->o.on_trouble(s->o.arg, (const char *)line.data);
+	lock_drop(s->log);
+}

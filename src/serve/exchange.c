@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: one request from its first line to its last byte, as libmicrohttpd calls us.
+ * Relies on route.c for what it asks; read.c and write.c for what is done.
+ * Promises: every request gets one answer or loses its connection; what it held is let go of.
+ */
+#include "base/mem.h"
+#include "base/number.h"
+#include "base/text.h"
+#include "serve/serve_priv.h"
+
+/* ---- the head ---- */
+
+struct head_fields {
+	struct head *head;
+	struct arena *arena;
+	int lengths, encodings;
+	bool odd; /* malformed length, another encoding */
+	bool nomem;
+};
+
+/* Several fields of one name are one list. */
+static void join(struct head_fields *f, const char **have, const char *more)
+{
+	*have = *have ? arena_printf(f->arena, "%s, %s", *have, more) : more;
+	f->nomem = f->nomem || !*have;
+}
+
+static enum MHD_Result take_field(void *cls, enum MHD_ValueKind kind, const char *key,
+				  const char *value)
+{
+	struct head_fields *f = cls;
+	struct span name = span_str(key);
+	struct head *h = f->head;
+
+	(void)kind;
+	value = value ? value : "";
+	if (ascii_ieq(name, "accept"))
+		join(f, &h->accept, value);
+	else if (ascii_ieq(name, "if-none-match"))
+		join(f, &h->if_none_match, value);
+	else if (ascii_ieq(name, "range"))
+		join(f, &h->range, value); /* two make a list, and several are passed over */
+	else if (ascii_ieq(name, "if-range"))
+		h->if_range = value;
+	else if (ascii_ieq(name, "content-type"))
+		h->content_type = value;
+	else if (ascii_ieq(name, "content-range"))
+		join(f, &h->content_range, value);
+	else if (ascii_ieq(name, "user-agent"))
+		h->agent = value;
+	else if (ascii_ieq(name, "expect"))
+		h->expects = true;
+	else if (ascii_ieq(name, "content-length")) {
+		f->lengths++;
+		f->odd = f->odd || !num_parse_u63(span_str(value), &h->content_length);
+	} else if (ascii_ieq(name, "transfer-encoding")) {
+		f->encodings++;
+		f->odd = f->odd || !ascii_ieq(span_str(value), "chunked");
+		h->chunked = true;
+	}
+	return MHD_YES;
+}
+
+static int malformed(dray_error **err, int status, const char *text)
+{
+	shelf_refuse(err, SHELF_UNSUPPORTED, "%s", text);
+	return err_http(err, status, "UNSUPPORTED");
+}
+
+int head_read(struct MHD_Connection *c, struct arena *a, struct head *ret, dray_error **err)
+{
+	struct head_fields f = { .head = ret, .arena = a };
+	int n;
+
+	*ret = (struct head){ .content_length = -1 };
+	n = mhd()->get_connection_values(c, MHD_HEADER_KIND, take_field, &f);
+	if (f.nomem)
+		return err_nomem(err);
+	if (n > HEAD_FIELDS_MAX)
+		return malformed(err, 431, "the request has too many header fields");
+	if (f.odd || f.lengths > 1 || f.encodings > 1 || (f.lengths && f.encodings))
+		return malformed(err, 400, "the length of the request's body is ambiguous");
+	return 0;
+}
+
+/* ---- a request ---- */
+
+struct peer *peer_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *i = mhd()->get_connection_info(
+		c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return i ? i->socket_context : NULL;
+}
+
+void *exchange_target(void *cls, const char *target, struct MHD_Connection *c)
+{
+	struct peer *p = peer_of(c);
+
+	(void)cls;
+	if (!p)
+		return NULL;
+	mem_free(p->target);
+	p->target = mem_strdup(target);
+	peer_enter(p, PEER_HEAD);
+	return NULL;
+}
+
+static struct exchange *exchange_new(struct server *s, struct MHD_Connection *c, const char *method)
+{
+	struct peer *p = peer_of(c);
+	struct exchange *ex = p && p->target ? mem_zalloc(sizeof(*ex)) : NULL;
+
+	if (!ex)
+		return NULL;
+	ex->server = s;
+	ex->peer = p;
+	ex->c = c;
+	ex->began_ms = io_now_ms();
+	ex->manifest = BUF_INIT(LIMIT_MANIFEST);
+	ex->piece = -1;
+	ex->method = arena_strdup(&ex->arena, method);
+	if (ex->method)
+		return ex;
+	mem_free(ex);
+	return NULL;
+}
+
+static void exchange_free(struct exchange *ex)
+{
+	write_end(ex);
+	dray_error_free(ex->refusal);
+	buf_clear(&ex->manifest);
+	route_clear(&ex->route);
+	arena_clear(&ex->arena);
+	mem_free(ex);
+}
+
+static bool writes(const struct route *r)
+{
+	return r->method != METHOD_GET && r->method != METHOD_HEAD;
+}
+
+/* Everything that can be decided before the body comes. */
+static int begin(struct exchange *ex, dray_error **err)
+{
+	if (head_read(ex->c, &ex->arena, &ex->head, err) < 0 ||
+	    route_parse(ex->method, span_str(ex->peer->target), &ex->route, &ex->allow, err) < 0)
+		return -1;
+	return writes(&ex->route) ? write_begin(ex, err) : 0;
+}
+
+static bool has_body(const struct exchange *ex)
+{
+	return ex->head.chunked || ex->head.content_length > 0;
+}
+
+/*
+ * A refused body is read to its end where that is cheap: most clients look at no answer before they
+ * have sent all. Whoever asked before sending, or has much, is told at once.
+ */
+static bool refuse_now(const struct exchange *ex)
+{
+	return ex->head.expects || ex->head.content_length > DISCARD_MAX;
+}
+
+static enum MHD_Result refuse(struct exchange *ex)
+{
+	return reply_error(ex, &ex->refusal);
+}
+
+static enum MHD_Result first_call(struct exchange *ex)
+{
+	if (begin(ex, &ex->refusal) < 0 && has_body(ex) && refuse_now(ex))
+		return refuse(ex);
+	if (ex->head.content_length < 0 && !ex->head.chunked)
+		return MHD_YES; /* no body: the next call answers */
+	peer_enter(ex->peer, PEER_BODY);
+	return MHD_YES;
+}
+
+static enum MHD_Result body_call(struct exchange *ex, const char *data, size_t *size)
+{
+	struct span bytes = span_of(data, *size);
+
+	ex->received += (int64_t)bytes.len;
+	atomic_fetch_add(&ex->peer->received, (int64_t)bytes.len);
+	*size = 0;
+	if (!ex->refusal && write_feed(ex, bytes, &ex->refusal) < 0)
+		write_end(ex);
+	if (ex->refusal && ex->received > DISCARD_MAX && !ex->head.expects)
+		return MHD_NO;
+	atomic_store(&ex->peer->state, PEER_BODY);
+	return MHD_YES;
+}
+
+static enum MHD_Result last_call(struct exchange *ex)
+{
+	if (ex->refusal)
+		return refuse(ex);
+	return writes(&ex->route) ? write_answer(ex) : answer_read(ex);
+}
+
+enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *c, const char *url,
+				const char *method, const char *version, const char *data,
+				size_t *size, void **slot)
+{
+	struct exchange *ex = *slot;
+
+	(void)url, (void)version;
+	if (!ex) {
+		ex = exchange_new(cls, c, method);
+		*slot = ex;
+		if (!ex)
+			return MHD_NO;
+		peer_enter(ex->peer, PEER_WORK);
+		return first_call(ex);
+	}
+	atomic_store(&ex->peer->state, PEER_WORK);
+	return *size > 0 ? body_call(ex, data, size) : last_call(ex);
+}
+
+void exchange_done(void *cls, struct MHD_Connection *c, void **slot,
+		   enum MHD_RequestTerminationCode code)
+{
+	struct exchange *ex = *slot;
+
+	(void)cls, (void)c;
+	if (!ex)
+		return;
+	log_access(ex, ex->answered && code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	peer_enter(ex->peer, PEER_IDLE);
+	exchange_free(ex);
+	*slot = NULL;
+}

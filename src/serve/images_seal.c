@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: the last step of filling a shelf: sorted lists, and indexes for names that several
+ * platforms share.
+ * Relies on everything being there.
+ * Promises: the same images give the same indexes, byte for byte.
+ */
+#include <stdlib.h>
+
+#include "base/jsonw.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "serve/images_priv.h"
+
+/* ---- one name, several platforms ---- */
+
+static void write_platform(struct jsonw *w, const struct platform *p)
+{
+	jsonw_key(w, "platform");
+	jsonw_object(w);
+	jsonw_kstring(w, "architecture", p->arch);
+	jsonw_kstring(w, "os", p->os);
+	if (p->os_version)
+		jsonw_kstring(w, "os.version", p->os_version);
+	if (p->variant)
+		jsonw_kstring(w, "variant", p->variant);
+	jsonw_end_object(w);
+}
+
+static int write_index(const struct named *t, struct buf *ret, dray_error **err)
+{
+	struct jsonw w;
+
+	jsonw_init(&w, ret, err);
+	jsonw_object(&w);
+	jsonw_kint(&w, "schemaVersion", 2);
+	jsonw_kstring(&w, "mediaType", MT_OCI_INDEX);
+	jsonw_key(&w, "manifests");
+	jsonw_array(&w);
+	for (size_t i = 0; i < t->n; i++) {
+		const struct doc *d = t->docs[i];
+
+		jsonw_object(&w);
+		jsonw_kstring(&w, "mediaType", d->media_type);
+		jsonw_kstring(&w, "digest", d->digest.text);
+		jsonw_kint(&w, "size", (int64_t)d->bytes.len);
+		if (d->config && d->config->platform.os && d->config->platform.arch)
+			write_platform(&w, &d->config->platform);
+		jsonw_end_object(&w);
+	}
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	return jsonw_finish(&w);
+}
+
+static int compare_docs(const void *a, const void *b)
+{
+	const struct doc *const *x = a, *const *y = b;
+
+	return strcmp((*x)->digest.text, (*y)->digest.text);
+}
+
+/* The index takes the first place, where lookups find it. */
+static int make_index(struct images_shelf *s, struct repo *r, struct named *t, dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_MANIFEST);
+	struct doc *d = arena_alloc(&s->arena, sizeof(*d));
+
+	if (!d)
+		return err_nomem(err);
+	qsort(t->docs, t->n, sizeof(struct doc *), compare_docs);
+	if (write_index(t, &text, err) < 0 || digest_of(span_buf(&text), &d->digest, err) < 0)
+		return -1;
+	d->media_type = MT_OCI_INDEX;
+	d->bytes = arena_dup(&s->arena, span_buf(&text));
+	if (!d->bytes.data)
+		return err_nomem(err);
+	t->docs[0] = d;
+	return map_put(&r->docs, span_str(d->digest.text), d, err);
+}
+
+/* ---- sorted ---- */
+
+static int compare_tags(const void *a, const void *b)
+{
+	const struct named *const *x = a, *const *y = b;
+
+	return strcmp((*x)->tag, (*y)->tag);
+}
+
+static int compare_repos(const void *a, const void *b)
+{
+	const struct repo *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+/* The values of @p m, sorted, in the arena. */
+static void *sorted_values(const struct map *m, struct arena *a,
+			   int (*compare)(const void *, const void *), dray_error **err)
+{
+	void **list = arena_array(a, m->len + 1, sizeof(*list));
+
+	if (!list) {
+		err_nomem(err);
+		return NULL;
+	}
+	for (size_t i = 0; i < m->len; i++)
+		list[i] = m->slots[i].value;
+	qsort(list, m->len, sizeof(*list), compare);
+	return list;
+}
+
+static int seal_repo(struct images_shelf *s, struct repo *r, dray_error **err)
+{
+	for (size_t i = 0; i < r->tags.len; i++) {
+		struct named *t = r->tags.slots[i].value;
+
+		if (t->n > 1 && make_index(s, r, t, err) < 0)
+			return -1;
+	}
+	r->sorted = sorted_values(&r->tags, &s->arena, compare_tags, err);
+	if (!r->sorted)
+		return -1;
+	r->by_digest = sorted_values(&r->docs, &s->arena, compare_docs, err);
+	return r->by_digest ? 0 : -1;
+}
+
+int images_shelf_seal(struct images_shelf *s, dray_error **err)
+{
+	for (size_t i = 0; i < s->repos.len; i++)
+		if (seal_repo(s, s->repos.slots[i].value, err) < 0)
+			return -1;
+	s->sorted = sorted_values(&s->repos, &s->arena, compare_repos, err);
+	return s->sorted ? 0 : -1;
+}

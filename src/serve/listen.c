@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: from "HOST:PORT" to a socket that listens.
+ * Relies on the resolver for numbers and "localhost" only.
+ * Promises: nobody outside this machine reaches it unless that was asked for (R-16).
+ */
+#include "serve/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/number.h"
+#include "base/text.h"
+
+#define BACKLOG 1024
+
+static int bad_address(const char *text, dray_error **err)
+{
+	cleanup_free char *safe = text_safe(span_str(text), 128);
+
+	err_set(err, DRAY_ERR_USAGE, "\"%s\" is no address", safe ? safe : "");
+	return err_hint(err, "HOST:PORT or [HOST]:PORT with a numeric host or \"localhost\"");
+}
+
+/* *ret_host without brackets, at most 63 bytes. */
+static bool split(const char *text, char host[64], char port[8])
+{
+	const char *colon = strrchr(text, ':');
+	struct span h = span_of(text, colon ? (size_t)(colon - text) : 0);
+	int64_t n;
+
+	if (!colon || !num_parse_u63(span_str(colon + 1), &n) || n > 65535)
+		return false;
+	snprintf(port, 8, "%d", (int)n);
+	if (h.len >= 2 && h.data[0] == '[' && h.data[h.len - 1] == ']')
+		h = span_of(h.data + 1, h.len - 2);
+	else if (span_find(h, ':') >= 0)
+		return false;
+	if (h.len >= 64)
+		return false;
+	memcpy(host, h.data, h.len);
+	host[h.len] = '\0';
+	return true;
+}
+
+static bool is_loopback(const struct sockaddr *a)
+{
+	if (a->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const void *)a;
+
+		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+	}
+	const struct sockaddr_in6 *v6 = (const void *)a;
+	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
+	       (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == 127);
+}
+
+static int resolve(const char *text, struct addrinfo **ret, dray_error **err)
+{
+	char host[64], port[8];
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+				  .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE };
+
+	if (!split(text, host, port))
+		return bad_address(text, err);
+	if (strcmp(host, "localhost") == 0)
+		snprintf(host, sizeof(host), "127.0.0.1");
+	if (getaddrinfo(*host ? host : NULL, port, &hints, ret) != 0)
+		return bad_address(text, err);
+	return 0;
+}
+
+void listen_name(const struct sockaddr *a, char *ret, size_t len)
+{
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	if (a->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const void *)a;
+
+		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+		snprintf(ret, len, "%s:%d", host, ntohs(v4->sin_port));
+	} else if (a->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const void *)a;
+
+		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+		snprintf(ret, len, "[%s]:%d", host, ntohs(v6->sin6_port));
+	} else {
+		snprintf(ret, len, "?");
+	}
+}
+
+static int name_socket(int fd, char *ret, size_t len, dray_error **err)
+{
+	struct sockaddr_storage at;
+	socklen_t at_len = sizeof(at);
+
+	if (getsockname(fd, (struct sockaddr *)&at, &at_len) < 0)
+		return err_sys(err, errno, "getsockname");
+	listen_name((struct sockaddr *)&at, ret, len);
+	return 0;
+}
+
+static int open_socket(const struct addrinfo *ai, const char *text, char *ret_name, size_t name_len,
+		       dray_error **err)
+{
+	cleanup_fd int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1;
+
+	if (fd < 0)
+		return err_sys(err, errno, "socket");
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return err_sys(err, errno, "SO_REUSEADDR");
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+		return err_sys(err, errno, "%s", text);
+	return name_socket(fd, ret_name, name_len, err) < 0 ? -1 : steal_fd(&fd);
+}
+
+int listen_open(const char *text, bool open, char *ret_name, size_t name_len, dray_error **err)
+{
+	struct addrinfo *ai = NULL;
+	int fd = -1;
+
+	if (resolve(text, &ai, err) < 0)
+		return -1;
+	if (!open && !is_loopback(ai->ai_addr)) {
+		err_set(err, DRAY_ERR_USAGE,
+			"others could reach %s, and there is no TLS to keep what they send and get",
+			text);
+		err_hint(err, "--plain-http serves them all the same; a proxy with TLS may stand "
+			      "in front of a loopback address");
+	} else {
+		fd = open_socket(ai, text, ret_name, name_len, err);
+	}
+	freeaddrinfo(ai);
+	return fd;
+}

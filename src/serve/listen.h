@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sockets that listen.
+ */
+#pragma once
+
+#include "base/span.h"
+
+struct sockaddr;
+
+/**
+ * A socket on @p text, "HOST:PORT" or "[HOST]:PORT"; no host = all. Where it listens into
+ * @p ret_name. USAGE what is no address, or unless @p open one that is not loopback.
+ */
+int listen_open(const char *text, bool open, char *ret_name, size_t name_len,
+		dray_error **err) MUST_CHECK;
+/** "127.0.0.1:5000" of @p a. */
+void listen_name(const struct sockaddr *a, char *ret, size_t len);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: answers: their heads, and bodies from memory, from files and from sources.
+ * Relies on libmicrohttpd to send; on the kernel (sendfile) where bytes lie in a file.
+ * Promises: an answer is announced with its length, or cut short when its source fails.
+ */
+#include <errno.h>
+#include <stdarg.h>
+
+#include "base/jsonw.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "serve/serve_priv.h"
+
+#define ERROR_MAX (64 * KIB) /* bytes of an error document */
+#define FIELD_MAX (16 * KIB) /* bytes of a field that we write */
+
+/* ---- with and without a body ---- */
+
+static struct reply made(struct MHD_Response *response, int status, int64_t size)
+{
+	return (struct reply){ response, status, size, !response };
+}
+
+struct reply reply_empty(int status)
+{
+	return made(mhd()->create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT), status, 0);
+}
+
+struct reply reply_bytes(int status, const char *type, struct buf *b)
+{
+	struct reply r = made(
+		mhd()->create_response_from_buffer_with_free_callback(b->len, b->data, mem_free),
+		status, (int64_t)b->len);
+
+	if (r.failed)
+		buf_clear(b);
+	*b = (struct buf){ .max = b->max };
+	reply_field(&r, "Content-Type", type);
+	return r;
+}
+
+/* Never called: of an answer to HEAD no body is sent. */
+static ssize_t no_bytes(void *cls, uint64_t pos, char *to, size_t max)
+{
+	(void)cls, (void)pos, (void)to, (void)max;
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+struct reply reply_head(int status, const char *type, int64_t size)
+{
+	struct reply r = made(
+		mhd()->create_response_from_callback((uint64_t)size, 1, no_bytes, NULL, NULL),
+		status, size);
+
+	reply_field(&r, "Content-Type", type);
+	return r;
+}
+
+/* ---- blobs ---- */
+
+/* A source that becomes the body of an answer; its trouble is told when it comes. */
+struct stream {
+	struct source *data;
+	struct server *server;
+};
+
+static ssize_t stream_read(void *cls, uint64_t pos, char *to, size_t max)
+{
+	struct stream *s = cls;
+	cleanup_error dray_error *err = NULL;
+	int64_t n = source_read(s->data, to, max, &err);
+
+	(void)pos;
+	if (n > 0)
+		return (ssize_t)n;
+	log_trouble(s->server, NULL, n < 0 ? dray_error_message(err) : "a blob is too short");
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void stream_free(void *cls)
+{
+	struct stream *s = cls;
+
+	source_free(s->data);
+	mem_free(s);
+}
+
+static struct MHD_Response *from_source(struct shelf_blob *b, int64_t off, int64_t len,
+					struct exchange *ex)
+{
+	cleanup_error dray_error *err = NULL;
+	struct stream *s = mem_alloc(sizeof(*s));
+	struct MHD_Response *r;
+
+	if (!s)
+		return NULL;
+	*s = (struct stream){ steal_pointer(&b->data), ex->server };
+	if (source_skip(s->data, off, &err) != off) {
+		log_trouble(ex->server, ex, err ? dray_error_message(err) : "a blob is too short");
+		stream_free(s);
+		return NULL;
+	}
+	r = mhd()->create_response_from_callback((uint64_t)len, REPLY_BLOCK, stream_read, s,
+						 stream_free);
+	if (!r)
+		stream_free(s);
+	return r;
+}
+
+struct reply reply_blob(int status, struct shelf_blob *b, int64_t off, int64_t len,
+			struct exchange *ex)
+{
+	struct MHD_Response *r;
+
+	if (len == 0)
+		r = mhd()->create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	else if (b->fd < 0)
+		r = from_source(b, off, len, ex);
+	else
+		r = mhd()->create_response_from_fd_at_offset64((uint64_t)len, b->fd,
+							       (uint64_t)(b->off + off));
+	if (r && len > 0)
+		b->fd = -1; /* the response closes it */
+	shelf_blob_clear(b);
+
+	struct reply reply = made(r, status, len);
+	reply_field(&reply, "Content-Type", "application/octet-stream");
+	return reply;
+}
+
+/* ---- fields ---- */
+
+void reply_field(struct reply *r, const char *name, const char *value)
+{
+	if (!r->failed && mhd()->add_response_header(r->response, name, value) != MHD_YES)
+		r->failed = true;
+}
+
+void reply_fieldf(struct reply *r, const char *name, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	cleanup_free char *value = mem_vprintf(fmt, args);
+	va_end(args);
+	if (value && strlen(value) <= FIELD_MAX)
+		reply_field(r, name, value);
+	else
+		r->failed = true;
+}
+
+enum MHD_Result reply_send(struct exchange *ex, struct reply *r)
+{
+	enum MHD_Result done = MHD_NO;
+
+	reply_field(r, "Docker-Distribution-Api-Version", "registry/2.0");
+	reply_field(r, "X-Content-Type-Options", "nosniff");
+	if (atomic_load(&ex->server->stopping))
+		reply_field(r, "Connection", "close");
+	ex->status = r->status;
+	ex->sent = ex->route.method == METHOD_HEAD ? 0 : r->size;
+	ex->answered = true;
+	peer_enter(ex->peer, PEER_REPLY);
+	/* Without memory for a head the connection ends, which is an answer, too. */
+	if (!r->failed)
+		done = mhd()->queue_response(ex->c, (unsigned)r->status, r->response);
+	if (r->response)
+		mhd()->destroy_response(r->response);
+	return done;
+}
+
+/* ---- refusals ---- */
+
+struct refusal {
+	int status;
+	const char *code;
+	char *text;
+};
+
+/* What was not meant for clients goes to the log; they read that, and whether to come again. */
+static struct refusal refusal_of(struct exchange *ex, const dray_error *e)
+{
+	struct refusal r = { dray_error_http_status(e), dray_error_registry_code(e), NULL };
+	int no = dray_error_errno(e);
+
+	if (r.status > 0) {
+		r.text = text_safe(span_str(dray_error_message(e)), 1024);
+		return r;
+	}
+	log_trouble(ex->server, ex, dray_error_message(e));
+	if (no == ENOSPC || no == EDQUOT)
+		return (struct refusal){ 507, "UNAVAILABLE", mem_strdup("no space left") };
+	return (struct refusal){ 500, "UNKNOWN", mem_strdup("internal error") };
+}
+
+static int write_errors(const struct refusal *r, struct buf *ret, dray_error **err)
+{
+	struct jsonw w;
+
+	jsonw_init(&w, ret, err);
+	jsonw_object(&w);
+	jsonw_key(&w, "errors");
+	jsonw_array(&w);
+	jsonw_object(&w);
+	jsonw_kstring(&w, "code", r->code ? r->code : "UNKNOWN");
+	jsonw_kstring(&w, "message", r->text ? r->text : "");
+	jsonw_end_object(&w);
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	return jsonw_finish(&w);
+}
+
+enum MHD_Result reply_error(struct exchange *ex, dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(ERROR_MAX);
+	cleanup_error dray_error *e = steal_pointer(err);
+	struct refusal r = refusal_of(ex, e);
+	struct reply reply;
+	int rc = write_errors(&r, &text, NULL);
+
+	mem_free(r.text);
+	if (rc < 0)
+		return MHD_NO;
+	reply = reply_bytes(r.status, "application/json; charset=utf-8", &text);
+	if (r.status == 405 && ex->allow)
+		reply_field(&reply, "Allow", ex->allow);
+	return reply_send(ex, &reply);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a request asks for: method and target as they stand in its first line, to a route. Pure.
+ * Spec: distribution-spec "API", "Pulling manifests" and on; RFC 3986. Whatever comes out of here
+ * fits the grammar: no name, tag or digest can leave a folder, split a header or end a string.
+ */
+#pragma once
+
+#include "serve/shelf.h"
+
+#define ROUTE_TARGET_MAX 8192 /* bytes of path and query; two names, two digests and 32 tags fit */
+#define ROUTE_TAGS_MAX 32     /* "tag" parameters of one manifest */
+
+enum route_kind {
+	ROUTE_BASE,	 /* /v2/ */
+	ROUTE_CATALOG,	 /* /v2/_catalog */
+	ROUTE_TAGS,	 /* /v2/NAME/tags/list */
+	ROUTE_MANIFEST,	 /* /v2/NAME/manifests/REFERENCE */
+	ROUTE_BLOB,	 /* /v2/NAME/blobs/DIGEST */
+	ROUTE_UPLOADS,	 /* /v2/NAME/blobs/uploads/ */
+	ROUTE_UPLOAD,	 /* /v2/NAME/blobs/uploads/ID */
+	ROUTE_REFERRERS, /* /v2/NAME/referrers/DIGEST */
+	ROUTE_HEALTH,	 /* /healthz */
+	ROUTE_KINDS
+};
+
+enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHODS };
+
+/** A request. Strings in its arena. Zeroed is empty; free with route_clear(). */
+struct route {
+	struct arena arena;
+	enum route_kind kind;
+	enum method method;
+	const char *repo;	/* NULL where the route has none */
+	struct shelf_ref ref;	/* MANIFEST; digest also of BLOB, REFERRERS */
+	const char *upload;	/* id of UPLOAD */
+	/* from the query; unset, NULL or -1 where it is not there */
+	struct digest digest;	/* of UPLOADS and UPLOAD */
+	struct digest mount;
+	const char *from;	/* a repository */
+	const char *artifact_type;
+	const char *last;
+	int64_t n;
+	const char *tags[ROUTE_TAGS_MAX];
+	size_t n_tags;
+};
+void route_clear(struct route *r);
+#define cleanup_route CLEANUP(route_clear)
+
+/**
+ * @p target is lent. Refuses as shelf_refuse() does: what fits no route is 404, a method that the
+ * route does not have 405 (*ret_allow then lists those that it has, static; else NULL).
+ */
+int route_parse(const char *method, struct span target, struct route *ret, const char **ret_allow,
+		dray_error **err) MUST_CHECK;

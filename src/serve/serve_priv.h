@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The parts of a server: connections, requests ("exchanges"), answers.
+ *
+ * A connection has a thread (libmicrohttpd's), so a handler may wait for a disk. Its state is
+ * what the watch (server.c) judges by:
+ *
+ *	HEAD -> WORK <-> BODY        WORK -> REPLY -> IDLE -> HEAD
+ *
+ * HEAD from the first byte of a request line on, and right after the connection was made; WORK
+ * while our code runs, which no client is blamed for.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/io.h"
+#include "base/limits.h"
+#include "flow/pool.h"
+#include "serve/head.h"
+#include "serve/mhd_lib.h"
+#include "serve/route.h"
+#include "serve/serve.h"
+
+#define HEAD_FIELDS_MAX 100	    /* */
+#define HEAD_BYTES_MAX (64 * KIB)   /* memory of one connection, its head included; R-13 */
+#define DISCARD_MAX (16 * MIB)	    /* of a refused body that is read so that the client sees why */
+#define REPLY_BLOCK (128 * KIB)	    /* bytes asked of a source at once */
+
+enum peer_state { PEER_HEAD, PEER_BODY, PEER_WORK, PEER_REPLY, PEER_IDLE };
+
+/** One connection. */
+struct peer {
+	struct peer *next, *prev; /* by the server's lock */
+	struct server *server;
+	int fd;		/* libmicrohttpd's */
+	char name[64];	/* "127.0.0.1:40012" */
+	char *target;	/* of the request at hand, as it stood in its first line; owned */
+	atomic_int state;
+	atomic_int_least64_t since;    /* when the state was entered, io_now_ms() */
+	atomic_int_least64_t received; /* bytes of bodies */
+	/* the watch's own */
+	int64_t window_at, window_bytes;
+	bool cut;
+};
+void peer_enter(struct peer *p, enum peer_state state);
+
+struct server {
+	struct shelf *shelf;
+	struct serve_options o;
+	struct MHD_Daemon *daemon;
+	int fd; /* that listens; -1 once the daemon has it */
+	char address[80];
+	struct lock *lock; /* of peers */
+	struct lock *log;
+	struct peer *peers;
+	atomic_bool stopping;
+};
+
+/** The fields of a head that anything asks for. Lent from the connection, or in the arena. */
+struct head {
+	const char *accept;	   /* all of them, joined */
+	const char *if_none_match; /* likewise */
+	const char *if_range, *range, *content_type, *content_range, *agent;
+	int64_t content_length;	   /* -1 unknown */
+	bool chunked, expects;	   /* a body in chunks; "100-continue" */
+};
+/** Refuses what two readers could read in two ways. */
+int head_read(struct MHD_Connection *c, struct arena *a, struct head *ret,
+	      dray_error **err) MUST_CHECK;
+
+/** What happens to the body of a request. */
+enum body_use { BODY_IGNORED, BODY_UPLOAD, BODY_MANIFEST };
+
+/** One request and its answer. */
+struct exchange {
+	struct server *server;
+	struct peer *peer;
+	struct MHD_Connection *c;
+	const char *method;
+	struct arena arena;
+	struct head head;
+	struct route route;
+	const char *allow;
+	int64_t began_ms;
+	enum body_use use;
+	int64_t received;
+	dray_error *refusal; /* told when the body has passed */
+	struct shelf_upload *upload;
+	char upload_id[SHELF_UPLOAD_ID]; /* of one that this request began */
+	struct buf manifest;
+	int64_t piece; /* bytes that Content-Range promises; -1 */
+	/* for the log */
+	int status;
+	int64_t sent; /* bytes of the answer's body, as announced */
+	bool answered;
+};
+
+/* ---- answers (reply.c): each queues one, and says what libmicrohttpd wants to hear ---- */
+
+/** An answer that is being made; NULL response = no memory. */
+struct reply {
+	struct MHD_Response *response;
+	int status;
+	int64_t size;
+	bool failed;
+};
+/** No body. */
+struct reply reply_empty(int status);
+/** @p b is taken over. */
+struct reply reply_bytes(int status, const char *type, struct buf *b);
+/** Only a head that announces @p size bytes. */
+struct reply reply_head(int status, const char *type, int64_t size);
+/** @p len bytes from @p off on of @p b, which is taken over. */
+struct reply reply_blob(int status, struct shelf_blob *b, int64_t off, int64_t len,
+			struct exchange *ex);
+void reply_field(struct reply *r, const char *name, const char *value);
+void reply_fieldf(struct reply *r, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+enum MHD_Result reply_send(struct exchange *ex, struct reply *r);
+/** What *err says, which is freed; a client never reads what was not meant for it. */
+enum MHD_Result reply_error(struct exchange *ex, dray_error **err);
+
+/* ---- routes ---- */
+
+/** Answer what only reads (read.c). */
+enum MHD_Result answer_read(struct exchange *ex);
+/** Get ready for the body of what writes (write.c). Refuses. */
+int write_begin(struct exchange *ex, dray_error **err) MUST_CHECK;
+/** A piece of the body. */
+int write_feed(struct exchange *ex, struct span bytes, dray_error **err) MUST_CHECK;
+/** The body has passed: do it and answer. */
+enum MHD_Result write_answer(struct exchange *ex);
+/** Let go of what a broken request held. */
+void write_end(struct exchange *ex);
+
+/* ---- for libmicrohttpd (exchange.c) ---- */
+
+enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *c, const char *url,
+				const char *method, const char *version, const char *data,
+				size_t *size, void **slot);
+void exchange_done(void *cls, struct MHD_Connection *c, void **slot,
+		   enum MHD_RequestTerminationCode code);
+/** The first line of a request was read. */
+void *exchange_target(void *cls, const char *target, struct MHD_Connection *c);
+/** The connection's peer. */
+struct peer *peer_of(struct MHD_Connection *c);
+
+/* ---- the log (access.c) ---- */
+
+void log_access(const struct exchange *ex, bool whole);
+void log_trouble(struct server *s, const struct exchange *ex, const char *text);

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * For: a server from its socket to its end, and the watch over its connections.
+ * Relies on libmicrohttpd for a thread per connection; exchange.c is called by them.
+ * Promises: a client that is slow on purpose costs a connection for a while and nothing else.
+ */
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/mem.h"
+#include "serve/listen.h"
+#include "serve/serve_priv.h"
+
+#define STACK_SIZE (1024 * KIB) /* of a connection's thread; its pages cost when touched */
+#define TICK_MIN_MS 20
+#define TICK_MAX_MS 1000
+
+/* ---- connections ---- */
+
+void peer_enter(struct peer *p, enum peer_state state)
+{
+	atomic_store(&p->since, io_now_ms());
+	atomic_store(&p->state, (int)state);
+}
+
+static void link_peer(struct server *s, struct peer *p)
+{
+	lock_take(s->lock);
+	p->next = s->peers;
+	if (p->next)
+		p->next->prev = p;
+	s->peers = p;
+	lock_drop(s->lock);
+}
+
+static void unlink_peer(struct server *s, struct peer *p)
+{
+	lock_take(s->lock);
+	if (p->next)
+		p->next->prev = p->prev;
+	if (p->prev)
+		p->prev->next = p->next;
+	else
+		s->peers = p->next;
+	lock_drop(s->lock);
+}
+
+static struct peer *peer_new(struct server *s, struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *fd = mhd()->get_connection_info(
+		c, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *at = mhd()->get_connection_info(
+		c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct peer *p = fd && at ? mem_zalloc(sizeof(*p)) : NULL;
+
+	if (!p)
+		return NULL;
+	p->server = s;
+	p->fd = fd->connect_fd;
+	p->window_at = -1;
+	listen_name(at->client_addr, p->name, sizeof(p->name));
+	peer_enter(p, PEER_HEAD);
+	return p;
+}
+
+/* A connection without memory for its peer is answered nothing: exchange_handle() ends it. */
+static void on_connection(void *cls, struct MHD_Connection *c, void **slot,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	struct server *s = cls;
+	struct peer *p = *slot;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		p = peer_new(s, c);
+		*slot = p;
+		if (p)
+			link_peer(s, p);
+		return;
+	}
+	if (!p)
+		return;
+	unlink_peer(s, p);
+	mem_free(p->target);
+	mem_free(p);
+	*slot = NULL;
+}
+
+/* ---- the watch ---- */
+
+/* Bytes that the client has confirmed, or sent us. */
+static int64_t moved(const struct peer *p, int state)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (state == PEER_BODY)
+		return atomic_load(&p->received);
+	if (getsockopt(p->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+	    len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof(info.tcpi_bytes_acked))
+		return INT64_MAX; /* cannot tell: not to be blamed */
+	return (int64_t)info.tcpi_bytes_acked;
+}
+
+/* Whether less than SERVE_RATE_MIN moved over a whole window. */
+static bool too_slow(struct peer *p, int state, int64_t since, int64_t window, int64_t now)
+{
+	int64_t have = moved(p, state);
+	bool slow;
+
+	if (p->window_at < since) {
+		p->window_at = now;
+		p->window_bytes = have;
+		return false;
+	}
+	if (now - p->window_at < window)
+		return false;
+	slow = have != INT64_MAX && have - p->window_bytes < window * SERVE_RATE_MIN / 1000;
+	p->window_at = now;
+	p->window_bytes = have;
+	return slow;
+}
+
+static bool overdue(struct peer *p, const struct serve_options *o, int64_t now)
+{
+	int state = atomic_load(&p->state);
+	int64_t since = atomic_load(&p->since);
+
+	switch (state) {
+	case PEER_HEAD:
+		return now - since > o->timeout_ms;
+	case PEER_IDLE:
+		return now - since > o->timeout_ms * SERVE_IDLE_FACTOR;
+	case PEER_BODY:
+		return too_slow(p, state, since, o->timeout_ms * SERVE_BODY_FACTOR, now);
+	case PEER_REPLY:
+		return too_slow(p, state, since, o->timeout_ms * SERVE_IDLE_FACTOR, now);
+	default:
+		p->window_at = -1;
+		return false;
+	}
+}
+
+/* Its thread notices, and ends the connection as if the client had. */
+static void cut(struct peer *p)
+{
+	if (!p->cut)
+		shutdown(p->fd, SHUT_RDWR);
+	p->cut = true;
+}
+
+static void watch(struct server *s, bool stopping)
+{
+	int64_t now = io_now_ms();
+
+	lock_take(s->lock);
+	for (struct peer *p = s->peers; p; p = p->next)
+		if (overdue(p, &s->o, now) || (stopping && atomic_load(&p->state) == PEER_IDLE))
+			cut(p);
+	lock_drop(s->lock);
+}
+
+/* ---- begin ---- */
+
+static void set_defaults(struct serve_options *o)
+{
+	o->addr = o->addr ? o->addr : SERVE_ADDR;
+	o->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : SERVE_TIMEOUT_MS;
+	o->grace_ms = o->grace_ms > 0 ? o->grace_ms : SERVE_GRACE_MS;
+	o->connections = o->connections > 0 ? o->connections : SERVE_CONNECTIONS;
+}
+
+/* Targets reach route.c as they were sent. */
+static size_t leave_escaped(void *cls, struct MHD_Connection *c, char *text)
+{
+	(void)cls, (void)c;
+	return strlen(text);
+}
+
+/* What it has to say is about clients, who know. */
+static void say_nothing(void *cls, const char *fmt, va_list args)
+{
+	(void)cls, (void)fmt, (void)args;
+}
+
+static int start_daemon(struct server *s, dray_error **err)
+{
+	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+			 MHD_USE_POLL | MHD_USE_ITC;
+
+	s->daemon = mhd()->start_daemon(
+		flags, 0, NULL, NULL, exchange_handle, s, MHD_OPTION_EXTERNAL_LOGGER, say_nothing,
+		NULL, MHD_OPTION_LISTEN_SOCKET, s->fd, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)s->o.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)HEAD_BYTES_MAX, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_SIZE,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+		MHD_OPTION_URI_LOG_CALLBACK, exchange_target, s, MHD_OPTION_NOTIFY_COMPLETED,
+		exchange_done, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+		MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+	if (!s->daemon)
+		return err_sys(err, errno, "the server does not start");
+	s->fd = -1;
+	return 0;
+}
+
+int server_start(struct shelf *shelf, const struct serve_options *o, struct server **ret,
+		 dray_error **err)
+{
+	struct server *s = mem_zalloc(sizeof(*s));
+
+	if (!s)
+		return err_nomem(err);
+	s->shelf = shelf;
+	s->o = *o;
+	s->fd = -1;
+	set_defaults(&s->o);
+	s->lock = mhd_load(err) < 0 ? NULL : lock_new(err);
+	s->log = s->lock ? lock_new(err) : NULL;
+	if (s->log)
+		s->fd = listen_open(s->o.addr, s->o.open, s->address, sizeof(s->address), err);
+	if (s->fd < 0 || start_daemon(s, err) < 0) {
+		server_free(s);
+		return -1;
+	}
+	*ret = s;
+	return 0;
+}
+
+const char *server_address(const struct server *s)
+{
+	return s->address;
+}
+
+/* ---- run, end ---- */
+
+static int tick(const struct server *s)
+{
+	int64_t ms = s->o.timeout_ms / 8;
+
+	return (int)(ms < TICK_MIN_MS ? TICK_MIN_MS : ms > TICK_MAX_MS ? TICK_MAX_MS : ms);
+}
+
+int server_run(struct server *s, int stop_fd, dray_error **err)
+{
+	struct pollfd wait = { .fd = stop_fd, .events = POLLIN };
+
+	while (!cancel_requested()) {
+		int n = poll(&wait, 1, tick(s));
+
+		if (n < 0 && errno != EINTR)
+			return err_sys(err, errno, "poll");
+		if (n > 0)
+			return 0;
+		watch(s, false);
+	}
+	return 0;
+}
+
+static unsigned connections(const struct server *s)
+{
+	const union MHD_DaemonInfo *i = mhd()->get_daemon_info(s->daemon,
+							       MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+	return i ? i->num_connections : 0;
+}
+
+void server_drain(struct server *s)
+{
+	int64_t end = io_now_ms() + s->o.grace_ms;
+	int fd;
+
+	atomic_store(&s->stopping, true);
+	fd = mhd()->quiesce_daemon(s->daemon);
+	cleanup_fd_fn(&fd);
+	while (!cancel_requested() && connections(s) > 0 && io_now_ms() < end) {
+		watch(s, true);
+		poll(NULL, 0, TICK_MIN_MS);
+	}
+}
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	if (s->daemon)
+		mhd()->stop_daemon(s->daemon);
+	cleanup_fd_fn(&s->fd);
+	lock_free(s->log);
+	lock_free(s->lock);
+	mem_free(s);
+}
