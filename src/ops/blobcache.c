@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The blob cache: DiffID -> blobs that it became, and where they were seen.
- * Relies on SQLite for locking between processes (WAL, busy timeout).
+ * Relies on db/ for locking between processes (write-ahead log, busy timeout).
  * Promises never to fail a run: whatever goes wrong means "nothing known".
  */
 #include "ops/blobcache.h"
 
-#include <sqlite3.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "db/db.h"
 #include "flow/pool.h"
 
 #define CACHE_FILE "blobs-1.sqlite" /* the number is the schema's version */
@@ -21,14 +21,12 @@
 #define BUSY_MS 2000
 
 struct blobcache {
-	sqlite3 *db;
-	sqlite3_stmt *add, *find, *forget;
+	struct db *db;
+	struct db_stmt *add, *find, *forget;
 	struct lock *lock; /* statements are used from several threads */
 };
 
 static const char SCHEMA[] =
-	"PRAGMA journal_mode=WAL;"
-	"PRAGMA synchronous=OFF;" /* losing a hint is harmless; a torn file is recreated */
 	"CREATE TABLE IF NOT EXISTS blob("
 	" diff_id TEXT NOT NULL, blob_digest TEXT NOT NULL, size INTEGER NOT NULL,"
 	" compression INTEGER NOT NULL, encoder TEXT NOT NULL, repository TEXT NOT NULL,"
@@ -67,28 +65,23 @@ static char *cache_dir(void)
 	return realpath(dir, NULL);
 }
 
-static int open_at(const char *path, struct blobcache *c)
+static int open_at(const char *path, struct blobcache *c, dray_error **err)
 {
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-		    SQLITE_OPEN_NOFOLLOW;
-
-	if (sqlite3_open_v2(path, &c->db, flags, NULL) != SQLITE_OK)
-		return -1;
-	sqlite3_busy_timeout(c->db, BUSY_MS);
-	if (sqlite3_exec(c->db, SCHEMA, NULL, NULL, NULL) != SQLITE_OK ||
-	    sqlite3_prepare_v2(c->db, ADD, -1, &c->add, NULL) != SQLITE_OK ||
-	    sqlite3_prepare_v2(c->db, FIND, -1, &c->find, NULL) != SQLITE_OK ||
-	    sqlite3_prepare_v2(c->db, FORGET, -1, &c->forget, NULL) != SQLITE_OK)
+	/* Losing a hint is harmless; a torn file is recreated. */
+	if (db_open(path, DB_HINTS, BUSY_MS, &c->db, err) < 0 || db_exec(c->db, SCHEMA, err) < 0 ||
+	    db_prepare(c->db, ADD, &c->add, err) < 0 ||
+	    db_prepare(c->db, FIND, &c->find, err) < 0 ||
+	    db_prepare(c->db, FORGET, &c->forget, err) < 0)
 		return -1;
 	return 0;
 }
 
 static void close_db(struct blobcache *c)
 {
-	sqlite3_finalize(c->add);
-	sqlite3_finalize(c->find);
-	sqlite3_finalize(c->forget);
-	sqlite3_close(c->db);
+	db_finalize(c->add);
+	db_finalize(c->find);
+	db_finalize(c->forget);
+	db_close(c->db);
 	c->add = c->find = c->forget = NULL;
 	c->db = NULL;
 }
@@ -96,15 +89,14 @@ static void close_db(struct blobcache *c)
 /* A damaged file is moved out of the way once; a second failure means no cache. */
 static int open_or_recreate(const char *path, struct blobcache *c)
 {
-	int code;
+	cleanup_error dray_error *err = NULL;
 
-	if (open_at(path, c) == 0)
+	if (open_at(path, c, &err) == 0)
 		return 0;
-	code = c->db ? sqlite3_errcode(c->db) : SQLITE_ERROR;
 	close_db(c);
-	if (code != SQLITE_CORRUPT && code != SQLITE_NOTADB)
+	if (dray_error_kind(err) != DRAY_ERR_CORRUPT)
 		return -1;
-	if (io_unlinkat(AT_FDCWD, path, NULL) < 0 || open_at(path, c) < 0) {
+	if (io_unlinkat(AT_FDCWD, path, NULL) < 0 || open_at(path, c, NULL) < 0) {
 		close_db(c);
 		return -1;
 	}
@@ -130,29 +122,28 @@ struct blobcache *blobcache_open(void)
 
 static void trim(struct blobcache *c)
 {
-	sqlite3_stmt *st = NULL;
+	cleanup_stmt struct db_stmt *st = NULL;
 
-	if (sqlite3_prepare_v2(c->db, TRIM, -1, &st, NULL) == SQLITE_OK) {
-		sqlite3_bind_int(st, 1, CACHE_ROWS_MAX);
-		sqlite3_step(st);
-	}
-	sqlite3_finalize(st);
+	if (db_prepare(c->db, TRIM, &st, NULL) < 0)
+		return;
+	db_bind_int(st, 1, CACHE_ROWS_MAX);
+	(void)!db_run(st, NULL);
 }
 
 void blobcache_close(struct blobcache *c)
 {
 	if (!c)
 		return;
-	if (c->db && sqlite3_total_changes(c->db) > 0)
+	if (c->db && db_changed(c->db) > 0)
 		trim(c);
 	close_db(c);
 	lock_free(c->lock);
 	mem_free(c);
 }
 
-static void bind_text(sqlite3_stmt *st, int at, const char *text)
+static void bind_text(struct db_stmt *st, int at, const char *text)
 {
-	sqlite3_bind_text(st, at, text, -1, SQLITE_TRANSIENT);
+	db_bind_text(st, at, span_str(text));
 }
 
 void blobcache_add(struct blobcache *c, const struct digest *diff_id,
@@ -163,34 +154,40 @@ void blobcache_add(struct blobcache *c, const struct digest *diff_id,
 	lock_take(c->lock);
 	bind_text(c->add, 1, diff_id->text);
 	bind_text(c->add, 2, e->blob_digest.text);
-	sqlite3_bind_int64(c->add, 3, e->blob_size);
-	sqlite3_bind_int(c->add, 4, (int)e->compression);
+	db_bind_int(c->add, 3, e->blob_size);
+	db_bind_int(c->add, 4, (int)e->compression);
 	bind_text(c->add, 5, e->encoder);
 	bind_text(c->add, 6, e->repository);
-	sqlite3_bind_int64(c->add, 7, (sqlite3_int64)time(NULL));
-	sqlite3_step(c->add);
-	sqlite3_reset(c->add);
+	db_bind_int(c->add, 7, (int64_t)time(NULL));
+	(void)!db_run(c->add, NULL);
 	lock_drop(c->lock);
 }
 
-/* A row into @p e; false when it is not what we would have written. */
-static bool read_row(sqlite3_stmt *st, struct blobcache_entry *e)
+/* Column @p at as text into @p ret of @p size bytes; false when it does not fit or is no text. */
+static bool read_text(struct db_stmt *st, int at, char *ret, size_t size)
 {
-	const char *digest = (const char *)sqlite3_column_text(st, 0);
-	const char *encoder = (const char *)sqlite3_column_text(st, 3);
-	const char *repository = (const char *)sqlite3_column_text(st, 4);
-	int compression = sqlite3_column_int(st, 2);
+	struct span text = db_column_text(st, at);
 
-	if (!digest || !encoder || !repository || compression < COMPRESSION_NONE ||
-	    compression > COMPRESSION_ZSTD || strlen(encoder) >= sizeof(e->encoder) ||
-	    strlen(repository) >= sizeof(e->repository) || sqlite3_column_int64(st, 1) < 0)
+	if (!text.data || text.len >= size || memchr(text.data, 0, text.len))
 		return false;
-	if (digest_parse(span_str(digest), &e->blob_digest, NULL) < 0)
+	memcpy(ret, text.data, text.len);
+	ret[text.len] = 0;
+	return true;
+}
+
+/* A row into @p e; false when it is not what we would have written. */
+static bool read_row(struct db_stmt *st, struct blobcache_entry *e)
+{
+	int64_t compression = db_column_int(st, 2);
+
+	if (compression < COMPRESSION_NONE || compression > COMPRESSION_ZSTD ||
+	    db_column_int(st, 1) < 0 || !read_text(st, 3, e->encoder, sizeof(e->encoder)) ||
+	    !read_text(st, 4, e->repository, sizeof(e->repository)))
 		return false;
-	e->blob_size = sqlite3_column_int64(st, 1);
+	if (digest_parse(db_column_text(st, 0), &e->blob_digest, NULL) < 0)
+		return false;
+	e->blob_size = db_column_int(st, 1);
 	e->compression = (enum compression)compression;
-	memcpy(e->encoder, encoder, strlen(encoder) + 1);
-	memcpy(e->repository, repository, strlen(repository) + 1);
 	return true;
 }
 
@@ -204,11 +201,11 @@ size_t blobcache_find(struct blobcache *c, const struct digest *diff_id, const c
 	lock_take(c->lock);
 	bind_text(c->find, 1, diff_id->text);
 	bind_text(c->find, 2, host);
-	sqlite3_bind_int64(c->find, 3, (sqlite3_int64)max);
-	while (n < max && sqlite3_step(c->find) == SQLITE_ROW)
+	db_bind_int(c->find, 3, (int64_t)max);
+	while (n < max && db_step(c->find, NULL) > 0)
 		if (read_row(c->find, &ret[n]))
 			n++;
-	sqlite3_reset(c->find);
+	db_reset(c->find);
 	lock_drop(c->lock);
 	return n;
 }
@@ -220,7 +217,6 @@ void blobcache_forget(struct blobcache *c, const struct digest *blob_digest, con
 	lock_take(c->lock);
 	bind_text(c->forget, 1, blob_digest->text);
 	bind_text(c->forget, 2, repository);
-	sqlite3_step(c->forget);
-	sqlite3_reset(c->forget);
+	(void)!db_run(c->forget, NULL);
 	lock_drop(c->lock);
 }

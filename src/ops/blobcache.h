@@ -2,8 +2,7 @@
  *
  * What we learnt about blobs: which compressed blob a DiffID became, and where
  * it was seen. SQLite below XDG_CACHE_HOME; a hint only, harmless to delete,
- * safe under concurrent use; any failure of it is silence. Its file alone uses sqlite3
- * (version.c asks which one).
+ * safe under concurrent use; any failure of it is silence.
  */
 #pragma once
 

@@ -5,21 +5,15 @@
  */
 #include <dray/dray.h>
 
-#include <sqlite3.h>
-
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "codec/codec.h"
+#include "db/db.h"
 #include "digest/digest.h"
 
 const char *dray_version(void)
 {
 	return DRAY_VERSION;
-}
-
-static const char *sqlite_version(void)
-{
-	return sqlite3_libversion();
 }
 
 const char *dray_version_library(size_t index, const char **ret_version)
@@ -29,7 +23,7 @@ const char *dray_version_library(size_t index, const char **ret_version)
 		const char *(*version)(void);
 	} own[] = {
 		{ "libcrypto", digest_library_version },
-		{ "sqlite3", sqlite_version },
+		{ "sqlite3", db_library_version },
 	};
 	size_t codecs = 0;
 	const char *name;
