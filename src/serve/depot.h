@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A folder of the server's own as a shelf that takes in, too.
+ *
+ *  lock              held by the one process that uses the folder
+ *  registry.sqlite   repositories, tags, manifests with their bytes, who has which blob
+ *  blobs/ALGO/XX/HEX what was uploaded; XX are the first digits
+ *  uploads/ID        uploads under way; none outlives the process
+ *
+ * A blob is on the disk before the database knows it, and in the database before a manifest can
+ * name it; the database is changed by whole requests. So whatever a kill or a power cut leaves
+ * is a store, without what was under way.
+ */
+#pragma once
+
+#include "serve/shelf.h"
+
+#define DEPOT_UPLOADS 10000		/* open at once, unless told otherwise */
+#define DEPOT_UPLOAD_IDLE (24 * 3600)	/* seconds after which one may be forgotten */
+#define DEPOT_GRACE (3600)		/* seconds that gc leaves to a push to use what it found */
+
+struct depot_options {
+	int64_t quota;		/* bytes of blobs, uploads and manifests; 0 = what the disk has */
+	int64_t blob_max;	/* bytes of one blob; 0 = any */
+	size_t uploads_max;	/* 0 = DEPOT_UPLOADS */
+	int64_t upload_idle;	/* seconds; 0 = DEPOT_UPLOAD_IDLE */
+	bool read_only;		/* nothing is taken in */
+	bool no_delete;		/* clients delete neither tags nor manifests nor blobs */
+	bool immutable_tags;	/* a tag, once set, names what it names */
+	int64_t (*now)(void);	/* seconds, for tests; NULL = the clock */
+};
+
+/**
+ * Open the folder @p dir, made if it is not there (mode 0700, as it is kept).
+ *
+ * Errors: USAGE it has files but is no such folder; SYSTEM, EBUSY = another process has it;
+ * CORRUPT the database is damaged; UNSUPPORTED it is of a later dray.
+ */
+int depot_open(const char *dir, const struct depot_options *o, struct shelf **ret,
+	       dray_error **err) MUST_CHECK;
+
+struct depot_gc {
+	int64_t grace;	/* seconds since a blob was uploaded, mounted, asked for or let go of */
+	bool untagged;	/* also manifests that no tag, no index and no subject leads to */
+	bool dry_run;	/* count, remove nothing */
+};
+struct depot_collected {
+	int64_t manifests, blobs, bytes; /* of blobs, removed or, in a dry run, to be */
+	int64_t strays, stray_bytes;	 /* files of pushes that were killed */
+	int64_t kept, kept_bytes;	 /* blobs that stay */
+};
+/**
+ * Remove what nothing needs any more. Safe beside requests, which wait for it for moments only.
+ * @p s is from depot_open().
+ */
+int depot_collect(struct shelf *s, const struct depot_gc *gc, struct depot_collected *ret,
+		  dray_error **err) MUST_CHECK;
