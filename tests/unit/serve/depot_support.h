@@ -34,7 +34,7 @@ static inline int remove_one(const char *path, const struct stat *st, int type, 
 	return remove(path);
 }
 
-static inline void site_wipe(struct site *t)
+static inline void site_wipe(const struct site *t)
 {
 	nftw(t->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
