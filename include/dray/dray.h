@@ -11,6 +11,7 @@
 #include <dray/diff.h>
 #include <dray/edit.h>
 #include <dray/error.h>
+#include <dray/gc.h>
 #include <dray/inspect.h>
 #include <dray/normalize.h>
 #include <dray/registry.h>

@@ -23,6 +23,15 @@ struct dray_serve_options {
 	const char *addr;	/**< "HOST:PORT", "[HOST]:PORT"; port 0 = a free one; NULL = 127.0.0.1:5000 */
 	bool plain_http;	/**< others than this machine may reach it, unencrypted */
 	bool read_only;		/**< nothing is taken in */
+	/**
+	 * A folder that images are pushed to, made if it is not there; NULL = none. It is served in
+	 * place of places. The next four are about it.
+	 */
+	const char *root;
+	int64_t quota;		/**< bytes of blobs, uploads and manifests; 0 = what the disk has */
+	bool no_delete;		/**< clients delete nothing */
+	bool immutable_tags;	/**< a tag, once set, names what it names */
+	int gc_interval;	/**< seconds between garbage collections; 0 = 3600, -1 = none */
 	int timeout;		/**< seconds for the head of a request, others follow from it; 0 = 10 */
 	int grace;		/**< seconds that running requests get at the end; 0 = 30 */
 	int connections;	/**< at once, further ones wait; 0 = 512 */
@@ -46,7 +55,11 @@ struct dray_serve_options {
  * is that of the canonical archive. Bytes are not proven on the way out: clients hold them against
  * the digests that they asked by.
  *
- * @param places  references as dray(1) spells them; one that chooses no image serves all it has
+ * With o->root it is a registry of its own, which takes images in (unless o->read_only): what it
+ * acknowledged is on the disk, whatever kills it. One process has a folder at a time.
+ *
+ * @param places  references as dray(1) spells them; one that chooses no image serves all it has;
+ *                none with o->root
  * @param o       NULL = defaults
  * @return  0 = stopped as asked; -1
  *
@@ -54,7 +67,8 @@ struct dray_serve_options {
  * Owns:    nothing changes hands
  * Errors:  USAGE references, address, one that is not loopback without o->plain_http; NOT_FOUND
  *          place; UNSUPPORTED pipes, compressed archives, registries, no libmicrohttpd; FORMAT,
- *          CORRUPT a place that cannot be read; SYSTEM the address is taken; CANCELLED
+ *          CORRUPT a place that cannot be read; SYSTEM the address is taken, EBUSY another
+ *          process has the root; CANCELLED
  * Threads: see dray_context_new(); one per connection; callbacks from any of them
  * Spec:    OCI distribution-spec 1.1; docs/serve.md
  * Since:   0.1

@@ -123,6 +123,7 @@ extern const struct command cmd_strip;
 extern const struct command cmd_append;
 extern const struct command cmd_rebase;
 extern const struct command cmd_serve;
+extern const struct command cmd_gc;
 extern const struct command cmd_tags;
 extern const struct command cmd_catalog;
 extern const struct command cmd_manifest;

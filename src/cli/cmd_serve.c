@@ -12,12 +12,14 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "cli/cli.h"
 #include "cli/render.h"
 
 struct serve_flags {
 	const char *addr;
-	bool read_only;
+	bool read_only, no_delete, immutable_tags;
+	const char *root, *quota, *gc_interval;
 	int timeout, grace, connections;
 };
 
@@ -26,6 +28,15 @@ struct serve_flags {
 static const struct option serve_table[] = {
 	{ "addr", 0, OPT_STRING, F(addr), "HOST:PORT",
 	  .help = "where to listen (default: 127.0.0.1:5000); port 0 takes a free one" },
+	{ "root", 0, OPT_STRING, F(root), "DIR",
+	  .help = "be a registry that images can be pushed to, kept in DIR" },
+	{ "quota", 0, OPT_STRING, F(quota), "SIZE",
+	  .help = "what may lie in DIR at most: 500M, 20G (default: what the disk has)" },
+	{ "no-delete", 0, OPT_FLAG, F(no_delete), .help = "clients delete nothing in DIR" },
+	{ "immutable-tags", 0, OPT_FLAG, F(immutable_tags),
+	  .help = "a tag in DIR, once set, names what it names" },
+	{ "gc-interval", 0, OPT_STRING, F(gc_interval), "DURATION",
+	  .help = "between garbage collections in DIR (default: 1h); 0 = none" },
 	{ "read-only", 0, OPT_FLAG, F(read_only), .help = "take nothing in" },
 	{ "timeout", 0, OPT_INT, F(timeout), "SECONDS",
 	  "how long a client may take for the head of a request (default: 10)", .lo = 1,
@@ -115,6 +126,39 @@ static void on_access(void *arg, const char *line)
 		return; /* there is nobody left to tell */
 }
 
+static int check_root_flags(const struct serve_flags *f, dray_error **err)
+{
+	const char *name = f->quota	       ? "--quota"
+			   : f->no_delete      ? "--no-delete"
+			   : f->immutable_tags ? "--immutable-tags"
+			   : f->gc_interval    ? "--gc-interval"
+					       : NULL;
+
+	if (f->root || !name)
+		return 0;
+	return err_set(err, DRAY_ERR_USAGE, "%s says nothing without --root", name);
+}
+
+static int root_options(const struct serve_flags *f, struct dray_serve_options *o, dray_error **err)
+{
+	int64_t ms;
+
+	if (check_root_flags(f, err) < 0)
+		return -1;
+	o->root = f->root;
+	o->no_delete = f->no_delete;
+	o->immutable_tags = f->immutable_tags;
+	if (f->quota && (!option_size(f->quota, &o->quota) || o->quota == 0))
+		return err_set(err, DRAY_ERR_USAGE, "--quota takes bytes, as 500M or 20G");
+	if (!f->gc_interval)
+		return 0;
+	if (!num_parse_duration_ms(f->gc_interval, &ms) || ms / 1000 > INT32_MAX)
+		return err_set(err, DRAY_ERR_USAGE, "--gc-interval takes 30m, 1h and the like");
+	/* Less than a second is a second: 0 alone turns it off. */
+	o->gc_interval = ms == 0 ? -1 : ms < 1000 ? 1 : (int)(ms / 1000);
+	return 0;
+}
+
 static int run_serve(struct session *s, dray_error **err)
 {
 	const struct serve_flags *f = s->options;
@@ -125,7 +169,7 @@ static int run_serve(struct session *s, dray_error **err)
 	for (size_t i = 0; i < s->n_args; i++)
 		if (session_check_input(s, s->args[i], err) < 0)
 			return -1;
-	if (!session_context(s, err) || hold_signals(&r, err) < 0)
+	if (root_options(f, &o, err) < 0 || !session_context(s, err) || hold_signals(&r, err) < 0)
 		return -1;
 	o.addr = f->addr;
 	o.plain_http = s->global.plain_http;
@@ -146,13 +190,16 @@ static int run_serve(struct session *s, dray_error **err)
 const struct command cmd_serve = {
 	.name = "serve",
 	.group = GROUP_REGISTRY,
-	.summary = "be a registry for the images of archives, layouts and engines' disks",
-	.args = "PLACE...",
-	.min_args = 1,
+	.summary = "be a registry, for the images of places or in a folder of its own",
+	.args = "[PLACE...]",
+	.min_args = 0,
 	.max_args = 1000,
 	.complete = COMPLETE_PLACE,
 	.notes = "Serves the images of places to docker, podman, skopeo, ctr and every other "
-		 "client, straight from where they lie: nothing is imported or copied. Prints the "
+		 "client, straight from where they lie: nothing is imported or copied. With --root "
+		 "it "
+		 "is a registry that takes images in, kept in a folder; what it acknowledged is on "
+		 "the disk, and dray gc clears up. Prints the "
 		 "address when clients may come; --addr 127.0.0.1:0 takes a free port. Others than "
 		 "this machine reach it only with --plain-http and an --addr that they can see. "
 		 "Requests are logged on standard error, one JSON object in a line. SIGTERM and "

@@ -92,6 +92,7 @@ const struct command *const commands[] = {
 	&cmd_append,
 	&cmd_rebase,
 	&cmd_serve,
+	&cmd_gc,
 	&cmd_tags,
 	&cmd_catalog,
 	&cmd_manifest,

@@ -7,6 +7,7 @@
 #include <dray/serve.h>
 
 #include "ops/ops.h"
+#include "ops/serve_root.h"
 #include "serve/images.h"
 #include "serve/serve.h"
 
@@ -98,7 +99,22 @@ static struct images_shelf *open_places(dray_context *ctx, const char *const *pl
 struct serving {
 	dray_context *ctx;
 	const struct dray_serve_options *o;
+	struct root *root; /* or */
+	struct images_shelf *places;
 };
+
+static struct shelf *shelf_of(const struct serving *s)
+{
+	return s->root ? root_shelf(s->root) : images_shelf_base(s->places);
+}
+
+static void on_tick(void *arg)
+{
+	const struct serving *s = arg;
+
+	if (s->root)
+		root_tick(s->root);
+}
 
 static void on_access(void *arg, const char *line)
 {
@@ -114,22 +130,35 @@ static void on_trouble(void *arg, const char *text)
 	context_log(s->ctx, DRAY_LOG_WARNING, "%s", text);
 }
 
-static int tell_ready(const struct dray_serve_options *o, const struct server *server,
-		      const struct images_shelf *shelf, dray_error **err)
+static int count(const struct serving *s, struct dray_serving *ret, dray_error **err)
 {
-	const struct dray_serving s = {
-		.address = server_address(server),
-		.repositories = images_shelf_repositories(shelf),
-		.documents = (int64_t)images_shelf_documents(shelf),
-	};
+	int64_t repositories;
 
-	if (!o->ready || o->ready(o->arg, &s) == 0)
+	if (s->root) {
+		if (depot_counts(root_shelf(s->root), &repositories, &ret->documents, err) < 0)
+			return -1;
+		ret->repositories = (size_t)repositories;
+	} else {
+		ret->repositories = images_shelf_repositories(s->places);
+		ret->documents = (int64_t)images_shelf_documents(s->places);
+	}
+	return 0;
+}
+
+static int tell_ready(const struct serving *s, const struct server *server, dray_error **err)
+{
+	struct dray_serving told = { .address = server_address(server) };
+
+	if (!s->o->ready)
+		return 0;
+	if (count(s, &told, err) < 0)
+		return -1;
+	if (s->o->ready(s->o->arg, &told) == 0)
 		return 0;
 	return err_set(err, DRAY_ERR_CANCELLED, "cancelled");
 }
 
-static int run(struct serving *s, const struct images_shelf *places, struct shelf *shelf,
-	       dray_error **err)
+static int run(struct serving *s, dray_error **err)
 {
 	const struct dray_serve_options *o = s->o;
 	const struct serve_options so = {
@@ -141,14 +170,15 @@ static int run(struct serving *s, const struct images_shelf *places, struct shel
 		.connections = o->connections,
 		.on_access = o->access ? on_access : NULL,
 		.on_trouble = on_trouble,
+		.on_tick = on_tick,
 		.arg = s,
 	};
 	struct server *server = NULL;
 	int rc;
 
-	if (server_start(shelf, &so, &server, err) < 0)
+	if (server_start(shelf_of(s), &so, &server, err) < 0)
 		return -1;
-	rc = tell_ready(o, server, places, err);
+	rc = tell_ready(s, server, err);
 	if (rc == 0)
 		rc = server_run(server, o->stop_fd, err);
 	if (rc == 0 && o->stopping)
@@ -159,17 +189,34 @@ static int run(struct serving *s, const struct images_shelf *places, struct shel
 	return rc;
 }
 
+static int open_shelf(struct serving *s, const char *const *places, size_t n, dray_error **err)
+{
+	if (s->o->root && n)
+		return err_set(
+			err, DRAY_ERR_USAGE,
+			"a root is served in place of images that lie elsewhere: copy them to "
+			"it, or run a second server");
+	if (s->o->root)
+		return root_open(s->ctx, s->o, &s->root, err);
+	if (!n)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "there is nothing to serve: name places, or a root");
+	s->places = open_places(s->ctx, places, n, err);
+	return s->places ? 0 : -1;
+}
+
 int dray_serve(dray_context *ctx, const char *const *places, size_t n,
 	       const struct dray_serve_options *o, dray_error **err)
 {
 	static const struct dray_serve_options defaults = DRAY_SERVE_OPTIONS_INIT;
-	struct serving s = { ctx, o ? o : &defaults };
-	struct images_shelf *shelf = open_places(ctx, places, n, err);
+	struct serving s = { .ctx = ctx, .o = o ? o : &defaults };
 	int rc;
 
-	if (!shelf)
+	if (open_shelf(&s, places, n, err) < 0)
 		return -1;
-	rc = run(&s, shelf, images_shelf_base(shelf), err);
-	shelf_free(images_shelf_base(shelf));
+	rc = run(&s, err);
+	root_close(s.root);
+	if (s.places)
+		shelf_free(images_shelf_base(s.places));
 	return rc;
 }

@@ -16,7 +16,6 @@
 #include "base/text.h"
 
 #define LOCK_FILE "lock"
-#define DATABASE "registry.sqlite"
 #define SCHEMA_VERSION 1
 #define FOLDER_MODE 0700
 #define SHOWN 512 /* bytes of a path that an error shows */
@@ -138,7 +137,8 @@ static int check_schema(struct depot *d, dray_error **err)
 		return 0;
 	if (version != 0)
 		return err_set(err, DRAY_ERR_UNSUPPORTED,
-			       DATABASE " is of a later dray (version %lld)", (long long)version);
+			       DEPOT_DATABASE " is of a later dray (version %lld)",
+			       (long long)version);
 	return make_schema(d, err);
 }
 
@@ -155,7 +155,7 @@ static int count_space(struct depot *d, dray_error **err)
 static int open_database(struct depot *d, const char *dir, dray_error **err)
 {
 	cleanup_free char *real = io_realpath(dir, err);
-	cleanup_free char *path = real ? mem_printf("%s/" DATABASE, real) : NULL;
+	cleanup_free char *path = real ? mem_printf("%s/" DEPOT_DATABASE, real) : NULL;
 
 	if (!real)
 		return -1;
@@ -163,7 +163,7 @@ static int open_database(struct depot *d, const char *dir, dray_error **err)
 		return err_nomem(err);
 	if (side_open(&d->writer, path, err) < 0 || check_schema(d, err) < 0 ||
 	    side_open(&d->reader, path, err) < 0 || count_space(d, err) < 0)
-		return err_ctx(err, DATABASE);
+		return err_ctx(err, DEPOT_DATABASE);
 	return io_fsync(d->root, err);
 }
 

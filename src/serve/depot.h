@@ -15,6 +15,7 @@
 
 #include "serve/shelf.h"
 
+#define DEPOT_DATABASE "registry.sqlite"
 #define DEPOT_UPLOADS 10000		/* open at once, unless told otherwise */
 #define DEPOT_UPLOAD_IDLE (24 * 3600)	/* seconds after which one may be forgotten */
 #define DEPOT_GRACE (3600)		/* seconds that gc leaves to a push to use what it found */
@@ -38,6 +39,10 @@ struct depot_options {
  */
 int depot_open(const char *dir, const struct depot_options *o, struct shelf **ret,
 	       dray_error **err) MUST_CHECK;
+
+/** How many repositories and manifests it has. */
+int depot_counts(struct shelf *s, int64_t *ret_repositories, int64_t *ret_manifests,
+		 dray_error **err) MUST_CHECK;
 
 struct depot_gc {
 	int64_t grace;	/* seconds since a blob was uploaded, mounted, asked for or let go of */

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "base/cancel.h"
 #include "base/io.h"
 #include "base/mem.h"
 
@@ -81,6 +82,8 @@ static int window(struct gc *g, enum depot_query q, const int64_t *n, size_t len
 	struct depot_side *side = g->o->dry_run ? &g->d->writer : &g->d->reader;
 	int rc;
 
+	if (cancel_check(err) < 0)
+		return -1;
 	if (!g->o->dry_run)
 		lock_take(side->lock);
 	rc = read_window(side, q, n, len, read_row, ret, err);
@@ -330,6 +333,8 @@ static int look_at(struct gc *g, int folder, const struct digest *digest, dray_e
 {
 	int rc;
 
+	if (cancel_check(err) < 0)
+		return -1;
 	if (g->o->dry_run)
 		return remove_stray(g, folder, digest, err);
 	lock_take(g->d->reader.lock);

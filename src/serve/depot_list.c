@@ -154,6 +154,29 @@ int depot_tags(struct shelf *s, const char *repo, const struct shelf_part *part,
 	return 0;
 }
 
+static int read_counts(struct depot *d, int64_t *repositories, int64_t *manifests, dray_error **err)
+{
+	cleanup_reset struct db_stmt *st = side_query(&d->reader, Q_COUNTS, err);
+
+	if (!st || db_step(st, err) < 0)
+		return -1;
+	*repositories = db_column_int(st, 0);
+	*manifests = db_column_int(st, 1);
+	return 0;
+}
+
+int depot_counts(struct shelf *s, int64_t *ret_repositories, int64_t *ret_manifests,
+		 dray_error **err)
+{
+	struct depot *d = depot_of(s);
+	int rc;
+
+	lock_take(d->reader.lock);
+	rc = read_counts(d, ret_repositories, ret_manifests, err);
+	lock_drop(d->reader.lock);
+	return rc;
+}
+
 /* ---- referrers ---- */
 
 static int read_referrer(struct db_stmt *st, struct arena *a, struct shelf_referrer *ret,

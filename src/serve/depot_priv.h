@@ -13,6 +13,7 @@ enum depot_query {
 	Q_REPO_FIND,	   /* name -> id */
 	Q_REPO_ADD,	   /* name */
 	Q_REPO_LIST,	   /* after, max -> name */
+	Q_COUNTS,	   /* -> repositories, manifests */
 	Q_REPO_TIDY,	   /* those with nothing */
 	Q_BLOB_FIND,	   /* digest -> id, size */
 	Q_BLOB_ADD,	   /* digest, size */

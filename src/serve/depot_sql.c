@@ -41,7 +41,7 @@ const char DEPOT_SCHEMA[] =
 #define IS_HELD \
 	"EXISTS(SELECT 1 FROM hold h WHERE h.repository=link.repository AND h.blob=link.blob)"
 #define IS_LOOSE                                                              \
-	"m.seen<=?1 AND NOT EXISTS(SELECT 1 FROM tag WHERE manifest=m.id)"     \
+	"m.seen<=?1 AND NOT EXISTS(SELECT 1 FROM tag WHERE manifest=m.id)"    \
 	" AND NOT EXISTS(SELECT 1 FROM part WHERE part=m.id) AND NOT EXISTS(" \
 	"SELECT 1 FROM manifest s WHERE s.repository=m.repository AND s.digest=m.subject)"
 #define MANIFEST_COLUMNS "SELECT m.digest, m.type, m.size, m.bytes FROM repository r"
@@ -55,6 +55,7 @@ static const char *const SQL[Q_COUNT] = {
 			" ORDER BY name LIMIT ?2",
 	[Q_BLOB_FIND] = "SELECT id, size FROM blob WHERE digest=?1",
 	[Q_BLOB_ADD] = "INSERT INTO blob(digest, size) VALUES(?1, ?2)",
+	[Q_COUNTS] = "SELECT (SELECT count(*) FROM repository), (SELECT count(*) FROM manifest)",
 	[Q_REPO_TIDY] = "DELETE FROM repository"
 			" WHERE NOT EXISTS(SELECT 1 FROM manifest WHERE repository=repository.id)"
 			" AND NOT EXISTS(SELECT 1 FROM link WHERE repository=repository.id)",

@@ -19,6 +19,8 @@ struct serve_options {
 	void (*on_access)(void *arg, const char *line);
 	/** What went wrong inside, for whoever runs the server; likewise. */
 	void (*on_trouble)(void *arg, const char *text);
+	/** Called now and then by server_run(), for whoever has work beside; NULL = nobody. */
+	void (*on_tick)(void *arg);
 	void *arg;
 };
 #define SERVE_ADDR "127.0.0.1:5000"

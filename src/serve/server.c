@@ -259,6 +259,8 @@ int server_run(struct server *s, int stop_fd, dray_error **err)
 		if (n > 0)
 			return 0;
 		watch(s, false);
+		if (s->o.on_tick)
+			s->o.on_tick(s->o.arg);
 	}
 	return 0;
 }
