@@ -63,6 +63,11 @@ struct dray_context_options {
 	/** More than one platform: of an index those; excludes platform. Lent for the call. */
 	const char *const *platforms;
 	size_t n_platforms;
+	/**
+	 * Of engines' disks: a layer that is damaged is made anew of the files that are left,
+	 * with another DiffID, and its image gets another ID. Warnings tell it.
+	 */
+	bool salvage;
 };
 #define DRAY_CONTEXT_OPTIONS_INIT { .size = sizeof(struct dray_context_options), .retries = -1 }
 

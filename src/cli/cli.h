@@ -32,6 +32,7 @@ enum feature {
 	FEATURE_OUTPUT = 4,  /* --output */
 	FEATURE_CLOBBER = 8, /* --no-clobber */
 	FEATURE_PRODUCT = 16, /* --output is what the verb makes, its answer stays on stdout */
+	FEATURE_SALVAGE = 32, /* --salvage */
 };
 
 struct globals {
@@ -45,7 +46,7 @@ struct globals {
 	const char *progress;
 	bool version, help;
 	/* shared options, see enum feature */
-	bool json, all, no_clobber;
+	bool json, all, no_clobber, salvage;
 	const char *image, *output;
 };
 

@@ -202,7 +202,7 @@ const struct command cmd_push = {
 		 "HOST/app:1. Layers that the registry has already are not sent. Without REF each "
 		 "image goes to the registry that its own tags name. Prints HOST/NAME@DIGEST for "
 		 "each image; what had to be changed is told on standard error.",
-	.features = FEATURE_JSON | FEATURE_IMAGE,
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE,
 	.options = push_table,
 	.options_size = sizeof(struct copy_flags),
 	.run = run_push,
@@ -221,7 +221,7 @@ const struct command cmd_copy = {
 		 "changed. With -o all arguments are sources: several images in one archive. A "
 		 "bare DST that ends in .tar is a new archive for docker load. Prints the "
 		 "result's reference with its digest.",
-	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_CLOBBER | FEATURE_OUTPUT |
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_CLOBBER | FEATURE_OUTPUT |
 		    FEATURE_PRODUCT,
 	.options = copy_table,
 	.options_size = sizeof(struct copy_flags),
@@ -256,7 +256,7 @@ const struct command cmd_save = {
 	.complete = COMPLETE_PLACE,
 	.notes = "Writes one archive of all images, to standard output without -o. With --append "
 		 "they are added to one that is there.",
-	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_CLOBBER | FEATURE_OUTPUT |
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_CLOBBER | FEATURE_OUTPUT |
 		    FEATURE_PRODUCT,
 	.options = save_table,
 	.options_size = sizeof(struct copy_flags),
@@ -273,7 +273,7 @@ const struct command cmd_load = {
 	.complete = COMPLETE_PLACE,
 	.notes = "Copies every image of the archive, or those that are chosen, to docker-daemon: "
 		 "under the names they have.",
-	.features = FEATURE_JSON | FEATURE_IMAGE,
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE,
 	.options = load_table,
 	.options_size = sizeof(struct copy_flags),
 	.run = run_load,

@@ -36,7 +36,7 @@ const struct command cmd_export = {
 	.notes = "Applies the layers to one another, without unpacking them, and writes what is "
 		 "left as a tar: paths sorted by their bytes, entries with the headers that their "
 		 "layers gave them. The same image gives the same tar, byte for byte.",
-	.features = FEATURE_IMAGE | FEATURE_OUTPUT | FEATURE_CLOBBER | FEATURE_PRODUCT,
+	.features = FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_OUTPUT | FEATURE_CLOBBER | FEATURE_PRODUCT,
 	.run = run_export,
 };
 
@@ -88,7 +88,7 @@ const struct command cmd_rootfs_id = {
 	.notes = "Two images have the same rootfs id when the same files come out of their "
 		 "layers, however these are cut and compressed: paths, types, modes, owners, "
 		 "contents, links, devices and extended attributes count; times only with --mtime.",
-	.features = FEATURE_JSON | FEATURE_IMAGE,
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE,
 	.options = rootfs_table,
 	.options_size = sizeof(struct rootfs_flags),
 	.run = run_rootfs_id,

@@ -121,7 +121,7 @@ const struct command cmd_extract = {
 		 "last name. What else is in DIR stays; a name "
 		 "that is there is refused without --force. PATH / means the contents of all "
 		 "of it. Owners and devices need root; what could not be set is told.",
-	.features = FEATURE_JSON | FEATURE_IMAGE,
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE,
 	.options = extract_table,
 	.options_size = sizeof(struct unpack_flags),
 	.run = run_extract,
@@ -139,7 +139,7 @@ const struct command cmd_unpack = {
 		 "made unless it is there and empty. It appears whole or not at all, and nothing "
 		 "outside DIR is touched, whatever the image holds. Owners, devices and some "
 		 "attributes need root; what could not be set is told.",
-	.features = FEATURE_JSON | FEATURE_IMAGE,
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE,
 	.options = unpack_table,
 	.options_size = sizeof(struct unpack_flags),
 	.run = run_unpack,

@@ -24,6 +24,9 @@ const struct option global_options[] = {
 	  .complete = COMPLETE_FILE, .needs = FEATURE_OUTPUT },
 	{ "no-clobber", 0, OPT_FLAG, G(no_clobber), .help = "fail when the output exists already",
 	  .needs = FEATURE_CLOBBER },
+	{ "salvage", 0, OPT_FLAG, G(salvage),
+	  .help = "of an engine's disk: make damaged layers anew of the files that are left",
+	  .needs = FEATURE_SALVAGE },
 	{ "platform", 0, OPT_LIST, G(platforms), "OS/ARCH[/VARIANT]",
 	  .help = "which image of a multi-platform index, may be repeated (default: this "
 		  "machine's)" },

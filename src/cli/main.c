@@ -160,6 +160,21 @@ static void complain_json(struct session *s, const dray_error *e)
 		return; /* the status says it */
 }
 
+/* Bytes that are not those of the image: on an engine's disk there is a way on. */
+static void hint_salvage(const struct session *s, dray_error **err)
+{
+	static const char *const disks[] = { "docker-root:", "containers-storage:" };
+
+	if (!s->command || !(s->command->features & FEATURE_SALVAGE) || s->global.salvage ||
+	    (dray_error_kind(*err) != DRAY_ERR_CORRUPT && dray_error_kind(*err) != DRAY_ERR_FORMAT))
+		return;
+	for (size_t i = 0; i < s->n_args; i++)
+		for (size_t k = 0; k < ARRAY_LEN(disks); k++)
+			if (span_starts(span_str(s->args[i]), disks[k]))
+				err_hint(err, "--salvage makes damaged layers anew of what is "
+					      "left, with DiffIDs of their own");
+}
+
 /* Status of a failed run, told to whoever listens. */
 static int fail(struct session *s, const dray_error *e, bool json)
 {
@@ -201,6 +216,8 @@ int main(int argc, char **argv)
 	progress_hide(&s.progress);
 	if (status >= 0 && session_answer(&s, &err) < 0)
 		status = -1;
+	if (status < 0)
+		hint_salvage(&s, &err);
 	if (status < 0)
 		status = fail(&s, err, s.global.json || wants_json(words));
 	err_clear(&err);

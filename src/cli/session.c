@@ -114,6 +114,7 @@ dray_context *session_context(struct session *s, dray_error **err)
 	o.plain_http = g->plain_http;
 	o.retries = g->retries;
 	o.no_cache = s->no_cache;
+	o.salvage = g->salvage;
 	o.log = on_log;
 	o.progress = on_progress;
 	o.arg = s;

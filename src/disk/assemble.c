@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For: a layer's tar as a source, put together of its tar-split and its files.
+ * For: a layer's tar as a source, put together of its tar-split, or of pieces, and its files.
  * Relies on: tarsplit_next() for the order; whoever opens files for staying below the layer.
  * Promises: a file of another size or checksum is named before the byte behind it is lent.
  */
@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "disk/crc64.h"
-#include "disk/tarsplit.h"
+#include "disk/disk_priv.h"
 
 #define ROOM (2 * SOURCE_PEEK_MAX)  /* what a reader may ask for, behind what it left */
 #define AHEAD (SOURCE_PEEK_MAX / 2) /* gathered at a time: most pieces have 512 bytes */
@@ -18,16 +18,18 @@
 
 struct assembly {
 	struct source base;
-	struct tarsplit_reader reader;
+	struct tarsplit_pieces pieces;
 	struct tarsplit_files files;
+	bool ended; /* of the pieces */
 	struct crc64_tables crc_tables;
 	uint8_t *data; /* ROOM bytes, of which data[start .. start+len) are to be lent */
 	size_t start, len;
-	struct span bytes; /* of the line that was read, and is not copied yet */
+	struct span bytes; /* of the piece that was read, and is not copied yet */
 	/* The file that is being read; fd -1 = none. */
 	int fd;
 	int64_t size, off;
 	uint64_t crc, crc_expected;
+	bool unchecked;
 	struct buf name; /* of that file */
 };
 
@@ -49,8 +51,10 @@ static int begin_file(struct assembly *a, const struct tarsplit_entry *e, dray_e
 		return -1;
 	a->fd = a->files.open(a->files.arg, e->name, &size, err);
 	if (a->fd < 0) {
-		if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
-			err_rekind(err, DRAY_ERR_CORRUPT);
+		if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND) {
+			err_clear(err);
+			err_set(err, DRAY_ERR_CORRUPT, "it is missing");
+		}
 		return about_file(a, err);
 	}
 	if (size != e->size) {
@@ -62,6 +66,7 @@ static int begin_file(struct assembly *a, const struct tarsplit_entry *e, dray_e
 	a->off = 0;
 	a->crc = 0;
 	a->crc_expected = e->crc;
+	a->unchecked = e->unchecked;
 	return 0;
 }
 
@@ -71,7 +76,7 @@ static int end_file(struct assembly *a, dray_error **err)
 
 	cleanup_fd_fn(&a->fd);
 	a->fd = -1;
-	if (a->crc == a->crc_expected)
+	if (a->unchecked || a->crc == a->crc_expected)
 		return 0;
 	snprintf(want, sizeof(want), "%016" PRIx64, a->crc_expected);
 	snprintf(have, sizeof(have), "%016" PRIx64, a->crc);
@@ -91,7 +96,8 @@ static int more_of_file(struct assembly *a, struct room room, dray_error **err)
 			a->off, left);
 	if (n <= 0)
 		return about_file(a, err);
-	a->crc = crc64_update(&a->crc_tables, a->crc, span_of(room.data, (size_t)n));
+	if (!a->unchecked)
+		a->crc = crc64_update(&a->crc_tables, a->crc, span_of(room.data, (size_t)n));
 	a->off += n;
 	a->len += (size_t)n;
 	return a->off == a->size ? end_file(a, err) : 0;
@@ -108,11 +114,12 @@ static void more_of_bytes(struct assembly *a, struct room room)
 	a->len += piece.len;
 }
 
-static int next_line(struct assembly *a, dray_error **err)
+static int next_piece(struct assembly *a, dray_error **err)
 {
 	struct tarsplit_entry e;
-	int rc = tarsplit_next(&a->reader, &e, err);
+	int rc = a->pieces.next(a->pieces.arg, &e, err);
 
+	a->ended = rc == 0;
 	if (rc <= 0)
 		return rc;
 	if (e.type == TARSPLIT_BYTES)
@@ -134,22 +141,31 @@ static struct room free_room(struct assembly *a)
 	return (struct room){ a->data + end, ROOM - end };
 }
 
-static int assembly_peek(struct source *s, size_t min, struct span *ret, dray_error **err)
+static int gather(struct assembly *a, size_t want, dray_error **err)
 {
-	struct assembly *a = (struct assembly *)s;
-	size_t want = min > AHEAD ? min : AHEAD;
-
 	while (a->len < want) {
 		if (a->fd >= 0) {
 			if (more_of_file(a, free_room(a), err) < 0)
 				return -1;
 		} else if (a->bytes.len) {
 			more_of_bytes(a, free_room(a));
-		} else if (a->reader.ended) {
+		} else if (a->ended) {
 			break;
-		} else if (next_line(a, err) < 0) {
+		} else if (next_piece(a, err) < 0) {
 			return -1;
 		}
+	}
+	return 0;
+}
+
+static int assembly_peek(struct source *s, size_t min, struct span *ret, dray_error **err)
+{
+	struct assembly *a = (struct assembly *)s;
+
+	if (gather(a, min > AHEAD ? min : AHEAD, err) < 0) {
+		if (a->pieces.hint && err && error_about_bytes(*err))
+			err_hint(err, "%s", a->pieces.hint);
+		return -1;
 	}
 	*ret = span_of(a->data + a->start, a->len);
 	return 0;
@@ -167,8 +183,9 @@ static void assembly_free(struct source *s)
 {
 	struct assembly *a = (struct assembly *)s;
 
-	tarsplit_reader_clear(&a->reader);
 	cleanup_fd_fn(&a->fd);
+	if (a->pieces.free)
+		a->pieces.free(a->pieces.arg);
 	if (a->files.free)
 		a->files.free(a->files.arg);
 	buf_clear(&a->name);
@@ -182,31 +199,62 @@ static const struct source_ops assembly_ops = {
 	.free = assembly_free,
 };
 
-struct source *tarsplit_assemble(struct source *lines, const struct tarsplit_files *files,
-				 dray_error **err)
+struct source *tarsplit_assemble_pieces(const struct tarsplit_pieces *pieces,
+					const struct tarsplit_files *files, dray_error **err)
 {
 	struct assembly *a = mem_zalloc(sizeof(*a));
 
 	if (!a) {
-		source_free(lines);
+		if (pieces->free)
+			pieces->free(pieces->arg);
 		if (files->free)
 			files->free(files->arg);
-		if (lines)
-			err_nomem(err);
+		err_nomem(err);
 		return NULL;
 	}
 	a->base.ops = &assembly_ops;
+	a->pieces = *pieces;
 	a->files = *files;
 	a->fd = -1;
 	a->name = BUF_INIT(LIMIT_TARSPLIT_LINE);
 	crc64_init(&a->crc_tables);
-	int rc = tarsplit_reader_init(&a->reader, lines, err);
-	a->data = rc < 0 ? NULL : mem_alloc(ROOM);
-	if (rc == 0 && !a->data)
-		err_nomem(err);
+	a->data = mem_alloc(ROOM);
 	if (!a->data) {
 		assembly_free(&a->base);
+		err_nomem(err);
 		return NULL;
 	}
 	return &a->base;
+}
+
+/* ---- of a tar-split ---- */
+
+static int next_line(void *arg, struct tarsplit_entry *ret, dray_error **err)
+{
+	return tarsplit_next(arg, ret, err);
+}
+
+static void free_reader(void *arg)
+{
+	tarsplit_reader_clear(arg);
+	mem_free(arg);
+}
+
+struct source *tarsplit_assemble(struct source *lines, const struct tarsplit_files *files,
+				 dray_error **err)
+{
+	struct tarsplit_reader *r = lines ? mem_alloc(sizeof(*r)) : NULL;
+
+	if (lines && !r) {
+		source_free(lines);
+		err_nomem(err);
+	}
+	if (!r || tarsplit_reader_init(r, lines, err) < 0) {
+		mem_free(r);
+		if (files->free)
+			files->free(files->arg);
+		return NULL;
+	}
+	const struct tarsplit_pieces pieces = { next_line, free_reader, r, SALVAGE_HINT };
+	return tarsplit_assemble_pieces(&pieces, files, err);
 }

@@ -15,9 +15,9 @@
 #include "disk/containers_priv.h"
 
 static const struct storage_driver DRIVERS[] = {
-	{ "overlay", "overlay/", "/diff" },
-	{ "vfs", "vfs/dir/", "" },
-	{ "btrfs", "btrfs/subvolumes/", "" },
+	{ "overlay", "overlay/", "/diff", false },
+	{ "vfs", "vfs/dir/", "", true },
+	{ "btrfs", "btrfs/subvolumes/", "", true },
 };
 
 static void storage_clear(struct storage *s)

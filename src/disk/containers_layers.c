@@ -41,7 +41,8 @@ static int find_files(struct storage *s, struct disk_layer *l, const char *id, d
 	l->tarsplit = arena_printf(a, "%s-layers/%s.tar-split.gz", s->driver->name, id);
 	if (!l->files || !l->tarsplit)
 		return err_nomem(err);
-	if (l->trouble || disk_layer_look(s->disk, l, &e) == 0 ||
+	l->whole = s->driver->whole;
+	if (disk_layer_look(s->disk, l, &e) == 0 ||
 	    disk_layer_trouble(s->disk, l, "layer-damaged", &e) == 0)
 		return 0;
 	if (err)
@@ -150,8 +151,9 @@ int storage_bind_layers(struct storage *s, struct image *im, const char *top,
 	if (image_set_layers(im, n, err) < 0 || image_set_diff_ids(im, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		const struct disk_layer *l = list[i]->layer;
+		struct disk_layer *l = list[i]->layer;
 
+		l->below = i ? list[i - 1]->layer : NULL;
 		if (bind_layer(im, i, l, err) < 0)
 			return -1;
 		if (sum >= 0 &&

@@ -12,6 +12,7 @@
 struct storage_driver {
 	const char *name;
 	const char *before, *behind; /* around the ID of a layer */
+	bool whole; /* the whole tree, not what the layer changed */
 };
 
 /** One driver's images while they are loaded. */

@@ -23,13 +23,20 @@ struct disk_layer {
 	int64_t size;	       /* of the tar; -1 unknown */
 	bool sized;	       /* @size was looked for */
 	uint64_t number;       /* from 0, in the store */
+	int root;	       /* what the paths are below; lent */
+	bool whole;	       /* @files has the whole tree, not what the layer changed */
+	const struct disk_layer *below; /* NULL = the bottom one */
+	/* With salvage: */
+	bool proven;		   /* it was read, and is sound or @salvaged */
+	struct salvaged *salvaged; /* what was made of it; NULL */
 };
 
 struct disk_store {
 	struct store store;
 	int root;
 	char *label; /* the place, safe to print */
-	bool listing;
+	bool listing, salvage;
+	int64_t uid_base, gid_base; /* by which the engine shifts owners; 0 */
 	const char *nameless; /* why some images lack their names; in the store's arena, NULL */
 	struct map layers; /* by what makes them one: struct disk_layer, in order of their numbers */
 	/** All images of the place. */
@@ -56,6 +63,26 @@ int disk_bind_layer(struct image *im, size_t i, const struct disk_layer *l,
 /** The tar of @p l, from its beginning. Thread-safe. */
 struct source *disk_layer_open(const struct disk_store *d, const struct disk_layer *l,
 			       dray_error **err);
+
+/** The decoded lines of its tar-split. */
+struct source *disk_layer_lines(const struct disk_store *d, const struct disk_layer *l,
+				dray_error **err);
+/** By layer.handle. */
+struct disk_layer *disk_layer_at(const struct disk_store *d, uint64_t number);
+/** All that is wrong with @p l, which is not @salvaged. Thread-safe. */
+int disk_layer_damage(const struct disk_store *d, const struct disk_layer *l, damage_fn *each,
+		      void *arg, dray_error **err) MUST_CHECK;
+
+/**
+ * Read all layers of @p im. Where one is damaged, a new one is made of what is left, and the
+ * image becomes another one, with notes that say so. Not thread-safe.
+ */
+int disk_salvage(struct disk_store *d, struct image *im, dray_error **err) MUST_CHECK;
+struct source *disk_salvaged_open(const struct disk_layer *l, dray_error **err);
+void disk_salvaged_free(struct disk_layer *l);
+
+/** What errors about damage hint at. */
+#define SALVAGE_HINT "--salvage makes damaged layers anew of what is left, with DiffIDs of their own"
 
 /** Files of one layer for tarsplit_assemble(), below @p folder of @p root. */
 int folder_files(int root, const char *folder, struct tarsplit_files *ret,

@@ -12,11 +12,11 @@
 #define SHOWN_MAX 100
 
 static const struct docker_driver DRIVERS[] = {
-	{ "overlay2", "overlay2/", "/diff" },
-	{ "vfs", "vfs/dir/", "" },
-	{ "fuse-overlayfs", "fuse-overlayfs/", "/diff" },
-	{ "aufs", "aufs/diff/", "" },
-	{ "btrfs", "btrfs/subvolumes/", "" },
+	{ "overlay2", "overlay2/", "/diff", false },
+	{ "vfs", "vfs/dir/", "", true },
+	{ "fuse-overlayfs", "fuse-overlayfs/", "/diff", false },
+	{ "aufs", "aufs/diff/", "", false },
+	{ "btrfs", "btrfs/subvolumes/", "", true },
 };
 
 const struct docker_driver *docker_driver_find(const char *name)
@@ -90,7 +90,7 @@ static int read_facts(struct docker_root *r, struct disk_layer *l, const struct 
 }
 
 int docker_layer(struct docker_root *r, const struct digest *chain, const struct digest *diff_id,
-		 struct disk_layer **ret, dray_error **err)
+		 const struct disk_layer *below, struct disk_layer **ret, dray_error **err)
 {
 	cleanup_free char *key = mem_printf("%s %s", r->driver, digest_hex(chain));
 	cleanup_error dray_error *e = NULL;
@@ -105,10 +105,15 @@ int docker_layer(struct docker_root *r, const struct digest *chain, const struct
 	struct disk_layer *l = *ret;
 	l->id += strlen(r->driver) + 1;
 	l->diff_id = *diff_id;
-	if (read_facts(r, l, diff_id, &e) == 0 && (l->trouble || find_files(r, l, &e) == 0))
+	l->below = below;
+	l->whole = r->known && r->known->whole;
+	/* Its files are looked for whatever is wrong: they may be all that is left. */
+	if (read_facts(r, l, diff_id, &e) < 0 &&
+	    disk_layer_trouble(r->disk, l, "layer-damaged", &e) < 0)
+		goto failed;
+	if (find_files(r, l, &e) == 0 || disk_layer_trouble(r->disk, l, "layer-damaged", &e) == 0)
 		return 0;
-	if (disk_layer_trouble(r->disk, l, "layer-damaged", &e) == 0)
-		return 0;
+failed:
 	if (err)
 		*err = steal_pointer(&e);
 	return -1;

@@ -10,6 +10,7 @@
 struct docker_driver {
 	const char *name;
 	const char *before, *behind; /* around the cache ID */
+	bool whole; /* the whole tree, not what the layer changed */
 };
 /** NULL = a driver that has to be mounted, or that we have not heard of. */
 const struct docker_driver *docker_driver_find(const char *name);
@@ -30,9 +31,10 @@ struct docker_root {
 	struct map parents;			/* image IDs that others were built on */
 };
 
-/** The layer with @p chain, whose tar should be @p diff_id. */
+/** The layer with @p chain on @p below, whose tar should be @p diff_id. */
 int docker_layer(struct docker_root *r, const struct digest *chain, const struct digest *diff_id,
-		 struct disk_layer **ret, dray_error **err) MUST_CHECK;
+		 const struct disk_layer *below, struct disk_layer **ret,
+		 dray_error **err) MUST_CHECK;
 /** All containers of the driver, by the ChainID that they began with. */
 int docker_containers(struct docker_root *r, dray_error **err) MUST_CHECK;
 /**

@@ -186,12 +186,11 @@ static int add_containers(struct docker_root *r, struct image *im, const struct 
 static int find_layers(struct docker_root *r, struct image *im, const struct digest *chain,
 		       struct dray_disk_info *info, dray_error **err)
 {
+	struct disk_layer *l = NULL;
 	int64_t sum = 0;
 
 	for (size_t i = 0; i < im->n_layers; i++) {
-		struct disk_layer *l;
-
-		if (docker_layer(r, &chain[i], &im->layers[i].diff_id, &l, err) < 0 ||
+		if (docker_layer(r, &chain[i], &im->layers[i].diff_id, l, &l, err) < 0 ||
 		    disk_bind_layer(im, i, l, err) < 0)
 			return -1;
 		if (sum >= 0 &&

@@ -32,6 +32,7 @@ int disk_layer_get(struct disk_store *d, const char *key, struct disk_layer **re
 	l->id = own;
 	l->size = l->files_size = -1;
 	l->number = d->layers.len;
+	l->root = d->root;
 	*ret = l;
 	return map_put(&d->layers, span_str(own), l, err);
 }
@@ -41,6 +42,8 @@ int disk_layer_broken(struct disk_store *d, struct disk_layer *l, const char *co
 {
 	va_list ap;
 
+	if (l->trouble) /* the first reason counts */
+		return 0;
 	va_start(ap, fmt);
 	cleanup_free char *text = mem_vprintf(fmt, ap);
 	va_end(ap);
@@ -62,14 +65,14 @@ int disk_layer_trouble(struct disk_store *d, struct disk_layer *l, const char *c
 int disk_layer_look(struct disk_store *d, struct disk_layer *l, dray_error **err)
 {
 	struct stat st;
-	int there = beneath_stat(d->root, l->tarsplit, &st, err);
+	int there = beneath_stat(l->root, l->tarsplit, &st, err);
 
 	if (there < 0)
 		return -1;
 	if (!there)
 		return disk_layer_broken(d, l, "tar-split-missing", err, "%s is missing",
 					 l->tarsplit);
-	there = beneath_is_dir(d->root, l->files, err);
+	there = beneath_is_dir(l->root, l->files, err);
 	if (there < 0)
 		return -1;
 	if (!there)
@@ -97,12 +100,13 @@ int disk_bind_layer(struct image *im, size_t i, const struct disk_layer *l, dray
 
 /* ---- the bytes of one ---- */
 
-static struct source *open_lines(const struct disk_store *d, const struct disk_layer *l,
-				 dray_error **err)
+struct source *disk_layer_lines(const struct disk_store *d, const struct disk_layer *l,
+				dray_error **err)
 {
 	struct stat st;
-	int fd = beneath_open(d->root, l->tarsplit, &st, err);
+	int fd = beneath_open(l->root, l->tarsplit, &st, err);
 
+	(void)d;
 	return fd < 0 ? NULL : source_decode_auto(source_from_file(fd, st.st_size, err), NULL, err);
 }
 
@@ -116,8 +120,8 @@ static struct source *open_tar(void *arg, dray_error **err)
 	const struct opening *o = arg;
 	struct tarsplit_files files;
 
-	cleanup_source struct source *lines = open_lines(o->disk, o->layer, err);
-	if (!lines || folder_files(o->disk->root, o->layer->files, &files, err) < 0)
+	cleanup_source struct source *lines = disk_layer_lines(o->disk, o->layer, err);
+	if (!lines || folder_files(o->layer->root, o->layer->files, &files, err) < 0)
 		return NULL;
 	return tarsplit_assemble(steal_pointer(&lines), &files, err);
 }
@@ -127,6 +131,7 @@ struct source *disk_layer_open(const struct disk_store *d, const struct disk_lay
 {
 	if (l->trouble) {
 		err_set(err, DRAY_ERR_CORRUPT, "%s", l->trouble);
+		err_hint(err, SALVAGE_HINT);
 		return NULL;
 	}
 	struct opening *o = mem_alloc(sizeof(*o));
@@ -146,7 +151,7 @@ static int look_size(struct disk_store *d, struct disk_layer *l, dray_error **er
 	if (l->sized || l->trouble)
 		return 0;
 	l->sized = true;
-	if (tarsplit_size(open_lines(d, l, &e), &l->size, &e) == 0)
+	if (tarsplit_size(disk_layer_lines(d, l, &e), &l->size, &e) == 0)
 		return 0;
 	l->size = -1;
 	if (disk_layer_trouble(d, l, "tar-split-damaged", &e) == 0)
@@ -166,7 +171,7 @@ static int size_layers(struct disk_store *d, struct image *im, dray_error **err)
 
 		if (im->broken || layer->handle >= d->layers.len)
 			continue;
-		struct disk_layer *l = d->layers.slots[layer->handle].value;
+		struct disk_layer *l = disk_layer_at(d, layer->handle);
 		if (look_size(d, l, err) < 0)
 			return -1;
 		if (l->trouble && !was_missing && disk_bind_layer(im, i, l, err) < 0)
@@ -316,6 +321,7 @@ static int disk_images(struct store *st, const struct selector *sel, struct imag
 		return not_found(d, sel, err);
 	for (size_t i = 0; i < l.n && !d->listing; i++)
 		if (size_layers(d, l.list[i], err) < 0 ||
+		    (d->salvage && disk_salvage(d, l.list[i], err) < 0) ||
 		    (sel->ref && keep_tag(l.list[i], sel->ref, err) < 0))
 			return -1;
 	*ret_n = l.n;
@@ -324,16 +330,32 @@ static int disk_images(struct store *st, const struct selector *sel, struct imag
 	return 0;
 }
 
+struct disk_layer *disk_layer_at(const struct disk_store *d, uint64_t number)
+{
+	return d->layers.slots[number].value;
+}
+
 static struct source *disk_open_layer(struct store *st, const struct image *im, size_t i,
 				      dray_error **err)
 {
 	const struct disk_store *d = (const struct disk_store *)st;
 	uint64_t number = im->layers[i].handle;
 
-	if (number < d->layers.len)
-		return disk_layer_open(d, d->layers.slots[number].value, err);
+	if (number < d->layers.len) {
+		const struct disk_layer *l = disk_layer_at(d, number);
+
+		return l->salvaged ? disk_salvaged_open(l, err) : disk_layer_open(d, l, err);
+	}
 	err_set(err, DRAY_ERR_NOT_FOUND, "layer %zu", i + 1);
 	return NULL;
+}
+
+static int disk_damage(struct store *st, const struct image *im, size_t i, damage_fn *each,
+		       void *arg, dray_error **err)
+{
+	const struct disk_store *d = (const struct disk_store *)st;
+
+	return disk_layer_damage(d, disk_layer_at(d, im->layers[i].handle), each, arg, err);
 }
 
 static void disk_free(struct store *st)
@@ -341,6 +363,8 @@ static void disk_free(struct store *st)
 	struct disk_store *d = (struct disk_store *)st;
 
 	cleanup_fd_fn(&d->root);
+	for (size_t i = 0; i < d->layers.len; i++)
+		disk_salvaged_free(d->layers.slots[i].value);
 	map_clear(&d->layers);
 	notes_clear(&st->notes);
 	arena_clear(&st->arena);
@@ -352,6 +376,7 @@ static void disk_free(struct store *st)
 static const struct store_ops disk_ops = {
 	.images = disk_images,
 	.open_layer = disk_open_layer,
+	.damage = disk_damage,
 	.free = disk_free,
 };
 
@@ -367,6 +392,7 @@ struct disk_store *disk_store_new(const char *place, const char *name, int root,
 	}
 	d->root = root;
 	d->listing = o && o->listing;
+	d->salvage = o && o->salvage;
 	d->store.ops = &disk_ops;
 	/* As with an archive of docker save: layers uncompressed, by no choice of anybody. */
 	d->store.kind = STORE_DOCKER_ARCHIVE;

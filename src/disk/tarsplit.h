@@ -20,6 +20,7 @@ struct tarsplit_entry {
 	struct span name;  /* FILE: as in the tar, any bytes */
 	int64_t size;	   /* FILE: bytes of content that follow; 0 = none, and no file is read */
 	uint64_t crc;	   /* FILE with a size: CRC-64 of them */
+	bool unchecked;	   /* FILE: nobody knows the CRC-64 */
 	struct span bytes; /* BYTES */
 };
 
@@ -53,6 +54,17 @@ struct tarsplit_files {
 	void (*free)(void *arg); /* may be NULL */
 	void *arg;
 };
+/** What a tar is put together of, piece by piece, where that is no tar-split. */
+struct tarsplit_pieces {
+	/** 1 = *ret, 0 = end, -1. */
+	int (*next)(void *arg, struct tarsplit_entry *ret, dray_error **err);
+	void (*free)(void *arg); /* may be NULL */
+	void *arg;
+	const char *hint; /* of errors about the bytes; NULL */
+};
+/** Both are consumed, also on failure. */
+struct source *tarsplit_assemble_pieces(const struct tarsplit_pieces *pieces,
+					const struct tarsplit_files *files, dray_error **err);
 /**
  * The tar, put together of @p lines and @p files (both consumed, also on failure). A file that is
  * missing, of another size or of another CRC-64 is CORRUPT and named. Whether it is the layer

@@ -92,6 +92,19 @@ int config_relayer(const struct config *c, const struct digest *diff_ids, size_t
 	return json_edit_apply(e, ret, err);
 }
 
+int config_set_diff_ids(const struct config *c, const struct digest *diff_ids, struct buf *ret,
+			dray_error **err)
+{
+	cleanup_buf struct buf ids = BUF_INIT(LIMIT_CONFIG);
+	cleanup_json_edit struct json_edit *e = NULL;
+
+	if (write_diff_ids(diff_ids, c->n_diff_ids, &ids, err) < 0 ||
+	    json_edit_new(c->doc, &e, err) < 0 ||
+	    set_rootfs(e, json_root(c->doc), span_buf(&ids), err) < 0)
+		return -1;
+	return json_edit_apply(e, ret, err);
+}
+
 static struct json history_at(const struct config *c, size_t i)
 {
 	struct json v = json_first(json_get(json_root(c->doc), "history"));

@@ -100,6 +100,7 @@ int dray_context_new(const struct dray_context_options *o, dray_context **ret, d
 	ctx->jobs = o->jobs ? o->jobs : default_blobs(ctx->threads);
 	ctx->all_platforms = o->all_platforms;
 	ctx->no_cache = o->no_cache;
+	ctx->salvage = o->salvage;
 	ctx->log = o->log;
 	ctx->progress = o->progress;
 	ctx->arg = o->arg;

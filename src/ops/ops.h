@@ -21,6 +21,7 @@ struct dray_context {
 	struct remote_options remote;	/* its strings are owned here */
 	char *creds, *authfile, *cert_dir;
 	bool no_cache;
+	bool salvage;	/* place_options.salvage of every place that is read */
 	dray_log_fn *log;
 	dray_progress_fn *progress;
 	void *arg;

@@ -373,6 +373,7 @@ int place_open(dray_context *ctx, const struct place *p, const struct place_opti
 	struct store *st = NULL;
 
 	local.oci = p->kind == PLACE_OCI_ARCHIVE;
+	local.salvage = ctx->salvage;
 	switch (p->kind) {
 	case PLACE_REGISTRY:
 		return open_registry(ctx, p, ret, err);

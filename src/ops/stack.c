@@ -342,6 +342,8 @@ static int check_image(const struct stack *s, dray_error **err)
 	if (s->im->artifact || !s->im->config)
 		return err_set(err, DRAY_ERR_UNSUPPORTED, "%s is an artifact: it has no files",
 			       s->im->where);
+	if (s->ctx->salvage) /* then they say what is not as it was */
+		context_notes(s->ctx, &s->im->notes);
 	return 0;
 }
 

@@ -14,7 +14,8 @@
 #include "ops/transfer.h"
 #include "tar/tar.h"
 
-#define ODDITIES_MAX 64 /* told per layer; the rest are counted */
+#define ODDITIES_MAX 64	 /* told per layer; the rest are counted */
+#define DAMAGES_MAX 1000 /* the same of files that are damaged */
 
 /* What reading one layer brought to light, apart from its facts. */
 struct oddity {
@@ -27,6 +28,8 @@ struct probe {
 	dray_error *malformed;	/* the tar cannot be read to its end */
 	struct oddity *odd;	/* ODDITIES_MAX of them, once there is one */
 	size_t n_odd, n_more;
+	struct oddity *damage; /* all that keeps it from being read, where the place knows */
+	size_t n_damage, cap_damage, n_more_damage;
 	bool read;
 };
 
@@ -37,6 +40,9 @@ static void probe_clear(struct probe *p)
 	for (size_t i = 0; i < p->n_odd; i++)
 		mem_free(p->odd[i].message);
 	mem_free(p->odd);
+	for (size_t i = 0; i < p->n_damage; i++)
+		mem_free(p->damage[i].message);
+	mem_free(p->damage);
 	*p = (struct probe){ 0 };
 }
 
@@ -171,6 +177,30 @@ static const struct probe *passed(const struct verify *v, const struct layer *l)
 	return l->facts ? map_get(&v->passing, span_str(l->facts->blob_digest.text)) : NULL;
 }
 
+static int add_damage(void *arg, const char *code, const char *message, dray_error **err)
+{
+	struct probe *p = arg;
+
+	if (p->n_damage == DAMAGES_MAX) {
+		p->n_more_damage++;
+		return 0;
+	}
+	if (mem_grow(&p->damage, p->n_damage, &p->cap_damage, sizeof(*p->damage)) < 0)
+		return err_nomem(err);
+	p->damage[p->n_damage] = (struct oddity){ code, mem_strdup(message) };
+	return p->damage[p->n_damage++].message ? 0 : err_nomem(err);
+}
+
+static int list_damage(struct verify *v, size_t i, dray_error **err)
+{
+	struct store *st = v->r->store;
+	const struct image *im = v->r->images[v->at[i].image];
+
+	if (!st->ops->damage)
+		return 0;
+	return st->ops->damage(st, im, v->at[i].layer, add_damage, &v->probes[i], err);
+}
+
 static int probe_layer(void *arg, size_t i, dray_error **err)
 {
 	struct verify *v = arg;
@@ -196,7 +226,7 @@ static int probe_layer(void *arg, size_t i, dray_error **err)
 	/* Put together of many files: one that is wrong is what verify is asked for. */
 	if (im->disk && is_finding(why)) {
 		v->probes[i].unreadable = steal_pointer(&why);
-		return 0;
+		return list_damage(v, i, err);
 	}
 	if (err)
 		*err = steal_pointer(&why);
@@ -399,10 +429,26 @@ static int judge_media_type(const struct judge *j, dray_error **err)
 			err);
 }
 
+static int judge_damage(const struct judge *j, dray_error **err)
+{
+	const struct probe *p = j->p;
+
+	for (size_t i = 0; i < p->n_damage; i++)
+		if (report_problem(j->v->r, p->damage[i].code, j->where, NULL, NULL,
+				   p->damage[i].message, err) < 0)
+			return -1;
+	if (p->n_more_damage == 0)
+		return 0;
+	return report_problem(j->v->r, "layer-damage-more", j->where, NULL, NULL,
+			      "further damage of this layer is not listed", err);
+}
+
 static int judge_tar(const struct judge *j, dray_error **err)
 {
 	const struct probe *p = j->p;
 
+	if (p->n_damage)
+		return judge_damage(j, err);
 	if (p->unreadable && report_problem(j->v->r, "layer-unreadable", j->where, NULL, NULL,
 					    dray_error_message(p->unreadable), err) < 0)
 		return -1;

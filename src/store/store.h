@@ -147,6 +147,9 @@ bool selector_names(const struct selector *sel, const struct digest *d);
 /** Is @p have one of the platforms that were asked for? With none asked for the host's. */
 bool selector_wants(const struct selector *sel, const struct platform *have);
 
+/** One thing that is wrong with a layer; @p message is safe neither for terminals nor to keep. */
+typedef int damage_fn(void *arg, const char *code, const char *message, dray_error **err);
+
 struct store_ops {
 	/**
 	 * All selected images, documents verified against the digests that name them.
@@ -182,6 +185,12 @@ struct store_ops {
 	 */
 	struct source *(*open_layer_at)(struct store *st, const struct image *im, size_t i,
 					int64_t off, dray_error **err);
+	/**
+	 * Optional, where a layer is put together of many files: all that is wrong with layer
+	 * @p i, whose reading has failed. Thread-safe.
+	 */
+	int (*damage)(struct store *st, const struct image *im, size_t i, damage_fn *each,
+		      void *arg, dray_error **err);
 	void (*free)(struct store *st);
 };
 
@@ -239,6 +248,8 @@ struct place_options {
 	bool oci; /* "oci-archive:": index.json decides even where a manifest.json is */
 	/* Only a list is wanted: a place that has one of its own need not read its images. */
 	bool listing;
+	/* Of engines' disks: layers that are damaged are made anew of what is left of them. */
+	bool salvage;
 };
 
 /** The default member_fn: blob digest, DiffID, sizes; @p arg unused. */
