@@ -5,14 +5,15 @@
  * Promises: every driver that keeps layers as plain folders is looked for.
  */
 #include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
 #include "base/io.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/text.h"
 #include "disk/containers_priv.h"
+#include "disk/storage_conf.h"
+
+#define SHOWN_PATH 200 /* bytes of a path in messages */
 
 static const struct storage_driver DRIVERS[] = {
 	{ "overlay", "overlay/", "/diff", false },
@@ -24,6 +25,7 @@ static void storage_clear(struct storage *s)
 {
 	map_clear(&s->layers);
 	map_clear(&s->containers);
+	map_clear(&s->images);
 	arena_clear(&s->arena);
 }
 #define cleanup_storage CLEANUP(storage_clear)
@@ -57,7 +59,7 @@ static int each_element(struct storage *s, const char *kind,
 
 	if (!path)
 		return err_nomem(err);
-	if (beneath_read(s->disk->root, path, &raw, NULL, &e) < 0) {
+	if (beneath_read(s->root, path, &raw, NULL, &e) < 0) {
 		if (dray_error_kind(e) == DRAY_ERR_NOT_FOUND)
 			return 0;
 		if (err)
@@ -98,31 +100,40 @@ static int add_container(struct storage *s, struct json element, void *arg, dray
 	return texts_add(a, t, id, err);
 }
 
+/* Call each_element() for every place that images lie in. */
+static int each_place(struct storage *s, const char *kind,
+		      int (*each)(struct storage *s, struct json element, void *arg,
+				  dray_error **err),
+		      void *arg, dray_error **err)
+{
+	const struct disk_store *d = s->disk;
+
+	for (s->nth = 0; s->nth <= d->n_more; s->nth++) {
+		s->root = s->nth ? d->more[s->nth - 1].root : d->root;
+		s->label = s->nth ? d->more[s->nth - 1].label : d->label;
+		if (s->root >= 0 && each_element(s, kind, each, arg, err) < 0)
+			return s->nth ? err_ctx(err, "%s", s->label) : -1;
+	}
+	return 0;
+}
+
 static int load(struct disk_store *d, struct image_list *ret, dray_error **err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(DRIVERS); i++) {
 		cleanup_storage struct storage s = { .disk = d, .driver = &DRIVERS[i] };
 
-		if (each_element(&s, "layers", storage_add_layer, NULL, err) < 0 ||
-		    each_element(&s, "containers", add_container, NULL, err) < 0 ||
-		    each_element(&s, "images", storage_add_image, ret, err) < 0)
+		if (d->driver && strcmp(d->driver, DRIVERS[i].name) != 0)
+			continue;
+		/* An image of one place may lie on layers of another. */
+		if (each_place(&s, "layers", storage_add_layer, NULL, err) < 0 ||
+		    each_place(&s, "containers", add_container, NULL, err) < 0 ||
+		    each_place(&s, "images", storage_add_image, ret, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
 /* ---- opening ---- */
-
-static char *default_path(void)
-{
-	const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-
-	if (geteuid() == 0)
-		return mem_strdup("/var/lib/containers/storage");
-	if (data && data[0] == '/')
-		return mem_printf("%s/containers/storage", data);
-	return mem_printf("%s/.local/share/containers/storage", home ? home : "");
-}
 
 static int check_root(int root, dray_error **err)
 {
@@ -139,27 +150,91 @@ static int check_root(int root, dray_error **err)
 		       "no storage of podman: overlay-images and vfs-images are missing");
 }
 
-struct store *disk_open_containers(const char *path, const struct place_options *o,
-				   dray_error **err)
+static struct disk_store *open_root(const char *path, const struct place_options *o,
+				    dray_error **err)
 {
-	cleanup_free char *own = path ? mem_strdup(path) : default_path();
 	struct disk_store *d = NULL;
 
-	if (!own) {
-		err_nomem(err);
-		return NULL;
-	}
-	cleanup_fd int root = io_openat(AT_FDCWD, own, O_RDONLY | O_DIRECTORY, 0, err);
+	cleanup_fd int root = io_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, err);
 	if (root < 0)
 		return NULL;
 	if (check_root(root, err) == 0)
-		d = disk_store_new(own, "containers-storage", steal_fd(&root), o, err);
+		d = disk_store_new(path, "containers-storage", steal_fd(&root), o, err);
 	if (!d) {
-		cleanup_free char *safe = text_safe(span_str(own), 200);
+		cleanup_free char *safe = text_safe(span_str(path), SHOWN_PATH);
 
 		err_ctx(err, "%s", safe ? safe : "?");
 		return NULL;
 	}
 	d->load = load;
-	return &d->store;
+	return d;
+}
+
+/* ---- by storage.conf ---- */
+
+/* One more place; what cannot be opened is told and left out. */
+static int add_place(struct disk_store *d, const char *path, dray_error **err)
+{
+	struct disk_more *to = &d->more[d->n_more];
+	cleanup_free char *safe = text_safe(span_str(path), SHOWN_PATH);
+	cleanup_error dray_error *e = NULL;
+
+	to->label = safe ? arena_strdup(&d->store.arena, safe) : NULL;
+	if (!to->label)
+		return err_nomem(err);
+	to->root = io_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, &e);
+	if (to->root >= 0) {
+		d->n_more++;
+		return 0;
+	}
+	return notes_add(&d->store.notes, false, "store-missing", d->label, NULL, NULL, err,
+			 "the additional image store %s is left out: %s", to->label,
+			 dray_error_message(e));
+}
+
+/* What storage.conf says besides the folder. */
+static int follow(struct disk_store *d, const struct storage_conf *c, dray_error **err)
+{
+	d->more = arena_array(&d->store.arena, c->more.n + 1, sizeof(*d->more));
+	d->driver = c->driver ? arena_strdup(&d->store.arena, c->driver) : NULL;
+	if (!d->more || (c->driver && !d->driver))
+		return err_nomem(err);
+	for (size_t i = 0; i < c->more.n; i++)
+		if (add_place(d, c->more.list[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* The user's own. Its folder may be missing where images are only shared. */
+static struct store *open_own(const struct place_options *o, dray_error **err)
+{
+	cleanup_storage_conf struct storage_conf c = { 0 };
+	cleanup_error dray_error *e = NULL;
+	struct disk_store *d;
+
+	if (storage_conf_read(&c, err) < 0)
+		return NULL;
+	d = open_root(c.root, o, &e);
+	if (!d && c.more.n && error_about_bytes(e)) {
+		d = disk_store_new(c.root, "containers-storage", -1, o, err);
+		if (d)
+			d->load = load;
+	} else if (!d && err) {
+		*err = steal_pointer(&e);
+	}
+	if (!d || follow(d, &c, err) == 0)
+		return d ? &d->store : NULL;
+	store_free(&d->store);
+	return NULL;
+}
+
+struct store *disk_open_containers(const char *path, const struct place_options *o,
+				   dray_error **err)
+{
+	struct disk_store *d;
+
+	if (!path)
+		return open_own(o, err);
+	d = open_root(path, o, err);
+	return d ? &d->store : NULL;
 }

@@ -29,7 +29,7 @@ static int read_config(struct storage *s, struct image *im, struct timespec *ret
 					     digest_hex(&expect.digest), key);
 	if (!path)
 		return err_nomem(err);
-	if (beneath_read(s->disk->root, path, &raw, ret_written, &e) == 0)
+	if (beneath_read(s->root, path, &raw, ret_written, &e) == 0)
 		return image_set_config(im, &raw, &expect, err);
 	const char *code = dray_error_kind(e) == DRAY_ERR_NOT_FOUND ? "config-missing"
 								    : "config-unreadable";
@@ -50,7 +50,7 @@ static int read_manifest(struct storage *s, const struct image *im, struct manif
 
 	if (!path)
 		return err_nomem(err);
-	if (beneath_read(s->disk->root, path, &raw, NULL, &e) == 0 &&
+	if (beneath_read(s->root, path, &raw, NULL, &e) == 0 &&
 	    manifest_parse(&raw, NULL, ret, &e) == 0)
 		return 0;
 	if (error_about_bytes(e))
@@ -152,9 +152,9 @@ static int name_image(struct storage *s, struct image *im, dray_error **err)
 
 	if (im->n_tags && !tag)
 		return err_nomem(err);
-	im->where = arena_printf(&im->arena, "%s image %.*s%s%s%s", s->disk->label,
-				 STORAGE_SHOWN_ID, digest_hex(&im->config_digest_claimed),
-				 tag ? " (" : "", tag ? tag : "", tag ? ")" : "");
+	im->where = arena_printf(&im->arena, "%s image %.*s%s%s%s", s->label, STORAGE_SHOWN_ID,
+				 digest_hex(&im->config_digest_claimed), tag ? " (" : "",
+				 tag ? tag : "", tag ? ")" : "");
 	return im->where ? 0 : err_nomem(err);
 }
 
@@ -246,13 +246,17 @@ int storage_add_image(struct storage *s, struct json element, void *arg, dray_er
 		return -1;
 	if (!storage_is_id(id))
 		return err_set(err, DRAY_ERR_FORMAT, "an image whose ID is none");
-	if (image_new(s->disk->label, &im, err) < 0 ||
+	if (s->nth && map_get(&s->images, span_str(id))) /* the storage has one of its own */
+		return 0;
+	if (map_put(&s->images, span_str(id), s, err) < 0)
+		return -1;
+	if (image_new(s->label, &im, err) < 0 ||
 	    digest_from_hex(span_str(id), &im->config_digest_claimed, err) < 0 ||
 	    is_no_image(s, im, &skipped, err) < 0)
 		return -1;
 	if (skipped)
-		return notes_add(&s->disk->store.notes, false, "no-image", s->disk->label, NULL,
-				 NULL, err, "%.*s is a list of manifests or an artifact: left out",
+		return notes_add(&s->disk->store.notes, false, "no-image", s->label, NULL, NULL,
+				 err, "%.*s is a list of manifests or an artifact: left out",
 				 STORAGE_SHOWN_ID, id);
 	if (fill(s, element, im, err) < 0)
 		return err_ctx(err, "image %.*s", STORAGE_SHOWN_ID, id);

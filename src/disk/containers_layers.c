@@ -63,12 +63,15 @@ int storage_add_layer(struct storage *s, struct json element, void *arg, dray_er
 		return -1;
 	if (!storage_is_id(id))
 		return err_set(err, DRAY_ERR_FORMAT, "a layer whose ID is none");
+	if (s->nth && map_get(&s->layers, span_str(id))) /* the storage has one of its own */
+		return 0;
 	const char *key = arena_printf(&s->arena, "%s %s", s->driver->name, id);
 	if (!key)
 		return err_nomem(err);
 	if (disk_layer_get(s->disk, key, &e->layer, &new, err) < 0)
 		return -1;
 	if (new) {
+		e->layer->root = s->root;
 		e->layer->id += strlen(s->driver->name) + 1;
 		if (read_layer_facts(s, element, e, err) < 0 ||
 		    find_files(s, e->layer, id, err) < 0)

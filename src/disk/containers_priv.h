@@ -19,9 +19,14 @@ struct storage_driver {
 struct storage {
 	struct disk_store *disk;
 	const struct storage_driver *driver;
+	/* Of the places that the images lie in, the one that is read: its number, 0 = the storage's own. */
+	size_t nth;
+	int root;
+	const char *label;
 	struct arena arena;
 	struct map layers;     /* ID -> struct storage_layer */
 	struct map containers; /* image ID -> struct texts */
+	struct map images;     /* ID -> not NULL */
 };
 
 /** One element of layers.json. */

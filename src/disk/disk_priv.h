@@ -31,6 +31,12 @@ struct disk_layer {
 	struct salvaged *salvaged; /* what was made of it; NULL */
 };
 
+/** A folder that others share, for reading alone. */
+struct disk_more {
+	int root;
+	const char *label; /* safe to print */
+};
+
 struct disk_store {
 	struct store store;
 	int root;
@@ -38,6 +44,10 @@ struct disk_store {
 	bool listing, salvage;
 	int64_t uid_base, gid_base; /* by which the engine shifts owners; 0 */
 	const char *nameless; /* why some images lack their names; in the store's arena, NULL */
+	/* Of podman's storage: the only driver that counts, NULL = all; further places for images. */
+	const char *driver;
+	struct disk_more *more;
+	size_t n_more;
 	struct map layers; /* by what makes them one: struct disk_layer, in order of their numbers */
 	/** All images of the place. */
 	int (*load)(struct disk_store *d, struct image_list *ret, dray_error **err);

@@ -363,6 +363,8 @@ static void disk_free(struct store *st)
 	struct disk_store *d = (struct disk_store *)st;
 
 	cleanup_fd_fn(&d->root);
+	for (size_t i = 0; i < d->n_more; i++)
+		cleanup_fd_fn(&d->more[i].root);
 	for (size_t i = 0; i < d->layers.len; i++)
 		disk_salvaged_free(d->layers.slots[i].value);
 	map_clear(&d->layers);
