@@ -375,18 +375,21 @@ static int load(struct disk_store *d, struct image_list *ret, dray_error **err)
 
 /* ---- opening ---- */
 
+struct owner {
+	int64_t uid, gid;
+};
+
 /* "231072.231072": where a daemon with userns-remap keeps everything. */
-static bool is_remapped_root(const char *name)
+static bool is_remapped_root(const char *name, struct owner *ret)
 {
-	int64_t id;
 	const char *dot = strchr(name, '.');
 
-	return dot && num_parse_u63(span_of(name, (size_t)(dot - name)), &id) &&
-	       num_parse_u63(span_str(dot + 1), &id);
+	return dot && num_parse_u63(span_of(name, (size_t)(dot - name)), &ret->uid) &&
+	       num_parse_u63(span_str(dot + 1), &ret->gid);
 }
 
 /* 1 = *root leads to the images, below a remapped root if need be; 0 = there are none, -1. */
-static int go_down(int *root, struct arena *a, dray_error **err)
+static int go_down(int *root, struct arena *a, struct owner *ret, dray_error **err)
 {
 	cleanup_names struct names all = { 0 };
 	const char *found = NULL;
@@ -397,12 +400,15 @@ static int go_down(int *root, struct arena *a, dray_error **err)
 	if (beneath_list(*root, "", a, &all, err) < 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++) {
-		if (!is_remapped_root(all.list[i]))
+		struct owner o;
+
+		if (!is_remapped_root(all.list[i], &o))
 			continue;
 		if (found)
 			return err_set(err, DRAY_ERR_USAGE, "roots of several users: %s, %s", found,
 				       all.list[i]);
 		found = all.list[i];
+		*ret = o;
 	}
 	if (!found)
 		return 0;
@@ -425,12 +431,6 @@ static int no_docker_root(const char *path, dray_error **err)
 		err_set(err, DRAY_ERR_UNSUPPORTED,
 			"the data root of Docker 1.9 or older (graph/) is not read");
 		return err_hint(err, "Docker 1.10 to 1.13 converts it when it starts");
-	case DISK_CONTAINERD:
-		err_set(err, DRAY_ERR_UNSUPPORTED,
-			"containerd's store (Docker 29) is not read: its names are in a bbolt "
-			"database");
-		return err_hint(err, "let the engine run and say docker-daemon:NAME; blobs lie in "
-				     "io.containerd.content.v1.content/blobs");
 	case DISK_CONTAINERS:
 		err_set(err, DRAY_ERR_FORMAT, "this is podman's storage, not Docker's");
 		return err_hint(err, "say containers-storage:[DIR]NAME");
@@ -440,16 +440,17 @@ static int no_docker_root(const char *path, dray_error **err)
 	}
 }
 
-struct store *disk_open_docker(const char *path, const struct place_options *o, dray_error **err)
+static struct store *open_docker(const char *path, const struct place_options *o, dray_error **err)
 {
 	struct arena a = { 0 };
 	struct texts drivers = { 0 };
+	struct owner shift = { 0 };
 	struct disk_store *d = NULL;
 
 	cleanup_fd int root = io_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, err);
 	if (root < 0)
 		return NULL;
-	int there = go_down(&root, &a, err);
+	int there = go_down(&root, &a, &shift, err);
 	if (there > 0 && find_drivers(root, &a, &drivers, err) < 0)
 		there = -1;
 	if (there >= 0 && !drivers.n) {
@@ -465,6 +466,18 @@ struct store *disk_open_docker(const char *path, const struct place_options *o, 
 		err_ctx(err, "%s", safe ? safe : "?");
 		return NULL;
 	}
+	d->uid_base = shift.uid;
+	d->gid_base = shift.gid;
 	d->load = load;
 	return &d->store;
+}
+
+struct store *disk_open_docker(const char *path, const struct place_options *o, dray_error **err)
+{
+	enum disk_kind kind;
+
+	if (disk_sniff(path, &kind, err) < 0)
+		return NULL;
+	return kind == DISK_CONTAINERD ? disk_open_containerd(path, err)
+				       : open_docker(path, o, err);
 }

@@ -175,11 +175,11 @@ static int read_link(struct walker *w, int dir, const char *name, struct remnant
 static bool same(const struct stat *a, const struct stat *b)
 {
 	if (a->st_mode != b->st_mode || a->st_uid != b->st_uid || a->st_gid != b->st_gid ||
-	    a->st_rdev != b->st_rdev)
+	    a->st_rdev != b->st_rdev || a->st_mtim.tv_sec != b->st_mtim.tv_sec ||
+	    a->st_mtim.tv_nsec != b->st_mtim.tv_nsec)
 		return false;
-	return S_ISDIR(a->st_mode) ||
-	       (a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-		a->st_mtim.tv_nsec == b->st_mtim.tv_nsec);
+	/* A file with a new name somewhere: all of them, so that they stay one file. */
+	return S_ISDIR(a->st_mode) || (a->st_size == b->st_size && a->st_nlink == b->st_nlink);
 }
 
 /* *ret_same: the layer did not change it. *ret_dir: it is a folder there. */

@@ -33,7 +33,7 @@ static int check_layout_file(struct archive *a, dray_error **err)
 {
 	bool there;
 
-	if (a->store.kind == STORE_DIR)
+	if (a->store.kind == STORE_DIR || a->index.len)
 		return 0;
 	if (members_has(a->members, "oci-layout", &there, err) < 0)
 		return -1;

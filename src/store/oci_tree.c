@@ -310,6 +310,8 @@ static int read_root(struct archive *a, struct buf *ret, dray_error **err)
 {
 	if (a->store.kind == STORE_DIR)
 		return flat_index(a, ret, err);
+	if (a->index.len)
+		return buf_add(ret, a->index, err);
 	return members_document(a->members, "index.json", LIMIT_MANIFEST, ret, err);
 }
 

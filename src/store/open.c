@@ -91,6 +91,32 @@ struct store *store_open_dir(const char *path, dray_error **err)
 	return finish(a, members_open_dir(path, &a->store.notes, &a->members, err), false, err);
 }
 
+struct store *store_open_blobs(const char *place, const char *folder, const char *name,
+			       struct span index, const char *odd, dray_error **err)
+{
+	struct archive *a = NULL;
+
+	if (archive_new(place, &a, err) < 0)
+		return NULL;
+	a->store.kind = STORE_OCI_LAYOUT;
+	a->store.name = name;
+	a->index = arena_dup(&a->store.arena, index);
+	if (!a->index.data) {
+		store_free(&a->store);
+		err_nomem(err);
+		return NULL;
+	}
+	if (members_open_dir(folder, &a->store.notes, &a->members, err) == 0 &&
+	    notes_add(&a->store.notes, false, "names-unread", a->label, NULL, NULL, err, "%s",
+		      odd) == 0) {
+		a->n_opening_notes = a->store.notes.n;
+		return &a->store;
+	}
+	err_ctx(err, "%s", a->label);
+	store_free(&a->store);
+	return NULL;
+}
+
 struct store *store_open_path(const char *path, const struct place_options *o, dray_error **err)
 {
 	struct stat st;

@@ -271,6 +271,13 @@ struct store *store_open_stream(const char *place, struct source *in, const stru
 struct store *store_open_dir(const char *path, dray_error **err);
 /** What "-", an existing file or folder is. */
 struct store *store_open_path(const char *path, const struct place_options *o, dray_error **err);
+/**
+ * A folder with blobs/ALGORITHM/HEX as a layout has, and @p index (copied) for its index.json.
+ * @p name is the kind in reports (static), @p place what messages call it, and @p odd what is
+ * told of it each time.
+ */
+struct store *store_open_blobs(const char *place, const char *folder, const char *name,
+			       struct span index, const char *odd, dray_error **err);
 /** In memory, filled through dest_memory(); for tests. */
 struct store *store_memory_new(dray_error **err);
 

@@ -15,6 +15,7 @@ struct archive {
 	size_t n_opening_notes; /* of store.notes: from opening; those of images() follow */
 	const char *label; /* the place, safe to print */
 	struct digest flat; /* STORE_DIR: of manifest.json */
+	struct span index;  /* what stands for index.json; empty = the file itself */
 };
 
 /** An archive without members yet: the caller fills a->members, then decides. */

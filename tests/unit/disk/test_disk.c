@@ -569,7 +569,7 @@ static void test_kinds(void **state)
 		put(&f, rows[i].path, "");
 		assert_ok(disk_sniff(f.root, &kind, &err), err);
 		assert_int_equal(kind, rows[i].kind);
-		if (kind == DISK_DOCKER_V1 || kind == DISK_CONTAINERD) {
+		if (kind == DISK_DOCKER_V1) {
 			assert_null(disk_open_docker(f.root, NULL, &err));
 			assert_err_kind(err, DRAY_ERR_UNSUPPORTED);
 		}
