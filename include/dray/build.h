@@ -24,6 +24,11 @@ struct dray_build_options {
 	size_t n_words;
 	/** What the environment has under SOURCE_DATE_EPOCH; NULL = nothing. */
 	const char *source_date_epoch;
+	/**
+	 * A folder that remembers what the last build read; NULL = none. Files that stat(2) finds as
+	 * they were are not read again where the destination has their layer. Made if it is not there.
+	 */
+	const char *cache;
 };
 #define DRAY_BUILD_OPTIONS_INIT { .size = sizeof(struct dray_build_options) }
 
@@ -47,6 +52,7 @@ struct dray_build_info {
 	const struct dray_build_layer *layers;	/**< bottom first */
 	size_t n_layers;
 	const char *spec;	/**< all that was asked for, as one spec */
+	size_t known;	/**< new layers that the cache knew and the destination had: nothing of them was read */
 	size_t same;	/**< names that the base has to the same effect, and that were left out */
 };
 

@@ -36,6 +36,11 @@ struct dray_copy_options {
 	bool append;
 	/** A bare @p dst that is not there is a new archive, never a registry. */
 	bool dst_is_path;
+	/**
+	 * A new archive also has what Docker before 1.10 and old tools read: a folder with a v1 json for
+	 * each layer, and "repositories". Layers are uncompressed, and stored once.
+	 */
+	bool legacy;
 };
 #define DRAY_COPY_OPTIONS_INIT { .size = sizeof(struct dray_copy_options) }
 

@@ -519,8 +519,11 @@ static int name_layers(struct dealer *k, dray_error **err)
 	if (!d->layers)
 		return err_nomem(err);
 	d->n = d->plan.n;
+	/* Readers want an image to have a layer: of nothing at all it is the empty tar. */
+	if (d->n == 0 && !k->in->spec->base.set)
+		d->n = 1;
 	for (size_t i = 0; i < d->n; i++) {
-		d->layers[i].name = d->plan.layers[i].name;
+		d->layers[i].name = i < d->plan.n ? d->plan.layers[i].name : "";
 		d->layers[i].units = arena_array(&d->arena, d->n_units + 1, sizeof(char *));
 		if (!d->layers[i].units)
 			return err_nomem(err);

@@ -79,6 +79,11 @@ static size_t find_content(const struct inputs *in, int64_t at)
 	return first;
 }
 
+const struct content *inputs_at(const struct inputs *in, int64_t at)
+{
+	return &in->list[find_content(in, at)];
+}
+
 static int changed(const char *path, dray_error **err)
 {
 	cleanup_free char *shown = text_safe(span_str(path), 4096);

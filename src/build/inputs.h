@@ -54,6 +54,8 @@ void inputs_clear(struct inputs *in);
 /** One more file; *ret_at is its place in the range. */
 int inputs_add(struct inputs *in, const struct content *c, int64_t *ret_at,
 	       dray_error **err) MUST_CHECK;
+/** The file at place @p at of the range, lent. */
+const struct content *inputs_at(const struct inputs *in, int64_t at);
 /** Close @p fd (taken over, also on failure) with @p in. */
 int inputs_keep_fd(struct inputs *in, int fd, dray_error **err) MUST_CHECK;
 /** CORRUPT when the open file is not what was @p seen of it. */

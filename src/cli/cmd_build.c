@@ -18,7 +18,8 @@
 struct build_flags {
 	struct relayer_flags shared;
 	struct option_words words;
-	bool plan, print_spec;
+	const char *cache;
+	bool plan, print_spec, legacy;
 };
 
 #define W .kind = OPT_WORD, .offset = offsetof(struct build_flags, words)
@@ -59,6 +60,8 @@ static const struct option table[] = {
 	{ "define", W, .arg = "NAME=VALUE", .help = "what ${NAME} stands for in the spec" },
 	{ "plan", 0, OPT_FLAG, offsetof(struct build_flags, plan), .help = "tell which layers there would be, write nothing" },
 	{ "print-spec", 0, OPT_FLAG, offsetof(struct build_flags, print_spec), .help = "print all of that as one spec, write nothing" },
+	{ "cache", 0, OPT_STRING, offsetof(struct build_flags, cache), "DIR", "a folder that remembers what was read: files that are as they were are not read again", .complete = COMPLETE_DIR },
+	{ "legacy", 0, OPT_FLAG, offsetof(struct build_flags, legacy), .help = "the archive also has what Docker before 1.10 and old tools read" },
 	RELAYER_OPTIONS(offsetof(struct build_flags, shared)),
 	{ 0 },
 };
@@ -90,6 +93,7 @@ static int read_wishes(struct session *s, struct wishes *w, dray_error **err)
 								     f->words.list[i].value };
 	w->o.words = w->words;
 	w->o.spec = s->n_args ? s->args[0] : NULL;
+	w->o.cache = f->cache;
 	w->o.source_date_epoch = getenv("SOURCE_DATE_EPOCH");
 	if (w->o.n_words == 0 && !w->o.spec) {
 		err_set(err, DRAY_ERR_USAGE, "neither a spec nor a flag says what to build");
@@ -139,6 +143,7 @@ static int answer_json(struct page *p, const struct dray_build_info *i, dray_err
 		layer_json(&w, &i->layers[k]);
 	jsonw_end_array(&w);
 	jsonw_kint(&w, "same_as_base", (int64_t)i->same);
+	jsonw_kint(&w, "known", (int64_t)i->known);
 	jsonw_end_object(&w);
 	if (jsonw_finish(&w) < 0)
 		return -1;
@@ -245,8 +250,10 @@ static int build(struct session *s, const struct wishes *w, dray_error **err)
 	cleanup_built dray_built *r = NULL;
 	struct dray_copy_options o;
 
-	if (relayer_options(s, &f->shared, &o, err) < 0 || !session_context(s, err) ||
-	    dray_build(s->ctx, &w->o, s->global.output, &o, &r, err) < 0)
+	if (relayer_options(s, &f->shared, &o, err) < 0 || !session_context(s, err))
+		return -1;
+	o.legacy = f->legacy;
+	if (dray_build(s->ctx, &w->o, s->global.output, &o, &r, err) < 0)
 		return -1;
 	return answer(s, dray_built_info(r), err);
 }

@@ -11,7 +11,7 @@
 struct copy_flags {
 	const char *format, *compression, *gzip, *reuse, *holes;
 	int level;
-	bool no_reuse, no_cache, referrers, append, keep_blobs, canonical;
+	bool no_reuse, no_cache, referrers, append, keep_blobs, canonical, legacy;
 };
 
 #define COPY_SOURCES_MAX 10000 /* arguments; the system's limit comes first */
@@ -54,7 +54,9 @@ struct copy_flags {
 /* Of those that may write an archive. */
 #define ARCHIVE_TARGET \
 	{ "append", 0, OPT_FLAG, C(append), \
-	  .help = "add to the archive that is there; its layers stay where they are" }
+	  .help = "add to the archive that is there; its layers stay where they are" }, \
+	{ "legacy", 0, OPT_FLAG, C(legacy), \
+	  .help = "a new archive also has what Docker before 1.10 and old tools read" }
 /* clang-format on */
 
 static const struct option push_table[] = { CONVERSIONS, REGISTRY_TARGET, { 0 } };
@@ -99,6 +101,7 @@ static int copy_options(const struct session *s, struct dray_copy_options *ret, 
 	ret->no_reuse = f->no_reuse;
 	ret->no_clobber = s->global.no_clobber;
 	ret->append = f->append;
+	ret->legacy = f->legacy;
 	ret->holes = f->holes;
 	ret->referrers = f->referrers;
 	return 0;

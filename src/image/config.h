@@ -62,6 +62,12 @@ typedef char v1_id[65];
 /** The IDs that Docker's save derives for @p c, one per diff id. */
 int v1_ids_docker(const struct config *c, const struct v1_params *p, v1_id *ret,
 		  dray_error **err) MUST_CHECK;
+/**
+ * The file "ID/json" of layer @p i as Docker's save of 18.05 to 24 writes it, appended to @p ret; @p ids
+ * as v1_ids_docker() gave them for the same @p p. formats.md 1.3
+ */
+int v1_json_docker(const struct config *c, const struct v1_params *p, const v1_id *ids, size_t i,
+		   struct buf *ret, dray_error **err) MUST_CHECK;
 /** The IDs of containers/image (skopeo, podman), formats.md 1.6. */
 int v1_ids_skopeo(const struct config *c, v1_id *ret, dray_error **err) MUST_CHECK;
 /**

@@ -317,3 +317,57 @@ int v1_ids_skopeo(const struct config *c, v1_id *ret, dray_error **err)
 	}
 	return 0;
 }
+
+/* ---- the file "ID/json" ---- */
+
+/* What comes behind "created" of the top layer, in the order of Docker's struct. */
+static int write_top_rest(struct goconfig *g, struct json root)
+{
+	if (goconfig_string(g, root, "container") < 0 || write_container_config(g, root) < 0 ||
+	    goconfig_string(g, root, "docker_version") < 0 ||
+	    goconfig_string(g, root, "author") < 0 || write_config(g, root) < 0 ||
+	    goconfig_string(g, root, "architecture") < 0 ||
+	    goconfig_string(g, root, "variant") < 0 || goconfig_string(g, root, "os") < 0)
+		return -1;
+	return write_size(g, json_get_fold(root, "Size"));
+}
+
+static int write_json(struct goconfig *g, const struct config *c, const char *created, bool top)
+{
+	struct json root = json_root(c->doc);
+
+	if (!top) {
+		jsonw_kstring(g->w, "created", created);
+		jsonw_key(g->w, "container_config");
+		return goconfig_write(g, (struct json){ 0 }) < 0 ? -1
+								 : goconfig_string(g, root, "os");
+	}
+	if (goconfig_string(g, root, "comment") < 0 ||
+	    write_created(g, json_get_fold(root, "created")) < 0)
+		return -1;
+	return write_top_rest(g, root);
+}
+
+int v1_json_docker(const struct config *c, const struct v1_params *p, const v1_id *ids, size_t i,
+		   struct buf *ret, dray_error **err)
+{
+	CLEANUP(arena_clear) struct arena arena = { 0 };
+	cleanup_buf struct buf text = BUF_INIT(V1_TEXT_MAX);
+	struct jsonw w;
+	struct goconfig g = { &w, &arena, p, err };
+	const char *created;
+
+	if (intermediate_time(c, p, &arena, &created, err) < 0)
+		return -1;
+	jsonw_init(&w, &text, err);
+	jsonw_object(&w);
+	jsonw_kstring(&w, "id", ids[i]);
+	if (i > 0)
+		jsonw_kstring(&w, "parent", ids[i - 1]);
+	if (write_json(&g, c, created, i + 1 == c->n_diff_ids) < 0)
+		return -1;
+	jsonw_end_object(&w);
+	if (jsonw_finish(&w) < 0)
+		return -1;
+	return go_dialect(span_buf(&text), p->go122, ret, err);
+}

@@ -282,6 +282,31 @@ int layer_tar_size(const struct record_list *l, int64_t *ret, dray_error **err)
 	return rc;
 }
 
+int layer_tar_walk(const struct record_list *l,
+		   int (*fn)(void *arg, const struct layer_part *p, dray_error **err), void *arg,
+		   dray_error **err)
+{
+	cleanup_cursor struct cursor c = cursor_of(l);
+	cleanup_buf struct buf head = BUF_INIT(HEAD_MAX);
+	struct piece p;
+	int rc;
+
+	while ((rc = next_piece(&c, &p, err)) > 0) {
+		struct layer_part part = { .layer = p.run.layer,
+					   .off = p.run.off,
+					   .size = p.run.left };
+
+		if (p.made && piece_header(&c, &p, &head, err) < 0)
+			return -1;
+		if (p.made)
+			part.head = span_buf(&head);
+		rc = fn(arg, &part, err);
+		if (rc != 0)
+			return rc;
+	}
+	return rc;
+}
+
 bool tree_record_next(const struct record_list *l, const struct record *at, struct record *ret)
 {
 	const struct node *n = at->node ? tree_next(at->node) : tree_root(l->arg);

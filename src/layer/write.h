@@ -66,6 +66,19 @@ int layer_tar_order(const struct record_list *l, struct layer_order *ret, size_t
 void layer_orders_clear(struct layer_order *o, size_t n_layers);
 /** Bytes of the tar that layer_tar_source() makes. */
 int layer_tar_size(const struct record_list *l, int64_t *ret, dray_error **err) MUST_CHECK;
+/** One entry of that tar. */
+struct layer_part {
+	struct span head;   /* lent for the call; empty: one of ours is not made, the stored one stays */
+	uint32_t layer;	    /* whose bytes follow: so many, from there */
+	int64_t off, size;
+};
+/**
+ * Everything that layer_tar_source() depends on but the bytes themselves. What @p fn returns other
+ * than 0 ends the walk and is returned.
+ */
+int layer_tar_walk(const struct record_list *l,
+		   int (*fn)(void *arg, const struct layer_part *p, dray_error **err), void *arg,
+		   dray_error **err) MUST_CHECK;
 /**
  * The tar as a source: entries as @p l names them, then two zero blocks. The first name of
  * an inode carries its data, the others become hard links to it. All is lent.

@@ -39,6 +39,8 @@ DEFINE_CLEANUP(dray_built, cleanup_built_fn, dray_built_free)
 void build_clear(struct build *b)
 {
 	deal_clear(&b->deal);
+	memo_clear(&b->cache.old);
+	memo_clear(&b->cache.now);
 	for (size_t i = 0; i < b->n_closures; i++)
 		closure_clear(&b->closures[i].closure);
 	mem_free(b->closures);
@@ -70,6 +72,7 @@ static int make_plan(struct build *b, const struct dray_build_options *o, dray_e
 {
 	struct deal_input in;
 
+	build_cache_begin(b, o->cache);
 	if (build_settle(b, o, err) < 0 || build_open_base(b, err) < 0 ||
 	    build_take_sources(b, err) < 0 || build_dedupe(b, err) < 0)
 		return -1;
@@ -126,7 +129,8 @@ static int make_layers(struct build *b, bool ahead, struct relayer_plan *plan, d
 	struct remake_layer *layers = arena_array(&b->arena, old + n + 1, sizeof(*layers));
 	struct layer_maker *makers = arena_array(&b->arena, n + 1, sizeof(*makers));
 
-	if (!layers || !makers)
+	b->foreseen = arena_array(&b->arena, n + 1, sizeof(struct memo_layer *));
+	if (!layers || !makers || !b->foreseen)
 		return err_nomem(err);
 	for (size_t i = 0; i < old; i++)
 		layers[i] = (struct remake_layer){ .stack = b->base, .keep = (int64_t)i };
@@ -135,7 +139,11 @@ static int make_layers(struct build *b, bool ahead, struct relayer_plan *plan, d
 		layers[old + i] = (struct remake_layer){
 			.stack = b->base, .keep = -1, .open = open_layer, .arg = &makers[i]
 		};
-		if (ahead && find_diff_id(&makers[i], &layers[old + i].diff_id, err) < 0)
+		if (build_foresee(b, i, &b->foreseen[i], err) < 0)
+			return -1;
+		layers[old + i].known = b->foreseen[i];
+		if (ahead && !b->foreseen[i] &&
+		    find_diff_id(&makers[i], &layers[old + i].diff_id, err) < 0)
 			return -1;
 	}
 	plan->layers = layers;
@@ -213,12 +221,12 @@ static int check_made(void *arg, const struct remade_layers *made, struct span c
 	for (size_t i = 0; i < b->deal.n; i++) {
 		const struct layer_index *ix = made->index[b->base->n + i];
 
-		if (ix->n != b->deal.layers[i].n)
+		if (ix && ix->n != b->deal.layers[i].n)
 			return err_set(err, DRAY_ERR_CORRUPT,
 				       "new layer %zu has %zu entries, it should have %zu", i + 1,
 				       ix->n, b->deal.layers[i].n);
 	}
-	if (inputs_check_empty(&b->in, err) < 0)
+	if (inputs_check_empty(&b->in, err) < 0 || build_cache_learn(b, made, err) < 0)
 		return -1;
 	return build_set_tags(b, config, err);
 }
@@ -342,6 +350,7 @@ static int run(struct build *b, const char *dst, const struct dray_copy_options 
 	struct relayer_plan plan = { .image = b->spec->base.set ? b->spec->base.image : "-",
 				     .stack = b->base,
 				     .no_ids = true,
+				     .contents = b->cache.dir != NULL,
 				     .check = on_check,
 				     .arg = &check };
 
@@ -353,7 +362,9 @@ static int run(struct build *b, const char *dst, const struct dray_copy_options 
 	plan.like = like;
 	if (relayer_run(&plan, dst, &copy, &r->made, err) < 0)
 		return -1;
+	build_cache_end(b);
 	r->info.copied = dray_relayered_info(r->made)->copied;
+	r->info.known = b->n_known;
 	return 0;
 }
 

@@ -7,10 +7,11 @@
 #include <dray/build.h>
 #include "base/number.h"
 #include "build/deal.h"
+#include "build/memo.h"
 #include "build/merge.h"
 #include "build/policy.h"
 #include "build/rules.h"
-#include "ops/stack.h"
+#include "ops/remake.h"
 
 struct build {
 	dray_context *ctx;
@@ -36,6 +37,12 @@ struct build {
 	struct deal_closure *closures;
 	size_t n_closures, cap_closures;
 	struct deal deal;
+	struct {
+		const char *dir; /* lent; NULL = none is asked for */
+		struct memo old, now; /* what the last build saw, and what this one sees */
+	} cache;
+	const struct memo_layer **foreseen; /* of each new layer; NULL = not known */
+	size_t n_known; /* new layers that were not made, for the destination has them */
 };
 void build_clear(struct build *b);
 #define cleanup_build CLEANUP(build_clear)
@@ -67,6 +74,21 @@ int build_set_config(struct build *b, dray_error **err) MUST_CHECK;
 int build_annotations(struct build *b, struct manifest **ret, dray_error **err) MUST_CHECK;
 /** Tags, when the config's text is known. */
 int build_set_tags(struct build *b, struct span config, dray_error **err) MUST_CHECK;
+
+/* ---- build_cache.c ---- */
+
+/** Before anything is looked at. @p dir NULL = without. */
+void build_cache_begin(struct build *b, const char *dir);
+/** When the image is where it should be. */
+void build_cache_end(struct build *b);
+/** The digest of what lies at @p at of the inputs, read only if it has to be. */
+int build_content(struct build *b, int64_t at, int64_t size, struct digest *ret,
+		  dray_error **err) MUST_CHECK;
+/** What new layer @p i will be; NULL = not known. */
+int build_foresee(struct build *b, size_t i, const struct memo_layer **ret,
+		  dray_error **err) MUST_CHECK;
+/** What the layers have become. */
+int build_cache_learn(struct build *b, const struct remade_layers *made, dray_error **err) MUST_CHECK;
 
 /* ---- build_source.c ---- */
 

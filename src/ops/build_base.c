@@ -206,23 +206,6 @@ static int by_place(const void *a, const void *b)
 	       (x->theirs->data_off < y->theirs->data_off);
 }
 
-static void see(void *arg, struct span bytes)
-{
-	hash_update(arg, bytes);
-}
-
-static int hash_mine(struct search *s, const struct candidate *c, struct digest *ret,
-		     dray_error **err)
-{
-	const struct layer_entry *e = c->mine->data;
-	cleanup_hash struct hash h = { 0 };
-
-	if (hash_init(&h, DIGEST_SHA256, err) < 0 ||
-	    inputs_read(&s->b->in, e->data_off, e->size, see, &h, err) < 0)
-		return -1;
-	return hash_finish(&h, ret, err);
-}
-
 /*
  * Theirs pass, ours are read: the base's layer is decoded once. Names of one file, and those of
  * equal layers, have one place, which passes once for all files that are held against it.
@@ -245,7 +228,9 @@ static int on_file(void *arg, size_t read, const struct layer_entry *e, struct s
 	if (!full || source_drain(full, err) < 0 || hash_finish(&theirs, &y, err) < 0)
 		return -1;
 	for (; s->at < end && same_place(s->at, first); s->at++) {
-		if (hash_mine(s, s->at, &x, err) < 0)
+		const struct layer_entry *mine = s->at->mine->data;
+
+		if (build_content(s->b, mine->data_off, mine->size, &x, err) < 0)
 			return -1;
 		if (!digest_eq(&x, &y))
 			continue;

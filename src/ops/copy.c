@@ -191,6 +191,9 @@ static int copy_source(struct run *r, const char *src, const struct place *dst,
 static int check_room(const struct place *dst, size_t n, const struct dray_copy_options *o,
 		      dray_error **err)
 {
+	if (o->legacy && dst->kind != PLACE_ARCHIVE)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "--legacy is for archives that docker load reads: %s", dst->text);
 	if (o->append && dst->kind == PLACE_REGISTRY)
 		return err_set(err, DRAY_ERR_USAGE, "--append is for archives: %s", dst->text);
 	if (o->all && dst->kind == PLACE_REGISTRY)
@@ -307,6 +310,8 @@ static int copy_place(dray_context *ctx, const char *const *srcs, size_t n, stru
 
 	if (!result)
 		return err_nomem(err);
+	if (o && o->canonical && o->legacy)
+		return err_set(err, DRAY_ERR_USAGE, "--legacy and --canonical: one of both");
 	if (o && o->canonical
 		    ? copy_canonical(ctx, srcs, n, to, o, result, err) < 0
 		    : copy_run(ctx, srcs, n, NULL, NULL, to, o ? o : &DEFAULTS, result, err) < 0)

@@ -283,5 +283,8 @@ int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t
 	if ((!p.config_done && copy_put_config(&p, err) < 0) ||
 	    copy_put_root(c, m, tags, n_tags, err) < 0 || note_kept(&p, err) < 0)
 		return -1;
+	if (c->target->legacy && im->config && !im->attestation &&
+	    dest_docker_tar_config(c->target->dest, m, im->config, err) < 0)
+		return err_ctx(err, "%s", im->where);
 	return tell(&p, m, tags, n_tags, ret, err);
 }

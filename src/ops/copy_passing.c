@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/number.h"
+#include "build/memo.h"
 
 #define TAR_HEAD 512
 #define CHECKSUM_OFF 148
@@ -159,4 +160,66 @@ int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 		return -1;
 	*ret = p.facts;
 	return 0;
+}
+
+/* ---- what need not pass ---- */
+
+/* The blob that is at the target, of those that are known to be made of the layer. 1, 0, -1. */
+static int find_known(struct copy *c, const struct memo_layer *l, struct transferred *ret,
+		      const char **ret_how, dray_error **err)
+{
+	bool convert = must_convert(c, COMPRESSION_NONE, false, true);
+	const struct memo_blob *b = l->blobs;
+
+	*ret = (struct transferred){ .digest = l->diff_id, .size = l->size };
+	if (!convert)
+		return copy_try_known(c, &l->diff_id, l->size, NULL, ret_how, err);
+	while (b && strcmp(b->encoder, c->wishes.encoder) != 0)
+		b = b->next;
+	if (!b)
+		return 0;
+	ret->digest = b->digest;
+	ret->size = b->size;
+	ret->compression = encoding_compression(c->wishes.encode.encoding);
+	return copy_try_known(c, &b->digest, b->size, NULL, ret_how, err);
+}
+
+int copy_known(struct copy *c, const struct memo_layer *l, struct blob_facts *ret, dray_error **err)
+{
+	struct passed p = { .reused = true };
+	const char *how = NULL;
+	char name[DIGEST_HEX_SHA256 + 8];
+	const struct reused *u = NULL;
+	struct reused room;
+	int there;
+
+	snprintf(name, sizeof(name), "%.64s.tar", digest_hex(&l->diff_id));
+	there = find_known(c, l, &p.out, &how, err);
+	if (there == 0 && guess_reused(c, name, &room, &u, &how, err) < 0)
+		return -1;
+	if (there < 0 || (there == 0 && !u))
+		return there;
+	if (u) {
+		p.out.digest = u->blob_digest;
+		p.out.size = u->size;
+		p.out.compression = u->compression;
+	}
+	p.facts.diff_id = p.facts.blob_digest = l->diff_id;
+	p.facts.size = p.facts.blob_size = l->size;
+	copy_count_skipped(c, name, how);
+	*ret = p.facts;
+	return remember(c, &p, err) < 0 ? -1 : 1;
+}
+
+void copy_blob_of(const struct copy *c, const struct blob_facts *f, struct memo_blob *ret)
+{
+	const struct passed *p = map_get(&c->passed, span_str(f->blob_digest.text));
+
+	*ret = (struct memo_blob){ 0 };
+	if (!p)
+		return;
+	ret->digest = p->out.digest;
+	ret->size = p->out.size;
+	if (p->out.compression != COMPRESSION_NONE)
+		snprintf(ret->encoder, sizeof(ret->encoder), "%s", c->wishes.encoder);
 }

@@ -33,6 +33,7 @@ struct target {
 	bool takes_plain;	/* what an engine saved stays uncompressed */
 	bool absent;		/* failed to open because it has to be there and is not */
 	bool engine;		/* likewise, behind its name there */
+	bool legacy;		/* an archive that Docker before 1.10 reads too */
 };
 int target_open_registry(dray_context *ctx, const struct reference *ref, struct target *ret,
 			 dray_error **err) MUST_CHECK;
@@ -114,6 +115,8 @@ struct root {
 	struct digest index;	/* unset: the one image */
 };
 
+struct memo_layer;
+struct memo_blob;
 struct passed {
 	struct blob_facts facts;
 	struct transferred out;
@@ -128,6 +131,15 @@ bool must_convert(const struct copy *c, enum compression found, bool manifest_vo
 /** The member_fn of a forward walk; @p arg is the struct copy. */
 int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 		 struct blob_facts *ret, dray_error **err) MUST_CHECK;
+
+/**
+ * A layer that would pass: is at the target what the encoder would make of it? 1 = nobody need make it, it
+ * counts as passed, with *ret; 0; -1.
+ */
+int copy_known(struct copy *c, const struct memo_layer *l, struct blob_facts *ret,
+	       dray_error **err) MUST_CHECK;
+/** What is at the target of a member that has passed. */
+void copy_blob_of(const struct copy *c, const struct blob_facts *f, struct memo_blob *ret);
 
 /** One image to c->target, under these tags (none = by digest only). */
 int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t n_tags,

@@ -55,6 +55,20 @@ static int parse_holes(const char *text, struct wishes *ret, dray_error **err)
 	return 0;
 }
 
+/* The readers that it is for know uncompressed layers, and archives that are made at once. */
+static int wish_legacy(struct wishes *w, dray_error **err)
+{
+	if (w->compression_asked && w->encode.encoding != ENCODING_NONE)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "--legacy and --compression %s: what it is for reads plain layers",
+			       w->o->compression);
+	if (w->o->append)
+		return err_set(err, DRAY_ERR_USAGE, "--legacy and --append: one of both");
+	w->compression_asked = true;
+	w->encode.encoding = ENCODING_NONE;
+	return 0;
+}
+
 int wishes_parse(const struct dray_copy_options *o, struct wishes *ret, dray_error **err)
 {
 	cleanup_buf struct buf name = BUF_INIT(sizeof(ret->encoder));
@@ -70,6 +84,8 @@ int wishes_parse(const struct dray_copy_options *o, struct wishes *ret, dray_err
 	if (o->format && parse_format(o->format, &ret->docker, err) < 0)
 		return -1;
 	if (o->holes && parse_holes(o->holes, ret, err) < 0)
+		return -1;
+	if (o->legacy && wish_legacy(ret, err) < 0)
 		return -1;
 	if (encode_params_check(&ret->encode, err) < 0 ||
 	    encode_params_text(&ret->encode, &name, err) < 0)
@@ -156,7 +172,12 @@ static int open_archive(dray_context *ctx, const struct place *p, const struct d
 		return open_append(p, place_prefixed(p->text) ? ARCHIVE_DOCKER : ARCHIVE_ANY, o,
 				   ret, err);
 	ret->dest = dest_docker_tar(p->path, ctx->tmpdir, o->no_clobber, err);
-	return ret->dest ? 0 : -1;
+	if (!ret->dest)
+		return -1;
+	ret->legacy = o->legacy;
+	if (o->legacy)
+		dest_docker_tar_legacy(ret->dest);
+	return 0;
 }
 
 static int open_daemon(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,

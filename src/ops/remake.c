@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "ops/copy_priv.h"
 #include "store/assemble.h"
 
 struct remade {
@@ -18,6 +19,7 @@ struct remade {
 	struct digest *diff_ids;
 	const struct layer_index **index;
 	struct layer_index **own; /* of new layers: read back */
+	struct memo_blob *blobs;
 	struct buf config;
 };
 
@@ -138,6 +140,32 @@ static struct source *open_new(const struct remake_layer *l, const struct layer_
 	return layer_tar_source(&l->list, feed, err);
 }
 
+/* Who copies knows the destination; nobody else walks. */
+static struct copy *copy_of(const struct place_options *po)
+{
+	return po->on_member == copy_passing ? po->arg : NULL;
+}
+
+/* 1 = the destination has what the layer would become, 0, -1. */
+static int pass_known(struct remade *r, size_t i, const struct place_options *po, dray_error **err)
+{
+	const struct memo_layer *known = r->m.layers[i].known;
+	struct blob_facts *facts = arena_alloc(&r->store.arena, sizeof(*facts));
+	int rc;
+
+	if (!facts)
+		return err_nomem(err);
+	if (!known || !copy_of(po))
+		return 0;
+	rc = copy_known(copy_of(po), known, facts, err);
+	if (rc <= 0)
+		return rc;
+	r->facts[i] = facts;
+	r->diff_ids[i] = facts->diff_id;
+	copy_blob_of(copy_of(po), facts, &r->blobs[i]);
+	return 1;
+}
+
 static int pass_layer(struct remade *r, size_t i, const struct place_options *po, dray_error **err)
 {
 	const struct remake_layer *l = &r->m.layers[i];
@@ -164,6 +192,8 @@ static int pass_layer(struct remade *r, size_t i, const struct place_options *po
 	r->facts[i] = facts;
 	r->diff_ids[i] = facts->diff_id;
 	r->index[i] = r->own[i];
+	if (copy_of(po))
+		copy_blob_of(copy_of(po), facts, &r->blobs[i]);
 	return 0;
 }
 
@@ -183,12 +213,18 @@ static int pass_layers(struct remade *r, const struct place_options *po, dray_er
 	r->diff_ids = arena_array(a, r->m.n + 1, sizeof(*r->diff_ids));
 	r->index = arena_array(a, r->m.n + 1, sizeof(struct layer_index *));
 	r->own = arena_array(a, r->m.n + 1, sizeof(struct layer_index *));
-	if (!r->facts || !r->diff_ids || !r->index || !r->own)
+	r->blobs = arena_array(a, r->m.n + 1, sizeof(*r->blobs));
+	if (!r->facts || !r->diff_ids || !r->index || !r->own || !r->blobs)
 		return err_nomem(err);
 	for (size_t i = 0; i < r->m.n; i++) {
+		int there = 0;
+
 		if (r->m.layers[i].keep >= 0)
 			keep(r, i);
-		else if (pass_layer(r, i, po, err) < 0)
+		else
+			there = pass_known(r, i, po, err);
+		if (there < 0 ||
+		    (there == 0 && r->m.layers[i].keep < 0 && pass_layer(r, i, po, err) < 0))
 			return -1;
 	}
 	return 0;
@@ -196,7 +232,9 @@ static int pass_layers(struct remade *r, const struct place_options *po, dray_er
 
 static int make_config(struct remade *r, dray_error **err)
 {
-	const struct remade_layers made = { r->diff_ids, r->index, r->m.n };
+	const struct remade_layers made = {
+		.diff_ids = r->diff_ids, .index = r->index, .blobs = r->blobs, .n = r->m.n
+	};
 
 	return r->m.config(r->m.arg, &made, &r->config, err);
 }

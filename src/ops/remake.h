@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "build/memo.h"
 #include "layer/write.h"
 #include "ops/stack.h"
 
@@ -17,6 +18,8 @@ struct remake_layer {
 	/* In its place, when set: an uncompressed tar from elsewhere, and its size. */
 	struct source *(*open)(void *arg, int64_t *ret_size, dray_error **err);
 	void *arg;
+	/* What it will become, where somebody knows; who has that gets nothing, nobody asks for it. */
+	const struct memo_layer *known;
 	/* Its DiffID where that is known before it is made: who has it need not get it. */
 	const struct digest *diff_id;
 };
@@ -24,7 +27,9 @@ struct remake_layer {
 /** What the layers have become, each at its place. */
 struct remade_layers {
 	const struct digest *diff_ids;
-	const struct layer_index *const *index; /* NULL where a kept one was not read */
+	/* NULL where a kept one was not read, and where a known one was not made */
+	const struct layer_index *const *index;
+	const struct memo_blob *blobs; /* what is at the destination of a new one; may be unset */
 	size_t n;
 };
 

@@ -14,6 +14,7 @@
 #include "flow/pool.h"
 #include "store/append.h"
 #include "store/docker_list.h"
+#include "store/legacy.h"
 
 struct oci_tar {
 	struct dest base;
@@ -26,6 +27,8 @@ struct oci_tar {
 	struct docker_list list; /* when @docker */
 	struct buf given;	 /* manifest.json in place of the list; when @has_given */
 	bool has_given;
+	bool has_legacy;
+	struct legacy legacy;
 };
 
 /* ---- blobs and documents, as they come ---- */
@@ -116,7 +119,10 @@ static int tar_finish(struct dest *base, dray_error **err)
 	if (t->to.failed)
 		return err_set(err, DRAY_ERR_USAGE, "the archive broke off at an earlier blob");
 	t->index.no_clobber = t->old.fd >= 0 && base->no_clobber;
-	if ((t->oci && write_index(t, err) < 0) || (t->docker && write_list(t, err) < 0) ||
+	if ((t->has_legacy && legacy_write_folders(&t->legacy, &t->to, err) < 0) ||
+	    (t->oci && write_index(t, err) < 0) || (t->docker && write_list(t, err) < 0) ||
+	    (t->has_legacy &&
+	     legacy_write_names(&t->legacy, &t->list, &t->index, &t->to, err) < 0) ||
 	    tar_out_end(&t->to, err) < 0)
 		return -1;
 	if (t->old.fd >= 0 && append_commit(&t->old, &t->to, err) < 0)
@@ -134,6 +140,7 @@ static void tar_free(struct dest *base)
 	tar_out_clear(&t->to);
 	dest_index_clear(&t->index);
 	docker_list_clear(&t->list);
+	legacy_clear(&t->legacy);
 	buf_clear(&t->given);
 	lock_free(t->lock);
 	mem_free(base->place);
@@ -250,6 +257,25 @@ int dest_docker_tar_list(struct dest *d, struct span list, dray_error **err)
 	t->has_given = true;
 	t->docker = list.len > 0;
 	return buf_add(&t->given, list, err);
+}
+
+void dest_docker_tar_legacy(struct dest *d)
+{
+	((struct oci_tar *)d)->has_legacy = true;
+}
+
+int dest_docker_tar_config(struct dest *d, const struct manifest *m, const struct config *c,
+			   dray_error **err)
+{
+	struct oci_tar *t = (struct oci_tar *)d;
+	int rc;
+
+	if (!t->has_legacy)
+		return 0;
+	lock_take(t->lock);
+	rc = legacy_add(&t->legacy, m, c, err);
+	lock_drop(t->lock);
+	return rc;
 }
 
 struct dest *dest_docker_stream(struct sink *to, const char *tmpdir, dray_error **err)

@@ -90,6 +90,13 @@ static const struct listed *stands_for(const struct docker_list *l, const struct
 	return e;
 }
 
+const struct digest *docker_list_image(const struct docker_list *l, const struct digest *d)
+{
+	const struct listed *e = stands_for(l, find(l, d));
+
+	return e ? &e->digest : NULL;
+}
+
 /* ---- writing ---- */
 
 struct listing {

@@ -25,4 +25,6 @@ int docker_list_add(struct docker_list *l, const struct manifest *m, dray_error 
  */
 int docker_list_write(const struct docker_list *l, const struct dest_index *x, struct span old,
 		      struct buf *ret, dray_error **err) MUST_CHECK;
+/** The manifest of the image that stands for what @p d names: itself, or one of an index; NULL. */
+const struct digest *docker_list_image(const struct docker_list *l, const struct digest *d);
 void docker_list_clear(struct docker_list *l);

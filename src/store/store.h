@@ -350,6 +350,14 @@ struct dest *dest_docker_tar(const char *path, const char *tmpdir, bool no_clobb
  * were put would make of it; empty = no manifest.json. Copied.
  */
 int dest_docker_tar_list(struct dest *d, struct span list, dray_error **err) MUST_CHECK;
+struct config;
+/**
+ * Let a new dest_docker_tar() also have what Docker before 1.10 reads, see store/legacy.h: before
+ * its first blob. Then tell it the config of each image whose manifest was put.
+ */
+void dest_docker_tar_legacy(struct dest *d);
+int dest_docker_tar_config(struct dest *d, const struct manifest *m, const struct config *c,
+			   dray_error **err) MUST_CHECK;
 struct sink;
 /**
  * Such an archive as a stream: blobs of known digest and size go straight through, others wait in

@@ -90,6 +90,16 @@ int tar_out_member(struct tar_out *t, const char *name, struct span bytes, dray_
 	return 0;
 }
 
+int tar_out_entry(struct tar_out *t, const struct tar_member *m, dray_error **err)
+{
+	cleanup_buf struct buf head = BUF_INIT(LIMIT_PAX);
+
+	if (tar_header_write(m, &head, err) < 0 || tar_out_at(t, span_buf(&head), t->pos, err) < 0)
+		return -1;
+	t->pos += (int64_t)head.len;
+	return 0;
+}
+
 /* ---- blobs ---- */
 
 const struct dest_entry *tar_out_seen(const struct tar_out *t, const struct digest *d)

@@ -21,6 +21,9 @@ struct tar_out {
 /** A whole member of bytes at hand. */
 int tar_out_member(struct tar_out *t, const char *name, struct span bytes,
 		   dray_error **err) MUST_CHECK;
+struct tar_member;
+/** A member without bytes: a folder, a link. */
+int tar_out_entry(struct tar_out *t, const struct tar_member *m, dray_error **err) MUST_CHECK;
 /** A blob, as dest_ops.put_blob; one that is in already is only checked. */
 int tar_out_blob(struct tar_out *t, const struct blob_put *put, struct source *data,
 		 struct digest *ret_digest, int64_t *ret_size, dray_error **err) MUST_CHECK;
