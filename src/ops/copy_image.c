@@ -65,7 +65,11 @@ int copy_put_config(struct plan *p, dray_error **err)
 		.size = (int64_t)raw->len,
 	};
 	const char *how;
-	int there = copy_try_known(p->c, &desc.digest, desc.size, copy_neighbour(p->c), &how, err);
+	int there;
+
+	if (p->c->target->legacy) /* it comes with the manifest */
+		return 0;
+	there = copy_try_known(p->c, &desc.digest, desc.size, copy_neighbour(p->c), &how, err);
 
 	if (there < 0)
 		return -1;
@@ -284,7 +288,7 @@ int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t
 	    copy_put_root(c, m, tags, n_tags, err) < 0 || note_kept(&p, err) < 0)
 		return -1;
 	if (c->target->legacy && im->config && !im->attestation &&
-	    dest_docker_tar_config(c->target->dest, m, im->config, err) < 0)
+	    dest_legacy_tar_config(c->target->dest, m, im->config, err) < 0)
 		return err_ctx(err, "%s", im->where);
 	return tell(&p, m, tags, n_tags, ret, err);
 }

@@ -171,13 +171,10 @@ static int open_archive(dray_context *ctx, const struct place *p, const struct d
 	if (o->append)
 		return open_append(p, place_prefixed(p->text) ? ARCHIVE_DOCKER : ARCHIVE_ANY, o,
 				   ret, err);
-	ret->dest = dest_docker_tar(p->path, ctx->tmpdir, o->no_clobber, err);
-	if (!ret->dest)
-		return -1;
 	ret->legacy = o->legacy;
-	if (o->legacy)
-		dest_docker_tar_legacy(ret->dest);
-	return 0;
+	ret->dest = o->legacy ? dest_legacy_tar(p->path, ctx->tmpdir, o->no_clobber, err)
+			      : dest_docker_tar(p->path, ctx->tmpdir, o->no_clobber, err);
+	return ret->dest ? 0 : -1;
 }
 
 static int open_daemon(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,

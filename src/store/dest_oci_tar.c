@@ -78,7 +78,7 @@ static int tar_put_manifest(struct dest *base, const struct manifest *m, const c
 	struct descriptor desc = { .digest = m->digest, .size = (int64_t)m->raw.len };
 	int rc;
 
-	if (dest_put_bytes(base, &desc, span_buf(&m->raw), err) < 0)
+	if (!t->has_legacy && dest_put_bytes(base, &desc, span_buf(&m->raw), err) < 0)
 		return -1;
 	lock_take(t->lock);
 	rc = dest_index_add(&t->index, m, tag, err);
@@ -167,7 +167,9 @@ static int open_output(struct oci_tar *t, const char *path, bool no_clobber, dra
 		return err_set(err, DRAY_ERR_USAGE, "an archive is not written to a terminal");
 	if (!t->out.temp)
 		t->to.stream = sink_to_fd(t->to.fd, false, err);
-	return t->out.temp || t->to.stream ? write_layout(t, err) : -1;
+	if (!t->out.temp && !t->to.stream)
+		return -1;
+	return t->oci ? write_layout(t, err) : 0;
 }
 
 /* What an archive has is what it keeps; a kind that was asked for must be among it. */
@@ -259,21 +261,41 @@ int dest_docker_tar_list(struct dest *d, struct span list, dray_error **err)
 	return buf_add(&t->given, list, err);
 }
 
-void dest_docker_tar_legacy(struct dest *d)
+struct dest *dest_legacy_tar(const char *path, const char *tmpdir, bool no_clobber,
+			     dray_error **err)
 {
-	((struct oci_tar *)d)->has_legacy = true;
+	cleanup_dest struct dest *base = NULL;
+	struct oci_tar *t = new_tar(path, tmpdir, false, true, err);
+
+	if (!t)
+		return NULL;
+	base = &t->base;
+	t->has_legacy = t->to.legacy = t->list.legacy = true;
+	return open_output(t, path, no_clobber, err) < 0 ? NULL : steal_pointer(&base);
 }
 
-int dest_docker_tar_config(struct dest *d, const struct manifest *m, const struct config *c,
+/* With the lock held. */
+static int put_config(struct oci_tar *t, const struct config *c, dray_error **err)
+{
+	cleanup_free char *name = legacy_config_name(&c->digest);
+
+	if (!name)
+		return err_nomem(err);
+	if (tar_out_seen(&t->to, &c->digest))
+		return 0;
+	if (tar_out_member(&t->to, name, span_buf(&c->raw), err) < 0)
+		return -1;
+	return tar_out_note(&t->to, &c->digest, (int64_t)c->raw.len, err);
+}
+
+int dest_legacy_tar_config(struct dest *d, const struct manifest *m, const struct config *c,
 			   dray_error **err)
 {
 	struct oci_tar *t = (struct oci_tar *)d;
 	int rc;
 
-	if (!t->has_legacy)
-		return 0;
 	lock_take(t->lock);
-	rc = legacy_add(&t->legacy, m, c, err);
+	rc = put_config(t, c, err) < 0 ? -1 : legacy_add(&t->legacy, m, c, err);
 	lock_drop(t->lock);
 	return rc;
 }

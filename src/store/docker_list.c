@@ -162,6 +162,20 @@ static struct path path_of(const struct digest *d)
 	return p;
 }
 
+/* Where @p d lies: "blobs/ALGO/HEX", or at the top with @p ending. */
+static void write_path(const struct listing *l, struct jsonw *w, const struct digest *d,
+		       const char *ending)
+{
+	char text[DIGEST_TEXT + 8];
+
+	if (!l->l->legacy) {
+		jsonw_string(w, path_of(d).text);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s%s", digest_hex(d), ending);
+	jsonw_string(w, text);
+}
+
 /* "RepoTags": those of @p old that stay, then ours; null when there is none. */
 static int write_tags(struct listing *l, const char *const *old, size_t n_old,
 		      const struct name *names, dray_error **err)
@@ -201,7 +215,7 @@ static int write_ours(struct listing *l, const struct listed *e, dray_error **er
 	if (separate(l, err) < 0 || buf_add_str(l->out, "{\"Config\":", err) < 0)
 		return -1;
 	jsonw_init(&w, l->out, err);
-	jsonw_string(&w, path_of(&e->config).text);
+	write_path(l, &w, &e->config, ".json");
 	if (jsonw_finish(&w) < 0 || buf_add_str(l->out, ",\"RepoTags\":", err) < 0 ||
 	    write_tags(l, NULL, 0, names_of(l, e), err) < 0 ||
 	    buf_add_str(l->out, ",\"Layers\":", err) < 0)
@@ -209,7 +223,7 @@ static int write_ours(struct listing *l, const struct listed *e, dray_error **er
 	jsonw_init(&w, l->out, err);
 	jsonw_array(&w);
 	for (size_t i = 0; i < e->n_parts; i++)
-		jsonw_string(&w, path_of(&e->parts[i]).text);
+		write_path(l, &w, &e->parts[i], ".tar");
 	jsonw_end_array(&w);
 	return jsonw_finish(&w) < 0 ? -1 : buf_add_byte(l->out, '}', err);
 }

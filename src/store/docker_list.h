@@ -15,6 +15,7 @@ struct docker_list {
 	struct arena arena;
 	struct listed *first, **last;
 	struct map by_digest;	/* digest text -> struct listed */
+	bool legacy;		/* names of layers and configs are those of store/legacy.h */
 };
 int docker_list_add(struct docker_list *l, const struct manifest *m, dray_error **err) MUST_CHECK;
 /**

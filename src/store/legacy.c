@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The v1 half of an archive: folders of layers, and "repositories".
+ * Names and documents of an archive for old readers: folders of layers, and "repositories".
  * Relies on image/ for IDs and documents as Docker's own save writes them.
  * Promises that no layer is stored a second time, and the same bytes for the same images.
  */
@@ -90,11 +90,20 @@ void legacy_clear(struct legacy *l)
 
 /* ---- folders ---- */
 
+char *legacy_layer_name(const struct digest *d)
+{
+	return mem_printf("%s.tar", digest_hex(d));
+}
+
+char *legacy_config_name(const struct digest *d)
+{
+	return mem_printf("%s.json", digest_hex(d));
+}
+
 static int write_link(const struct legacy_layer *at, const char *name, struct tar_out *to,
 		      dray_error **err)
 {
-	cleanup_free char *blob = dest_blob_path(&at->blob);
-	cleanup_free char *target = blob ? mem_printf("../%s", blob) : NULL;
+	cleanup_free char *target = mem_printf("../%s.tar", digest_hex(&at->blob));
 
 	if (!target)
 		return err_nomem(err);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What Docker before 1.10 and old tools read of an archive: a folder for each layer, named by
- * its v1 ID, and "repositories". The layers themselves are links to the blobs. Spec: formats.md
- * 1.3, 2.
+ * An archive that Docker before 1.10 and old tools read, too: a folder for each layer, named by
+ * its v1 ID, and "repositories". Such readers take every folder for a layer, so there is no
+ * "blobs": layers and configs lie at the top, as skopeo has them, and the folders hold links.
+ * Spec: formats.md 1.3, 1.6, 2.
+ *
+ *	HEX.tar | HEX.json | ID/ ID/VERSION ID/json ID/layer.tar -> ../HEX.tar | manifest.json repositories
  */
 #pragma once
 
@@ -24,7 +27,10 @@ struct legacy {
  */
 int legacy_add(struct legacy *l, const struct manifest *m, const struct config *c,
 	       dray_error **err) MUST_CHECK;
-/** The folders, behind the blobs that they lead to. */
+/** The name of a layer, of a config; in new memory, NULL = no memory. */
+char *legacy_layer_name(const struct digest *d);
+char *legacy_config_name(const struct digest *d);
+/** The folders, behind the layers that they lead to. */
 int legacy_write_folders(const struct legacy *l, struct tar_out *to, dray_error **err) MUST_CHECK;
 /** The names that @p x gives to images; nothing when it gives none. */
 int legacy_write_names(const struct legacy *l, const struct docker_list *list,

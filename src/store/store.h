@@ -352,11 +352,12 @@ struct dest *dest_docker_tar(const char *path, const char *tmpdir, bool no_clobb
 int dest_docker_tar_list(struct dest *d, struct span list, dray_error **err) MUST_CHECK;
 struct config;
 /**
- * Let a new dest_docker_tar() also have what Docker before 1.10 reads, see store/legacy.h: before
- * its first blob. Then tell it the config of each image whose manifest was put.
+ * An archive that Docker before 1.10 reads, too, see store/legacy.h. All its blobs are layers; in
+ * place of the config it is told that of each image whose manifest was put.
  */
-void dest_docker_tar_legacy(struct dest *d);
-int dest_docker_tar_config(struct dest *d, const struct manifest *m, const struct config *c,
+struct dest *dest_legacy_tar(const char *path, const char *tmpdir, bool no_clobber,
+			     dray_error **err);
+int dest_legacy_tar_config(struct dest *d, const struct manifest *m, const struct config *c,
 			   dray_error **err) MUST_CHECK;
 struct sink;
 /**

@@ -7,10 +7,12 @@
 #include "store/tar_out.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "base/io.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "store/legacy.h"
 #include "tar/tar.h"
 
 /* ---- writing at a place ---- */
@@ -118,6 +120,21 @@ int tar_out_note(struct tar_out *t, const struct digest *d, int64_t size, dray_e
 	return map_put(&t->seen, span_str(e->digest.text), e, err);
 }
 
+static char *blob_name(const struct tar_out *t, const struct digest *d)
+{
+	return t->legacy ? legacy_layer_name(d) : dest_blob_path(d);
+}
+
+/* A name as long as any, for a header that comes later; lent. */
+static const struct digest *digest_like(const struct digest *known, struct digest *room)
+{
+	if (digest_set(known))
+		return known;
+	*room = (struct digest){ .algo = DIGEST_SHA256 };
+	snprintf(room->text, sizeof(room->text), "sha256:%064d", 0);
+	return room;
+}
+
 /*
  * Into a file: data first, its header after, since digest and size are only
  * proven then. A member that fails or turns out to be a twin is written over.
@@ -125,12 +142,10 @@ int tar_out_note(struct tar_out *t, const struct digest *d, int64_t size, dray_e
 static int blob_to_file(struct tar_out *t, const struct blob_put *put, struct source *data,
 			struct digest *ret_digest, int64_t *ret_size, dray_error **err)
 {
-	static const char any[] =
-		"blobs/sha256/0000000000000000000000000000000000000000000000000000000000000000";
 	cleanup_buf struct buf head = BUF_INIT(LIMIT_PAX);
 	bool late = put->desc.size < 0;
-	cleanup_free char *name = digest_set(&put->desc.digest) ? dest_blob_path(&put->desc.digest)
-								: mem_strdup(any);
+	struct digest room;
+	cleanup_free char *name = blob_name(t, digest_like(&put->desc.digest, &room));
 
 	if (!name || make_header(name, late ? 0 : put->desc.size, late, &head, err) < 0) {
 		source_free(data);
@@ -148,7 +163,7 @@ static int blob_to_file(struct tar_out *t, const struct blob_put *put, struct so
 	if (tar_out_seen(t, ret_digest))
 		return 0;
 	mem_free(name);
-	name = dest_blob_path(ret_digest);
+	name = blob_name(t, ret_digest);
 	buf_reset(&head);
 	if (!name)
 		return err_nomem(err);
@@ -178,7 +193,7 @@ static int blob_spooled(struct tar_out *t, const struct blob_put *put, struct so
 		return -1;
 	if (tar_out_seen(t, ret_digest))
 		return 0;
-	cleanup_free char *name = dest_blob_path(ret_digest);
+	cleanup_free char *name = blob_name(t, ret_digest);
 	if (!name)
 		return err_nomem(err);
 	if (make_header(name, *ret_size, false, &head, err) < 0)
@@ -197,7 +212,7 @@ static int blob_through(struct tar_out *t, const struct blob_put *put, struct so
 			struct digest *ret_digest, int64_t *ret_size, dray_error **err)
 {
 	cleanup_buf struct buf head = BUF_INIT(LIMIT_PAX);
-	cleanup_free char *name = dest_blob_path(&put->desc.digest);
+	cleanup_free char *name = blob_name(t, &put->desc.digest);
 
 	if (!name || make_header(name, put->desc.size, false, &head, err) < 0) {
 		source_free(data);

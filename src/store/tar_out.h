@@ -15,6 +15,7 @@ struct tar_out {
 	int64_t reached;/* end of the file, failed members included */
 	int64_t begun;	/* of io_writeback() */
 	bool failed;	/* the stream holds half a member */
+	bool legacy;	/* blobs are layers, named as store/legacy.h has them */
 	struct map seen;/* digest text -> struct dest_entry */
 	struct arena arena;
 };
