@@ -4,6 +4,15 @@
 # Relies on: lib.bash (sourced here), cc, python3.
 # Promises: nothing is written outside $BATS_TEST_TMPDIR and the peers' own folder.
 
+# The acceptance list of a builder has 60 items; a test's name says which it is for:
+#
+#	1-7, 9, 10, 16, 37, 38	build_closure.bats	closures, links, what is in them
+#	5-8, 11-18, 20-37, 52, 53	build.bats	layers, order, config, names, times, owners, bases
+#	10, 19, 38-45, 48-51, 54-60	build_items.bats	bits, formats, odd names, whiteouts, histories, limits, failures
+#	46, 47	build_same.bats	the same bytes, whoever builds, where and when
+#
+# build_peers.bats asks engines and schemas about what all of these make.
+
 # shellcheck source=tests/e2e/lib.bash
 . "${BASH_SOURCE[0]%/*}/../lib.bash"
 

@@ -71,24 +71,24 @@ counts() { jq -c '[.known, .built.blobs_sent, .built.blobs_skipped]'; }
 	export T
 	tree
 	settle app lib
-	same first "$(opened . "$DRAY" build spec.json --cache cache --json -o oci:layout:1 | grep -c -x -e a -e b -e big)" 3
+	same first "$(opened . "$DRAY" build spec.json --cache kept --json -o oci:layout:1 | grep -c -x -e a -e b -e big)" 3
 	same counts "$(counts <out)" '[0,4,0]'
 	manifest=$(jq -r .built.manifest_digest <out)
-	same "opened again" "$(opened . "$DRAY" build spec.json --cache cache --json -o oci:layout:2 | grep -x -e a -e b -e big -e same -e data.tar)" data.tar
+	same "opened again" "$(opened . "$DRAY" build spec.json --cache kept --json -o oci:layout:2 | grep -x -e a -e b -e big -e same -e data.tar)" data.tar
 	same counts "$(counts <out)" '[4,0,4]'
 	same manifest "$(jq -r .built.manifest_digest <out)" "$manifest"
 	dray_run verify --all oci:layout
 	expect 0
 	echo 2 >app/a
 	settle app
-	same "one changed" "$(opened app "$DRAY" build spec.json --cache cache --json -o oci:layout:3)" $'a\nb'
+	same "one changed" "$(opened app "$DRAY" build spec.json --cache kept --json -o oci:layout:3)" $'a\nb'
 	same counts "$(counts <out)" '[3,1,3]'
 	"$DRAY" build spec.json -q -o oci:plain:3
 	same "without" "$("$DRAY" digest oci:layout:3)" "$("$DRAY" digest oci:plain:3)"
 	# The same contents at another time: its layer is made, and is the one that is there.
 	touch app/a
 	settle app
-	opened app "$DRAY" build spec.json --cache cache --json -o oci:layout:3 >names
+	opened app "$DRAY" build spec.json --cache kept --json -o oci:layout:3 >names
 	same manifest "$(jq -r .built.manifest_digest <out)" "$("$DRAY" digest oci:plain:3)"
 	same counts "$(counts <out)" '[3,1,3]'
 }
@@ -98,22 +98,22 @@ counts() { jq -c '[.known, .built.blobs_sent, .built.blobs_skipped]'; }
 	registry_start cached plain
 	tree
 	settle app lib
-	XDG_CACHE_HOME=$T/none "$DRAY" build spec.json --cache cache --json --plain-http -o "docker://$REGISTRY_ADDR/app:1" 2>/dev/null >out
+	XDG_CACHE_HOME=$T/none "$DRAY" build spec.json --cache kept --json --plain-http -o "docker://$REGISTRY_ADDR/app:1" 2>/dev/null >out
 	same counts "$(counts <out)" '[0,4,0]'
 	image=$(jq -r .built.manifest_digest <out)
 	for tag in 1 2; do
-		same opened "$(XDG_CACHE_HOME=$T/none2 opened . "$DRAY" build spec.json --cache cache --json --plain-http \
+		same opened "$(XDG_CACHE_HOME=$T/none2 opened . "$DRAY" build spec.json --cache kept --json --plain-http \
 			-o "docker://$REGISTRY_ADDR/app:$tag" | grep -x -e a -e b -e big -e same)" ""
 		same counts "$(counts <out)" '[4,0,4]'
 		same manifest "$(jq -r .built.manifest_digest <out)" "$image"
 		remote_walk "$REGISTRY_ADDR" app "$tag"
 	done
-	XDG_CACHE_HOME=$T/none3 "$DRAY" build spec.json --cache cache --json --plain-http -o "docker://$REGISTRY_ADDR/other/app:1" 2>/dev/null >out
+	XDG_CACHE_HOME=$T/none3 "$DRAY" build spec.json --cache kept --json --plain-http -o "docker://$REGISTRY_ADDR/other/app:1" 2>/dev/null >out
 	same manifest "$(jq -r .built.manifest_digest <out)" "$image"
 	remote_walk "$REGISTRY_ADDR" other/app 1
 	# What it had is gone: the layers are made and sent again.
 	registry_wipe cached
-	"$DRAY" build spec.json --cache cache --json --plain-http -o "docker://$REGISTRY_ADDR/app:1" 2>/dev/null >out
+	"$DRAY" build spec.json --cache kept --json --plain-http -o "docker://$REGISTRY_ADDR/app:1" 2>/dev/null >out
 	same counts "$(counts <out)" '[0,4,0]'
 	same manifest "$(jq -r .built.manifest_digest <out)" "$image"
 	remote_walk "$REGISTRY_ADDR" app 1
@@ -124,14 +124,14 @@ counts() { jq -c '[.known, .built.blobs_sent, .built.blobs_skipped]'; }
 	settle app lib
 	build spec.json -o plain.tar
 	for i in 1 2; do
-		build spec.json --cache cache -o cached.tar
+		build spec.json --cache kept -o cached.tar
 		cmp plain.tar cached.tar
 	done
 }
 
 @test "random edits, with old sizes and old times too: always the image that there would be without" {
 	tree
-	build spec.json --cache cache -o oci:layout:0
+	build spec.json --cache kept -o oci:layout:0
 	for round in $(seq 12); do
 		python3 - "$round" <<-'EOF_PY'
 			import os, random, sys
@@ -161,7 +161,7 @@ counts() { jq -c '[.known, .built.blobs_sent, .built.blobs_skipped]'; }
 			        if g != f: os.rename("swap", g)
 		EOF_PY
 		# Right after the edit: what changed just now is never remembered as known.
-		build spec.json --cache cache -o "oci:layout:$round"
+		build spec.json --cache kept -o "oci:layout:$round"
 		build spec.json -o "oci:plain:$round"
 		same "round $round" "$("$DRAY" digest "oci:layout:$round")" "$("$DRAY" digest "oci:plain:$round")"
 	done
@@ -173,39 +173,39 @@ counts() { jq -c '[.known, .built.blobs_sent, .built.blobs_skipped]'; }
 	mkdir app
 	echo a >app/f
 	settle app
-	build --cache cache --dir app:/ -o oci:layout:1
-	same "old enough" "$(grep -c ^file cache/dray-build-cache)" 1
+	build --cache kept --dir app:/ -o oci:layout:1
+	same "old enough" "$(grep -c ^file kept/dray-build-cache)" 1
 	touch -d 2100-01-01 app/f
 	settle app
-	build --cache cache --dir app:/ -o oci:layout:1
-	same "of the future" "$(grep -c ^file cache/dray-build-cache)" 0
+	build --cache kept --dir app:/ -o oci:layout:1
+	same "of the future" "$(grep -c ^file kept/dray-build-cache)" 0
 }
 
 @test "a cache that is damaged, of another version, or no cache: a warning, and the image all the same" {
 	tree
 	settle app lib
-	build spec.json --cache cache -o oci:layout:1
+	build spec.json --cache kept -o oci:layout:1
 	want=$("$DRAY" digest oci:layout:1)
-	cp cache/dray-build-cache good
+	cp kept/dray-build-cache good
 	for how in flip cut old other empty; do
 		case $how in
-		flip) python3 -c 'd=bytearray(open("good","rb").read()); d[40]^=1; open("cache/dray-build-cache","wb").write(d)' ;;
-		cut) head -c 300 good >cache/dray-build-cache ;;
-		old) sed 's/^dray build cache 1$/dray build cache 0/' good >cache/dray-build-cache ;;
-		other) echo something >cache/dray-build-cache ;;
-		empty) : >cache/dray-build-cache ;;
+		flip) python3 -c 'd=bytearray(open("good","rb").read()); d[40]^=1; open("kept/dray-build-cache","wb").write(d)' ;;
+		cut) head -c 300 good >kept/dray-build-cache ;;
+		old) sed 's/^dray build cache 1$/dray build cache 0/' good >kept/dray-build-cache ;;
+		other) echo something >kept/dray-build-cache ;;
+		empty) : >kept/dray-build-cache ;;
 		esac
-		dray_run build spec.json --cache cache --json -o oci:layout:1
+		dray_run build spec.json --cache kept --json -o oci:layout:1
 		expect 0 '*warning*nothing of this cache is used*'
 		same "$how: known" "$(jq .known <<<"$output")" 0
 		same "$how" "$("$DRAY" digest oci:layout:1)" "$want"
-		cmp good cache/dray-build-cache
+		cmp good kept/dray-build-cache
 	done
 	# Lines that are not as they should be, and a digest that fits.
 	for line in 'file x y' 'blob - x 1' 'layer 1 2 3' 'who knows' "file $(printf '%064d' 0) "; do
 		{ head -n 1 good && echo "$line"; } >bad
-		{ cat bad && echo "sum $(sha256sum <bad | cut -d' ' -f1)"; } >cache/dray-build-cache
-		dray_run build spec.json --cache cache -o oci:layout:1
+		{ cat bad && echo "sum $(sha256sum <bad | cut -d' ' -f1)"; } >kept/dray-build-cache
+		dray_run build spec.json --cache kept -o oci:layout:1
 		expect 0 '*warning*a line is not as it should be*'
 	done
 	# A folder that cannot be one.
@@ -219,9 +219,9 @@ counts() { jq -c '[.known, .built.blobs_sent, .built.blobs_skipped]'; }
 		text = open("good").read()
 		text = text[:text.rindex("sum ")]
 		text = re.sub(r"(?m)^(layer \S+) \S+", lambda m: m[1] + " " + "1" * 64, text)
-		open("cache/dray-build-cache", "w").write(text + "sum " + hashlib.sha256(text.encode()).hexdigest() + "\n")
+		open("kept/dray-build-cache", "w").write(text + "sum " + hashlib.sha256(text.encode()).hexdigest() + "\n")
 	EOF_PY
-	dray_run build spec.json --cache cache -o lie.tar
+	dray_run build spec.json --cache kept -o lie.tar
 	expect 0 '*warning*the cache was wrong about a layer*'
 	build spec.json -o true.tar
 	cmp lie.tar true.tar
@@ -232,13 +232,13 @@ counts() { jq -c '[.known, .built.blobs_sent, .built.blobs_skipped]'; }
 	tree
 	settle app lib
 	build --dir app:/srv --dir lib:/lib -o base.tar
-	build --from base.tar --dir app:/srv --cache cache -o out.tar
-	same opened "$(opened app "$DRAY" build --from base.tar --dir app:/srv --cache cache --json -o again.tar)" ""
+	build --from base.tar --dir app:/srv --cache kept -o out.tar
+	same opened "$(opened app "$DRAY" build --from base.tar --dir app:/srv --cache kept --json -o again.tar)" ""
 	same "same as base" "$(jq .same_as_base <out)" 2
 	cmp out.tar again.tar
-	cp cache/dray-build-cache before
-	dray_run build --dir app:/ --dir none:/ --cache cache -o no.tar
+	cp kept/dray-build-cache before
+	dray_run build --dir app:/ --dir none:/ --cache kept -o no.tar
 	expect 3
-	cmp before cache/dray-build-cache
-	same "nothing beside" "$(ls -A cache)" dray-build-cache
+	cmp before kept/dray-build-cache
+	same "nothing beside" "$(ls -A kept)" dray-build-cache
 }

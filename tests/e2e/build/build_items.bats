@@ -45,7 +45,6 @@ steps() { "$DRAY" inspect --json "$1" | jq -c '[(.images[0].history | length), (
 	require_peer podman
 	program store/1-app/bin/app "not root"
 	chmod -R go-w store
-	echo '["/nix/store/1-app"]' >graph.json
 	jq -n '[{path: "/nix/store/1-app", narSize: 1, references: []}]' >graph.json
 	spec <<-'EOF_SPEC'
 		{ "dray": 1, "name": "made/store", "tag": "1", "config": { "User": "1000:1000", "Entrypoint": ["/nix/store/1-app/bin/app"] },
@@ -134,11 +133,8 @@ steps() { "$DRAY" inspect --json "$1" | jq -c '[(.images[0].history | length), (
 	echo 1 >a/bin/bash
 	echo 1 >a/gone/x
 	build --dir a:/ -o base.tar
-	dray_run strip /gone base.tar -o out.tar || true
-	[ "$status" -eq 0 ] || {
-		dray_run strip base.tar /gone -o out.tar
-		expect 0
-	}
+	dray_run strip base.tar /gone -o out.tar
+	expect 0
 	build --from out.tar --mkdir /more -o more.tar
 	"$DRAY" export more.tar 2>/dev/null >tree.tar
 	same entries "$(tar tf tree.tar)" $'bin/\nbin/bash\nmore/'
@@ -281,8 +277,7 @@ steps() { "$DRAY" inspect --json "$1" | jq -c '[(.images[0].history | length), (
 	ln -s d app/to-dir
 	ln -s /dev/null app/d/null
 	ln -s "$(printf 'x%.0s' $(seq 200))" app/long
-	ln -s app root-link
-	build --dir root-link:/app --symlink /top:app/d --symlink /abs:/app -o out.tar || build --dir app:/app --symlink /top:app/d --symlink /abs:/app -o out.tar
+	build --dir app:/app --symlink /top:app/d --symlink /abs:/app -o out.tar
 	mkdir got
 	"$DRAY" export out.tar 2>/dev/null | tar x -C got
 	diff -r --no-dereference app got/app
@@ -321,11 +316,8 @@ steps() { "$DRAY" inspect --json "$1" | jq -c '[(.images[0].history | length), (
 		layer("l2.tar", [("a/", ""), ("a/.wh.gone", ""), ("o/", ""), ("o/.wh..wh..opq", ""), ("o/new", "2"), (".wh.d", ""), (".wh.same", "")])
 	EOF_PY
 	build --tar l1.tar -o one.tar
-	dray_run append one.tar l2.tar -o base.tar || true
-	[ "$status" -eq 0 ] || {
-		dray_run append l2.tar one.tar -o base.tar
-		expect 0
-	}
+	dray_run append one.tar l2.tar -o base.tar
+	expect 0
 	same "the base" "$(names base.tar | tr '\n' ' ')" "a a/stays o o/new "
 	mkdir -p new/a new/o new/d
 	for f in a/gone o/hidden d/y same; do echo back >"new/$f"; done
@@ -387,7 +379,7 @@ steps() { "$DRAY" inspect --json "$1" | jq -c '[(.images[0].history | length), (
 	registry_start schema1 plain REGISTRY_COMPATIBILITY_SCHEMA1_ENABLED=true
 	for i in base on-none on-short on-long on-same empty nothing; do
 		history_fits "$i.tar"
-		# Uncompressed layers have no place in schema 1: by a registry, as the old clients would.
+		# What a registry makes of an image for clients that know no other.
 		skopeo copy -q --dest-tls-verify=false "docker-archive:$i.tar" "docker://$REGISTRY_ADDR/$i:1" --format v2s1
 		same "$i" "$(registry_curl schema1 "/v2/$i/manifests/1" -H 'Accept: application/vnd.docker.distribution.manifest.v1+prettyjws' |
 			jq -c '[.schemaVersion, ([.history[].v1Compatibility | fromjson | select(.throwaway | not)] | length)]')" "[1,$(layers "$i.tar" | wc -l)]"

@@ -24,7 +24,7 @@ again() {
 	same "$1" "$(sha256sum <again.tar)" "$FIRST"
 }
 
-@test "another folder, other times, another order of names" {
+@test "item 46, 47: another folder, other times, another order of names" {
 	mkdir -p elsewhere/deep/app/sub
 	cp spec.json elsewhere/deep
 	cd elsewhere/deep
@@ -43,7 +43,7 @@ again() {
 	same "by a path" "$(sha256sum <there.tar)" "$FIRST"
 }
 
-@test "another umask, group-writable files, setgid folders" {
+@test "item 46: another umask, group-writable files, setgid folders" {
 	umask 077
 	again "umask"
 	umask 0
@@ -52,7 +52,7 @@ again() {
 	again "modes of a checkout"
 }
 
-@test "another locale, time zone, environment" {
+@test "item 46: another locale, time zone, environment" {
 	for locale in C de_DE.UTF-8 tr_TR.UTF-8; do
 		LC_ALL=$locale LANG=$locale again "$locale"
 	done
@@ -61,7 +61,7 @@ again() {
 	same "no environment" "$(sha256sum <again.tar)" "$FIRST"
 }
 
-@test "another user" {
+@test "item 46: another user" {
 	require_root
 	require_peer setpriv
 	d=$(mktemp -d /tmp/dray-build.XXXXXX)
@@ -73,7 +73,7 @@ again() {
 	rm -r "$d"
 }
 
-@test "tmpfs and a file system on disk" {
+@test "item 46: tmpfs and a file system on disk" {
 	[ "$(stat -f -c %T /dev/shm 2>/dev/null)" = tmpfs ] || skip "no tmpfs at /dev/shm"
 	d=$(mktemp -d /dev/shm/dray-build.XXXXXX)
 	cp -a app spec.json "$d"
@@ -85,14 +85,14 @@ again() {
 	same tmpfs "$sum" "$FIRST"
 }
 
-@test "any number of threads, compressed too" {
+@test "item 46: any number of threads, compressed too" {
 	head -c 3000000 /dev/urandom >app/big
 	build spec.json -j 1 --compression gzip -o one.tar
 	build spec.json -j 8 --compression gzip -o many.tar
 	cmp one.tar many.tar
 }
 
-@test "attributes of the host stay there, but for those that are asked for" {
+@test "item 46: attributes of the host stay there, but for those that are asked for" {
 	python3 -c 'import os; os.setxattr("app/a", "user.note", b"here")' || skip "no attributes on this file system"
 	[ "$(id -u)" -ne 0 ] || python3 -c 'import os; os.setxattr("app/a", "trusted.secret", b"x")' || true
 	build spec.json -o x.tar
@@ -104,7 +104,7 @@ again() {
 	again "without"
 }
 
-@test "headers are plain ustar: no owner's name, no pax record but for a long name" {
+@test "item 46: headers are plain ustar: no owner's name, no pax record but for a long name" {
 	layer=$(layers first.tar)
 	tar xOf first.tar "blobs/sha256/${layer#sha256:}" >layer.tar
 	python3 - layer.tar <<-'EOF_PY'
