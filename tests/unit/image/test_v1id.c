@@ -326,14 +326,61 @@ static void v1id_skopeo(void **state)
 	assert_string_equal(ids[2], digest_hex(&want));
 }
 
+/* The files "ID/json" of the same image, of which formats.md 1.3 tells the order. */
+static void v1id_json(void **state)
+{
+	static const struct v1_params p = { .era = V1_ERA_EPOCH };
+	static const char second[] =
+		"{\"id\":\"6516adb9745a96a5e0f0781e949fca3b50b69c37d12f0fc46b7b50c1da106a02\","
+		"\"parent\":\"a6d310f2048ce769cc87f9d3da352f213134c3accd9fe90656e94988a24157a2\","
+		"\"created\":\"1970-01-01T00:00:00Z\",\"container_config\":" ZERO
+		",\"os\":\"linux\"}";
+	static const char *const parts[] = {
+		"{\"id\":\"6a003e777c01cebb",
+		"\"parent\":\"121d6a07e0d15510",
+		"\"created\":\"2026-11-20T22:34:47.027018785Z\",\"container\":\"1f1c145a",
+		"\"container_config\":{\"Hostname\":\"1f1c145a1277\"",
+		"\"docker_version\":\"20.10.24+dfsg1\",\"config\":{\"Hostname\":\"\"",
+		"},\"architecture\":\"amd64\",\"os\":\"linux\"}",
+	};
+	cleanup_config struct config *c = parse_text(image);
+	cleanup_buf struct buf text = BUF_INIT(MIB);
+	dray_error *err = NULL;
+	const char *at;
+	v1_id ids[4];
+
+	(void)state;
+	assert_ok(v1_ids_docker(c, &p, ids, &err), err);
+	assert_ok(v1_json_docker(c, &p, ids, 1, &text, &err), err);
+	assert_ok(buf_add_byte(&text, 0, &err), err);
+	assert_string_equal((const char *)text.data, second);
+	buf_reset(&text);
+	assert_ok(v1_json_docker(c, &p, ids, 3, &text, &err), err);
+	assert_ok(buf_add_byte(&text, 0, &err), err);
+	at = (const char *)text.data;
+	for (size_t i = 0; i < ROWS(parts); i++) { /* in this order */
+		const char *found = strstr(at, parts[i]);
+
+		if (!found)
+			fail_msg("%s is not behind %s", parts[i], at);
+		at = found + strlen(parts[i]);
+	}
+	assert_string_equal(at, "");
+}
+
 static int derive(void *arg, dray_error **err)
 {
 	static const struct v1_params p = { .era = V1_ERA_EPOCH };
 	const struct config *c = arg;
 	v1_id ids[4];
 
+	cleanup_buf struct buf text = BUF_INIT(MIB);
+
 	if (v1_ids_docker(c, &p, ids, err) < 0)
 		return -1;
+	for (size_t i = 0; i < ROWS(ids); i++)
+		if (v1_json_docker(c, &p, ids, i, &text, err) < 0)
+			return -1;
 	return v1_ids_skopeo(c, ids, err);
 }
 
@@ -352,6 +399,7 @@ int main(void)
 		cmocka_unit_test(v1id_escaping), cmocka_unit_test(v1id_escaping_distinct),
 		cmocka_unit_test(v1id_rules),	 cmocka_unit_test(v1id_refused),
 		cmocka_unit_test(v1id_skopeo),	 cmocka_unit_test(v1id_torture),
+		cmocka_unit_test(v1id_json),
 	};
 
 	return cmocka_run_group_tests_name("image v1id", tests, NULL, NULL);
