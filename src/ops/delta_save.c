@@ -57,9 +57,22 @@ static int copy_tags(struct arena *a, const struct image *im, struct delta_need 
 	return 0;
 }
 
+/* Of the layers as they are stored, as far as that is known. */
+static int64_t stored_bytes(const struct image *im)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < im->n_layers; i++)
+		if (im->layers[i].blob.size > 0 &&
+		    __builtin_add_overflow(sum, im->layers[i].blob.size, &sum))
+			return INT64_MAX;
+	return sum;
+}
+
 static int add_image(struct delta_save *v, const struct image *im, dray_error **err)
 {
 	struct delta_side *side;
+	int64_t bytes = stored_bytes(im);
 
 	if (!im->config || im->artifact || im->attestation || im->broken)
 		return 0;
@@ -67,6 +80,8 @@ static int add_image(struct delta_save *v, const struct image *im, dray_error **
 	if (!side || haves_add_image(&side->haves, im, err) < 0)
 		return -1;
 	side->need.image_id = im->config->digest;
+	if (bytes > v->base_bytes)
+		v->base_bytes = bytes;
 	return copy_tags(&v->doc.arena, im, &side->need, err);
 }
 
@@ -152,6 +167,23 @@ static void leave_out_layers(struct delta_save *v)
 		for (size_t k = 0; k < v->n_olds && !v->from[i]; k++)
 			if (map_find(&v->olds[k].haves.diffs, span_str(c->diff_ids[i].text)))
 				v->from[i] = &v->olds[k];
+}
+
+/* Is what has to be sent so much that reading a base for parts of it pays? Unknown sizes may be. */
+static bool files_pay(const struct delta_save *v)
+{
+	int64_t sent = 0, limit = v->base_bytes / DELTA_FILES_PAY;
+
+	for (size_t i = 0; i < v->s->n && sent <= limit; i++) {
+		int64_t size = v->s->im->layers[i].blob.size;
+
+		if (v->from[i])
+			continue;
+		if (size < 0 || size > limit)
+			return true;
+		sent += size;
+	}
+	return sent > limit;
 }
 
 /* ---- one layer's blob ---- */
@@ -558,13 +590,15 @@ static int open_bases(struct delta_save *v, const char *const *bases, size_t n, 
 	return 0;
 }
 
-static int write_delta(struct delta_save *v, dray_error **err)
+static int write_delta(struct delta_save *v, const char *const *bases, size_t n, dray_error **err)
 {
 	bool files = v->doc.level == DRAY_DELTA_FILE;
 
 	if (files)
 		leave_out_layers(v);
 	else if (leave_out_chain(v, err) < 0)
+		return -1;
+	if (files && files_pay(v) && delta_files_open(v, bases, n, err) < 0)
 		return -1;
 	if (put_layers(v, err) < 0)
 		return -1;
@@ -590,9 +624,7 @@ int dray_delta_save(dray_context *ctx, const char *image, const char *const *bas
 	v.doc.level = v.o->level ? v.o->level : DRAY_DELTA_LAYER;
 	if (delta_bases_check("the image", image, bases, n, err) < 0 ||
 	    open_output(&v, output, err) < 0 || open_bases(&v, bases, n, err) < 0 ||
-	    open_image(&v, image, err) < 0 ||
-	    (v.doc.level == DRAY_DELTA_FILE && delta_files_open(&v, bases, n, err) < 0) ||
-	    write_delta(&v, err) < 0)
+	    open_image(&v, image, err) < 0 || write_delta(&v, bases, n, err) < 0)
 		return -1;
 	if (delta_tell(&v.doc, digest_set(&v.doc.manifest) ? stack_manifest(v.s) : NULL,
 		       (int64_t)v.s->im->config->raw.len, &v.artifact->digest, v.stored, &told,

@@ -6,6 +6,9 @@
 
 #include "ops/delta_priv.h"
 
+/* Level file reads bases for what is more than this part of the biggest: 100 kB of 1.7 GB. */
+#define DELTA_FILES_PAY 16384
+
 /* An image of a base, or a have-list: what it has, and what of that is needed. */
 struct delta_side {
 	struct haves haves;
@@ -18,8 +21,10 @@ struct delta_save {
 	struct stack *s; /* the image */
 	struct delta_side *olds;
 	size_t n_olds, cap_olds;
+	int64_t base_bytes; /* of the biggest of them, as stored */
 	struct delta_bases bases; /* their bytes, at level file */
-	struct delta_olds *files; /* the same for recipes; NULL at level layer */
+	/* The same for recipes; NULL at level layer, and where they are not worth reading. */
+	struct delta_olds *files;
 	struct dest *dest;
 	struct delta_side **from; /* of each layer: who has it; NULL = it is sent */
 	struct map sent; /* DiffID text of those -> struct delta_layer, once it is in */

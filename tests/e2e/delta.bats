@@ -142,6 +142,28 @@ refused() {
 	same "canonical archive" "$(canonical alone.tar)" "$(canonical "$images/other.tar")"
 }
 
+@test "delta: a base is not read for less than a 16384th of it" {
+	local size damaged
+	echo small >small
+	head -c 100000 /dev/zero | tr '\0' x >large
+	for size in small large; do
+		tar --mtime=@0 -b 1 -cf $size.tar $size
+		"$DRAY" append -q "$app1" $size.tar -o app-$size.tar >/dev/null
+		round file app-$size.tar "$app1"
+	done
+	# Where a byte of its biggest layer is another one nobody notices who does not read it.
+	cp "$app1" damaged.tar
+	chmod u+w damaged.tar
+	damaged=$(($(stat -c %s damaged.tar) / 2))
+	printf '\252' | dd of=damaged.tar bs=1 seek=$damaged conv=notrunc status=none
+	if cmp -s "$app1" damaged.tar; then printf '\125' | dd of=damaged.tar bs=1 seek=$damaged conv=notrunc status=none; fi
+	dray_run delta save --level file --base damaged.tar app-small.tar -o d.tar
+	ok
+	same "from" "$(froms d.tar | tr ' ' '\n' | sort -u | paste -s -d ' ')" "base blob"
+	dray_run delta save --level file --base damaged.tar app-large.tar -o out.tar
+	refused 6 "*DiffID*"
+}
+
 @test "delta: the same bytes every time, on standard output too" {
 	local level
 	for level in layer file; do
