@@ -297,7 +297,8 @@ const struct command cmd_edit = {
 		"Copies an image with another config. What is not named keeps its bytes; layers "
 		"stay as they are and are not sent where they are already. Of an index all "
 		"images are changed, or those of --platform, and the whole index comes along, with "
-		"the indexes in it. The sentences of docker-copyedit work too: dray edit FROM a.tar "
+		"the indexes in it. The sentences of docker-copyedit work too: dray edit FROM "
+		"a.tar "
 		"INTO b.tar REMOVE ALL VOLUMES AND SET USER app. With --in-place an archive's "
 		"documents give way to new ones "
 		"behind them, and no layer is read or written.",
