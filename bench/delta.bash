@@ -79,19 +79,18 @@ make_delta() {
 row_delta() {
 	delta_pair "$1" || return 0
 	make_delta "$@"
-	[ -z "$SECS" ] || record "$@" "$(size_of "$work/delta/$1.$2")"
+	if [ -n "$SECS" ]; then
+		record "$@" "$(size_of "$work/delta/$1.$2")"
+	else
+		rm -f "$work/delta/$1.$2" # half of one
+	fi
 }
 
-# And from both to the new archive.
+# And from both to the new archive, for who made one in the row before.
 row_delta_apply() {
-	local made=${1%-apply} out=$work/delta/back
-	local patch=$work/delta/$made.$2
+	local patch=$work/delta/${1%-apply}.$2 out=$work/delta/back
 	delta_pair "$1" || return 0
-	if [ ! -e "$patch" ]; then
-		make_delta "$made" "$2" 0
-		[ -n "$SECS" ] || return 0
-		SECS=
-	fi
+	[ -e "$patch" ] || return 0
 	rm -f "$out"
 	case $2 in
 	dray*) timed "$@" "$DRAY" delta load -q "$patch" --base "$OLD" -o "docker-archive:$out" ;;
