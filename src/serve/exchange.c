@@ -120,6 +120,7 @@ static struct exchange *exchange_new(struct server *s, struct MHD_Connection *c,
 	ex->began_ms = io_now_ms();
 	ex->manifest = BUF_INIT(LIMIT_MANIFEST);
 	ex->piece = -1;
+	ex->whole = -1;
 	ex->method = arena_strdup(&ex->arena, method);
 	if (ex->method)
 		return ex;

@@ -76,6 +76,19 @@ static const char *clean_type(const char *type, struct arena *a)
 	return s.len ? arena_strndup(a, (const char *)s.data, s.len) : "application/octet-stream";
 }
 
+/* What referrers are told by. */
+static bool describe_doc(struct images_shelf *s, struct doc *d, const struct manifest *m)
+{
+	const char *type = m->artifact_type ? m->artifact_type : m->config.media_type;
+	bool annotated = json_present(m->annotations);
+
+	d->subject = m->subject.digest;
+	d->artifact_type = type ? arena_strdup(&s->arena, type) : NULL;
+	if (annotated)
+		d->annotations = arena_dup(&s->arena, json_raw(m->annotations));
+	return (!type || d->artifact_type) && (!annotated || d->annotations.data);
+}
+
 /* The document of @p m, whose bytes are copied. */
 static struct doc *doc_of(struct images_shelf *s, const struct manifest *m, dray_error **err)
 {
@@ -90,13 +103,7 @@ static struct doc *doc_of(struct images_shelf *s, const struct manifest *m, dray
 	}
 	if (d->bytes.data != bytes.data)
 		return d; /* another image has it, too */
-	d->subject = m->subject.digest;
-	d->artifact_type = m->artifact_type ? m->artifact_type : m->config.media_type;
-	if (d->artifact_type)
-		d->artifact_type = arena_strdup(&s->arena, d->artifact_type);
-	if (json_present(m->annotations))
-		d->annotations = arena_dup(&s->arena, json_raw(m->annotations));
-	return d;
+	return describe_doc(s, d, m) ? d : (err_nomem(err), NULL);
 }
 
 /* ---- an image whose manifest the place has ---- */
@@ -245,7 +252,10 @@ static int try_ready(struct adding *a, struct ready *r, dray_error **err)
 		return -1;
 	}
 	r->doc = NULL;
-	tell(a, "not served: %s: %s", r->im->where, dray_error_message(e));
+	if (span_starts(span_str(dray_error_message(e)), r->im->where))
+		tell(a, "not served: %s", dray_error_message(e));
+	else
+		tell(a, "not served: %s: %s", r->im->where, dray_error_message(e));
 	return 0;
 }
 
@@ -426,19 +436,59 @@ static int place_referrers(struct adding *a, dray_error **err)
 	return 0;
 }
 
+/* Two entries of one index are one nameless thing; signatures are none. */
+static bool same_nameless(const struct ready *x, const struct ready *y)
+{
+	return digest_set(&x->im->root) ? digest_eq(&x->im->root, &y->im->root) : x->doc == y->doc;
+}
+
+/*
+ * Images without a name go where the place's name says. One alone, as "dir:" always has it, is
+ * "latest" there, for nobody could ask for it otherwise but by its digest.
+ */
+static int place_nameless(struct adding *a, dray_error **err)
+{
+	struct ready *first = NULL;
+	bool alone = true;
+
+	for (size_t i = 0; i < a->n; i++) {
+		struct ready *r = &a->list[i];
+
+		if (!r->doc || r->placed || digest_set(&r->doc->subject))
+			continue;
+		first = first ? first : r;
+		alone = alone && same_nameless(first, r);
+	}
+	alone = alone && !map_get(&a->s->repos, span_str(a->name));
+	for (size_t i = 0; i < a->n; i++) {
+		struct ready *r = &a->list[i];
+
+		if (r->doc && !r->placed && !digest_set(&r->doc->subject) &&
+		    place_image(a, r, a->name, alone ? "latest" : NULL, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What refers to nothing that is here. */
+static int place_rest(struct adding *a, dray_error **err)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (a->list[i].doc && !a->list[i].placed &&
+		    place_image(a, &a->list[i], a->name, NULL, err) < 0)
+			return -1;
+	return 0;
+}
+
 static int place_all(struct adding *a, dray_error **err)
 {
 	for (size_t i = 0; i < a->n; i++)
 		if (a->list[i].doc && place_named(a, &a->list[i], err) < 0)
 			return -1;
-	if (place_referrers(a, err) < 0)
+	if (place_referrers(a, err) < 0 || place_nameless(a, err) < 0 ||
+	    place_referrers(a, err) < 0)
 		return -1;
-	for (size_t i = 0; i < a->n; i++)
-		if (a->list[i].doc && !a->list[i].placed &&
-		    place_image(a, &a->list[i], a->name, NULL, err) < 0)
-			return -1;
-	/* A round more: what refers to images without names. */
-	return place_referrers(a, err);
+	return place_rest(a, err);
 }
 
 /* The place belongs to the shelf from here on, whatever happens. */

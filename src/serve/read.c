@@ -83,7 +83,7 @@ static enum MHD_Result no_such_range(struct exchange *ex, int64_t size)
 {
 	cleanup_error dray_error *err = NULL;
 
-	(void)size;
+	ex->whole = size;
 	shelf_refuse(&err, SHELF_RANGE_INVALID, "the blob has no such range");
 	return fail(ex, &err);
 }

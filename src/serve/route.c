@@ -368,12 +368,13 @@ static bool has_method(const char *allow, const char *method)
 	return false;
 }
 
-static int check_method(const struct route *r, const char *method, const char **ret_allow,
-			dray_error **err)
+static int check_method(const struct route *r, const char **ret_allow, dray_error **err)
 {
-	if (has_method(ROUTES[r->kind].allow, method))
+	const char *allow = ROUTES[r->kind].allow;
+
+	if (r->method < METHODS && has_method(allow, METHOD_NAMES[r->method]))
 		return 0;
-	*ret_allow = ROUTES[r->kind].allow;
+	*ret_allow = allow;
 	return shelf_refuse(err, SHELF_UNSUPPORTED, "this method is not allowed here");
 }
 
@@ -393,7 +394,7 @@ int route_parse(const char *method, struct span target, struct route *ret, const
 		shelf_refuse(err, SHELF_NAME_INVALID, "the request's target is malformed");
 		return err_http(err, target.len > ROUTE_TARGET_MAX ? 414 : 400, "NAME_INVALID");
 	}
-	if (parse_path(path, ret, err) < 0 || check_method(ret, method, ret_allow, err) < 0)
+	if (parse_path(path, ret, err) < 0 || check_method(ret, ret_allow, err) < 0)
 		return -1;
 	return parse_query(query, ret, err);
 }

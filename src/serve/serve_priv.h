@@ -90,6 +90,7 @@ struct exchange {
 	char upload_id[SHELF_UPLOAD_ID]; /* of one that this request began */
 	struct buf manifest;
 	int64_t piece; /* bytes that Content-Range promises; -1 */
+	int64_t whole; /* size of what a range was asked of, for a refusal; -1 */
 	/* for the log */
 	int status;
 	int64_t sent; /* bytes of the answer's body, as announced */
