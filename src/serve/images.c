@@ -76,7 +76,7 @@ static int images_repositories(struct shelf *base, const struct shelf_part *part
 static int images_tags(struct shelf *base, const char *name, const struct shelf_part *part,
 		       struct shelf_page *ret, dray_error **err)
 {
-	const struct repo *r = repo_find((struct images_shelf *)base, name);
+	const struct repo *r = images_find_repo((struct images_shelf *)base, name);
 
 	if (!r)
 		return shelf_refuse(err, SHELF_NAME_UNKNOWN, "no such repository");
@@ -98,7 +98,7 @@ static const struct doc *find_doc(const struct repo *r, const struct shelf_ref *
 static int images_manifest(struct shelf *base, const char *name, const struct shelf_ref *ref,
 			   bool content, struct shelf_doc *ret, dray_error **err)
 {
-	const struct repo *r = repo_find((struct images_shelf *)base, name);
+	const struct repo *r = images_find_repo((struct images_shelf *)base, name);
 	const struct doc *d = r ? find_doc(r, ref) : NULL;
 
 	if (!d)
@@ -146,7 +146,7 @@ static int open_layer(const struct held *h, struct shelf_blob *ret, dray_error *
 static int images_blob(struct shelf *base, const char *name, const struct digest *digest,
 		       bool content, struct shelf_blob *ret, dray_error **err)
 {
-	const struct repo *r = repo_find((struct images_shelf *)base, name);
+	const struct repo *r = images_find_repo((struct images_shelf *)base, name);
 	const struct held *h = r ? map_get(&r->blobs, span_str(digest->text)) : NULL;
 
 	if (!h)
@@ -187,7 +187,7 @@ static int images_referrers(struct shelf *base, const char *name, const struct d
 			    const char *type, const struct shelf_part *part,
 			    struct shelf_referrers *ret, dray_error **err)
 {
-	const struct repo *r = repo_find((struct images_shelf *)base, name);
+	const struct repo *r = images_find_repo((struct images_shelf *)base, name);
 	size_t bytes = 0;
 
 	ret->list = arena_array(&ret->arena, part->max + 1, sizeof(*ret->list));

@@ -261,7 +261,7 @@ static int try_ready(struct adding *a, struct ready *r, dray_error **err)
 
 /* ---- into repositories ---- */
 
-int repo_get(struct images_shelf *s, const char *name, struct repo **ret, dray_error **err)
+int images_get_repo(struct images_shelf *s, const char *name, struct repo **ret, dray_error **err)
 {
 	*ret = map_get(&s->repos, span_str(name));
 	if (*ret)
@@ -374,7 +374,7 @@ static int place_image(struct adding *a, struct ready *r, const char *name, cons
 	uint64_t family = r->im->family;
 	struct repo *repo;
 
-	if (repo_get(a->s, name, &repo, err) < 0 || put_image(repo, r, err) < 0)
+	if (images_get_repo(a->s, name, &repo, err) < 0 || put_image(repo, r, err) < 0)
 		return -1;
 	if (digest_set(&r->im->root)) {
 		struct doc *root;
@@ -392,7 +392,7 @@ static int place_named(struct adding *a, struct ready *r, dray_error **err)
 	const char *repo, *tag;
 
 	for (size_t i = 0; i < r->im->n_tags; i++) {
-		if (repo_split_name(r->im->tags[i], &a->s->arena, &repo, &tag, err) < 0)
+		if (images_split_name(r->im->tags[i], &a->s->arena, &repo, &tag, err) < 0)
 			return -1;
 		if (!tag)
 			tell(a, "%s: \"%s\" is no name that a registry can have", r->im->where,
@@ -514,7 +514,7 @@ int images_shelf_add(struct images_shelf *s, struct store *st, struct image **im
 
 	if (take_place(s, st, images, n, err) < 0)
 		return -1;
-	a.name = repo_place_name(name, &s->arena);
+	a.name = images_place_name(name, &s->arena);
 	a.list = arena_array(&s->arena, n + 1, sizeof(*a.list));
 	if (!a.name || !a.list)
 		return err_nomem(err);

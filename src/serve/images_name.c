@@ -26,7 +26,7 @@ static const char *shorter(const char *name)
 	return NULL;
 }
 
-struct repo *repo_find(const struct images_shelf *s, const char *name)
+struct repo *images_find_repo(const struct images_shelf *s, const char *name)
 {
 	struct repo *r = NULL;
 
@@ -59,8 +59,8 @@ static bool is_tag_alone(const char *stored)
 	return reference_tag_valid(span_str(stored));
 }
 
-int repo_split_name(const char *stored, struct arena *a, const char **ret_repo,
-		    const char **ret_tag, dray_error **err)
+int images_split_name(const char *stored, struct arena *a, const char **ret_repo,
+		      const char **ret_tag, dray_error **err)
 {
 	cleanup_reference struct reference ref = { 0 };
 	cleanup_error dray_error *e = NULL;
@@ -103,7 +103,7 @@ static struct span base_name(const char *place)
 	return span_head(s, PLACE_NAME_MAX);
 }
 
-const char *repo_place_name(const char *place, struct arena *a)
+const char *images_place_name(const char *place, struct arena *a)
 {
 	struct span s = base_name(place);
 	char *out = arena_alloc(a, s.len + sizeof("image"));

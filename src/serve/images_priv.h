@@ -64,15 +64,15 @@ struct images_shelf {
 };
 
 /** The repository of @p name, made where there is none. */
-int repo_get(struct images_shelf *s, const char *name, struct repo **ret,
+int images_get_repo(struct images_shelf *s, const char *name, struct repo **ret,
 	     dray_error **err) MUST_CHECK;
 /** The repository that a client means by @p name: itself, or what it is called here; NULL. */
-struct repo *repo_find(const struct images_shelf *s, const char *name);
+struct repo *images_find_repo(const struct images_shelf *s, const char *name);
 /**
  * Repository and tag that a stored name stands for, in @p a; *ret_repo NULL where it has no
  * name, *ret_tag NULL where it names nothing that can be served.
  */
-int repo_split_name(const char *stored, struct arena *a, const char **ret_repo,
+int images_split_name(const char *stored, struct arena *a, const char **ret_repo,
 		    const char **ret_tag, dray_error **err) MUST_CHECK;
 /** "/srv/Images/app.tar" to "app": a name within the grammar, whatever @p place is. In @p a. */
-const char *repo_place_name(const char *place, struct arena *a);
+const char *images_place_name(const char *place, struct arena *a);

@@ -40,7 +40,7 @@ static void names(void **state)
 		const char *repo, *tag;
 		dray_error *err = NULL;
 
-		assert_ok(repo_split_name(rows[i].stored, &a, &repo, &tag, &err), err);
+		assert_ok(images_split_name(rows[i].stored, &a, &repo, &tag, &err), err);
 		if (strcmp(repo ? repo : "-", rows[i].repo ? rows[i].repo : "-") != 0 ||
 		    strcmp(tag ? tag : "-", rows[i].tag ? rows[i].tag : "-") != 0)
 			fail_msg("%s: %s %s", rows[i].stored, repo ? repo : "-", tag ? tag : "-");
@@ -68,7 +68,7 @@ static void place_names(void **state)
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		CLEANUP(arena_clear) struct arena a = { 0 };
-		const char *name = repo_place_name(rows[i].place, &a);
+		const char *name = images_place_name(rows[i].place, &a);
 
 		assert_string_equal(name, rows[i].name);
 		assert_true(reference_path_valid(span_str(name)));
