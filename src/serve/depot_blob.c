@@ -25,7 +25,7 @@ static void blob_folder(const struct digest *digest, char ret[BLOB_PATH])
 	snprintf(ret, BLOB_PATH, "%.*s/%.2s", algo, digest->text, hex);
 }
 
-void blob_path(const struct digest *digest, char ret[BLOB_PATH])
+void depot_blob_path(const struct digest *digest, char ret[BLOB_PATH])
 {
 	const char *hex = digest_hex(digest);
 	int algo = (int)(hex - digest->text) - 1;
@@ -38,8 +38,8 @@ static int unknown(dray_error **err)
 	return shelf_refuse(err, SHELF_BLOB_UNKNOWN, "the repository has no such blob");
 }
 
-int link_find(struct depot_side *side, const char *repo, const struct digest *digest,
-	      struct link *ret, dray_error **err)
+int depot_link_find(struct depot_side *side, const char *repo, const struct digest *digest,
+		    struct link *ret, dray_error **err)
 {
 	cleanup_reset struct db_stmt *st = side_query(side, Q_LINK_FIND, err);
 	int rc;
@@ -65,18 +65,19 @@ static int read_link(struct depot *d, const char *repo, const struct digest *dig
 	int rc;
 
 	lock_take(d->reader.lock);
-	rc = link_find(&d->reader, repo, digest, ret, err);
+	rc = depot_link_find(&d->reader, repo, digest, ret, err);
 	lock_drop(d->reader.lock);
 	return rc;
 }
 
-int blob_there(const struct depot *d, const struct digest *digest, int64_t size, dray_error **err)
+int depot_blob_there(const struct depot *d, const struct digest *digest, int64_t size,
+		     dray_error **err)
 {
 	cleanup_error dray_error *why = NULL;
 	char path[BLOB_PATH];
 	struct stat st;
 
-	blob_path(digest, path);
+	depot_blob_path(digest, path);
 	if (io_fstatat(d->blobs, path, AT_SYMLINK_NOFOLLOW, &st, &why) == 0)
 		return S_ISREG(st.st_mode) && st.st_size == size;
 	if (dray_error_kind(why) == DRAY_ERR_NOT_FOUND)
@@ -113,7 +114,7 @@ static int open_blob(const struct depot *d, const struct digest *digest, struct 
 	cleanup_error dray_error *why = NULL;
 	char path[BLOB_PATH];
 
-	blob_path(digest, path);
+	depot_blob_path(digest, path);
 	ret->fd = io_openat(d->blobs, path, O_RDONLY | O_NOFOLLOW, 0, &why);
 	if (ret->fd >= 0)
 		return 0;
@@ -133,7 +134,7 @@ int depot_blob(struct shelf *s, const char *repo, const struct digest *digest, b
 	int rc = read_link(d, repo, digest, &l, err);
 
 	if (rc > 0)
-		rc = blob_there(d, digest, l.size, err);
+		rc = depot_blob_there(d, digest, l.size, err);
 	if (rc > 0 && !content)
 		rc = touch(d, &l, err);
 	if (rc <= 0)
@@ -216,13 +217,13 @@ static int link_set(struct depot *d, const char *repo, int64_t blob, dray_error 
 {
 	int64_t n[] = { 0, blob, depot_now(d) };
 
-	if (repo_need(d, repo, &n[0], err) < 0)
+	if (depot_repo_need(d, repo, &n[0], err) < 0)
 		return -1;
 	return side_run(&d->writer, Q_LINK_SET, n, ARRAY_LEN(n), err);
 }
 
-int blob_add(struct depot *d, const char *repo, const char *name, const struct digest *digest,
-	     int64_t size, dray_error **err)
+int depot_blob_add(struct depot *d, const char *repo, const char *name, const struct digest *digest,
+		   int64_t size, dray_error **err)
 {
 	int64_t blob;
 	int is_new;
@@ -249,10 +250,10 @@ static int mount(struct depot *d, const char *repo, const struct digest *digest,
 		 dray_error **err)
 {
 	struct link l;
-	int rc = link_find(&d->writer, from, digest, &l, err);
+	int rc = depot_link_find(&d->writer, from, digest, &l, err);
 
 	if (rc > 0)
-		rc = blob_there(d, digest, l.size, err);
+		rc = depot_blob_there(d, digest, l.size, err);
 	if (rc > 0 && link_set(d, repo, l.blob, err) < 0)
 		rc = -1;
 	return rc;
@@ -295,7 +296,7 @@ static int drop_link(struct depot *d, const char *repo, const struct digest *dig
 		     dray_error **err)
 {
 	struct link l;
-	int rc = link_find(&d->writer, repo, digest, &l, err);
+	int rc = depot_link_find(&d->writer, repo, digest, &l, err);
 
 	if (rc <= 0)
 		return rc < 0 ? -1 : unknown(err);

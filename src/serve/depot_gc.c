@@ -257,7 +257,7 @@ static void unlink_blobs(struct gc *g, const struct gc_window *w)
 
 		if (w->row[i].kept)
 			continue;
-		blob_path(&w->row[i].digest, path);
+		depot_blob_path(&w->row[i].digest, path);
 		/* One that stays is a stray to the next run. */
 		(void)!io_unlinkat(g->d->blobs, path, NULL);
 		depot_give_space(g->d, w->row[i].b);

@@ -125,7 +125,7 @@ static int list_tags(struct depot *d, const char *repo, const struct shelf_part 
 {
 	cleanup_reset struct db_stmt *st = side_query(&d->reader, Q_TAG_LIST, err);
 	int64_t id;
-	int rc = st ? repo_find(&d->reader, repo, &id, err) : -1;
+	int rc = st ? depot_repo_find(&d->reader, repo, &id, err) : -1;
 
 	if (rc < 0)
 		return -1;

@@ -136,7 +136,7 @@ static int put_row(struct putting *p, dray_error **err)
 	int64_t size;
 	int rc;
 
-	if (repo_need(p->d, p->repo, &p->repo_id, err) < 0)
+	if (depot_repo_need(p->d, p->repo, &p->repo_id, err) < 0)
 		return -1;
 	rc = manifest_find(p->d, p->repo_id, &p->digest, &p->id, &size, err);
 	p->is_new = rc == 0;
@@ -164,10 +164,10 @@ static int check_size(const struct descriptor *d, int64_t size, dray_error **err
 static int need_blob(struct putting *p, const struct descriptor *d, dray_error **err)
 {
 	struct link l;
-	int rc = link_find(&p->d->writer, p->repo, &d->digest, &l, err);
+	int rc = depot_link_find(&p->d->writer, p->repo, &d->digest, &l, err);
 
 	if (rc > 0)
-		rc = blob_there(p->d, &d->digest, l.size, err);
+		rc = depot_blob_there(p->d, &d->digest, l.size, err);
 	if (rc < 0)
 		return -1;
 	if (rc == 0)
@@ -333,7 +333,7 @@ static int drop(struct depot *d, const char *repo, const struct shelf_ref *ref, 
 		dray_error **err)
 {
 	int64_t id;
-	int rc = repo_find(&d->writer, repo, &id, err);
+	int rc = depot_repo_find(&d->writer, repo, &id, err);
 
 	if (rc <= 0)
 		return rc < 0 ? -1 : unknown(err);

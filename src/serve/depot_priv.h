@@ -115,8 +115,9 @@ int depot_commit(struct depot *d, dray_error **err) MUST_CHECK;
 /** Returns -1. */
 int depot_abort(struct depot *d);
 /** Id of a repository: 1, 0 = there is none, -1. */
-int repo_find(struct depot_side *side, const char *repo, int64_t *ret, dray_error **err) MUST_CHECK;
-int repo_need(struct depot *d, const char *repo, int64_t *ret, dray_error **err) MUST_CHECK;
+int depot_repo_find(struct depot_side *side, const char *repo, int64_t *ret,
+		    dray_error **err) MUST_CHECK;
+int depot_repo_need(struct depot *d, const char *repo, int64_t *ret, dray_error **err) MUST_CHECK;
 
 /* ---- depot_blob.c ---- */
 
@@ -125,20 +126,20 @@ struct link {
 	bool held; /* by a manifest of the repository */
 };
 /** 1, 0 = the repository has no such blob, -1. Takes no lock. */
-int link_find(struct depot_side *side, const char *repo, const struct digest *digest,
-	      struct link *ret, dray_error **err) MUST_CHECK;
+int depot_link_find(struct depot_side *side, const char *repo, const struct digest *digest,
+		    struct link *ret, dray_error **err) MUST_CHECK;
 /** Whether the file of a blob is there in its size: 1, 0, -1. */
-int blob_there(const struct depot *d, const struct digest *digest, int64_t size,
-	       dray_error **err) MUST_CHECK;
+int depot_blob_there(const struct depot *d, const struct digest *digest, int64_t size,
+		     dray_error **err) MUST_CHECK;
 /**
  * Make the file @p name of uploads/, of @p size bytes on the disk, the blob @p digest of @p repo.
  * 1 = a new one, 0 = it took the place of an old one, -1.
  */
-int blob_add(struct depot *d, const char *repo, const char *name, const struct digest *digest,
-	     int64_t size, dray_error **err) MUST_CHECK;
+int depot_blob_add(struct depot *d, const char *repo, const char *name,
+		   const struct digest *digest, int64_t size, dray_error **err) MUST_CHECK;
 /** The path of a blob below blobs/. */
 #define BLOB_PATH (DIGEST_TEXT + 8)
-void blob_path(const struct digest *digest, char ret[BLOB_PATH]);
+void depot_blob_path(const struct digest *digest, char ret[BLOB_PATH]);
 int depot_blob(struct shelf *s, const char *repo, const struct digest *digest, bool content,
 	       struct shelf_blob *ret, dray_error **err);
 int depot_mount(struct shelf *s, const char *repo, const struct digest *digest, const char *from,

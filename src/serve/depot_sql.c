@@ -169,7 +169,7 @@ int depot_abort(struct depot *d)
 	return -1;
 }
 
-int repo_find(struct depot_side *side, const char *repo, int64_t *ret, dray_error **err)
+int depot_repo_find(struct depot_side *side, const char *repo, int64_t *ret, dray_error **err)
 {
 	cleanup_reset struct db_stmt *st = side_query(side, Q_REPO_FIND, err);
 	int rc;
@@ -183,9 +183,9 @@ int repo_find(struct depot_side *side, const char *repo, int64_t *ret, dray_erro
 	return rc;
 }
 
-int repo_need(struct depot *d, const char *repo, int64_t *ret, dray_error **err)
+int depot_repo_need(struct depot *d, const char *repo, int64_t *ret, dray_error **err)
 {
-	int rc = repo_find(&d->writer, repo, ret, err);
+	int rc = depot_repo_find(&d->writer, repo, ret, err);
 	struct db_stmt *st;
 
 	if (rc != 0)

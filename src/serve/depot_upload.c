@@ -385,7 +385,7 @@ int depot_upload_finish(struct shelf *s, struct shelf_upload *up, const struct d
 	if (!grow(d, u, 0))
 		unknown(err);
 	else if (prove(u, digest, err) == 0 && settle(u, err) == 0)
-		added = blob_add(d, u->repo, u->id, digest, size, err);
+		added = depot_blob_add(d, u->repo, u->id, digest, size, err);
 	/* A new blob keeps the space that its upload took. */
 	if (added <= 0)
 		depot_give_space(d, size);

@@ -1,0 +1,221 @@
+#!/usr/bin/env bats
+# "serve --root": a registry of its own, pushed to and pulled from by everybody's clients, killed at any moment.
+
+load lib
+
+setup() {
+	verbs_setup
+	ROOT=$BATS_TEST_TMPDIR/root
+}
+
+teardown() { peers_teardown; }
+
+# serve_start [ARG...]: on ROOT; sets ADDR. What it prints first is the address, then come its requests.
+serve_start() {
+	: >"$BATS_TEST_TMPDIR/serve.out"
+	# shellcheck disable=SC2016
+	peer_spawn serve env ${FAULT:+DRAY_FAULT=$FAULT} sh -c 'out=$1; shift; exec "$@" >"$out"' - \
+		"$BATS_TEST_TMPDIR/serve.out" "$DRAY" serve --addr 127.0.0.1:0 --root "$ROOT" "$@"
+	wait_until 60 serve_listens_or_dead
+	ADDR=$(head -n 1 "$BATS_TEST_TMPDIR/serve.out")
+}
+
+serve_listens_or_dead() { [ -s "$BATS_TEST_TMPDIR/serve.out" ] || ! peer_alive serve; }
+serve_log() { peer_log serve; }
+get() { curl -fsS --noproxy '*' "$@"; }
+status_of() { curl -sS --noproxy '*' -o /dev/null -w '%{http_code}' "$@"; }
+
+@test "serve --root: docker, podman, skopeo, ctr and dray push and pull, and the image is the same" {
+	local id sock=$PEERS_DIR/exec/containerd/containerd.sock
+	image_need sym
+	require_peer skopeo podman ctr
+	serve_start
+	id=$(docker_image_id test/sym:1)
+
+	docker tag test/sym:1 "$ADDR/by/docker:1"
+	docker push "$ADDR/by/docker:1"
+	docker rmi "$ADDR/by/docker:1"
+	same "docker's" "$(source_image_id_at "$ADDR/by/docker:1")" "$id"
+
+	skopeo copy --dest-tls-verify=false "docker-archive:$IMAGE:test/sym:1" "docker://$ADDR/by/skopeo:1"
+	same "skopeo's" "$(source_image_id_at "$ADDR/by/skopeo:1")" "$id"
+
+	podman load -q -i "$IMAGE"
+	podman push --tls-verify=false test/sym:1 "docker://$ADDR/by/podman:1"
+	same "podman's" "$(source_image_id_at "$ADDR/by/podman:1")" "$id"
+
+	dray_run push "$IMAGE" "docker://$ADDR/by/dray:1"
+	ok
+	same "dray's" "$(source_image_id_at "$ADDR/by/dray:1")" "$id"
+
+	ctr -a "$sock" -n dray-root images pull --plain-http --local "$ADDR/by/dray:1" ||
+		ctr -a "$sock" -n dray-root images pull --plain-http "$ADDR/by/dray:1"
+	ctr -a "$sock" -n dray-root images tag "$ADDR/by/dray:1" "$ADDR/by/ctr:1"
+	ctr -a "$sock" -n dray-root images push --plain-http "$ADDR/by/ctr:1"
+	same "ctr's" "$(source_image_id_at "$ADDR/by/ctr:1")" "$id"
+	ctr -a "$sock" -n dray-root images rm "$ADDR/by/dray:1" "$ADDR/by/ctr:1"
+
+	docker pull -q "$ADDR/by/podman:1"
+	same "docker pulls podman's" "$(docker_image_id "$ADDR/by/podman:1")" "$id"
+	[ "$(docker_run "$ADDR/by/podman:1")" = "$SYM_LINE" ]
+	docker rmi "$ADDR/by/podman:1"
+	podman pull -q --tls-verify=false "docker://$ADDR/by/docker:1"
+	same "podman pulls docker's" "sha256:$(podman image inspect --format '{{.Id}}' "$ADDR/by/docker:1")" "$id"
+	podman rmi -f "$ADDR/by/docker:1"
+	dray_run verify "docker://$ADDR/by/ctr:1"
+	expect 0
+
+	same repositories "$(get "http://$ADDR/v2/_catalog" | jq -c .repositories)" \
+		'["by/ctr","by/docker","by/dray","by/podman","by/skopeo"]'
+	# Nothing is lost by a kill, and everything is served by who comes next.
+	peer_kill9 serve
+	serve_start
+	for by in ctr docker dray podman skopeo; do
+		same "$by's afterwards" "$(source_image_id_at "$ADDR/by/$by:1")" "$id"
+	done
+}
+
+source_image_id_at() {
+	echo "sha256:$(skopeo inspect --tls-verify=false --config --raw "docker://$1" | sha256sum | cut -d ' ' -f 1)"
+}
+
+# blob_push REPO TEXT: prints its digest.
+blob_push() {
+	local d at
+	d=sha256:$(printf %s "$2" | sha256sum | cut -d ' ' -f 1)
+	at=$(get -X POST -D - -o /dev/null "http://$ADDR/v2/$1/blobs/uploads/" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
+	case $at in /*) at=http://$ADDR$at ;; esac
+	case $at in *\?*) at="$at&digest=$d" ;; *) at="$at?digest=$d" ;; esac
+	get -X PUT -H 'Content-Type: application/octet-stream' --data-binary "$2" "$at" >&2
+	echo "$d"
+}
+
+# image_push REPO TAG LAYER: an image of one layer with this content, by hand.
+image_push() {
+	local c l
+	c=$(blob_push "$1" '{}') || return 1
+	l=$(blob_push "$1" "$3") || return 1
+	printf '{"schemaVersion":2,"mediaType":"%s","config":{"mediaType":"%s","digest":"%s","size":2},"layers":[{"mediaType":"%s","digest":"%s","size":%s}]}' \
+		"$MT_OCI_MANIFEST" application/vnd.oci.image.config.v1+json "$c" application/vnd.oci.image.layer.v1.tar "$l" "${#3}" |
+		get -X PUT -H "Content-Type: $MT_OCI_MANIFEST" --data-binary @- "http://$ADDR/v2/$1/manifests/$2"
+}
+
+# Every tag that is listed names a manifest all of whose blobs come, with their digests.
+store_is_whole() {
+	local repo tag d n=0
+	for repo in $(get "http://$ADDR/v2/_catalog" | jq -r '.repositories[]'); do
+		for tag in $(get "http://$ADDR/v2/$repo/tags/list" | jq -r '.tags[]?'); do
+			for d in $(get -H "Accept: $MT_OCI_MANIFEST" "http://$ADDR/v2/$repo/manifests/$tag" |
+				jq -r '.config.digest, .layers[].digest'); do
+				same "$repo:$tag $d" "sha256:$(get "http://$ADDR/v2/$repo/blobs/$d" | sha256sum | cut -d ' ' -f 1)" "$d" ||
+					return 1
+			done
+			n=$((n + 1))
+		done
+	done
+	TAGS=$n
+}
+
+@test "serve --root: killed at each of many moments of a push, it is a store, and nothing acknowledged is lost" {
+	local n pushed=0 t
+	serve_start
+	image_push a/b first "the layer that stays"
+	peer_kill9 serve
+	# The first calls are those of opening; then come the requests.
+	for n in $(seq 40 7 200); do
+		FAULT=crash:$n serve_start
+		t=
+		if [ -n "$ADDR" ] && image_push a/b "t$n" "layer $n" 2>/dev/null; then
+			t=t$n pushed=$((pushed + 1))
+		fi
+		peer_kill9 serve
+		serve_start
+		[ -n "$ADDR" ] || {
+			serve_log
+			return 1
+		}
+		store_is_whole
+		get -o /dev/null "http://$ADDR/v2/a/b/manifests/first"
+		[ -z "$t" ] || get -o /dev/null "http://$ADDR/v2/a/b/manifests/$t"
+		peer_kill9 serve
+	done
+	serve_start
+	store_is_whole
+	[ "$TAGS" -ge $((1 + pushed)) ]
+	image_push a/b last "after all that"
+	store_is_whole
+	peer_stop serve
+	dray_run gc --grace 0s --json "$ROOT"
+	expect 0
+	dray_run gc --grace 0s --json "$ROOT"
+	expect 0
+	same "left for a second gc" "$(jq -c '[.blobs, .strays]' <<<"$output")" '[0,0]'
+	serve_start
+	store_is_whole
+}
+
+@test "serve --root: gc, in one process at a time; deletes, and what is kept" {
+	local d
+	serve_start --gc-interval 0
+	image_push a v1 "kept"
+	d=$(blob_push a "loose")
+	dray_run gc "$ROOT"
+	expect 1 "*another process*"
+	[[ $stderr == *gc-interval* ]]
+	dray_run serve --addr 127.0.0.1:0 --root "$ROOT"
+	expect 1 "*another process*"
+	same "a blob that is needed" "$(status_of -X DELETE "http://$ADDR/v2/a/blobs/sha256:$(printf kept | sha256sum | cut -d ' ' -f 1)")" 403
+	peer_stop serve
+	dray_run gc "$ROOT"
+	expect 0
+	[[ $output == *"removed 0 blobs"* && $output == *"3 blobs stay"* ]]
+	dray_run gc -n --grace 0s "$ROOT"
+	expect 0
+	[[ $output == *"would remove 1 blobs"* ]]
+	dray_run gc --grace 0s --json "$ROOT"
+	same "gone, kept" "$(jq -c '[.dry_run, .blobs, .bytes, .kept_blobs]' <<<"$output")" '[false,1,5,2]'
+	serve_start --no-delete
+	same "a blob that is gone" "$(status_of "http://$ADDR/v2/a/blobs/$d")" 404
+	same "delete" "$(status_of -X DELETE "http://$ADDR/v2/a/manifests/v1")" 405
+	store_is_whole
+	[ "$TAGS" -eq 1 ]
+}
+
+@test "serve --root: a server collects by itself" {
+	serve_start --gc-interval 1s
+	image_push a v1 "kept"
+	# What a killed push left in the folder goes while it runs.
+	mkdir -p "$ROOT/blobs/sha256/00"
+	echo stray >"$ROOT/blobs/sha256/00/0000000000000000000000000000000000000000000000000000000000000000"
+	wait_until 60 absent_file "$ROOT/blobs/sha256/00/0000000000000000000000000000000000000000000000000000000000000000"
+	store_is_whole
+}
+
+absent_file() { [ ! -e "$1" ]; }
+
+@test "serve --root: what is refused: folders of others, options without it, more than the quota" {
+	mkdir "$ROOT"
+	echo precious >"$ROOT/file"
+	dray_run serve --addr 127.0.0.1:0 --root "$ROOT"
+	expect 2 "*no folder of dray serve*"
+	dray_run gc "$ROOT"
+	expect 2 "*no folder of dray serve*"
+	same "what was there" "$(ls "$ROOT")" file
+	dray_run gc "$ROOT/nowhere"
+	expect 1
+	dray_run serve --quota 1M "$ROOT/file"
+	expect 2 "*--root*"
+	dray_run serve --root "$ROOT" "$ROOT/file"
+	expect 2
+	dray_run serve
+	expect 2 "*nothing to serve*"
+	rm -r "$ROOT"
+	serve_start --quota 64K
+	image_push a v1 "small"
+	head -c 100000 /dev/zero >"$BATS_TEST_TMPDIR/big"
+	run blob_push a "$(tr '\0' x <"$BATS_TEST_TMPDIR/big")"
+	[ "$status" -ne 0 ]
+	[[ $output == *507* ]]
+	store_is_whole
+	same "mode" "$(stat -c %a "$ROOT")" 700
+}
