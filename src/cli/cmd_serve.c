@@ -31,7 +31,7 @@ static const struct option serve_table[] = {
 	{ "root", 0, OPT_STRING, F(root), "DIR",
 	  .help = "be a registry that images can be pushed to, kept in DIR" },
 	{ "quota", 0, OPT_STRING, F(quota), "SIZE",
-	  .help = "what may lie in DIR at most: 500M, 20G (default: what the disk has)" },
+	  .help = "what may lie in DIR at most: 500MB, 20GiB (default: what the disk has)" },
 	{ "no-delete", 0, OPT_FLAG, F(no_delete), .help = "clients delete nothing in DIR" },
 	{ "immutable-tags", 0, OPT_FLAG, F(immutable_tags),
 	  .help = "a tag in DIR, once set, names what it names" },
@@ -149,7 +149,7 @@ static int root_options(const struct serve_flags *f, struct dray_serve_options *
 	o->no_delete = f->no_delete;
 	o->immutable_tags = f->immutable_tags;
 	if (f->quota && (!option_size(f->quota, &o->quota) || o->quota == 0))
-		return err_set(err, DRAY_ERR_USAGE, "--quota takes bytes, as 500M or 20G");
+		return err_set(err, DRAY_ERR_USAGE, "--quota takes bytes, as 500MB or 20GiB");
 	if (!f->gc_interval)
 		return 0;
 	if (!num_parse_duration_ms(f->gc_interval, &ms) || ms / 1000 > INT32_MAX)

@@ -208,14 +208,14 @@ absent_file() { [ ! -e "$1" ]; }
 	same "what was there" "$(ls "$ROOT")" file
 	dray_run gc "$ROOT/nowhere"
 	expect 3
-	dray_run serve --quota 1M "$ROOT/file"
+	dray_run serve --quota 1MB "$ROOT/file"
 	expect 2 "*--root*"
 	dray_run serve --root "$ROOT" "$ROOT/file"
 	expect 2
 	dray_run serve
 	expect 2 "*nothing to serve*"
 	rm -r "$ROOT"
-	serve_start --quota 64K
+	serve_start --quota 64KiB
 	image_push a v1 "small"
 	head -c 100000 /dev/zero >"$BATS_TEST_TMPDIR/big"
 	run blob_push a "$(tr '\0' x <"$BATS_TEST_TMPDIR/big")"
