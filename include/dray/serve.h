@@ -34,7 +34,7 @@ struct dray_serve_options {
 	int gc_interval;	/**< seconds between garbage collections; 0 = 3600, -1 = none */
 	int timeout;		/**< seconds for the head of a request, others follow from it; 0 = 10 */
 	int grace;		/**< seconds that running requests get at the end; 0 = 30 */
-	int connections;	/**< at once, further ones wait; 0 = 512 */
+	int connections;	/**< at once, further ones are turned away; 0 = 512 */
 	int stop_fd;		/**< readable = stop (signalfd, eventfd, pipe); never read; -1 = none */
 	/** It listens. Not 0 = stop at once, with CANCELLED. NULL = nobody wants to know. */
 	int (*ready)(void *arg, const struct dray_serving *s);

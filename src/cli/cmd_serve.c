@@ -45,7 +45,7 @@ static const struct option serve_table[] = {
 	  "how long running requests may take when it is to stop (default: 30)", .lo = 1,
 	  .hi = 86400 },
 	{ "max-connections", 0, OPT_INT, F(connections), "N",
-	  "at the same time; further ones wait (default: 512)", .lo = 1, .hi = 16384 },
+	  "at the same time; further ones are turned away (default: 512)", .lo = 1, .hi = 16384 },
 	{ 0 },
 };
 

@@ -103,6 +103,7 @@ void *exchange_target(void *cls, const char *target, struct MHD_Connection *c)
 		return NULL;
 	mem_free(p->target);
 	p->target = mem_strdup(target);
+	p->target_at = target;
 	peer_enter(p, PEER_HEAD);
 	return NULL;
 }
@@ -143,6 +144,19 @@ static bool writes(const struct route *r)
 	return r->method != METHOD_GET && r->method != METHOD_HEAD;
 }
 
+/*
+ * A target with a NUL in it reaches us cut short. The version follows it in the same line, so how far
+ * that is tells.
+ */
+static int check_whole(const struct peer *p, const char *version, dray_error **err)
+{
+	uintptr_t at = (uintptr_t)p->target_at, end = (uintptr_t)version;
+
+	if (end <= at || end - at > HEAD_BYTES_MAX || end - at == strlen(p->target) + 1)
+		return 0;
+	return malformed(err, 400, "the request's target is malformed");
+}
+
 /* Everything that can be decided before the body comes. */
 static int begin(struct exchange *ex, dray_error **err)
 {
@@ -171,9 +185,13 @@ static enum MHD_Result refuse(struct exchange *ex)
 	return reply_error(ex, &ex->refusal);
 }
 
-static enum MHD_Result first_call(struct exchange *ex)
+static enum MHD_Result first_call(struct exchange *ex, const char *version)
 {
-	if (begin(ex, &ex->refusal) < 0 && has_body(ex) && refuse_now(ex))
+	int rc = check_whole(ex->peer, version, &ex->refusal);
+
+	if (rc == 0)
+		rc = begin(ex, &ex->refusal);
+	if (rc < 0 && has_body(ex) && refuse_now(ex))
 		return refuse(ex);
 	if (ex->head.content_length < 0 && !ex->head.chunked)
 		return MHD_YES; /* no body: the next call answers */
@@ -209,14 +227,14 @@ enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *c, const char 
 {
 	struct exchange *ex = *slot;
 
-	(void)url, (void)version;
+	(void)url;
 	if (!ex) {
 		ex = exchange_new(cls, c, method);
 		*slot = ex;
 		if (!ex)
 			return MHD_NO;
 		peer_enter(ex->peer, PEER_WORK);
-		return first_call(ex);
+		return first_call(ex, version);
 	}
 	atomic_store(&ex->peer->state, PEER_WORK);
 	return *size > 0 ? body_call(ex, data, size) : last_call(ex);

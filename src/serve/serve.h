@@ -14,7 +14,7 @@ struct serve_options {
 	bool read_only;	  /* whatever the shelf could take in */
 	int64_t timeout_ms; /* for the head of a request; see SERVE_*_FACTOR for the rest */
 	int64_t grace_ms;   /* how long requests may take when the server is to stop */
-	int connections;    /* at the same time; further ones wait */
+	int connections;    /* at the same time; further ones are turned away */
 	/** One line of JSON about each request, without its end; from any thread, one at a time. */
 	void (*on_access)(void *arg, const char *line);
 	/** What went wrong inside, for whoever runs the server; likewise. */

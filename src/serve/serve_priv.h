@@ -36,6 +36,7 @@ struct peer {
 	int fd;		/* libmicrohttpd's */
 	char name[64];	/* "127.0.0.1:40012" */
 	char *target;	/* of the request at hand, as it stood in its first line; owned */
+	const char *target_at; /* where that lies in the connection's memory */
 	atomic_int state;
 	atomic_int_least64_t since;    /* when the state was entered, io_now_ms() */
 	atomic_int_least64_t received; /* bytes of bodies */
