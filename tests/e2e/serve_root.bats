@@ -88,7 +88,7 @@ blob_push() {
 	at=$(get -X POST -D - -o /dev/null "http://$ADDR/v2/$1/blobs/uploads/" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
 	case $at in /*) at=http://$ADDR$at ;; esac
 	case $at in *\?*) at="$at&digest=$d" ;; *) at="$at?digest=$d" ;; esac
-	get -X PUT -H 'Content-Type: application/octet-stream' --data-binary "$2" "$at" >&2
+	get -X PUT -H 'Content-Type: application/octet-stream' --data-binary "$2" "$at" >&2 || return 1
 	echo "$d"
 }
 
