@@ -202,6 +202,7 @@ static int follow(struct disk_store *d, const struct storage_conf *c, dray_error
 	for (size_t i = 0; i < c->more.n; i++)
 		if (add_place(d, c->more.list[i], err) < 0)
 			return -1;
+	d->n_opening_notes = d->store.notes.n;
 	return 0;
 }
 

@@ -48,6 +48,7 @@ struct disk_store {
 	const char *driver;
 	struct disk_more *more;
 	size_t n_more;
+	size_t n_opening_notes; /* of store.notes; those of images() follow */
 	struct map layers; /* by what makes them one: struct disk_layer, in order of their numbers */
 	/** All images of the place. */
 	int (*load)(struct disk_store *d, struct image_list *ret, dray_error **err);

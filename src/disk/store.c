@@ -312,7 +312,7 @@ static int disk_images(struct store *st, const struct selector *sel, struct imag
 	struct disk_store *d = (struct disk_store *)st;
 	cleanup_image_list struct image_list l = { 0 };
 
-	st->notes.n = 0; /* listing again tells nothing twice */
+	st->notes.n = d->n_opening_notes; /* listing again tells nothing twice */
 	d->nameless = NULL;
 	if (d->load(d, &l, err) < 0)
 		return err_ctx(err, "%s", d->label);

@@ -245,6 +245,237 @@ split_of() { printf '%s\n' "$@" | gzip >"$DB/tar-split.json.gz"; }
 	refused 6 '*DiffID*'
 }
 
+# layer_of N: the database folder and the files of layer N of built/app:1 in $COPY.
+layer_of() {
+	DB=$COPY/image/overlay2/layerdb/sha256/$(jq -r ".images[0].layers[$1].chain_id[7:]" "$CASE/app.json")
+	FILES=$COPY/overlay2/$(cat "$DB/cache-id")/diff
+}
+
+# set_xattr FILE NAME VALUE
+set_xattr() {
+	python3 -c 'import os, sys; os.setxattr(sys.argv[1], sys.argv[2], sys.argv[3].encode())' "$@"
+}
+
+# rootfs PLACE
+rootfs() {
+	"$DRAY" rootfs-id --mtime "$1"
+}
+
+@test "disks: damaged layers are named, and made anew with --salvage" {
+	local want diff_ids
+	disk_docker overlay2
+	peer_stop spare 30
+	"$DRAY" explain --json "docker-root:$ROOT:built/app:1" >"$CASE/app.json"
+	want=$(rootfs "$CASE/saved0.tar")
+
+	# Nothing is wrong: the same bytes with it as without.
+	dray_run copy --salvage "docker-root:$ROOT:built/app:1" "$CASE/sound.tar"
+	ok
+	dray_run copy "docker-root:$ROOT:built/app:1" "$CASE/plain.tar"
+	ok
+	cmp "$CASE/sound.tar" "$CASE/plain.tar"
+
+	# All tar-splits are gone, and all files are there: the same file system in other tars.
+	fresh_copy
+	rm "$COPY"/image/overlay2/layerdb/sha256/*/tar-split.json.gz
+	refused 6 '*hint: --salvage*'
+	dray_run save --salvage "docker-root:$COPY:built/app:1" -o "$CASE/new.tar"
+	expect 0 '*layer 5 is made anew*the image ID * becomes *'
+	dray_run verify "$CASE/new.tar"
+	expect 0
+	same "file system" "$(rootfs "$CASE/new.tar")" "$want"
+	# DiffIDs and image ID are others, the rest of the config is as it was.
+	diff <(jq -S 'del(.rootfs)' < <("$DRAY" inspect --config "$CASE/saved0.tar")) \
+		<(jq -S 'del(.rootfs)' < <("$DRAY" inspect --config "$CASE/new.tar"))
+	diff_ids=$(jq -c '.rootfs.diff_ids' < <("$DRAY" inspect --config "$CASE/new.tar"))
+	same "layers" "$(jq length <<<"$diff_ids")" 5
+	[ "$diff_ids" != "$(jq -c '.rootfs.diff_ids' < <("$DRAY" inspect --config "$CASE/saved0.tar"))" ]
+	# Again, and by other verbs: always the same layers.
+	dray_run copy --salvage "docker-root:$COPY:built/app:1" "$CASE/again.tar"
+	expect 0
+	cmp "$CASE/new.tar" "$CASE/again.tar"
+	dray_run export --salvage "docker-root:$COPY:built/app:1" -o "$CASE/export.tar"
+	expect 0 '*layer 1 is made anew*'
+	"$DRAY" export "$CASE/new.tar" -o "$CASE/export2.tar"
+	cmp "$CASE/export.tar" "$CASE/export2.tar"
+	dray_run push --salvage --plain-http "docker-root:$COPY:built/app:1" "$REGISTRY_ADDR/salvaged/app:1"
+	expect 0
+	same "what was pushed" "$(remote_walk "$REGISTRY_ADDR" salvaged/app 1)" "${output##*@}"
+
+	# One thing wrong with each layer; the fourth is lost, and what it removed comes back.
+	fresh_copy
+	layer_of 0
+	printf x | dd of="$FILES/bin/busybox" bs=1 seek=1000 conv=notrunc status=none
+	layer_of 1
+	rm "$FILES/d/one"
+	echo 1 >"$FILES/d/uno"
+	layer_of 2
+	split_of '{"type":2,"payload":"AAAA","position":0}'
+	layer_of 3
+	rm -r "$FILES"
+	layer_of 4
+	echo garbage >"$DB/tar-split.json.gz"
+	refused 6 '*bin/busybox*its content has changed*hint: --salvage*'
+	dray_run verify --json "docker-root:$COPY:built/app:1"
+	expect 1
+	same "damage" "$(jq -r '.problems[].code' <<<"$output" | sort | uniq -c | sed 's/^ *//')" \
+		"1 diff-id-mismatch
+2 layer-file-damaged
+1 layer-files-missing
+2 layer-missing
+1 tar-split-damaged"
+	dray_run copy --json --salvage "docker-root:$COPY:built/app:1" "$CASE/mixed.tar"
+	expect 0 '*"bin/busybox"*"d/one": it is missing*another layer of its files*layer 4 is lost*layer 5 is made anew*'
+	dray_run verify "$CASE/mixed.tar"
+	expect 0
+	same "files" "$("$DRAY" files --json "$CASE/mixed.tar" | jq -r .path | paste -sd' ')" \
+		"bin bin/busybox d d/hard d/two d/uno"
+	# A layer that is sound keeps its bytes.
+	fresh_copy
+	layer_of 2
+	rm "$DB/tar-split.json.gz"
+	dray_run copy --salvage "docker-root:$COPY:built/app:1" "$CASE/one.tar"
+	expect 0 '*layer 3 is made anew*'
+	same "layers that changed" "$(diff <(jq -r '.rootfs.diff_ids[]' < <("$DRAY" inspect --config "$CASE/saved0.tar")) \
+		<(jq -r '.rootfs.diff_ids[]' < <("$DRAY" inspect --config "$CASE/one.tar")) | grep -c '^>')" 1
+
+	# Whiteouts of both kinds, made by overlayfs itself; an owner and a capability.
+	fresh_copy
+	layer_of 4
+	rm "$DB/tar-split.json.gz"
+	mknod "$FILES/d/gone" c 0 0
+	mkdir "$FILES/bin"
+	set_xattr "$FILES/bin" trusted.overlay.opaque y
+	chown 7:8 "$FILES/d/hard"
+	set_xattr "$FILES/d/hard" user.mine kept
+	dray_run copy --salvage "docker-root:$COPY:built/app:1" "$CASE/white.tar"
+	expect 0
+	tar xOf "$CASE/white.tar" "$(tar xOf "$CASE/white.tar" manifest.json | jq -r '.[0].Layers[4]')" >"$CASE/layer.tar"
+	same "entries" "$(tar tf "$CASE/layer.tar" | paste -sd' ')" \
+		"bin/ bin/.wh..wh..opq d/ d/.wh.gone d/hard d/two"
+	same "owner" "$(tar tvf "$CASE/layer.tar" --numeric-owner d/hard | awk '{ print $2 }')" 7/8
+	same "busybox is hidden" "$("$DRAY" files --json "$CASE/white.tar" | jq -r .path | paste -sd' ')" \
+		"bin d d/hard d/two"
+	same "attribute" "$("$DRAY" files --json "$CASE/white.tar" d/hard | jq -c .xattrs)" '{"user.mine":"a2VwdA=="}'
+
+	# Planted links stay links: nothing of what they lead to comes along.
+	fresh_copy
+	layer_of 0
+	rm "$DB/tar-split.json.gz"
+	echo canary-of-this-test >"$CASE/secret"
+	ln -sf "$CASE/secret" "$FILES/bin/busybox"
+	ln -s "$CASE" "$FILES/folder"
+	dray_run export --salvage "docker-root:$COPY:built/app:1" -o "$CASE/links.tar"
+	expect 0
+	! grep -q canary-of-this-test "$CASE/links.tar"
+	same "links" "$(tar tvf "$CASE/links.tar" | grep -c '^l')" 2
+	# A whole layer's folder as a link is no folder: the layer is lost.
+	mv "$FILES" "$CASE/aside"
+	ln -s "$CASE/aside" "$FILES"
+	dray_run copy --salvage "docker-root:$COPY:built/app:1" "$CASE/lost.tar"
+	expect 0 '*layer 1 is lost*'
+	# With nothing left there is nothing to salvage.
+	rm -r "$COPY/overlay2"
+	dray_run copy --salvage "docker-root:$COPY:built/app:1" "$CASE/nothing.tar"
+	expect 6 '*nothing of its layers is left*'
+	[ ! -e "$CASE/nothing.tar" ]
+}
+
+@test "disks: other verbs read a data root as they read its archive" {
+	disk_docker overlay2
+	peer_stop spare 30
+	local from="docker-root:$ROOT:built/app:1"
+	dray_run diff "$from" "$CASE/saved0.tar"
+	expect 0
+	same "files" "$("$DRAY" files --json "$from")" "$("$DRAY" files --json "$CASE/saved0.tar")"
+	same "explained" "$("$DRAY" explain --json "$from" | jq -c '.images[0].layers[] | [.diff_id, .chain_id, .v1_id]')" \
+		"$("$DRAY" explain --json "$CASE/saved0.tar" | jq -c '.images[0].layers[] | [.diff_id, .chain_id, .v1_id]')"
+	"$DRAY" export "$from" -o "$CASE/a.tar"
+	"$DRAY" export "$CASE/saved0.tar" -o "$CASE/b.tar"
+	cmp "$CASE/a.tar" "$CASE/b.tar"
+	# What the disk has need not be carried to it: the image's first layers are its base.
+	same "have" "$("$DRAY" have --json "docker-root:$ROOT" | jq -c '[.layers[].diff_id] | sort')" \
+		"$(jq -s -c '[.[].images[].layers[].diff_id] | unique' < <("$DRAY" explain --all --json "docker-root:$ROOT"))"
+	dray_run delta save --base "docker-root:$ROOT:test/sym:1" "$from" -o "$CASE/d"
+	expect 0
+	dray_run delta load "$CASE/d" --base "docker-root:$ROOT" -o "$CASE/loaded.tar"
+	expect 0
+	dray_run normalize "$CASE/loaded.tar" -o "$CASE/got.tar"
+	expect 0
+	dray_run normalize "$from" -o "$CASE/want.tar"
+	expect 0
+	same_archives "$CASE/want.tar" "$CASE/got.tar" "through a delta"
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# containerd
+
+# ctd_start: a containerd of the test's own; ctd is its ctr.
+ctd_start() {
+	mkdir -p "$CASE/ctd"
+	cat >"$CASE/ctd/config.toml" <<-EOF_CONFIG
+		version = 2
+		root = "$CASE/ctd/root"
+		state = "$CASE/ctd/state"
+		disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+		[grpc]
+		  address = "$CASE/ctd/c.sock"
+		[ttrpc]
+		  address = "$CASE/ctd/t.sock"
+	EOF_CONFIG
+	peer_spawn ctd containerd -c "$CASE/ctd/config.toml"
+	wait_until 30 ctd version
+}
+ctd() { ctr -a "$CASE/ctd/c.sock" "$@"; }
+
+@test "disks: containerd's content store" {
+	local multi id
+	require_root
+	require_peer containerd
+	image_need sym
+	ctd_start
+	ctd images import --no-unpack "$IMAGE"
+	id=$("$DRAY" digest --image-id "$IMAGE")
+	ctd images export "$CASE/exported.tar" docker.io/test/sym:1
+	peer_stop ctd 30
+	ROOT=$CASE/ctd/root
+	dray_run images --json "docker-root:$ROOT"
+	expect 0
+	same "store" "$(jq -r .store <<<"$output")" containerd
+	same "names are told to be missing" "$(jq -r '.warnings[].code' <<<"$output")" names-unread
+	same "image" "$(jq -r '.images[].image_id' <<<"$output")" "$id"
+	# Byte for byte what containerd gives itself, and what it was given.
+	same "manifest" "$("$DRAY" digest "docker-root:$ROOT")" "$("$DRAY" digest "oci-archive:$CASE/exported.tar")"
+	dray_run verify "docker-root:$ROOT"
+	expect 0
+	dray_run normalize --untagged "docker-root:$ROOT:sha256:${id#sha256:}" -o "$CASE/got.tar"
+	expect 0
+	dray_run normalize --untagged "$IMAGE" -o "$CASE/want.tar"
+	expect 0
+	same_archives "$CASE/want.tar" "$CASE/got.tar" "sym"
+	# As Docker 29 keeps it below its data root, and as a bare folder.
+	mkdir -p "$CASE/docker/containerd"
+	cp -a "$ROOT" "$CASE/docker/containerd/daemon"
+	same "Docker 29" "$("$DRAY" digest --image-id "$CASE/docker")" "$id"
+	dray_run copy "docker-root:$ROOT:test/sym:1" "$CASE/named.tar"
+	expect 3
+	# A blob that is another one than its name says is no image's; a layer that is cut is named.
+	local blobs=$CASE/docker/containerd/daemon/io.containerd.content.v1.content/blobs/sha256 big
+	big=$(ls -S "$blobs" | head -1)
+	truncate -s 1000 "$blobs/$big"
+	dray_run verify "docker-root:$CASE/docker"
+	expect 1 '*'
+	[[ $output$stderr == *"$big"* || $output$stderr == *layer* ]]
+	dray_run copy "docker-root:$CASE/docker" "$CASE/cut.tar"
+	expect 6
+	# Links in the place of blobs are not followed.
+	mv "$blobs/$big" "$CASE/$big"
+	ln -s "$CASE/$big" "$blobs/$big"
+	dray_run copy "docker-root:$CASE/docker" "$CASE/cut.tar"
+	expect 6
+	[ ! -e "$CASE/cut.tar" ]
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # podman
 
@@ -311,6 +542,60 @@ check_podman() {
 }
 
 @test "disks: podman with vfs" {
+	local want from
 	disk_podman vfs
 	check_podman
+	# Each folder holds a whole tree: what a layer changed is found again.
+	from="containers-storage:[$CASE/root]$REGISTRY_ADDR/pulled/big:1"
+	want=$("$DRAY" rootfs-id --mtime "$from")
+	rm "$CASE"/root/vfs-layers/*.tar-split.gz
+	dray_run copy "$from" "$CASE/new.tar"
+	expect 6 '*hint: --salvage*'
+	dray_run copy --salvage "$from" "$CASE/new.tar"
+	expect 0 '*layer 1 is made anew*'
+	dray_run verify "$CASE/new.tar"
+	expect 0
+	same "file system" "$("$DRAY" rootfs-id --mtime "$CASE/new.tar")" "$want"
+}
+
+@test "disks: storage.conf and additional image stores, as podman and skopeo read them" {
+	require_root
+	require_peer podman
+	require_peer skopeo
+	image_need sym
+	mkdir "$CASE/run"
+	cat >"$CASE/storage.conf" <<-EOF_CONF
+		[storage]
+		driver = "vfs"
+		graphroot = "$CASE/own"
+		runroot = "$CASE/run/own"
+		[storage.options]
+		additionalimagestores = [ "$CASE/shared" ]
+	EOF_CONF
+	podman --root "$CASE/shared" --runroot "$CASE/run/shared" --storage-driver vfs load -q -i "$IMAGE"
+	export CONTAINERS_STORAGE_CONF=$CASE/storage.conf
+	same "podman's root" "$(podman info --format '{{.Store.GraphRoot}}')" "$CASE/own"
+	# Before there is anything of its own, and with an image that lies on layers of the shared store.
+	dray_run digest --image-id containers-storage:test/sym:1
+	expect 0
+	same "shared" "$output" "sha256:$(podman image inspect -f '{{.Id}}' test/sym:1)"
+	image_context
+	printf 'FROM localhost/test/sym:1\nCOPY a /own\n' >"$CONTEXT/Dockerfile"
+	podman build -q --isolation chroot -t derived:1 "$CONTEXT"
+	diff <(podman images --no-trunc --noheading --format '{{.Repository}}:{{.Tag}} {{.ID}}' | grep -v '<none>' | sort) \
+		<("$DRAY" images --json containers-storage: | jq -r '.images[] | . as $i | .tags[] | "\(.) \($i.image_id)"' | sort)
+	same "skopeo's config" "$(skopeo inspect --config --raw containers-storage:localhost/derived:1 | sha256sum | cut -c-64)" \
+		"$("$DRAY" digest --image-id containers-storage:derived:1 | cut -c8-)"
+	dray_run verify containers-storage:
+	expect 0
+	# What is shared may be gone: told, and the rest is read.
+	mv "$CASE/shared" "$CASE/aside"
+	dray_run images containers-storage:
+	expect 0 '*additional image store*is left out*'
+	mv "$CASE/aside" "$CASE/shared"
+	same "by STORAGE_OPTS" "$(STORAGE_OPTS=vfs.imagestore=$CASE/none "$DRAY" images --json containers-storage: |
+		jq -r '.warnings[] | select(.code == "store-missing") | .code')" store-missing
+	printf '[storage\n' >"$CASE/storage.conf"
+	dray_run images containers-storage:
+	expect 6 '*storage.conf*line 1*'
 }
