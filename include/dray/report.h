@@ -126,7 +126,7 @@ DRAY_API size_t dray_report_warnings(const dray_report *r);
 DRAY_API const struct dray_finding *dray_report_warning(const dray_report *r, size_t i);
 /**
  * "docker-archive", "docker-v1", "oci", "dir", "registry", "docker-daemon", "docker-root",
- * "containers-storage" or "memory"; static. Since: 0.1
+ * "containers-storage", "containerd" or "memory"; static. Since: 0.1
  */
 DRAY_API const char *dray_report_store(const dray_report *r);
 /** Free @p r and all that was borrowed from it; NULL is fine. Since: 0.1 */

@@ -536,6 +536,21 @@ check_podman() {
 	same "a bare folder" "$output" "sha256:$(pod image inspect -f '{{.Id}}' built:1)"
 	dray_run digest --image-id "containers-storage:[$CASE/root]no/such"
 	expect 3
+	# Other verbs read it as they read its archive.
+	local from="containers-storage:[$CASE/root]localhost/built:1"
+	dray_run diff "$from" "$CASE/saved0.tar"
+	expect 0
+	same "files" "$("$DRAY" files --json "$from")" "$("$DRAY" files --json "$CASE/saved0.tar")"
+	same "chains" "$("$DRAY" explain --json "$from" | jq -c '[.images[].layers[].chain_id]')" \
+		"$("$DRAY" explain --json "$CASE/saved0.tar" | jq -c '[.images[].layers[].chain_id]')"
+	same "export" "$("$DRAY" export "$from" | sha256sum)" "$("$DRAY" export "$CASE/saved0.tar" | sha256sum)"
+	same "have" "$("$DRAY" have --json "containers-storage:[$CASE/root]" | jq -c '.chain_ids | sort')" \
+		"$("$DRAY" explain --all --json "containers-storage:[$CASE/root]" | jq -c '[.images[].layers[].chain_id] | unique')"
+	dray_run delta save --base "containers-storage:[$CASE/root]localhost/other/sym:2" "$from" -o "$CASE/d"
+	expect 0
+	dray_run delta load "$CASE/d" --base "containers-storage:[$CASE/root]" -o "$CASE/loaded.tar"
+	expect 0
+	same "through a delta" "$("$DRAY" digest --image-id "$CASE/loaded.tar")" "$("$DRAY" digest --image-id "$from")"
 	# It says that the registry's manifest cannot come back.
 	dray_run copy "containers-storage:[$CASE/root]$REGISTRY_ADDR/pulled/big:1" "oci:$CASE/l"
 	expect 0 '*a copy gets a manifest of its own*'
@@ -556,6 +571,10 @@ check_podman() {
 	dray_run verify "$CASE/new.tar"
 	expect 0
 	same "file system" "$("$DRAY" rootfs-id --mtime "$CASE/new.tar")" "$want"
+	# An engine takes it, under the new image ID.
+	podman --root "$CASE/other" --runroot "$CASE/run" --storage-driver vfs load -q -i "$CASE/new.tar"
+	same "loaded" "sha256:$(podman --root "$CASE/other" --runroot "$CASE/run" --storage-driver vfs images -q --no-trunc |
+		cut -d: -f2)" "$("$DRAY" digest --image-id "$CASE/new.tar")"
 }
 
 @test "disks: storage.conf and additional image stores, as podman and skopeo read them" {

@@ -577,6 +577,160 @@ static void test_kinds(void **state)
 	}
 }
 
+/* ---- containerd's blobs ---- */
+
+#define CONTENT "io.containerd.content.v1.content/blobs/sha256/"
+#define MANIFEST                                                                             \
+	"{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\","   \
+	"\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\","              \
+	"\"digest\":\"%s\",\"size\":%zu},\"layers\":[{\"mediaType\":"                          \
+	"\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}]}"
+
+/* A blob under its digest, which is *ret. */
+static void put_blob(const struct fixture *f, const char *text, struct digest *ret)
+{
+	assert_int_equal(digest_of(span_str(text), ret, NULL), 0);
+	cleanup_free char *path = mem_printf(CONTENT "%s", digest_hex(ret));
+	put(f, path, text);
+}
+
+static void make_pool(struct fixture *f, struct digest *ret_manifest)
+{
+	struct digest layer;
+
+	f->path = temp_dir_make(&f->fd);
+	f->root = mem_printf("%s/root", f->path);
+	assert_int_equal(mkdirat(f->fd, "root", 0755), 0);
+	assert_int_equal(digest_of(SPAN_LIT(TAR), &f->diff_id, NULL), 0);
+	put_blob(f, TAR, &layer);
+	cleanup_free char *config = expand(f, CONFIG);
+	put_blob(f, config, &f->id);
+	cleanup_free char *manifest = mem_printf(MANIFEST, f->id.text, strlen(config), layer.text,
+						 strlen(TAR));
+	put_blob(f, manifest, ret_manifest);
+	cleanup_free char *twice = mem_printf(CONTENT "%064d", 5); /* that is not its digest */
+	put(f, twice, manifest);
+	cleanup_free char *link = mem_printf("%s/" CONTENT "%064d", f->root, 6);
+	assert_int_equal(symlink("../../../../../list", link), 0);
+}
+
+static int read_pool(void *arg, dray_error **err)
+{
+	const struct fixture *f = arg;
+	const struct selector sel = { .digest = f->id };
+	cleanup_buf struct buf tar = BUF_INIT(1000);
+	struct image **images = NULL;
+	size_t n = 0;
+	int rc = -1;
+
+	cleanup_store struct store *st = disk_open_docker(f->root, NULL, err);
+	if (!st || store_images(st, &sel, &images, &n, err) < 0)
+		return -1;
+	if (image_require_whole(images[0], err) == 0)
+		rc = slurp(store_open_layer(st, images[0], 0, err), &tar, err);
+	images_free(images, n);
+	return rc < 0 || span_is(span_buf(&tar), TAR)
+		       ? rc
+		       : err_set(err, DRAY_ERR_FORMAT, "other bytes");
+}
+
+static void test_containerd(void **state)
+{
+	const struct selector all = { .all = true };
+	struct fixture f = { 0 };
+	struct image **images = NULL;
+	struct digest manifest;
+	dray_error *err = NULL;
+	size_t n = 0;
+
+	(void)state;
+	make_pool(&f, &manifest);
+	assert_ok(read_pool(&f, &err), err);
+	struct store *st = disk_open_docker(f.root, NULL, &err);
+	assert_non_null(st);
+	assert_ok(store_images(st, &all, &images, &n, &err), err);
+	assert_int_equal(n, 1);
+	assert_int_equal(images[0]->n_tags, 0);
+	assert_true(digest_eq(&images[0]->manifest->digest, &manifest));
+	assert_string_equal(st->notes.list[0].code, "names-unread");
+	images_free(images, n);
+	store_free(st);
+	torture_alloc(read_pool, &f);
+	torture_io(read_pool, &f, EIO, NULL);
+	remove_disk(&f);
+}
+
+/* ---- layers made anew ---- */
+
+static int salvage_all(void *arg, dray_error **err)
+{
+	const struct fixture *f = arg;
+	const struct place_options po = { .salvage = true };
+	const struct selector all = { .all = true };
+	struct image **images = NULL;
+	size_t n = 0;
+	int rc = 0;
+
+	cleanup_store struct store *st = f->containers ? disk_open_containers(f->root, &po, err)
+						       : disk_open_docker(f->root, &po, err);
+	if (!st || store_images(st, &all, &images, &n, err) < 0)
+		return -1;
+	const struct layer *l = &images[0]->layers[0];
+	cleanup_buf struct buf tar = BUF_INIT(10000);
+	struct digest have = { 0 };
+	rc = slurp(store_open_layer(st, images[0], 0, err), &tar, err);
+	if (rc == 0)
+		rc = digest_of(span_buf(&tar), &have, err);
+	if (rc == 0 && (!digest_eq(&have, &l->diff_id) || l->missing ||
+			!digest_eq(&have, &images[0]->config->diff_ids[0]) ||
+			digest_eq(&have, &f->diff_id) || tar.len != (size_t)l->blob.size))
+		rc = err_set(err, DRAY_ERR_FORMAT, "not what was salvaged");
+	images_free(images, n);
+	return rc;
+}
+
+static void test_salvage(void **state)
+{
+	static const struct damage rows[] = {
+		{ LAYERDB "tar-split.json.gz", GONE, NULL, 0, NULL },
+		{ LAYERDB "tar-split.json.gz", TEXT, "{", 0, NULL },
+		{ "overlay2/" CACHE "/diff/etc/nine", GONE, NULL, 0, NULL },
+		{ "overlay2/" CACHE "/diff/etc/nine", TEXT, "123456780", 0, NULL },
+		{ "overlay2/" CACHE "/diff/etc", LINK, "../../../..", 0, NULL },
+		{ LAYERDB "diff", TEXT, "sha256:" CACHE, 0, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct fixture f = { 0 };
+		dray_error *err = NULL;
+
+		make_disk(&f, false);
+		damage(&f, &rows[i]);
+		assert_ok(salvage_all(&f, &err), err);
+		if (i == 1 || i == 3) {
+			torture_io(salvage_all, &f, EIO, NULL);
+			for (uint64_t nth = 1;; nth++) {
+				int rc;
+
+				if (!torture_once(FAULT_ALLOC, nth, 0, salvage_all, &f, &rc, &err))
+					break;
+				if (rc < 0)
+					assert_err_kind(err, DRAY_ERR_NOMEM);
+			}
+		}
+		remove_disk(&f);
+	}
+	/* podman's, without a tar-split. */
+	struct fixture f = { 0 };
+	dray_error *err = NULL;
+
+	make_disk(&f, true);
+	damage(&f, &containers_damages[0]);
+	assert_ok(salvage_all(&f, &err), err);
+	remove_disk(&f);
+}
+
 static void test_faults(void **state)
 {
 	(void)state;
@@ -599,6 +753,7 @@ int main(void)
 		cmocka_unit_test(test_docker_damages), cmocka_unit_test(test_containers_damages),
 		cmocka_unit_test(test_spared),	       cmocka_unit_test(test_lost_name),
 		cmocka_unit_test(test_kinds),	       cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_containerd),     cmocka_unit_test(test_salvage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
