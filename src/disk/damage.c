@@ -70,8 +70,7 @@ static int check_files(struct tarsplit_reader *r, const struct tarsplit_files *f
 	}
 }
 
-int disk_layer_damage(const struct disk_store *d, const struct disk_layer *l, damage_fn *each,
-		      void *arg, dray_error **err)
+int disk_layer_damage(const struct disk_layer *l, damage_fn *each, void *arg, dray_error **err)
 {
 	cleanup_tarsplit struct tarsplit_reader r = { 0 };
 	cleanup_error dray_error *e = NULL;
@@ -81,7 +80,7 @@ int disk_layer_damage(const struct disk_store *d, const struct disk_layer *l, da
 		return each(arg, l->trouble_code, l->trouble, err);
 	if (folder_files(l->root, l->files, &files, &e) < 0)
 		return tell("layer-files-missing", each, arg, &e, err);
-	int rc = tarsplit_reader_init(&r, disk_layer_lines(d, l, &e), &e);
+	int rc = tarsplit_reader_init(&r, disk_layer_lines(l, &e), &e);
 	rc = rc < 0 ? tell("tar-split-damaged", each, arg, &e, err)
 		    : check_files(&r, &files, each, arg, err);
 	files.free(files.arg);

@@ -72,17 +72,15 @@ int disk_layer_look(struct disk_store *d, struct disk_layer *l, dray_error **err
 int disk_bind_layer(struct image *im, size_t i, const struct disk_layer *l,
 		    dray_error **err) MUST_CHECK;
 /** The tar of @p l, from its beginning. Thread-safe. */
-struct source *disk_layer_open(const struct disk_store *d, const struct disk_layer *l,
-			       dray_error **err);
+struct source *disk_layer_open(const struct disk_layer *l, dray_error **err);
 
 /** The decoded lines of its tar-split. */
-struct source *disk_layer_lines(const struct disk_store *d, const struct disk_layer *l,
-				dray_error **err);
+struct source *disk_layer_lines(const struct disk_layer *l, dray_error **err);
 /** By layer.handle. */
 struct disk_layer *disk_layer_at(const struct disk_store *d, uint64_t number);
 /** All that is wrong with @p l, which is not @salvaged. Thread-safe. */
-int disk_layer_damage(const struct disk_store *d, const struct disk_layer *l, damage_fn *each,
-		      void *arg, dray_error **err) MUST_CHECK;
+int disk_layer_damage(const struct disk_layer *l, damage_fn *each, void *arg,
+		      dray_error **err) MUST_CHECK;
 
 /**
  * Read all layers of @p im. Where one is damaged, a new one is made of what is left, and the

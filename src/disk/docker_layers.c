@@ -89,6 +89,17 @@ static int read_facts(struct docker_root *r, struct disk_layer *l, const struct 
 				 diff_id->text);
 }
 
+/* *e as its trouble, if it is about the bytes. */
+static int take_trouble(struct docker_root *r, struct disk_layer *l, dray_error **e,
+			dray_error **err)
+{
+	if (disk_layer_trouble(r->disk, l, "layer-damaged", e) == 0)
+		return 0;
+	if (err)
+		*err = steal_pointer(e);
+	return -1;
+}
+
 int docker_layer(struct docker_root *r, const struct digest *chain, const struct digest *diff_id,
 		 const struct disk_layer *below, struct disk_layer **ret, dray_error **err)
 {
@@ -108,15 +119,9 @@ int docker_layer(struct docker_root *r, const struct digest *chain, const struct
 	l->below = below;
 	l->whole = r->known && r->known->whole;
 	/* Its files are looked for whatever is wrong: they may be all that is left. */
-	if (read_facts(r, l, diff_id, &e) < 0 &&
-	    disk_layer_trouble(r->disk, l, "layer-damaged", &e) < 0)
-		goto failed;
-	if (find_files(r, l, &e) == 0 || disk_layer_trouble(r->disk, l, "layer-damaged", &e) == 0)
-		return 0;
-failed:
-	if (err)
-		*err = steal_pointer(&e);
-	return -1;
+	if (read_facts(r, l, diff_id, &e) < 0 && take_trouble(r, l, &e, err) < 0)
+		return -1;
+	return find_files(r, l, &e) < 0 ? take_trouble(r, l, &e, err) : 0;
 }
 
 /* ---- containers ---- */

@@ -67,14 +67,14 @@ static int prove(struct disk_store *d, struct disk_layer *l, const struct digest
 	cleanup_error dray_error *e = NULL;
 	struct digest have;
 
-	if (!l->trouble && hash_of(disk_layer_open(d, l, &e), &have, &e) == 0)
+	if (!l->trouble && hash_of(disk_layer_open(l, &e), &have, &e) == 0)
 		return digest_eq(&have, want) ? 1 : other_layer(&t, &have, err);
 	if (e && !error_about_bytes(e)) {
 		if (err)
 			*err = steal_pointer(&e);
 		return -1;
 	}
-	if (disk_layer_damage(d, l, add_damage, &t, err) < 0)
+	if (disk_layer_damage(l, add_damage, &t, err) < 0)
 		return -1;
 	return s->why.n ? 0 : add_damage(&t, NULL, dray_error_message(e), err);
 }

@@ -100,47 +100,32 @@ int disk_bind_layer(struct image *im, size_t i, const struct disk_layer *l, dray
 
 /* ---- the bytes of one ---- */
 
-struct source *disk_layer_lines(const struct disk_store *d, const struct disk_layer *l,
-				dray_error **err)
+struct source *disk_layer_lines(const struct disk_layer *l, dray_error **err)
 {
 	struct stat st;
 	int fd = beneath_open(l->root, l->tarsplit, &st, err);
 
-	(void)d;
 	return fd < 0 ? NULL : source_decode_auto(source_from_file(fd, st.st_size, err), NULL, err);
 }
 
-struct opening {
-	const struct disk_store *disk;
-	const struct disk_layer *layer;
-};
-
 static struct source *open_tar(void *arg, dray_error **err)
 {
-	const struct opening *o = arg;
+	const struct disk_layer *l = arg;
 	struct tarsplit_files files;
 
-	cleanup_source struct source *lines = disk_layer_lines(o->disk, o->layer, err);
-	if (!lines || folder_files(o->layer->root, o->layer->files, &files, err) < 0)
+	cleanup_source struct source *lines = disk_layer_lines(l, err);
+	if (!lines || folder_files(l->root, l->files, &files, err) < 0)
 		return NULL;
 	return tarsplit_assemble(steal_pointer(&lines), &files, err);
 }
 
-struct source *disk_layer_open(const struct disk_store *d, const struct disk_layer *l,
-			       dray_error **err)
+struct source *disk_layer_open(const struct disk_layer *l, dray_error **err)
 {
-	if (l->trouble) {
-		err_set(err, DRAY_ERR_CORRUPT, "%s", l->trouble);
-		err_hint(err, SALVAGE_HINT);
-		return NULL;
-	}
-	struct opening *o = mem_alloc(sizeof(*o));
-	if (!o) {
-		err_nomem(err);
-		return NULL;
-	}
-	*o = (struct opening){ d, l };
-	return source_reopenable(open_tar, o, mem_free, err);
+	if (!l->trouble)
+		return source_reopenable(open_tar, (void *)(uintptr_t)l, NULL, err);
+	err_set(err, DRAY_ERR_CORRUPT, "%s", l->trouble);
+	err_hint(err, SALVAGE_HINT);
+	return NULL;
 }
 
 /* How long its tar is, if nobody has looked; a damaged tar-split is told when it is read. */
@@ -151,7 +136,7 @@ static int look_size(struct disk_store *d, struct disk_layer *l, dray_error **er
 	if (l->sized || l->trouble)
 		return 0;
 	l->sized = true;
-	if (tarsplit_size(disk_layer_lines(d, l, &e), &l->size, &e) == 0)
+	if (tarsplit_size(disk_layer_lines(l, &e), &l->size, &e) == 0)
 		return 0;
 	l->size = -1;
 	if (disk_layer_trouble(d, l, "tar-split-damaged", &e) == 0)
@@ -344,7 +329,7 @@ static struct source *disk_open_layer(struct store *st, const struct image *im, 
 	if (number < d->layers.len) {
 		const struct disk_layer *l = disk_layer_at(d, number);
 
-		return l->salvaged ? disk_salvaged_open(l, err) : disk_layer_open(d, l, err);
+		return l->salvaged ? disk_salvaged_open(l, err) : disk_layer_open(l, err);
 	}
 	err_set(err, DRAY_ERR_NOT_FOUND, "layer %zu", i + 1);
 	return NULL;
@@ -355,7 +340,7 @@ static int disk_damage(struct store *st, const struct image *im, size_t i, damag
 {
 	const struct disk_store *d = (const struct disk_store *)st;
 
-	return disk_layer_damage(d, disk_layer_at(d, im->layers[i].handle), each, arg, err);
+	return disk_layer_damage(disk_layer_at(d, im->layers[i].handle), each, arg, err);
 }
 
 static void disk_free(struct store *st)

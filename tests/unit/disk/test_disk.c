@@ -581,9 +581,9 @@ static void test_kinds(void **state)
 
 #define CONTENT "io.containerd.content.v1.content/blobs/sha256/"
 #define MANIFEST                                                                             \
-	"{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\","   \
-	"\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\","              \
-	"\"digest\":\"%s\",\"size\":%zu},\"layers\":[{\"mediaType\":"                          \
+	"{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\"," \
+	"\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\","            \
+	"\"digest\":\"%s\",\"size\":%zu},\"layers\":[{\"mediaType\":"                        \
 	"\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}]}"
 
 /* A blob under its digest, which is *ret. */

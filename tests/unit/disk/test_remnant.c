@@ -72,9 +72,10 @@ static bool set_xattr(const struct fixture *f, const char *path, const char *nam
 /* "f 644 3 etc/a -> b" a line each. */
 static char *text_of(const struct remnant *r)
 {
-	static const char types[] = { [TAR_FILE] = 'f', [TAR_HARDLINK] = 'h', [TAR_SYMLINK] = 'l',
-				      [TAR_CHAR] = 'c', [TAR_BLOCK_DEV] = 'b', [TAR_DIR] = 'd',
-				      [TAR_FIFO] = 'p' };
+	static const char types[] = {
+		[TAR_FILE] = 'f',      [TAR_HARDLINK] = 'h', [TAR_SYMLINK] = 'l', [TAR_CHAR] = 'c',
+		[TAR_BLOCK_DEV] = 'b', [TAR_DIR] = 'd',	     [TAR_FIFO] = 'p'
+	};
 	struct buf out = BUF_INIT(100000);
 
 	for (size_t i = 0; i < r->n; i++) {
@@ -332,14 +333,14 @@ static void test_conf(void **state)
 	} rows[] = {
 		{ NULL, NULL, 0, "/var/lib/containers/storage", NULL, NULL },
 		{ NULL, NULL, 7, "/home/me/containers/storage", NULL, NULL },
-		{ "[storage]\ngraphroot = \"/g\"\ndriver = \"vfs\"\n", "[storage]\ngraphroot=\"/u\"", 0,
-		  "/g", "vfs", NULL },
+		{ "[storage]\ngraphroot = \"/g\"\ndriver = \"vfs\"\n",
+		  "[storage]\ngraphroot=\"/u\"", 0, "/g", "vfs", NULL },
 		{ "[storage]\ngraphroot = \"/g\"\n", NULL, 7, "/home/me/containers/storage", NULL,
 		  NULL },
 		{ "[storage]\nrootless_storage_path = \"/r/$UID/x\"\n", NULL, 7, "/r/7/x", NULL,
 		  NULL },
-		{ "[storage]\nrootless_storage_path = \"/r\"\n", "[storage]\ngraphroot=\"/u${UID}/$\"",
-		  7, "/u7/$", NULL, NULL },
+		{ "[storage]\nrootless_storage_path = \"/r\"\n",
+		  "[storage]\ngraphroot=\"/u${UID}/$\"", 7, "/u7/$", NULL, NULL },
 		{ "[storage.options]\nadditionalimagestores = [\"/a\"]\n", NULL, 7,
 		  "/home/me/containers/storage", NULL, NULL },
 		{ "[storage]\ndriver=\"overlay2\"\n[storage.options]\nadditionalimagestores = "
@@ -367,7 +368,8 @@ static void test_conf(void **state)
 		const struct storage_conf_from from = { shared, user, rows[i].uid, "/home/me" };
 		assert_ok(storage_conf_from(&c, &from, &err), err);
 		assert_string_equal(c.root, rows[i].root);
-		assert_string_equal(c.driver ? c.driver : "-", rows[i].driver ? rows[i].driver : "-");
+		assert_string_equal(c.driver ? c.driver : "-",
+				    rows[i].driver ? rows[i].driver : "-");
 		assert_int_equal(c.more.n, rows[i].more != NULL);
 		if (rows[i].more)
 			assert_string_equal(c.more.list[0], rows[i].more);
@@ -379,7 +381,8 @@ static void test_conf(void **state)
 static void test_bad_conf(void **state)
 {
 	static const char *const rows[] = {
-		"[storage", "[storage]\ngraphroot=5\n",
+		"[storage",
+		"[storage]\ngraphroot=5\n",
 		"[storage.options]\nadditionalimagestores=\"/a\"\n",
 		"[storage.options]\nadditionalimagestores=[5]\n",
 	};
