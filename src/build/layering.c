@@ -338,6 +338,30 @@ static int plan_group(struct planner *p, const struct graph *g, size_t limit, st
 	return bins_drop_empty(b, g, err);
 }
 
+static int plan_top(struct planner *p, const struct graph *g, size_t limit, struct bins *b,
+		    dray_error **err)
+{
+	(void)limit;
+	return bins_init(b, &p->arena, g, err);
+}
+
+/* How many layers what is volatile takes, were there no end of them. */
+static int count_top(struct planner *p, size_t *ret, dray_error **err)
+{
+	struct graph g;
+	struct bins b;
+
+	*ret = p->kept[p->top] > 0;
+	if (*ret == 0 || p->o->max_size <= 0)
+		return 0;
+	if (graph_init(&g, &p->arena, &p->roll, p->part, p->top, err) < 0 ||
+	    bins_init(&b, &p->arena, &g, err) < 0 ||
+	    bins_split_big(&b, &g, p->o->max_size, &p->arena, err) < 0)
+		return -1;
+	*ret = b.n;
+	return 0;
+}
+
 /* The units of @p part to at most @p limit layers. */
 static int plan_part(struct planner *p, uint32_t part, size_t limit, dray_error **err)
 {
@@ -350,8 +374,8 @@ static int plan_part(struct planner *p, uint32_t part, size_t limit, dray_error 
 	if (graph_init(&g, &p->arena, &p->roll, p->part, part, err) < 0)
 		return -1;
 	if (part == p->top) {
-		if (bins_init(&b, &p->arena, &g, err) < 0)
-			return -1;
+		if (plan_within(p, &g, limit, plan_top, &b, err) < 0)
+			return err_ctx(err, "what is volatile");
 		return add_layers(p, &g, &b, LAYERING_ON_TOP, "volatile", err);
 	}
 	if (plan_within(p, &g, limit, rest ? plan_once : plan_group, &b, err) < 0)
@@ -380,7 +404,14 @@ static int plan_parts(struct planner *p, dray_error **err)
 		else
 			spare--;
 	}
-	on_top = p->kept[p->top] > 0;
+	if (count_top(p, &on_top, err) < 0)
+		return -1;
+	if (on_top > 1 && on_top - 1 > spare)
+		return err_set(err, DRAY_ERR_LIMIT,
+			       "what is volatile needs %zu layers of at most %lld bytes "
+			       "(layers.max_size), but %zu are left",
+			       on_top, (long long)p->o->max_size, spare + 1);
+	spare -= on_top > 1 ? on_top - 1 : 0;
 	for (uint32_t i = 0; i < p->o->n_groups; i++) {
 		size_t before = p->ret->n, most = p->o->groups[i].max ? p->o->groups[i].max : 1;
 
@@ -392,7 +423,7 @@ static int plan_parts(struct planner *p, dray_error **err)
 	}
 	if (plan_part(p, p->rest, p->room - p->ret->n - on_top, err) < 0)
 		return -1;
-	return plan_part(p, p->top, 1, err);
+	return plan_part(p, p->top, on_top, err);
 }
 
 /* ---- all ---- */

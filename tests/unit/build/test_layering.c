@@ -231,6 +231,17 @@ static void test_others(void **state)
 		{ "a=9 b=8 c=3 d=1",
 		  { .strategy = LAYERING_SIZE, .max = 2, .max_size = 12 },
 		  "a c|b d" },
+		/* nor is what is volatile; groups and it take what they need first */
+		{ "a=9! b=8! c=3",
+		  { .strategy = LAYERING_SINGLE, .max = 9, .max_size = 10 },
+		  "c|a|b" },
+		{ "a=9! b=8! c=3 d=4",
+		  { .strategy = LAYERING_SIZE, .max = 3, .max_size = 10 },
+		  "c d|a|b" },
+		{ "a=9! b=8!", { .strategy = LAYERING_SINGLE, .max = 2, .max_size = 10 }, "a|b" },
+		{ "a=9! b=8! c=3",
+		  { .strategy = LAYERING_SINGLE, .max = 9, .max_size = 17 },
+		  "c|a b" },
 	};
 
 	(void)state;
@@ -323,6 +334,10 @@ static void test_refused(void **state)
 		  { .strategy = LAYERING_SIZE, .max = 2, .max_size = 10 },
 		  DRAY_ERR_LIMIT,
 		  "3 layers of at most 10 bytes (layers.max_size) are needed, but 2" },
+		{ "a=9! b=8! c=3",
+		  { .strategy = LAYERING_SINGLE, .max = 2, .max_size = 10 },
+		  DRAY_ERR_LIMIT,
+		  "what is volatile needs 2 layers of at most 10 bytes (layers.max_size), but 1" },
 		{ "a=1",
 		  { .max = 200, .base = 125 },
 		  DRAY_ERR_LIMIT,
