@@ -47,6 +47,8 @@ static int write_manifest(struct plan *p, struct manifest **ret, dray_error **er
 			layers[i].media_type = layer_media_type(p->docker, w->compression);
 		if (w->convert)
 			layers[i].annotations = (struct json){ 0 }; /* they spoke of other bytes */
+		if (json_node(p->im->layers[i].annotations))
+			layers[i].annotations = p->im->layers[i].annotations;
 	}
 	if (p->im->made_from)
 		annotations = p->im->made_from->annotations;
@@ -252,6 +254,17 @@ static void warn_zstd(const struct plan *p)
 		}
 }
 
+/* The manifest, in an index where that was asked for: *ret_index, else NULL. */
+static int put_top(struct plan *p, const struct manifest *m, struct manifest **ret_index,
+		   const char *const *tags, size_t n_tags, dray_error **err)
+{
+	if (!json_node(p->im->around))
+		return copy_put_root(p->c, m, tags, n_tags, err);
+	if (copy_within(p, m, ret_index, err) < 0 || copy_put_manifest(p->c, m, NULL, 0, err) < 0)
+		return -1;
+	return copy_put_root(p->c, *ret_index, tags, n_tags, err);
+}
+
 int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t n_tags,
 	       struct arena *result, struct dray_copied *ret, dray_error **err)
 {
@@ -261,7 +274,7 @@ int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t
 		.arena = result,
 		.verbatim = c->as_is || im->attestation || im->artifact,
 	};
-	cleanup_manifest struct manifest *made = NULL;
+	cleanup_manifest struct manifest *made = NULL, *index = NULL;
 	const struct manifest *m;
 	int there;
 
@@ -285,10 +298,10 @@ int copy_image(struct copy *c, struct image *im, const char *const *tags, size_t
 		return -1;
 	m = p.keep_manifest ? im->manifest : made;
 	if ((!p.config_done && copy_put_config(&p, err) < 0) ||
-	    copy_put_root(c, m, tags, n_tags, err) < 0 || note_kept(&p, err) < 0)
+	    put_top(&p, m, &index, tags, n_tags, err) < 0 || note_kept(&p, err) < 0)
 		return -1;
 	if (c->target->legacy && im->config && !im->attestation &&
 	    dest_legacy_tar_config(c->target->dest, m, im->config, err) < 0)
 		return err_ctx(err, "%s", im->where);
-	return tell(&p, m, tags, n_tags, ret, err);
+	return tell(&p, index ? index : m, tags, n_tags, ret, err);
 }

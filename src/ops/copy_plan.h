@@ -47,3 +47,6 @@ void plan_manifest(struct plan *p);
  */
 int move_layers(struct plan *p, dray_error **err) MUST_CHECK;
 int copy_put_config(struct plan *p, dray_error **err) MUST_CHECK;
+/** The index that the image comes in, around @p m. UNSUPPORTED where there is no place for one. */
+int copy_within(const struct plan *p, const struct manifest *m, struct manifest **ret,
+		dray_error **err) MUST_CHECK;

@@ -136,6 +136,7 @@ static int open_made(void *arg, const struct place_options *po, struct store **r
 		.layers = run->plan->layers,
 		.n = run->plan->n,
 		.like = run->plan->like,
+		.around = run->plan->around,
 		.contents = !run->plan->no_ids || run->plan->contents,
 		.config = on_made,
 		.arg = run,

@@ -29,6 +29,7 @@ struct relayer_plan {
 	/* What it must become instead; NULL = whatever. With times. */
 	const struct digest *expect;
 	const struct manifest *like; /* as in struct remake; NULL */
+	struct json around; /* as in struct remake */
 	bool contents; /* new layers are read back with the digests of their files, ids or not */
 	bool no_ids; /* layers were not read: rootfs ids are not known */
 	/** May be NULL: called when the config is known, before the image is; -1 ends the run. */

@@ -60,10 +60,12 @@ static int fill_layers(const struct remade *r, struct image *im, dray_error **er
 
 		l->diff_id = r->diff_ids[i];
 		l->handle = i;
-		if (r->m.layers[i].keep >= 0)
+		if (r->m.layers[i].keep >= 0) {
 			keep_layer(&r->m.layers[i], l);
-		else
+		} else {
 			l->facts = r->facts[i];
+			l->annotations = r->m.layers[i].annotations;
+		}
 	}
 	return 0;
 }
@@ -73,6 +75,7 @@ static int fill_image(const struct remade *r, struct image *im, dray_error **err
 	const struct image *old = r->m.stack->im;
 	cleanup_buf struct buf config = BUF_INIT(LIMIT_CONFIG);
 
+	im->around = r->m.around;
 	im->made_from = r->m.like ? r->m.like : stack_manifest(r->m.stack);
 	for (size_t i = 0; i < old->n_tags; i++)
 		if (image_add_tag(im, old->tags[i], old->ref_names[i], err) < 0)

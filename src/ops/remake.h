@@ -22,6 +22,7 @@ struct remake_layer {
 	const struct memo_layer *known;
 	/* Its DiffID where that is known before it is made: who has it need not get it. */
 	const struct digest *diff_id;
+	struct json annotations; /* of a new one, whatever its compression; missing = none */
 };
 
 /** What the layers have become, each at its place. */
@@ -39,6 +40,8 @@ struct remake {
 	size_t n;
 	/* Whose family and annotations the new one takes; NULL = those of the old image. */
 	const struct manifest *like;
+	/* Annotations of an index that the image comes in; missing = it comes alone. */
+	struct json around;
 	bool contents; /* new layers are read back with the digests of their files */
 	/** Called when all new layers have passed: the new config, appended to @p ret. */
 	int (*config)(void *arg, const struct remade_layers *made, struct buf *ret,

@@ -37,6 +37,8 @@ struct layer {
 	bool vouched;
 	/* Missing because of this (a link that leads nowhere); NULL = simply absent. */
 	const char *trouble;
+	/* Of a layer that is being made: what its descriptor says; lent; missing = nothing. */
+	struct json annotations;
 	/* When the place had to read it anyway; NULL. On a forward-only place NULL also means
 	 * that the bytes were small and kept: store_open_layer() works. */
 	const struct blob_facts *facts;
@@ -82,6 +84,7 @@ struct image {
 	struct manifest *manifest;     /* NULL where the place stores none */
 	/* Of an image that is being made: whose family and annotations it takes; lent; NULL. */
 	const struct manifest *made_from;
+	struct json around; /* likewise: annotations of the index that it is to come in */
 	bool manifest_trusted; /* docker-archive: the stored manifest agrees with manifest.json */
 	const char *v1_top;    /* v1 ID of the top layer as repositories says; NULL */
 	struct layer *layers;

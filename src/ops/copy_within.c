@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An index of one image, for whoever wants to say something about the index.
+ * Relies on the manifest being written: its digest and size are in it.
+ * Promises that Docker's formats, which have no annotations, are refused and not filled in.
+ */
+#include "ops/copy_plan.h"
+
+#include "base/jsonw.h"
+#include "base/limits.h"
+
+static void write_entry(struct jsonw *w, const struct plan *p, const struct manifest *m)
+{
+	jsonw_object(w);
+	jsonw_kstring(w, "mediaType", m->media_type);
+	jsonw_kstring(w, "digest", m->digest.text);
+	jsonw_kint(w, "size", (int64_t)m->raw.len);
+	if (p->im->config && p->im->config->platform.os && p->im->config->platform.arch) {
+		const struct platform *of = &p->im->config->platform;
+
+		jsonw_key(w, "platform");
+		jsonw_object(w);
+		jsonw_kstring(w, "architecture", of->arch);
+		jsonw_kstring(w, "os", of->os);
+		if (of->os_version)
+			jsonw_kstring(w, "os.version", of->os_version);
+		if (of->variant)
+			jsonw_kstring(w, "variant", of->variant);
+		jsonw_end_object(w);
+	}
+	jsonw_end_object(w);
+}
+
+int copy_within(const struct plan *p, const struct manifest *m, struct manifest **ret,
+		dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_MANIFEST);
+	struct jsonw w;
+
+	if (p->docker)
+		return err_set(err, DRAY_ERR_UNSUPPORTED,
+			       "annotations of an index need the OCI format");
+	if (p->c->target->dest->lone)
+		return err_set(err, DRAY_ERR_UNSUPPORTED, "%s has no place for an index",
+			       p->c->target->dest->place);
+	jsonw_init(&w, &text, err);
+	jsonw_object(&w);
+	jsonw_kint(&w, "schemaVersion", 2);
+	jsonw_kstring(&w, "mediaType", MT_OCI_INDEX);
+	jsonw_key(&w, "manifests");
+	jsonw_array(&w);
+	write_entry(&w, p, m);
+	jsonw_end_array(&w);
+	jsonw_key(&w, "annotations");
+	jsonw_raw(&w, json_raw(p->im->around));
+	jsonw_end_object(&w);
+	if (jsonw_finish(&w) < 0)
+		return -1;
+	return manifest_parse(&text, MT_OCI_INDEX, ret, err);
+}
