@@ -29,6 +29,11 @@ struct dray_build_options {
 	 * they were are not read again where the destination has their layer. Made if it is not there.
 	 */
 	const char *cache;
+	/**
+	 * Of dray_build_plan() alone: an image; what an update from it would move is told. NULL =
+	 * nobody asks.
+	 */
+	const char *against;
 };
 #define DRAY_BUILD_OPTIONS_INIT { .size = sizeof(struct dray_build_options) }
 
@@ -42,7 +47,14 @@ struct dray_build_layer {
 	size_t n_parts;
 	int64_t entries;
 	int64_t bytes;	/**< of the uncompressed tar */
-	const char *diff_id;	/**< NULL in a plan */
+	const char *diff_id;	/**< NULL in a plan, unless that was made against an image */
+	bool there;	/**< against an image: it has the layer; then bytes of kept ones are told too */
+};
+/** What of a planned image whoever has another one gets. */
+struct dray_build_update {
+	const char *image;	/**< the other one, as it was named */
+	size_t layers;	/**< that it does not have, by their DiffIDs */
+	int64_t bytes;	/**< of their uncompressed tars: exact; compressed they are fewer */
 };
 /** What was made. Read only, lives as long as its result. */
 struct dray_build_info {
@@ -53,6 +65,7 @@ struct dray_build_info {
 	size_t n_layers;
 	const char *spec;	/**< all that was asked for, as one spec */
 	size_t known;	/**< new layers that the cache knew and the destination had: nothing of them was read */
+	const struct dray_build_update *update;	/**< NULL unless asked for */
 	size_t same;	/**< names that the base has to the same effect, and that were left out */
 };
 
@@ -81,7 +94,8 @@ DRAY_API int dray_build(dray_context *ctx, const struct dray_build_options *b, c
 			const struct dray_copy_options *o, dray_built **ret, dray_error **err);
 /**
  * What dray_build() would make: which layers, and what is in them. No file's content is read but
- * where a base has one of the same name and size.
+ * where a base has one of the same name and size; against an image all are read, since DiffIDs tell
+ * which layers it has.
  *
  * @param b  what to make
  * @return  0; -1, as dray_build()

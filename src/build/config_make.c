@@ -70,11 +70,24 @@ static const struct spec_pair *find_pair(const struct spec_pairs *p, struct span
 	return NULL;
 }
 
+/* "80" is "80/tcp" to engines; what takes away a port without a protocol takes all of them. */
+static bool says_port(const struct spec_pairs *p, const char *name)
+{
+	size_t len = strcspn(name, "/");
+	const struct spec_pair *any = find_pair(p, span_of(name, len));
+	char full[40];
+
+	if (name[len])
+		return any && is_null(any->json);
+	snprintf(full, sizeof(full), "%.20s/tcp", name);
+	return find_pair(p, span_str(full)) != NULL;
+}
+
 /* Members of both; those that the spec takes away are in neither. */
 static int write_map(struct jsonw *w, struct arena *a, const char *name,
 		     const struct spec_pairs *given, struct json old, dray_error **err)
 {
-	bool begun = false;
+	bool ports = strcmp(name, "ExposedPorts") == 0, begun = false;
 
 	if (json_want_map(old, true, name, err) < 0)
 		return -1;
@@ -83,7 +96,7 @@ static int write_map(struct jsonw *w, struct arena *a, const char *name,
 
 		if (json_name(it, a, &key, err) < 0)
 			return -1;
-		if (find_pair(given, span_str(key)))
+		if (find_pair(given, span_str(key)) || (ports && says_port(given, key)))
 			continue;
 		if (!begun) {
 			jsonw_key(w, name);

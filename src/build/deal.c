@@ -428,6 +428,21 @@ static int mark_folders(struct dealer *k, dray_error **err)
 
 /* ---- layers ---- */
 
+/* A list of operations is a strategy. */
+static int plan_with(struct dealer *k, struct layering_options *o, dray_error **err)
+{
+	const struct spec_layers *l = &k->in->spec->layers;
+	const char *name = l->pipeline.len ? "pipeline" : l->strategy ? l->strategy : "auto";
+	cleanup_json struct json_doc *pipeline = NULL;
+
+	if (layering_strategy_parse(name, &o->strategy, err) < 0 ||
+	    (l->pipeline.len && json_parse(l->pipeline, &pipeline, err) < 0))
+		return -1;
+	if (pipeline)
+		o->pipeline = json_root(pipeline);
+	return layering_plan(k->d->units, k->d->n_units, o, &k->d->plan, err);
+}
+
 static int plan(struct dealer *k, dray_error **err)
 {
 	const struct spec_layers *l = &k->in->spec->layers;
@@ -437,7 +452,9 @@ static int plan(struct dealer *k, dray_error **err)
 				      .min_size = l->min_size.set ? l->min_size.v : -1,
 				      .max_size = l->max_size.set ? l->max_size.v : 0,
 				      .groups = groups,
-				      .n_groups = l->n_groups };
+				      .n_groups = l->n_groups,
+				      .previous = k->in->previous,
+				      .n_previous = k->in->n_previous };
 
 	if (!groups)
 		return err_nomem(err);
@@ -448,14 +465,16 @@ static int plan(struct dealer *k, dray_error **err)
 			.closure_of = { l->groups[i].closure_of.list, l->groups[i].closure_of.n },
 			.max = l->groups[i].max.set ? (size_t)l->groups[i].max.v : 1,
 		};
-	if (layering_strategy_parse(l->strategy ? l->strategy : "auto", &o.strategy, err) < 0)
-		return -1;
-	return layering_plan(k->d->units, k->d->n_units, &o, &k->d->plan, err);
+	return plan_with(k, &o, err);
 }
 
+/* What a pipeline removed is in none. */
 static void set_layer(const struct dealer *k, const struct node *n, uint32_t layer)
 {
 	uint64_t bit = (uint64_t)1 << (layer % 64);
+
+	if (layer == LAYERING_NONE)
+		return;
 
 	for (const struct node *p = n; p; p = p->parent) {
 		struct folder *f = folder_of(k, p);
@@ -475,6 +494,13 @@ static int add_record(struct deal_layer *l, const struct node *n, dray_error **e
 	if (n->inode->data)
 		l->bytes += n->inode->data->size;
 	return 0;
+}
+
+static int add_file(struct dealer *k, const struct node *n, dray_error **err)
+{
+	uint32_t layer = k->d->plan.layer_of[n->inode->mark - FIRST_UNIT];
+
+	return layer == LAYERING_NONE ? 0 : add_record(&k->d->layers[layer], n, err);
 }
 
 static int add_folder(struct dealer *k, const struct node *n, dray_error **err)
@@ -500,12 +526,8 @@ static int fill_layers(struct dealer *k, dray_error **err)
 			set_layer(k, n, layer_of[folder_of(k, n)->unit]);
 	}
 	for (struct node *n = tree_root(k->in->tree); n; n = tree_next(n)) {
-		if (node_is_dir(n)
-			    ? add_folder(k, n, err) < 0
-			    : is_written(k, n) &&
-				      add_record(
-					      &k->d->layers[layer_of[n->inode->mark - FIRST_UNIT]],
-					      n, err) < 0)
+		if (node_is_dir(n) ? add_folder(k, n, err) < 0
+				   : is_written(k, n) && add_file(k, n, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -523,14 +545,21 @@ static int name_layers(struct dealer *k, dray_error **err)
 	if (d->n == 0 && !k->in->spec->base.set)
 		d->n = 1;
 	for (size_t i = 0; i < d->n; i++) {
+		size_t n = i < d->plan.n ? d->plan.layers[i].units + 1 : 1;
+
 		d->layers[i].name = i < d->plan.n ? d->plan.layers[i].name : "";
-		d->layers[i].units = arena_array(&d->arena, d->n_units + 1, sizeof(char *));
-		if (!d->layers[i].units)
+		d->layers[i].units = arena_array(&d->arena, n, sizeof(char *));
+		d->layers[i].components = arena_array(&d->arena, n, sizeof(char *));
+		if (!d->layers[i].units || !d->layers[i].components)
 			return err_nomem(err);
 	}
 	for (size_t i = 0; i < d->n_units; i++) {
-		struct deal_layer *l = &d->layers[d->plan.layer_of[i]];
+		struct deal_layer *l;
 
+		if (d->plan.layer_of[i] == LAYERING_NONE)
+			continue;
+		l = &d->layers[d->plan.layer_of[i]];
+		l->components[l->n_units] = d->plan.components[i];
 		l->units[l->n_units++] = d->units[i].name;
 	}
 	return 0;

@@ -26,10 +26,13 @@ struct deal_input {
 	size_t n_closures;
 	struct spec_time mtime;	   /* of folders that nobody described */
 	size_t base_layers;	   /* of the image that is built upon */
+	const struct layering_old *previous; /* the plan that is kept where it can be */
+	size_t n_previous;
 };
 struct deal_layer {
 	const char *name;    /* of a group, or of what it holds */
-	const char **units;  /* what it holds, as layering.components */
+	const char **units;  /* what it holds */
+	const char **components; /* the same, as layering.components */
 	size_t n_units;
 	struct record *list; /* what is written, in order */
 	size_t n, cap;

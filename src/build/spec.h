@@ -120,6 +120,9 @@ struct spec_layers {
 	struct spec_group *groups;
 	size_t n_groups, cap_groups;
 	struct spec_list is_volatile; /* globs, or ids of sources */
+	struct span pipeline;	      /* JSON: a list; empty = not said */
+	const char *previous;	      /* an image whose plan is kept; NULL */
+	enum spec_flag annotate;      /* layers say what they hold; unset = where they can */
 };
 
 struct spec {
@@ -132,7 +135,7 @@ struct spec {
 	struct spec_time created, mtime;
 	struct spec_owner owner;
 	struct spec_config config;
-	struct spec_pairs annotations;
+	struct spec_pairs annotations, index_annotations;
 	struct spec_source *sources;
 	size_t n_sources, cap_sources;
 	struct spec_rule *rules;
@@ -146,7 +149,8 @@ struct spec {
 	} compression;
 	struct {
 		bool set;
-		const char *created_by, *author, *comment;
+		const char *created_by, *author;
+		const char *comment; /* "components", "none"; NULL = the first */
 	} history;
 	/* Of what the spec names by relative paths: the folder of its file; "" = the current one. */
 	const char *folder;

@@ -185,25 +185,67 @@ static int check_rules(const struct spec *s, dray_error **err)
 	return 0;
 }
 
+static int check_base(const struct spec_base *b, dray_error **err)
+{
+	const struct spec_select *sel = &b->select;
+
+	if (b->set && !b->image)
+		return err_set(err, DRAY_ERR_USAGE, "base: \"image\" is missing");
+	if (!!sel->tag + !!sel->digest + sel->index.set > 1)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "base: \"select\": one of \"tag\", \"digest\" and \"index\"");
+	for (size_t i = 0; i < b->inherit.n; i++)
+		if (check_inherit(b->inherit.list[i], err) < 0)
+			return -1;
+	return check_choice("dedupe", "content|strict|off", b->dedupe, err);
+}
+
+/* One pipeline, or another strategy. */
+static int check_strategy(const struct spec_layers *l, dray_error **err)
+{
+	bool asked = l->strategy && strcmp(l->strategy, "pipeline") == 0;
+
+	if (check_choice("strategy", SPEC_STRATEGIES, l->strategy, err) < 0)
+		return -1;
+	if (asked && !l->pipeline.len)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "layers: \"strategy\" is pipeline, and \"pipeline\" is missing");
+	if (l->strategy && !asked && l->pipeline.len)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "layers: \"strategy\" and \"pipeline\": one of both");
+	return 0;
+}
+
+static int check_layers(const struct spec_layers *l, dray_error **err)
+{
+	if (l->max.set && (l->max.v < 1 || l->max.v > CUT_LAYERS_MAX))
+		return err_set(err, DRAY_ERR_USAGE, "layers: \"max\" is from 1 to %d",
+			       CUT_LAYERS_MAX);
+	if (l->max_size.set && l->max_size.v == 0)
+		return err_set(err, DRAY_ERR_USAGE, "layers: \"max_size\" is from 1 on");
+	if (l->max_size.set && l->min_size.set && l->min_size.v > l->max_size.v)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "layers: \"min_size\" is more than \"max_size\": %lld, %lld",
+			       (long long)l->min_size.v, (long long)l->max_size.v);
+	if (l->previous && !l->previous[0])
+		return err_set(err, DRAY_ERR_USAGE, "layers: \"previous\" names no image");
+	return check_strategy(l, err);
+}
+
 int spec_check(const struct spec *s, dray_error **err)
 {
-	const struct spec_layers *l = &s->layers;
-
-	if (s->base.set && !s->base.image)
-		return err_set(err, DRAY_ERR_USAGE, "base: \"image\" is missing");
-	for (size_t i = 0; i < s->base.inherit.n; i++)
-		if (check_inherit(s->base.inherit.list[i], err) < 0)
-			return -1;
+	if (check_base(&s->base, err) < 0)
+		return -1;
 	if ((s->tag || s->tags.n) && !s->name)
 		return err_set(err, DRAY_ERR_USAGE, "a tag without a name");
 	if (s->tag && s->tags.n)
 		return err_set(err, DRAY_ERR_USAGE, "\"tag\" and \"tags\": one of both");
-	if (l->max.set && (l->max.v < 1 || l->max.v > CUT_LAYERS_MAX))
-		return err_set(err, DRAY_ERR_USAGE, "layers: \"max\" is from 1 to %d",
-			       CUT_LAYERS_MAX);
+	if (s->compression.level.set &&
+	    (s->compression.level.v < 1 || s->compression.level.v > SPEC_LEVEL_MAX))
+		return err_set(err, DRAY_ERR_USAGE, "compression: \"level\" is from 1 to %d",
+			       SPEC_LEVEL_MAX);
 	if (check_choice("conflict", "error|first|last", s->conflict, err) < 0 ||
-	    check_choice("dedupe", "content|strict|off", s->base.dedupe, err) < 0 ||
-	    check_choice("strategy", SPEC_STRATEGIES, l->strategy, err) < 0)
+	    check_layers(&s->layers, err) < 0)
 		return -1;
 	return check_groups(s, err) < 0 || check_sources(s, err) < 0 ? -1 : check_rules(s, err);
 }

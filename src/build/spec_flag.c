@@ -4,35 +4,33 @@
  * Relies on image/config_value for lists that are typed as words.
  * Promises USAGE, with the flag's name, for what is not understood.
  */
-#include "build/spec_priv.h"
+#include "build/spec_flag.h"
 
 #include <fcntl.h>
 
 #include "base/io.h"
-#include "base/jsonw.h"
-#include "base/limits.h"
 #include "base/number.h"
-#include "image/config_value.h"
 
-struct flag {
-	const char *name;
-	int (*set)(struct spec *s, const char *value, dray_error **err);
-};
-
-static int bad(const char *expected, dray_error **err)
+int flag_bad(const char *expected, dray_error **err)
 {
 	return err_set(err, DRAY_ERR_USAGE, "expected %s", expected);
 }
 
-static int copy(struct spec *s, const char *text, size_t len, const char **ret, dray_error **err)
+int flag_copy(struct spec *s, const char *text, size_t len, const char **ret, dray_error **err)
 {
 	*ret = arena_strndup(&s->arena, text, len);
 	return *ret ? 0 : err_nomem(err);
 }
 
-static int set_string(struct spec *s, const char *text, const char **ret, dray_error **err)
+int flag_string(struct spec *s, const char *text, const char **ret, dray_error **err)
 {
-	return copy(s, text, strlen(text), ret, err);
+	return flag_copy(s, text, strlen(text), ret, err);
+}
+
+int flag_number(const char *text, struct spec_int *ret, dray_error **err)
+{
+	ret->set = true;
+	return text && num_parse_u63(span_str(text), &ret->v) ? 0 : flag_bad("a number", err);
 }
 
 static struct spec_source *add_source(struct spec *s, enum spec_type type, dray_error **err)
@@ -53,17 +51,24 @@ static int split_last(struct spec *s, const char *value, const char **a, const c
 	const char *colon = strrchr(value, ':');
 
 	*b = NULL;
-	if (copy(s, value, colon ? (size_t)(colon - value) : strlen(value), a, err) < 0)
+	if (flag_copy(s, value, colon ? (size_t)(colon - value) : strlen(value), a, err) < 0)
 		return -1;
-	return colon ? set_string(s, colon + 1, b, err) : 0;
+	return colon ? flag_string(s, colon + 1, b, err) : 0;
 }
 
 /* ---- the image ---- */
 
+/* What else was said of the base stays, but not which image of the old place is meant. */
 static int flag_from(struct spec *s, const char *value, dray_error **err)
 {
-	s->base = (struct spec_base){ .set = strcmp(value, "scratch") != 0 };
-	return s->base.set ? set_string(s, value, &s->base.image, err) : 0;
+	if (strcmp(value, "scratch") == 0) {
+		s->base.set = false;
+		return 0;
+	}
+	s->base.set = true;
+	if (s->base.image)
+		s->base.select = (struct spec_select){ 0 };
+	return flag_string(s, value, &s->base.image, err);
 }
 
 static int flag_name(struct spec *s, const char *value, dray_error **err)
@@ -71,9 +76,9 @@ static int flag_name(struct spec *s, const char *value, dray_error **err)
 	const char *slash = strrchr(value, '/');
 	const char *colon = strchr(slash ? slash : value, ':');
 
-	if (copy(s, value, colon ? (size_t)(colon - value) : strlen(value), &s->name, err) < 0)
+	if (flag_copy(s, value, colon ? (size_t)(colon - value) : strlen(value), &s->name, err) < 0)
 		return -1;
-	return colon ? set_string(s, colon + 1, &s->tag, err) : 0;
+	return colon ? flag_string(s, colon + 1, &s->tag, err) : 0;
 }
 
 static int flag_tag(struct spec *s, const char *value, dray_error **err)
@@ -83,14 +88,14 @@ static int flag_tag(struct spec *s, const char *value, dray_error **err)
 
 static int flag_platform(struct spec *s, const char *value, dray_error **err)
 {
-	return set_string(s, value, &s->platform, err);
+	return flag_string(s, value, &s->platform, err);
 }
 
 static int flag_created(struct spec *s, const char *value, dray_error **err)
 {
 	return spec_time_text(value, "epoch|now", &s->created)
 		       ? 0
-		       : bad("RFC 3339, seconds since 1970, epoch or now", err);
+		       : flag_bad("RFC 3339, seconds since 1970, epoch or now", err);
 }
 
 static int flag_mtime(struct spec *s, const char *value, dray_error **err)
@@ -98,7 +103,8 @@ static int flag_mtime(struct spec *s, const char *value, dray_error **err)
 	bool clamp = strncmp(value, "clamp=", 6) == 0;
 
 	if (!spec_time_text(clamp ? value + 6 : value, clamp ? "" : "epoch|keep|now", &s->mtime))
-		return bad("RFC 3339, seconds since 1970, epoch, now, keep or clamp=TIME", err);
+		return flag_bad("RFC 3339, seconds since 1970, epoch, now, keep or clamp=TIME",
+				err);
 	if (clamp)
 		s->mtime.kind = SPEC_TIME_CLAMP;
 	return 0;
@@ -117,8 +123,8 @@ static int flag_owner(struct spec *s, const char *value, dray_error **err)
 		if (i < 2) {
 			ids[i]->set = true;
 			if (!num_parse_u63(span_of(value, len), &ids[i]->v))
-				return bad("UID[:GID[:UNAME[:GNAME]]]", err);
-		} else if (copy(s, value, len, names[i - 2], err) < 0) {
+				return flag_bad("UID[:GID[:UNAME[:GNAME]]]", err);
+		} else if (flag_copy(s, value, len, names[i - 2], err) < 0) {
 			return -1;
 		}
 		value += len;
@@ -160,7 +166,7 @@ static int flag_add(struct spec *s, const char *value, dray_error **err)
 	uint32_t bits;
 	struct stat st;
 
-	if (copy(s, value, last ? len - tail : len, &text, err) < 0 ||
+	if (flag_copy(s, value, last ? len - tail : len, &text, err) < 0 ||
 	    split_last(s, text, &from, &mode, err) < 0)
 		return -1;
 	if (mode && spec_mode_text(mode, &bits))
@@ -171,7 +177,7 @@ static int flag_add(struct spec *s, const char *value, dray_error **err)
 	if (!src || split_last(s, text, &src->from, &src->path, err) < 0)
 		return -1;
 	if (!src->path)
-		return bad("SRC:DST[:MODE][,volatile]", err);
+		return flag_bad("SRC:DST[:MODE][,volatile]", err);
 	src->mode = mode;
 	src->is_volatile = last ? SPEC_YES : SPEC_UNSET;
 	if (io_fstatat(AT_FDCWD, src->from, 0, &st, err) < 0)
@@ -179,7 +185,7 @@ static int flag_add(struct spec *s, const char *value, dray_error **err)
 	if (!S_ISDIR(st.st_mode))
 		return 0;
 	if (mode)
-		return bad("no mode for a folder", err);
+		return flag_bad("no mode for a folder", err);
 	src->type = SPEC_DIR;
 	src->type_name = spec_type_names[SPEC_DIR];
 	src->to = src->path;
@@ -194,7 +200,7 @@ static int flag_mkdir(struct spec *s, const char *value, dray_error **err)
 
 	if (!src || split_last(s, value, &src->path, &src->mode, err) < 0)
 		return -1;
-	return !src->mode || spec_mode_text(src->mode, &bits) ? 0 : bad("PATH[:MODE]", err);
+	return !src->mode || spec_mode_text(src->mode, &bits) ? 0 : flag_bad("PATH[:MODE]", err);
 }
 
 static int flag_symlink(struct spec *s, const char *value, dray_error **err)
@@ -205,10 +211,10 @@ static int flag_symlink(struct spec *s, const char *value, dray_error **err)
 	if (!src)
 		return -1;
 	if (!colon || !colon[1])
-		return bad("PATH:TARGET", err);
-	return copy(s, value, (size_t)(colon - value), &src->path, err) < 0
+		return flag_bad("PATH:TARGET", err);
+	return flag_copy(s, value, (size_t)(colon - value), &src->path, err) < 0
 		       ? -1
-		       : set_string(s, colon + 1, &src->target, err);
+		       : flag_string(s, colon + 1, &src->target, err);
 }
 
 static int flag_file(struct spec *s, const char *value, dray_error **err)
@@ -219,10 +225,10 @@ static int flag_file(struct spec *s, const char *value, dray_error **err)
 	if (!src)
 		return -1;
 	if (!equal)
-		return bad("PATH=TEXT", err);
-	return copy(s, value, (size_t)(equal - value), &src->path, err) < 0
+		return flag_bad("PATH=TEXT", err);
+	return flag_copy(s, value, (size_t)(equal - value), &src->path, err) < 0
 		       ? -1
-		       : set_string(s, equal + 1, &src->text, err);
+		       : flag_string(s, equal + 1, &src->text, err);
 }
 
 /* "IMAGE,PATH[:TO]" */
@@ -234,126 +240,18 @@ static int flag_copy_from(struct spec *s, const char *value, dray_error **err)
 	if (!src)
 		return -1;
 	if (!comma)
-		return bad("IMAGE,PATH[:TO]", err);
-	if (copy(s, value, (size_t)(comma - value), &src->from, err) < 0)
+		return flag_bad("IMAGE,PATH[:TO]", err);
+	if (flag_copy(s, value, (size_t)(comma - value), &src->from, err) < 0)
 		return -1;
 	return split_last(s, comma + 1, &src->path, &src->to, err);
 }
 
-/* ---- the config ---- */
-
-static int json_text(struct spec *s, const char *text, struct span *ret, dray_error **err)
+/* Any source, as a spec says it. */
+static int flag_source(struct spec *s, const char *value, dray_error **err)
 {
-	cleanup_buf struct buf b = BUF_INIT(LIMIT_SPEC);
+	struct spec_source *src = add_source(s, SPEC_DIR, err);
 
-	if (json_quote(&b, span_str(text), err) < 0)
-		return -1;
-	*ret = arena_dup(&s->arena, span_buf(&b));
-	s->config.set = true;
-	return ret->data ? 0 : err_nomem(err);
-}
-
-static int json_words(struct spec *s, enum dray_edit_field field, const char *text,
-		      struct span *ret, dray_error **err)
-{
-	cleanup_buf struct buf b = BUF_INIT(LIMIT_SPEC);
-
-	if (config_value(field, text, &b, err) < 0)
-		return -1;
-	*ret = arena_dup(&s->arena, span_buf(&b));
-	s->config.set = true;
-	return ret->data ? 0 : err_nomem(err);
-}
-
-/* "NAME=VALUE", or "NAME-": what the base has is taken away. */
-static int pair(struct spec *s, struct spec_pairs *p, const char *value, dray_error **err)
-{
-	cleanup_buf struct buf b = BUF_INIT(LIMIT_SPEC);
-	const char *equal = strchr(value, '='), *name;
-	size_t len = strlen(value);
-
-	if (!equal && (len < 2 || value[len - 1] != '-'))
-		return bad("NAME=VALUE or NAME-", err);
-	if (equal == value)
-		return bad("a name", err);
-	if (copy(s, value, equal ? (size_t)(equal - value) : len - 1, &name, err) < 0)
-		return -1;
-	if (!equal)
-		return spec_pairs_put(s, p, name, SPAN_LIT("null"), err);
-	return json_quote(&b, span_str(equal + 1), err) < 0
-		       ? -1
-		       : spec_pairs_put(s, p, name, span_buf(&b), err);
-}
-
-/* "NAME", or "NAME-". */
-static int member(struct spec *s, struct spec_pairs *p, const char *value, dray_error **err)
-{
-	size_t len = strlen(value);
-	const char *name;
-
-	s->config.set = true;
-	if (len < 2 || value[len - 1] != '-')
-		return spec_pairs_put(s, p, value, SPAN_LIT("{}"), err);
-	return copy(s, value, len - 1, &name, err) < 0
-		       ? -1
-		       : spec_pairs_put(s, p, name, SPAN_LIT("null"), err);
-}
-
-static int flag_env(struct spec *s, const char *value, dray_error **err)
-{
-	s->config.set = true;
-	return pair(s, &s->config.env, value, err);
-}
-
-static int flag_label(struct spec *s, const char *value, dray_error **err)
-{
-	s->config.set = true;
-	return pair(s, &s->config.labels, value, err);
-}
-
-static int flag_annotation(struct spec *s, const char *value, dray_error **err)
-{
-	return pair(s, &s->annotations, value, err);
-}
-
-static int flag_expose(struct spec *s, const char *value, dray_error **err)
-{
-	return member(s, &s->config.ports, value, err);
-}
-
-static int flag_volume(struct spec *s, const char *value, dray_error **err)
-{
-	return member(s, &s->config.volumes, value, err);
-}
-
-static int flag_entrypoint(struct spec *s, const char *value, dray_error **err)
-{
-	return json_words(s, DRAY_EDIT_ENTRYPOINT, value, &s->config.entrypoint, err);
-}
-
-static int flag_cmd(struct spec *s, const char *value, dray_error **err)
-{
-	return json_words(s, DRAY_EDIT_CMD, value, &s->config.cmd, err);
-}
-
-static int flag_shell(struct spec *s, const char *value, dray_error **err)
-{
-	return json_words(s, DRAY_EDIT_SHELL, value, &s->config.shell, err);
-}
-
-static int flag_healthcheck(struct spec *s, const char *value, dray_error **err)
-{
-	return json_words(s, DRAY_EDIT_HEALTHCHECK, value, &s->config.healthcheck, err);
-}
-
-static int flag_workdir(struct spec *s, const char *value, dray_error **err)
-{
-	return json_text(s, value, &s->config.workdir, err);
-}
-
-static int flag_stop_signal(struct spec *s, const char *value, dray_error **err)
-{
-	return json_text(s, value, &s->config.stop_signal, err);
+	return src ? spec_read_object(s, &spec_source_shape, value, src, err) : -1;
 }
 
 /* ---- users ---- */
@@ -374,12 +272,6 @@ static size_t fields(struct spec *s, const char *value, const char **ret, size_t
 	return n;
 }
 
-static int id(const char *text, struct spec_int *ret, dray_error **err)
-{
-	ret->set = true;
-	return text && num_parse_u63(span_str(text), &ret->v) ? 0 : bad("a number", err);
-}
-
 /* "NAME:UID:GID[:HOME[:SHELL]]" makes a user, less than that says who runs the image. */
 static int flag_user(struct spec *s, const char *value, dray_error **err)
 {
@@ -388,14 +280,14 @@ static int flag_user(struct spec *s, const char *value, dray_error **err)
 	struct spec_source *src;
 
 	if (n < 3)
-		return json_text(s, value, &s->config.user, err);
+		return flag_text(s, value, &s->config.user, err);
 	src = add_source(s, SPEC_USER, err);
 	if (!src)
 		return -1;
 	src->name = f[0];
 	src->home = f[3];
 	src->shell = f[4];
-	return id(f[1], &src->uid, err) < 0 ? -1 : id(f[2], &src->gid, err);
+	return flag_number(f[1], &src->uid, err) < 0 ? -1 : flag_number(f[2], &src->gid, err);
 }
 
 /* "NAME:GID" */
@@ -408,105 +300,26 @@ static int flag_group(struct spec *s, const char *value, dray_error **err)
 	if (!src)
 		return -1;
 	if (n < 2)
-		return bad("NAME:GID", err);
+		return flag_bad("NAME:GID", err);
 	src->name = f[0];
-	return id(f[1], &src->gid, err);
-}
-
-/* ---- layers ---- */
-
-static int flag_layers_max(struct spec *s, const char *value, dray_error **err)
-{
-	s->layers.set = true;
-	return id(value, &s->layers.max, err);
-}
-
-static int flag_strategy(struct spec *s, const char *value, dray_error **err)
-{
-	s->layers.set = true;
-	return set_string(s, value, &s->layers.strategy, err);
-}
-
-static int flag_volatile(struct spec *s, const char *value, dray_error **err)
-{
-	s->layers.set = true;
-	return spec_list_add(s, &s->layers.is_volatile, value, err);
-}
-
-/* "NAME=GLOB[,GLOB]..." */
-static int flag_layer(struct spec *s, const char *value, dray_error **err)
-{
-	const char *equal = strchr(value, '='), *glob;
-	struct spec_group *g;
-
-	if (!equal || equal == value || !equal[1])
-		return bad("NAME=GLOB[,GLOB]...", err);
-	s->layers.set = true;
-	g = spec_grow(s, &s->layers.groups, sizeof(*g), err);
-	if (!g || copy(s, value, (size_t)(equal - value), &g->name, err) < 0)
-		return -1;
-	for (const char *at = equal + 1; *at; at += *at == ',') {
-		size_t len = strcspn(at, ",");
-
-		if (copy(s, at, len, &glob, err) < 0 || spec_list_add(s, &g->match, glob, err) < 0)
-			return -1;
-		at += len;
-	}
-	return 0;
-}
-
-static int flag_conflict(struct spec *s, const char *value, dray_error **err)
-{
-	return set_string(s, value, &s->conflict, err);
-}
-
-static int flag_dedupe(struct spec *s, const char *value, dray_error **err)
-{
-	return set_string(s, value, &s->base.dedupe, err);
+	return flag_number(f[1], &src->gid, err);
 }
 
 static const struct flag flags[] = {
-	{ "add", flag_add },
-	{ "annotation", flag_annotation },
-	{ "cmd", flag_cmd },
-	{ "conflict", flag_conflict },
-	{ "copy-from", flag_copy_from },
-	{ "created", flag_created },
-	{ "dedupe", flag_dedupe },
-	{ "dir", flag_dir },
-	{ "entrypoint", flag_entrypoint },
-	{ "env", flag_env },
-	{ "expose", flag_expose },
-	{ "file", flag_file },
-	{ "from", flag_from },
-	{ "group", flag_group },
-	{ "healthcheck", flag_healthcheck },
-	{ "label", flag_label },
-	{ "layer", flag_layer },
-	{ "layers-max", flag_layers_max },
-	{ "mkdir", flag_mkdir },
-	{ "mtime", flag_mtime },
-	{ "name", flag_name },
-	{ "owner", flag_owner },
-	{ "platform", flag_platform },
-	{ "shell", flag_shell },
-	{ "stop-signal", flag_stop_signal },
-	{ "strategy", flag_strategy },
-	{ "symlink", flag_symlink },
-	{ "tag", flag_tag },
-	{ "tar", flag_tar },
-	{ "user", flag_user },
-	{ "volatile", flag_volatile },
-	{ "volume", flag_volume },
-	{ "workdir", flag_workdir },
+	{ "add", flag_add },	   { "copy-from", flag_copy_from }, { "created", flag_created },
+	{ "dir", flag_dir },	   { "file", flag_file },	    { "from", flag_from },
+	{ "group", flag_group },   { "mkdir", flag_mkdir },	    { "mtime", flag_mtime },
+	{ "name", flag_name },	   { "owner", flag_owner },	    { "platform", flag_platform },
+	{ "source", flag_source }, { "symlink", flag_symlink },	    { "tag", flag_tag },
+	{ "tar", flag_tar },	   { "user", flag_user },	    { 0 },
 };
+static const struct flag *const tables[] = { flags, config_flags, layer_flags };
 
 int spec_flag(struct spec *s, const char *name, const char *value, dray_error **err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
-		if (strcmp(flags[i].name, name) != 0)
-			continue;
-		return flags[i].set(s, value, err) < 0 ? err_ctx(err, "--%s", name) : 0;
-	}
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+		for (const struct flag *f = tables[i]; f->name; f++)
+			if (strcmp(f->name, name) == 0)
+				return f->set(s, value, err) < 0 ? err_ctx(err, "--%s", name) : 0;
 	return err_set(err, DRAY_ERR_USAGE, "no such flag: --%s", name);
 }

@@ -6,7 +6,9 @@
 
 #include "build/spec.h"
 
-#define SPEC_STRATEGIES "auto|graph|popularity|origin|size|single|per-source|explicit"
+#define SPEC_STRATEGIES "auto|graph|popularity|origin|size|single|per-source|explicit|pipeline"
+#define SPEC_COMMENTS "components|none"
+#define SPEC_LEVEL_MAX 22 /* of compression */
 
 enum key_kind {
 	KEY_STRING,  /* const char * */
@@ -19,7 +21,7 @@ enum key_kind {
 	KEY_TIME,    /* struct spec_time; choices says which words */
 	KEY_STRINGS, /* struct spec_pairs: strings or null */
 	KEY_ENV,     /* the same, or a list of NAME=VALUE */
-	KEY_SET,     /* struct spec_pairs: empty objects or null */
+	KEY_SET,     /* struct spec_pairs: empty objects or null; choices says what names are */
 	KEY_JSON,    /* struct span; choices says of which type */
 	KEY_OBJECT,  /* a struct whose first member is bool set */
 	KEY_OBJECTS, /* pointer, size_t n, size_t cap */
@@ -40,6 +42,22 @@ struct spec_shape {
 };
 extern const struct spec_shape spec_shape;
 extern const struct spec_shape spec_config_shape; /* keys are fields of an image config */
+extern const struct spec_shape spec_source_shape, spec_rule_shape, spec_group_shape;
+
+#define SPEC_PATH "an absolute path"
+#define SPEC_SIZE "bytes, or as \"100KiB\", MiB, GiB, TiB"
+/** Absolute, on Windows too. */
+bool spec_is_path(const char *text);
+/**
+ * "80" as engines write it, "80/tcp"; "8000-8010" is each of these. With @p json "null" a port
+ * without a protocol is that of any. USAGE for what is no port.
+ */
+int spec_ports_put(struct spec *s, const char *text, struct span json, dray_error **err) MUST_CHECK;
+/** The object @p text, as the value of a key would be read into @p at. */
+int spec_read_object(struct spec *s, const struct spec_shape *shape, const char *text,
+		     void *at, dray_error **err) MUST_CHECK;
+/** A list of operations, as "pipeline" has it. */
+int spec_read_pipeline(struct spec *s, const char *text, dray_error **err) MUST_CHECK;
 
 /** Is @p word one of "a|b|c"? */
 bool spec_choice(const char *choices, const char *word);

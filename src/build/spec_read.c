@@ -1,45 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From the text of a spec to its struct, by the tables of spec_shape.c.
+ * From the JSON of a spec to its structs, by the tables of spec_shape.c.
  * Relies on json/ for the text, which refuses twin names.
  * Promises line and column for all that is wrong, and that no key is passed over.
  */
-#include "build/spec_priv.h"
+#include "build/spec_reader.h"
 
 #include "base/jsonw.h"
 #include "base/limits.h"
 #include "base/nearest.h"
-#include "base/number.h"
 #include "base/text.h"
 #include "json/json.h"
 
 #define SHOWN_MAX 80 /* bytes of a user's word that an error repeats */
 
-struct reader {
-	struct spec *spec;
-	struct span text;
-	const char *where;
-};
-
-static int read_shape(struct reader *r, const struct spec_shape *shape, struct json v, void *at,
-		      const char *what, dray_error **err);
-
-static int fail_at(const struct reader *r, struct span at, const char *what, const char *problem,
-		   dray_error **err)
+static int fail_at(const struct spec_reader *r, struct span at, const char *what,
+		   const char *problem, dray_error **err)
 {
 	return spec_text_fail(r->text, (size_t)(at.data - r->text.data), r->where, err,
 			      "\"%s\": %s", what, problem);
 }
 
-static int fail(const struct reader *r, struct json v, const char *what, const char *problem,
-		dray_error **err)
+int spec_fail(const struct spec_reader *r, struct json v, const char *what, const char *problem,
+	      dray_error **err)
 {
 	return fail_at(r, json_raw(v), what, problem, err);
 }
 
 /* ---- single values ---- */
 
-static int want(const struct reader *r, struct json v, enum json_type t, const char *what,
+static int want(const struct spec_reader *r, struct json v, enum json_type t, const char *what,
 		dray_error **err)
 {
 	char problem[80];
@@ -48,10 +38,10 @@ static int want(const struct reader *r, struct json v, enum json_type t, const c
 		return 0;
 	snprintf(problem, sizeof(problem), "expected %s, found %s", json_type_name(t),
 		 json_type_name(json_type(v)));
-	return fail(r, v, what, problem, err);
+	return spec_fail(r, v, what, problem, err);
 }
 
-static int read_string(struct reader *r, struct json v, const char *what, const char **ret,
+static int read_string(struct spec_reader *r, struct json v, const char *what, const char **ret,
 		       dray_error **err)
 {
 	cleanup_error dray_error *odd = NULL;
@@ -60,23 +50,24 @@ static int read_string(struct reader *r, struct json v, const char *what, const 
 		return -1;
 	if (json_string(v, what, &r->spec->arena, ret, &odd) == 0)
 		return 0;
-	return dray_error_kind(odd) == DRAY_ERR_NOMEM ? err_nomem(err)
-						      : fail(r, v, what, "it holds a NUL", err);
+	return dray_error_kind(odd) == DRAY_ERR_NOMEM
+		       ? err_nomem(err)
+		       : spec_fail(r, v, what, "it holds a NUL", err);
 }
 
-static int read_int(struct reader *r, struct json v, const char *what, struct spec_int *ret,
+static int read_int(struct spec_reader *r, struct json v, const char *what, struct spec_int *ret,
 		    dray_error **err)
 {
 	if (want(r, v, JSON_NUMBER, what, err) < 0)
 		return -1;
 	if (json_int(v, what, &ret->v, NULL) < 0 || ret->v < 0)
-		return fail(r, v, what, "expected a whole number from 0 on", err);
+		return spec_fail(r, v, what, "expected a whole number from 0 on", err);
 	ret->set = true;
 	return 0;
 }
 
-static int read_choice(struct reader *r, struct json v, const struct spec_key *k, const char **ret,
-		       dray_error **err)
+static int read_choice(struct spec_reader *r, struct json v, const struct spec_key *k,
+		       const char **ret, dray_error **err)
 {
 	char problem[160];
 	uint32_t mode;
@@ -88,10 +79,10 @@ static int read_choice(struct reader *r, struct json v, const struct spec_key *k
 	snprintf(problem, sizeof(problem), "expected %s%s%s",
 		 k->kind == KEY_MODE ? "octal digits as \"0755\"" : "",
 		 k->kind == KEY_MODE && k->choices ? ", or " : "", k->choices ? k->choices : "");
-	return fail(r, v, k->name, problem, err);
+	return spec_fail(r, v, k->name, problem, err);
 }
 
-static int read_size(struct reader *r, struct json v, const char *what, struct spec_int *ret,
+static int read_size(struct spec_reader *r, struct json v, const char *what, struct spec_int *ret,
 		     dray_error **err)
 {
 	const char *text;
@@ -101,21 +92,20 @@ static int read_size(struct reader *r, struct json v, const char *what, struct s
 	if (read_string(r, v, what, &text, err) < 0)
 		return -1;
 	ret->set = true;
-	return spec_size_text(text, &ret->v)
-		       ? 0
-		       : fail(r, v, what, "expected bytes, or as \"100KiB\", MiB, GiB, TiB", err);
+	return spec_size_text(text, &ret->v) ? 0
+					     : spec_fail(r, v, what, "expected " SPEC_SIZE, err);
 }
 
-static int read_flag(struct reader *r, struct json v, const char *what, enum spec_flag *ret,
+static int read_flag(struct spec_reader *r, struct json v, const char *what, enum spec_flag *ret,
 		     dray_error **err)
 {
 	if (json_type(v) != JSON_TRUE && json_type(v) != JSON_FALSE)
-		return fail(r, v, what, "expected true or false", err);
+		return spec_fail(r, v, what, "expected true or false", err);
 	*ret = json_type(v) == JSON_TRUE ? SPEC_YES : SPEC_NO;
 	return 0;
 }
 
-static int read_list(struct reader *r, struct json v, const char *what, struct spec_list *ret,
+static int read_list(struct spec_reader *r, struct json v, const char *what, struct spec_list *ret,
 		     dray_error **err)
 {
 	if (want(r, v, JSON_ARRAY, what, err) < 0)
@@ -133,20 +123,20 @@ static int read_list(struct reader *r, struct json v, const char *what, struct s
 
 /* ---- times ---- */
 
-static int read_clamp(struct reader *r, struct json v, const struct spec_key *k,
+static int read_clamp(struct spec_reader *r, struct json v, const struct spec_key *k,
 		      struct spec_time *ret, dray_error **err)
 {
 	struct json clamp = json_get(v, "clamp");
 
 	if (!spec_choice(k->choices, "clamp") || json_len(v) != 1 || !json_node(clamp))
-		return fail(r, v, k->name, "expected a time", err);
+		return spec_fail(r, v, k->name, "expected a time", err);
 	ret->kind = SPEC_TIME_CLAMP;
 	return json_int(clamp, k->name, &ret->sec, NULL) == 0
 		       ? 0
-		       : fail(r, clamp, "clamp", "expected whole seconds since 1970", err);
+		       : spec_fail(r, clamp, "clamp", "expected whole seconds since 1970", err);
 }
 
-static int read_time(struct reader *r, struct json v, const struct spec_key *k,
+static int read_time(struct spec_reader *r, struct json v, const struct spec_key *k,
 		     struct spec_time *ret, dray_error **err)
 {
 	const char *text;
@@ -157,20 +147,20 @@ static int read_time(struct reader *r, struct json v, const struct spec_key *k,
 		ret->kind = SPEC_TIME_SET;
 		return json_int(v, k->name, &ret->sec, NULL) == 0
 			       ? 0
-			       : fail(r, v, k->name, "expected whole seconds since 1970", err);
+			       : spec_fail(r, v, k->name, "expected whole seconds since 1970", err);
 	}
 	if (read_string(r, v, k->name, &text, err) < 0)
 		return -1;
 	if (spec_time_text(text, k->choices, ret))
 		return 0;
-	return fail(r, v, k->name, "expected a time as 2026-01-15T00:00:00Z, or whole seconds",
-		    err);
+	return spec_fail(r, v, k->name, "expected a time as 2026-01-15T00:00:00Z, or whole seconds",
+			 err);
 }
 
 /* ---- maps ---- */
 
 /* The value's own text, compact. */
-static int put_pair(struct reader *r, struct spec_pairs *p, const char *name, struct json v,
+static int put_pair(struct spec_reader *r, struct spec_pairs *p, const char *name, struct json v,
 		    dray_error **err)
 {
 	cleanup_buf struct buf text = BUF_INIT(LIMIT_SPEC);
@@ -180,7 +170,26 @@ static int put_pair(struct reader *r, struct spec_pairs *p, const char *name, st
 	return spec_pairs_put(r->spec, p, name, span_buf(&text), err);
 }
 
-static int read_pairs(struct reader *r, struct json v, const struct spec_key *k,
+/* A member of a set: ports and paths have one way to be written. */
+static int put_member(struct spec_reader *r, struct spec_pairs *p, const struct spec_key *k,
+		      const char *name, struct json v, dray_error **err)
+{
+	struct span json = json_type(v) == JSON_NULL ? SPAN_LIT("null") : SPAN_LIT("{}");
+	cleanup_error dray_error *odd = NULL;
+	bool is_port = k->choices && strcmp(k->choices, "port") == 0;
+
+	if (!is_port && json_type(v) != JSON_NULL && !spec_is_path(name))
+		return fail_at(r, json_name_raw(v), k->name, "expected " SPEC_PATH, err);
+	if (!is_port)
+		return spec_pairs_put(r->spec, p, name, json, err);
+	if (spec_ports_put(r->spec, name, json, &odd) == 0)
+		return 0;
+	return dray_error_kind(odd) == DRAY_ERR_NOMEM
+		       ? err_nomem(err)
+		       : fail_at(r, json_name_raw(v), k->name, dray_error_message(odd), err);
+}
+
+static int read_pairs(struct spec_reader *r, struct json v, const struct spec_key *k,
 		      struct spec_pairs *ret, dray_error **err)
 {
 	enum json_type t = k->kind == KEY_SET ? JSON_OBJECT : JSON_STRING;
@@ -196,20 +205,21 @@ static int read_pairs(struct reader *r, struct json v, const struct spec_key *k,
 		if (json_type(it) != JSON_NULL && want(r, it, t, k->name, err) < 0)
 			return -1;
 		if (t == JSON_OBJECT && json_len(it) > 0)
-			return fail(r, it, k->name, "expected {} or null", err);
+			return spec_fail(r, it, k->name, "expected {} or null", err);
 		if (json_name(it, &r->spec->arena, &name, err) < 0)
 			return -1;
 		if (!name[0] || (k->kind == KEY_ENV && strchr(name, '=')))
 			return fail_at(r, json_name_raw(it), k->name,
 				       "a name that is empty or has a '='", err);
-		if (put_pair(r, ret, name, it, err) < 0)
+		if ((t == JSON_OBJECT ? put_member(r, ret, k, name, it, err)
+				      : put_pair(r, ret, name, it, err)) < 0)
 			return -1;
 	}
 	return 0;
 }
 
 /* "NAME=VALUE" as engines write it. */
-static int read_env(struct reader *r, struct json v, const struct spec_key *k,
+static int read_env(struct spec_reader *r, struct json v, const struct spec_key *k,
 		    struct spec_pairs *ret, dray_error **err)
 {
 	if (json_type(v) != JSON_ARRAY)
@@ -222,7 +232,7 @@ static int read_env(struct reader *r, struct json v, const struct spec_key *k,
 			return -1;
 		equal = strchr(text, '=');
 		if (!equal || equal == text)
-			return fail(r, it, k->name, "expected NAME=VALUE", err);
+			return spec_fail(r, it, k->name, "expected NAME=VALUE", err);
 		name = arena_strndup(&r->spec->arena, text, (size_t)(equal - text));
 		if (!name)
 			return err_nomem(err);
@@ -233,7 +243,8 @@ static int read_env(struct reader *r, struct json v, const struct spec_key *k,
 	return 0;
 }
 
-static int check_strings(const struct reader *r, struct json v, const char *what, dray_error **err)
+static int check_strings(const struct spec_reader *r, struct json v, const char *what,
+			 dray_error **err)
 {
 	if (want(r, v, JSON_ARRAY, what, err) < 0)
 		return -1;
@@ -243,23 +254,55 @@ static int check_strings(const struct reader *r, struct json v, const char *what
 	return 0;
 }
 
-static int read_json(struct reader *r, struct json v, const struct spec_key *k, struct span *ret,
-		     dray_error **err)
+/* Lists of a name and what it is done with; which of these make sense the plan tells. */
+static int check_operations(const struct spec_reader *r, struct json v, const char *what,
+			    dray_error **err)
+{
+	if (want(r, v, JSON_ARRAY, what, err) < 0)
+		return -1;
+	for (struct json it = json_first(v); json_node(it); it = json_next(it))
+		if (want(r, it, JSON_ARRAY, what, err) < 0 ||
+		    (json_node(json_first(it)) &&
+		     want(r, json_first(it), JSON_STRING, what, err) < 0))
+			return -1;
+	return 0;
+}
+
+static int check_path(struct spec_reader *r, struct json v, const char *what, dray_error **err)
+{
+	const char *text;
+
+	if (read_string(r, v, what, &text, err) < 0)
+		return -1;
+	return !text[0] || spec_is_path(text) ? 0
+					      : spec_fail(r, v, what, "expected " SPEC_PATH, err);
+}
+
+static int check_json(struct spec_reader *r, struct json v, const struct spec_key *k,
+		      dray_error **err)
+{
+	struct spec_int seconds;
+
+	if (strcmp(k->choices, "operations") == 0)
+		return check_operations(r, v, k->name, err);
+	if (json_type(v) == JSON_NULL)
+		return 0;
+	if (strcmp(k->choices, "strings") == 0)
+		return check_strings(r, v, k->name, err);
+	if (strcmp(k->choices, "path") == 0)
+		return check_path(r, v, k->name, err);
+	if (strcmp(k->choices, "number") == 0)
+		return read_int(r, v, k->name, &seconds, err);
+	return want(r, v, strcmp(k->choices, "string") == 0 ? JSON_STRING : JSON_OBJECT, k->name,
+		    err);
+}
+
+static int read_json(struct spec_reader *r, struct json v, const struct spec_key *k,
+		     struct span *ret, dray_error **err)
 {
 	cleanup_buf struct buf text = BUF_INIT(LIMIT_SPEC);
-	int rc = 0;
 
-	if (json_type(v) == JSON_NULL)
-		rc = 0;
-	else if (strcmp(k->choices, "strings") == 0)
-		rc = check_strings(r, v, k->name, err);
-	else
-		rc = want(r, v,
-			  strcmp(k->choices, "string") == 0   ? JSON_STRING
-			  : strcmp(k->choices, "number") == 0 ? JSON_NUMBER
-							      : JSON_OBJECT,
-			  k->name, err);
-	if (rc < 0 || json_compact(v, &text, err) < 0)
+	if (check_json(r, v, k, err) < 0 || json_compact(v, &text, err) < 0)
 		return -1;
 	*ret = arena_dup(&r->spec->arena, span_buf(&text));
 	return ret->data ? 0 : err_nomem(err);
@@ -267,7 +310,7 @@ static int read_json(struct reader *r, struct json v, const struct spec_key *k, 
 
 /* ---- objects ---- */
 
-static int unknown_key(struct reader *r, const struct spec_shape *shape, struct json member,
+static int unknown_key(struct spec_reader *r, const struct spec_shape *shape, struct json member,
 		       const void *at, dray_error **err)
 {
 	const struct spec_source *s = at;
@@ -290,7 +333,7 @@ static int unknown_key(struct reader *r, const struct spec_shape *shape, struct 
 	return -1;
 }
 
-static int read_objects(struct reader *r, struct json v, const struct spec_key *k, void *slot,
+static int read_objects(struct spec_reader *r, struct json v, const struct spec_key *k, void *slot,
 			dray_error **err)
 {
 	if (want(r, v, JSON_ARRAY, k->name, err) < 0)
@@ -298,23 +341,23 @@ static int read_objects(struct reader *r, struct json v, const struct spec_key *
 	for (struct json it = json_first(v); json_node(it); it = json_next(it)) {
 		void *at = spec_grow(r->spec, slot, k->shape->size, err);
 
-		if (!at || read_shape(r, k->shape, it, at, k->name, err) < 0)
+		if (!at || spec_read_shape(r, k->shape, it, at, k->name, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int read_object(struct reader *r, struct json v, const struct spec_key *k, void *slot,
+static int read_object(struct spec_reader *r, struct json v, const struct spec_key *k, void *slot,
 		       dray_error **err)
 {
 	if (json_type(v) == JSON_NULL)
 		return 0;
 	*(bool *)slot = true;
-	return read_shape(r, k->shape, v, slot, k->name, err);
+	return spec_read_shape(r, k->shape, v, slot, k->name, err);
 }
 
-static int read_value(struct reader *r, struct json v, const struct spec_key *k, void *slot,
-		      dray_error **err)
+int spec_read_value(struct spec_reader *r, struct json v, const struct spec_key *k, void *slot,
+		    dray_error **err)
 {
 	switch (k->kind) {
 	case KEY_STRING:
@@ -348,14 +391,14 @@ static int read_value(struct reader *r, struct json v, const struct spec_key *k,
 }
 
 /* Which keys a source has depends on what it is. */
-static int read_type(struct reader *r, struct json v, struct spec_source *s, dray_error **err)
+static int read_type(struct spec_reader *r, struct json v, struct spec_source *s, dray_error **err)
 {
 	const struct spec_key k = { "type", KEY_CHOICE, 0, NULL, NULL, 0 };
 	struct json type = json_get(v, "type");
 	const char *name;
 
 	if (!json_node(type))
-		return fail(r, v, "sources", "\"type\" is missing", err);
+		return spec_fail(r, v, "sources", "\"type\" is missing", err);
 	if (read_string(r, type, k.name, &name, err) < 0)
 		return -1;
 	for (int i = 0; i < SPEC_TYPES; i++)
@@ -363,7 +406,7 @@ static int read_type(struct reader *r, struct json v, struct spec_source *s, dra
 			s->type = (enum spec_type)i;
 			return 0;
 		}
-	fail(r, type, "type", "no such type of source", err);
+	spec_fail(r, type, "type", "no such type of source", err);
 	struct nearest near = { .typed = name };
 	for (int i = 0; i < SPEC_TYPES; i++)
 		nearest_offer(&near, spec_type_names[i]);
@@ -372,8 +415,8 @@ static int read_type(struct reader *r, struct json v, struct spec_source *s, dra
 	return -1;
 }
 
-static int read_shape(struct reader *r, const struct spec_shape *shape, struct json v, void *at,
-		      const char *what, dray_error **err)
+int spec_read_shape(struct spec_reader *r, const struct spec_shape *shape, struct json v, void *at,
+		    const char *what, dray_error **err)
 {
 	if (want(r, v, JSON_OBJECT, what, err) < 0 ||
 	    (shape->is_source && read_type(r, v, at, err) < 0))
@@ -386,62 +429,8 @@ static int read_shape(struct reader *r, const struct spec_shape *shape, struct j
 			k++;
 		if (!k->name)
 			return unknown_key(r, shape, it, at, err);
-		if (read_value(r, it, k, (uint8_t *)at + k->offset, err) < 0)
+		if (spec_read_value(r, it, k, (uint8_t *)at + k->offset, err) < 0)
 			return -1;
 	}
-	return 0;
-}
-
-/* ---- the whole ---- */
-
-/* The scanner tells the byte; people look for lines. */
-static int json_failed(struct span text, const char *where, dray_error *odd, dray_error **err)
-{
-	static const char mark[] = "JSON at byte ";
-	const char *said = dray_error_message(odd);
-	const char *colon = strchr(said, ':');
-	int64_t at = 0;
-
-	if (dray_error_kind(odd) == DRAY_ERR_NOMEM)
-		return err_nomem(err);
-	if (strncmp(said, mark, strlen(mark)) != 0 || !colon)
-		return err_set(err, dray_error_kind(odd), "%s: %s", where, said);
-	if (!num_parse_u63(span_of(said + strlen(mark), (size_t)(colon - said) - strlen(mark)),
-			   &at))
-		at = 0;
-	return spec_text_fail(text, (size_t)at, where, err, "%s", colon + 2);
-}
-
-static int read_version(const struct reader *r, struct json root, dray_error **err)
-{
-	struct json v = json_get(root, "dray");
-
-	if (!json_node(v))
-		return fail(r, root, "dray", "the version of the format is missing (it is 1)", err);
-	if (r->spec->version.v != SPEC_VERSION)
-		return fail(r, v, "dray", "an unknown version of the format (known: 1)", err);
-	return 0;
-}
-
-int spec_parse(struct span text, const char *where, const struct spec_define *defines,
-	       size_t n_defines, struct spec **ret, dray_error **err)
-{
-	cleanup_buf struct buf stripped = BUF_INIT(LIMIT_SPEC), full = BUF_INIT(LIMIT_SPEC);
-	cleanup_spec struct spec *s = spec_new(err);
-	cleanup_json struct json_doc *doc = NULL;
-	cleanup_error dray_error *odd = NULL;
-	struct reader r = { .spec = s, .where = where };
-
-	if (!s || spec_text_strip(text, where, &stripped, err) < 0 ||
-	    spec_text_define(span_buf(&stripped), where, defines, n_defines, &full, err) < 0)
-		return -1;
-	r.text = span_buf(&full);
-	if (json_parse(r.text, &doc, &odd) < 0)
-		return json_failed(r.text, where, odd, err);
-	s->version.set = false;
-	if (read_shape(&r, &spec_shape, json_root(doc), s, "spec", err) < 0 ||
-	    read_version(&r, json_root(doc), err) < 0)
-		return -1;
-	*ret = steal_pointer(&s);
 	return 0;
 }

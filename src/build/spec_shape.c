@@ -53,12 +53,12 @@ static const struct spec_key config_keys[] = {
 	{ .name = "Hostname", .kind = KEY_JSON, .offset = offsetof(struct spec_config, hostname), .choices = "string" },
 	{ .name = "Domainname", .kind = KEY_JSON, .offset = offsetof(struct spec_config, domainname), .choices = "string" },
 	{ .name = "User", .kind = KEY_JSON, .offset = offsetof(struct spec_config, user), .choices = "string" },
-	{ .name = "ExposedPorts", .kind = KEY_SET, .offset = offsetof(struct spec_config, ports) },
+	{ .name = "ExposedPorts", .kind = KEY_SET, .offset = offsetof(struct spec_config, ports), .choices = "port" },
 	{ .name = "Env", .kind = KEY_ENV, .offset = offsetof(struct spec_config, env) },
 	{ .name = "Cmd", .kind = KEY_JSON, .offset = offsetof(struct spec_config, cmd), .choices = "strings" },
 	{ .name = "Healthcheck", .kind = KEY_JSON, .offset = offsetof(struct spec_config, healthcheck), .choices = "object" },
-	{ .name = "Volumes", .kind = KEY_SET, .offset = offsetof(struct spec_config, volumes) },
-	{ .name = "WorkingDir", .kind = KEY_JSON, .offset = offsetof(struct spec_config, workdir), .choices = "string" },
+	{ .name = "Volumes", .kind = KEY_SET, .offset = offsetof(struct spec_config, volumes), .choices = "path" },
+	{ .name = "WorkingDir", .kind = KEY_JSON, .offset = offsetof(struct spec_config, workdir), .choices = "path" },
 	{ .name = "Entrypoint", .kind = KEY_JSON, .offset = offsetof(struct spec_config, entrypoint), .choices = "strings" },
 	{ .name = "Labels", .kind = KEY_STRINGS, .offset = offsetof(struct spec_config, labels) },
 	{ .name = "StopSignal", .kind = KEY_JSON, .offset = offsetof(struct spec_config, stop_signal), .choices = "string" },
@@ -101,7 +101,7 @@ static const struct spec_key source_keys[] = {
 	{ 0 },
 };
 #undef S
-static const struct spec_shape source_shape = { source_keys, sizeof(struct spec_source), true };
+const struct spec_shape spec_source_shape = { source_keys, sizeof(struct spec_source), true };
 
 static const struct spec_key rule_keys[] = {
 	{ .name = "match", .kind = KEY_STRING, .offset = offsetof(struct spec_rule, match) },
@@ -113,7 +113,7 @@ static const struct spec_key rule_keys[] = {
 	{ .name = "layer", .kind = KEY_STRING, .offset = offsetof(struct spec_rule, layer) },
 	{ 0 },
 };
-static const struct spec_shape rule_shape = { rule_keys, sizeof(struct spec_rule), false };
+const struct spec_shape spec_rule_shape = { rule_keys, sizeof(struct spec_rule), false };
 
 static const struct spec_key group_keys[] = {
 	{ .name = "name", .kind = KEY_STRING, .offset = offsetof(struct spec_group, name) },
@@ -124,15 +124,18 @@ static const struct spec_key group_keys[] = {
 	{ .name = "max", .kind = KEY_INT, .offset = offsetof(struct spec_group, max) },
 	{ 0 },
 };
-static const struct spec_shape group_shape = { group_keys, sizeof(struct spec_group), false };
+const struct spec_shape spec_group_shape = { group_keys, sizeof(struct spec_group), false };
 
 static const struct spec_key layers_keys[] = {
 	{ .name = "max", .kind = KEY_INT, .offset = offsetof(struct spec_layers, max) },
 	{ .name = "strategy", .kind = KEY_CHOICE, .offset = offsetof(struct spec_layers, strategy), .choices = SPEC_STRATEGIES },
-	{ .name = "groups", .kind = KEY_OBJECTS, .offset = offsetof(struct spec_layers, groups), .shape = &group_shape },
+	{ .name = "groups", .kind = KEY_OBJECTS, .offset = offsetof(struct spec_layers, groups), .shape = &spec_group_shape },
 	{ .name = "volatile", .kind = KEY_LIST, .offset = offsetof(struct spec_layers, is_volatile) },
 	{ .name = "min_size", .kind = KEY_SIZE, .offset = offsetof(struct spec_layers, min_size) },
 	{ .name = "max_size", .kind = KEY_SIZE, .offset = offsetof(struct spec_layers, max_size) },
+	{ .name = "pipeline", .kind = KEY_JSON, .offset = offsetof(struct spec_layers, pipeline), .choices = "operations" },
+	{ .name = "previous", .kind = KEY_STRING, .offset = offsetof(struct spec_layers, previous) },
+	{ .name = "annotate", .kind = KEY_FLAG, .offset = offsetof(struct spec_layers, annotate) },
 	{ 0 },
 };
 static const struct spec_shape layers_shape = { layers_keys, 0, false };
@@ -147,7 +150,7 @@ static const struct spec_shape compression_shape = { compression_keys, 0, false 
 static const struct spec_key history_keys[] = {
 	{ .name = "created_by", .kind = KEY_STRING, .offset = offsetof(struct spec, history.created_by) - offsetof(struct spec, history) },
 	{ .name = "author", .kind = KEY_STRING, .offset = offsetof(struct spec, history.author) - offsetof(struct spec, history) },
-	{ .name = "comment", .kind = KEY_STRING, .offset = offsetof(struct spec, history.comment) - offsetof(struct spec, history) },
+	{ .name = "comment", .kind = KEY_CHOICE, .offset = offsetof(struct spec, history.comment) - offsetof(struct spec, history), .choices = SPEC_COMMENTS },
 	{ 0 },
 };
 static const struct spec_shape history_shape = { history_keys, 0, false };
@@ -164,8 +167,9 @@ static const struct spec_key keys[] = {
 	{ .name = "owner", .kind = KEY_OBJECT, .offset = offsetof(struct spec, owner), .shape = &owner_shape },
 	{ .name = "config", .kind = KEY_OBJECT, .offset = offsetof(struct spec, config), .shape = &spec_config_shape },
 	{ .name = "annotations", .kind = KEY_STRINGS, .offset = offsetof(struct spec, annotations) },
-	{ .name = "sources", .kind = KEY_OBJECTS, .offset = offsetof(struct spec, sources), .shape = &source_shape },
-	{ .name = "rules", .kind = KEY_OBJECTS, .offset = offsetof(struct spec, rules), .shape = &rule_shape },
+	{ .name = "index_annotations", .kind = KEY_STRINGS, .offset = offsetof(struct spec, index_annotations) },
+	{ .name = "sources", .kind = KEY_OBJECTS, .offset = offsetof(struct spec, sources), .shape = &spec_source_shape },
+	{ .name = "rules", .kind = KEY_OBJECTS, .offset = offsetof(struct spec, rules), .shape = &spec_rule_shape },
 	{ .name = "conflict", .kind = KEY_CHOICE, .offset = offsetof(struct spec, conflict), .choices = "error|first|last" },
 	{ .name = "layers", .kind = KEY_OBJECT, .offset = offsetof(struct spec, layers), .shape = &layers_shape },
 	{ .name = "compression", .kind = KEY_OBJECT, .offset = offsetof(struct spec, compression), .shape = &compression_shape },
@@ -241,6 +245,7 @@ void spec_free(struct spec *s)
 	mem_free(s->config.ports.list);
 	mem_free(s->config.volumes.list);
 	mem_free(s->annotations.list);
+	mem_free(s->index_annotations.list);
 	mem_free(s->sources);
 	mem_free(s->rules);
 	mem_free(s->layers.groups);

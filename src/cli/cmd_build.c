@@ -13,19 +13,23 @@
 #include "cli/copied.h"
 #include "cli/render.h"
 
-#define HOLDS_MAX 60 /* bytes of what a layer holds that a table shows */
+#define EXTRA_WORDS 5 /* --platform, and those of add_flags() */
+#define HOLDS_MAX 60  /* bytes of what a layer holds that a table shows */
 
 struct build_flags {
 	struct relayer_flags shared;
 	struct option_words words;
-	const char *cache;
-	bool plan, print_spec, legacy;
+	const char *cache, *against;
+	bool plan, print_spec, legacy, no_follow, no_annotate;
 };
 
 #define W .kind = OPT_WORD, .offset = offsetof(struct build_flags, words)
 /* clang-format off */
 static const struct option table[] = {
 	{ "from", W, .arg = "IMAGE", .help = "what to build upon; scratch is nothing (default)", .complete = COMPLETE_PLACE },
+	{ "select", W, .arg = "TAG|DIGEST|@N", .help = "which of several images of that place" },
+	{ "inherit", W, .arg = "FIELD[,FIELD]...", .help = "what of the base's config stays, or none (default: all)" },
+	{ "no-follow-base-links", 0, OPT_FLAG, offsetof(struct build_flags, no_follow), .help = "paths are not looked up through links of the base" },
 	{ "name", W, .arg = "NAME[:TAG]", .help = "what it is called; without a tag one made of its ID" },
 	{ "tag", W, .arg = "TAG", .help = "its tag; may be repeated" },
 	{ "dir", W, .arg = "FROM[:TO]", .help = "what a folder holds, at TO (default: /)", .complete = COMPLETE_DIR },
@@ -37,7 +41,9 @@ static const struct option table[] = {
 	{ "symlink", W, .arg = "PATH:TARGET", .help = "a symbolic link" },
 	{ "user", W, .arg = "USER[:GROUP]", .help = "who runs it; NAME:UID:GID[:HOME[:SHELL]] makes a user" },
 	{ "group", W, .arg = "NAME:GID", .help = "make a group" },
+	{ "source", W, .arg = "JSON", .help = "any source, as a spec says it" },
 	{ "owner", W, .arg = "UID[:GID[:UNAME[:GNAME]]]", .help = "of all files but those of tars and images (default: 0:0)" },
+	{ "rule", W, .arg = "GLOB[,KEY=VALUE]...|JSON", .help = "type, mode, owner, mtime, layer of what fits, or delete" },
 	{ "entrypoint", W, .arg = "JSON|WORDS", .help = "the program; the Cmd of a base goes" },
 	{ "cmd", W, .arg = "JSON|WORDS", .help = "its arguments, or the program" },
 	{ "env", W, .arg = "K=V|K-", .help = "set a variable, or remove one of the base" },
@@ -47,18 +53,31 @@ static const struct option table[] = {
 	{ "workdir", W, .arg = "PATH", .help = "where it runs" },
 	{ "shell", W, .arg = "JSON|WORDS", .help = "what runs commands that are text" },
 	{ "stop-signal", W, .arg = "SIGNAL", .help = "how it is told to stop" },
+	{ "stop-timeout", W, .arg = "SECONDS", .help = "how long it may take to stop" },
+	{ "hostname", W, .arg = "NAME", .help = "its host's name" },
+	{ "domainname", W, .arg = "NAME", .help = "its host's domain" },
 	{ "healthcheck", W, .arg = "none|JSON", .help = "the check; none disables one of the base" },
 	{ "annotation", W, .arg = "K=V", .help = "of the OCI manifest" },
+	{ "index-annotation", W, .arg = "K=V", .help = "of an OCI index that the image comes in then" },
+	{ "history-created-by", W, .arg = "TEXT", .help = "what each new layer's step says made it (default: dray build)" },
+	{ "history-author", W, .arg = "TEXT", .help = "who made it" },
+	{ "history-comment", W, .arg = "components|none", .help = "what each new layer's step tells (default: what the layer holds)" },
 	{ "created", W, .arg = "TIME", .help = "of the image: RFC 3339, seconds, epoch or now (default: SOURCE_DATE_EPOCH, else 1)" },
 	{ "mtime", W, .arg = "TIME|keep|clamp=TIME", .help = "of files (default: SOURCE_DATE_EPOCH, else 1)" },
 	{ "strategy", W, .arg = "HOW", .help = "who shares a layer: auto, graph, popularity, origin, size, single, per-source or explicit" },
+	{ "pipeline", W, .arg = "JSON|FILE", .help = "a list of operations, as nixpkgs' layeringPipeline, in place of a strategy", .complete = COMPLETE_FILE },
+	{ "previous", W, .arg = "IMAGE", .help = "keep the plan of this earlier image where it fits", .complete = COMPLETE_PLACE },
 	{ "layers-max", W, .arg = "N", .help = "layers in all (default: 64)" },
-	{ "layer", W, .arg = "NAME=GLOB[,GLOB]...", .help = "a layer of what these globs fit; the first that fits wins" },
+	{ "min-size", W, .arg = "SIZE", .help = "no smaller layers but those asked for, as 100KiB" },
+	{ "max-size", W, .arg = "SIZE", .help = "no bigger layers but of one file or unit, as 1GiB" },
+	{ "no-annotate", 0, OPT_FLAG, offsetof(struct build_flags, no_annotate), .help = "layers do not say in the manifest what they hold" },
+	{ "layer", W, .arg = "NAME=GLOB[,GLOB]...|JSON", .help = "a layer of what these globs fit, or a group; the first that fits wins" },
 	{ "volatile", W, .arg = "GLOB", .help = "what changes often: on top" },
 	{ "conflict", W, .arg = "HOW", .help = "error, first or last: two sources have one path (default: error)" },
 	{ "dedupe", W, .arg = "HOW", .help = "content, strict or off: what the base has already (default: content)" },
 	{ "define", W, .arg = "NAME=VALUE", .help = "what ${NAME} stands for in the spec" },
 	{ "plan", 0, OPT_FLAG, offsetof(struct build_flags, plan), .help = "tell which layers there would be, write nothing" },
+	{ "against", 0, OPT_STRING, offsetof(struct build_flags, against), "IMAGE", .help = "with --plan: how many bytes an update from this image would move", .complete = COMPLETE_PLACE },
 	{ "print-spec", 0, OPT_FLAG, offsetof(struct build_flags, print_spec), .help = "print all of that as one spec, write nothing" },
 	{ "cache", 0, OPT_STRING, offsetof(struct build_flags, cache), "DIR", "a folder that remembers what was read: files that are as they were are not read again", .complete = COMPLETE_DIR },
 	{ "legacy", 0, OPT_FLAG, offsetof(struct build_flags, legacy), .help = "the archive also has what Docker before 1.10 and old tools read" },
@@ -73,9 +92,27 @@ DEFINE_CLEANUP(dray_built, cleanup_built_fn, dray_built_free)
 /* ---- what is asked for ---- */
 
 struct wishes {
-	struct dray_build_word words[OPTION_WORDS_MAX + 1];
+	struct dray_build_word words[OPTION_WORDS_MAX + EXTRA_WORDS];
+	char level[12];
 	struct dray_build_options o;
 };
+
+static void add_word(struct wishes *w, const char *name, const char *value)
+{
+	if (value)
+		w->words[w->o.n_words++] = (struct dray_build_word){ name, value };
+}
+
+/* Flags that are not words of this verb alone, or have no value; each counts once. */
+static void add_flags(const struct build_flags *f, struct wishes *w)
+{
+	add_word(w, "follow-base-links", f->no_follow ? "no" : NULL);
+	add_word(w, "annotate", f->no_annotate ? "no" : NULL);
+	add_word(w, "compression", f->shared.compression);
+	if (f->shared.level)
+		snprintf(w->level, sizeof(w->level), "%d", f->shared.level);
+	add_word(w, "level", f->shared.level ? w->level : NULL);
+}
 
 static int read_wishes(struct session *s, struct wishes *w, dray_error **err)
 {
@@ -83,15 +120,17 @@ static int read_wishes(struct session *s, struct wishes *w, dray_error **err)
 	const struct option_list *platforms = &s->global.platforms;
 
 	w->o = (struct dray_build_options)DRAY_BUILD_OPTIONS_INIT;
+	if (f->against && !f->plan)
+		return err_set(err, DRAY_ERR_USAGE, "--against is for --plan");
 	if (platforms->n > 1)
 		return err_set(err, DRAY_ERR_USAGE, "one image is for one --platform");
-	if (platforms->n)
-		w->words[w->o.n_words++] = (struct dray_build_word){ "platform",
-								     platforms->list[0] };
+	add_word(w, "platform", platforms->n ? platforms->list[0] : NULL);
 	for (size_t i = 0; i < f->words.n; i++)
-		w->words[w->o.n_words++] = (struct dray_build_word){ f->words.list[i].name,
-								     f->words.list[i].value };
+		add_word(w, f->words.list[i].name, f->words.list[i].value);
+	if (w->o.n_words > 0 || s->n_args)
+		add_flags(f, w);
 	w->o.words = w->words;
+	w->o.against = f->against;
 	w->o.spec = s->n_args ? s->args[0] : NULL;
 	w->o.cache = f->cache;
 	w->o.source_date_epoch = getenv("SOURCE_DATE_EPOCH");
@@ -104,7 +143,7 @@ static int read_wishes(struct session *s, struct wishes *w, dray_error **err)
 
 /* ---- answers ---- */
 
-static void layer_json(struct jsonw *w, const struct dray_build_layer *l)
+static void layer_json(struct jsonw *w, const struct dray_build_layer *l, bool against)
 {
 	jsonw_object(w);
 	jsonw_kbool(w, "kept", l->kept);
@@ -117,6 +156,8 @@ static void layer_json(struct jsonw *w, const struct dray_build_layer *l)
 	jsonw_kint(w, "entries", l->entries);
 	jsonw_kint(w, "size", l->bytes);
 	jsonw_kstring(w, "diff_id", l->diff_id);
+	if (against)
+		jsonw_kbool(w, "there", l->there);
 	jsonw_end_object(w);
 }
 
@@ -140,8 +181,16 @@ static int answer_json(struct page *p, const struct dray_build_info *i, dray_err
 	jsonw_key(&w, "layers");
 	jsonw_array(&w);
 	for (size_t k = 0; k < i->n_layers; k++)
-		layer_json(&w, &i->layers[k]);
+		layer_json(&w, &i->layers[k], i->update);
 	jsonw_end_array(&w);
+	if (i->update) {
+		jsonw_key(&w, "update");
+		jsonw_object(&w);
+		jsonw_kstring(&w, "from", i->update->image);
+		jsonw_kint(&w, "layers", (int64_t)i->update->layers);
+		jsonw_kint(&w, "bytes", i->update->bytes);
+		jsonw_end_object(&w);
+	}
 	jsonw_kint(&w, "same_as_base", (int64_t)i->same);
 	jsonw_kint(&w, "known", (int64_t)i->known);
 	jsonw_end_object(&w);
@@ -174,13 +223,29 @@ static char *holds(const struct dray_build_layer *l)
 	return buf_steal_str(&b, NULL);
 }
 
+static void plan_update(struct page *p, const struct dray_build_info *info)
+{
+	const struct dray_build_update *u = info->update;
+	cleanup_free char *name = text_safe(span_str(u->image), 4096);
+	char size[HUMAN_SIZE];
+
+	page_put(p,
+		 "\nAn update from %s moves %zu of %zu layers, %s (%lld bytes) before "
+		 "compression.\n",
+		 name ? name : "", u->layers, info->n_layers, human_size(u->bytes, size),
+		 (long long)u->bytes);
+}
+
 static void plan_text(struct page *p, const struct dray_build_info *info)
 {
-	static const char *const heads[] = { "LAYER", "ENTRIES", "SIZE", "HOLDS" };
-	cleanup_table struct table t = { .cols = ARRAY_LEN(heads), .right = { true, true, true } };
+	static const char *const heads[] = { "LAYER", "ENTRIES", "SIZE", "MOVES", "HOLDS" };
+	const struct dray_build_update *u = info->update;
+	cleanup_table struct table t = { .cols = ARRAY_LEN(heads) - !u,
+					 .right = { true, true, true, u } };
 
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
-		table_add(&t, heads[i]);
+		if (u || strcmp(heads[i], "MOVES") != 0)
+			table_add(&t, heads[i]);
 	for (size_t i = 0; i < info->n_layers; i++) {
 		const struct dray_build_layer *l = &info->layers[i];
 		cleanup_free char *what = holds(l);
@@ -191,10 +256,14 @@ static void plan_text(struct page *p, const struct dray_build_info *info)
 		t.failed |= !what;
 		table_add(&t, number);
 		table_add(&t, l->kept ? "" : entries);
-		table_add(&t, l->kept ? "" : human_size(l->bytes, size));
+		table_add(&t, l->kept && !u ? "" : human_size(l->bytes, size));
+		if (u)
+			table_add(&t, l->there ? "no" : "yes");
 		table_add(&t, what);
 	}
 	table_print(&t, p, 0);
+	if (u)
+		plan_update(p, info);
 }
 
 static int print_spec(struct session *s, const struct wishes *w, dray_error **err)

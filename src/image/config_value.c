@@ -48,8 +48,7 @@ static const struct rule rules[] = {
 	[DRAY_EDIT_ANNOTATION] = { .what = "annotation", .named = true, .valued = true },
 };
 
-/* "80", "8000-8010", each with "/tcp", "/udp" or "/sctp" behind it. */
-static bool is_port(const char *text)
+bool config_port_valid(const char *text)
 {
 	static const char *const protocols[] = { "tcp", "udp", "sctp" };
 	size_t len = strcspn(text, "/"), first = strcspn(text, "-/");
@@ -76,7 +75,7 @@ static int check_name(const struct dray_edit_step *s, const char *what, dray_err
 		return glob_problem(s->name)
 			       ? err_set(err, DRAY_ERR_USAGE, "%s: %s", what, glob_problem(s->name))
 			       : 0;
-	if (s->field == DRAY_EDIT_EXPOSE && !is_port(s->name))
+	if (s->field == DRAY_EDIT_EXPOSE && !config_port_valid(s->name))
 		return err_set(err, DRAY_ERR_USAGE,
 			       "%s: expected PORT, PORT-PORT or PORT/tcp, /udp, /sctp", what);
 	return 0;

@@ -18,6 +18,7 @@ struct dray_built {
 	struct arena arena;
 	struct dray_build_info info;
 	dray_relayered *made;
+	struct dray_build_layer *layers; /* info's */
 };
 
 const struct dray_build_info *dray_built_info(const dray_built *r)
@@ -41,6 +42,8 @@ void build_clear(struct build *b)
 	deal_clear(&b->deal);
 	memo_clear(&b->cache.old);
 	memo_clear(&b->cache.now);
+	json_doc_free(b->labels);
+	json_doc_free(b->around);
 	for (size_t i = 0; i < b->n_closures; i++)
 		closure_clear(&b->closures[i].closure);
 	mem_free(b->closures);
@@ -74,7 +77,8 @@ static int make_plan(struct build *b, const struct dray_build_options *o, dray_e
 
 	build_cache_begin(b, o->cache);
 	if (build_settle(b, o, err) < 0 || build_open_base(b, err) < 0 ||
-	    build_take_sources(b, err) < 0 || build_dedupe(b, err) < 0)
+	    build_take_sources(b, err) < 0 || build_dedupe(b, err) < 0 ||
+	    build_read_previous(b, err) < 0)
 		return -1;
 	in = (struct deal_input){ .spec = b->spec,
 				  .tree = b->tree,
@@ -83,7 +87,9 @@ static int make_plan(struct build *b, const struct dray_build_options *o, dray_e
 				  .closures = b->closures,
 				  .n_closures = b->n_closures,
 				  .mtime = { SPEC_TIME_SET, build_folder_mtime(b) },
-				  .base_layers = b->base->n };
+				  .base_layers = b->base->n,
+				  .previous = b->previous,
+				  .n_previous = b->n_previous };
 	return deal_make(&in, &b->deal, err);
 }
 
@@ -148,7 +154,7 @@ static int make_layers(struct build *b, bool ahead, struct relayer_plan *plan, d
 	}
 	plan->layers = layers;
 	plan->n = old + n;
-	return 0;
+	return build_label_layers(b, layers + old, err);
 }
 
 /* ---- history ---- */
@@ -157,7 +163,7 @@ static int make_layers(struct build *b, bool ahead, struct relayer_plan *plan, d
 static int write_comment(const struct deal_layer *l, struct buf *ret, dray_error **err)
 {
 	for (size_t i = 0; i < l->n_units; i++) {
-		cleanup_free char *name = text_safe(span_str(l->units[i]), 200);
+		cleanup_free char *name = text_safe(span_str(l->components[i]), 200);
 
 		if (!name)
 			return err_nomem(err);
@@ -173,15 +179,10 @@ static int make_step(struct build *b, const struct deal_layer *l, struct span *r
 		     dray_error **err)
 {
 	cleanup_buf struct buf comment = BUF_INIT(2 * COMMENT_MAX), text = BUF_INIT(LIMIT_CONFIG);
-	const char *said = b->spec->history.comment;
+	bool none = b->spec->history.comment && strcmp(b->spec->history.comment, "none") == 0;
 
-	if (!said && write_comment(l, &comment, err) < 0)
-		return -1;
-	if (buf_add_byte(&comment, 0, err) < 0)
-		return -1;
-	if (!said)
-		said = (const char *)comment.data;
-	if (config_make_step(b->spec, b->created, strcmp(said, "none") == 0 ? NULL : said, &text,
+	if (write_comment(l, &comment, err) < 0 || buf_add_byte(&comment, 0, err) < 0 ||
+	    config_make_step(b->spec, b->created, none ? NULL : (const char *)comment.data, &text,
 			     err) < 0)
 		return -1;
 	*ret = arena_dup(&b->arena, span_buf(&text));
@@ -319,7 +320,7 @@ static int tell(dray_built *r, const struct build *b, const struct digest *diff_
 		if (tell_layer(r, &b->deal.layers[i], diff_ids ? diff_ids[old + i].text : NULL,
 			       &layers[old + i], err) < 0)
 			return -1;
-	r->info.layers = layers;
+	r->info.layers = r->layers = layers;
 	r->info.n_layers = old + b->deal.n;
 	r->info.same = b->n_same;
 	return tell_spec(r, b->spec, err);
@@ -356,10 +357,13 @@ static int run(struct build *b, const char *dst, const struct dray_copy_options 
 
 	if (place_parse(dst, copy.dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0 ||
 	    build_set_config(b, err) < 0 || build_annotations(b, &like, err) < 0 ||
+	    build_index_annotations(b, err) < 0 ||
 	    make_layers(b, to.kind == PLACE_REGISTRY, &plan, err) < 0 ||
 	    make_history(b, &plan, err) < 0)
 		return -1;
 	plan.like = like;
+	if (b->around)
+		plan.around = json_root(b->around);
 	if (relayer_run(&plan, dst, &copy, &r->made, err) < 0)
 		return -1;
 	build_cache_end(b);
@@ -389,6 +393,30 @@ int dray_build(dray_context *ctx, const struct dray_build_options *bo, const cha
 	return 0;
 }
 
+/* Only bytes tell whether the other image has a layer: all are read. */
+static int tell_update(dray_built *r, struct build *b, const char *against, dray_error **err)
+{
+	struct relayer_plan plan = { .stack = b->base };
+	struct dray_build_update *u = arena_alloc(&r->arena, sizeof(*u));
+	struct digest *diff_ids;
+
+	if (!u)
+		return err_nomem(err);
+	*u = (struct dray_build_update){ .image = arena_strdup(&r->arena, against) };
+	if (!u->image)
+		return err_nomem(err);
+	if (make_layers(b, true, &plan, err) < 0)
+		return -1;
+	diff_ids = arena_array(&b->arena, plan.n + 1, sizeof(*diff_ids));
+	if (!diff_ids)
+		return err_nomem(err);
+	for (size_t i = b->base->n; i < plan.n; i++)
+		diff_ids[i] = *plan.layers[i].diff_id;
+	r->info.update = u;
+	return tell(r, b, diff_ids, err) < 0 ? -1
+					     : build_against(b, against, r->layers, plan.n, u, err);
+}
+
 int dray_build_plan(dray_context *ctx, const struct dray_build_options *bo, dray_built **ret,
 		    dray_error **err)
 {
@@ -397,7 +425,8 @@ int dray_build_plan(dray_context *ctx, const struct dray_build_options *bo, dray
 
 	if (!r)
 		return err_nomem(err);
-	if (make_plan(&b, bo, err) < 0 || tell(r, &b, NULL, err) < 0)
+	if (make_plan(&b, bo, err) < 0 ||
+	    (bo->against ? tell_update(r, &b, bo->against, err) : tell(r, &b, NULL, err)) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
 	return 0;

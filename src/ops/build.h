@@ -13,6 +13,9 @@
 #include "build/rules.h"
 #include "ops/remake.h"
 
+/* Annotation of a manifest: how many layers the base has. */
+#define BUILD_BASE_LAYERS "io.dray.base.layers"
+
 struct build {
 	dray_context *ctx;
 	struct spec *spec;
@@ -36,6 +39,10 @@ struct build {
 	size_t n_same;
 	struct deal_closure *closures;
 	size_t n_closures, cap_closures;
+	struct layering_old *previous; /* the plan of an earlier image */
+	size_t n_previous;
+	struct json_doc *labels; /* annotations of new layers; NULL = none */
+	struct json_doc *around; /* annotations of the index; NULL = no index */
 	struct deal deal;
 	struct {
 		const char *dir; /* lent; NULL = none is asked for */
@@ -72,6 +79,8 @@ int build_dedupe(struct build *b, dray_error **err) MUST_CHECK;
 int build_set_config(struct build *b, dray_error **err) MUST_CHECK;
 /** Annotations of the new image, as a manifest that says nothing else; NULL for none. */
 int build_annotations(struct build *b, struct manifest **ret, dray_error **err) MUST_CHECK;
+/** Annotations of an index around it: b->around. */
+int build_index_annotations(struct build *b, dray_error **err) MUST_CHECK;
 /** Tags, when the config's text is known. */
 int build_set_tags(struct build *b, struct span config, dray_error **err) MUST_CHECK;
 
@@ -109,7 +118,20 @@ int build_keep_index(struct build *b, struct layer_index *ix, dray_error **err) 
 int build_take_closure(struct build *b, const struct spec_source *s, const struct policy *p,
 		       struct layer_index *ret, dray_error **err) MUST_CHECK;
 
+/* ---- build_plan.c ---- */
+
+/** The plan of the image that the spec names: b->previous. */
+int build_read_previous(struct build *b, dray_error **err) MUST_CHECK;
+/** What each of the new @p layers holds, as its annotation. They live as long as @p b. */
+int build_label_layers(struct build *b, struct remake_layer *layers, dray_error **err) MUST_CHECK;
+/** Which of the @p n layers, all with DiffIDs, the image at @p place has, and what the others cost. */
+int build_against(struct build *b, const char *place, struct dray_build_layer *list, size_t n,
+		  struct dray_build_update *ret, dray_error **err) MUST_CHECK;
+
 /* ---- build_image.c ---- */
+
+/** What the new image will run on: as the spec says, else as its base does, else as for any verb. */
+int build_find_platform(struct build *b, struct platform *ret, dray_error **err) MUST_CHECK;
 
 /** Files of another image. */
 int build_take_image(struct build *b, const struct spec_source *s, const struct policy *p,

@@ -385,6 +385,14 @@ static int write_base(struct build *b, struct jsonw *w, dray_error **err)
 	const struct manifest *m = stack_manifest(b->base);
 	const struct place *p = &b->base->report->place;
 
+	if (b->base->n > 0 && !is_said(b->spec, BUILD_BASE_LAYERS) &&
+	    b->spec->layers.annotate != SPEC_NO) {
+		cleanup_free char *count = mem_printf("%zu", b->base->n);
+
+		if (!count)
+			return err_nomem(err);
+		jsonw_kstring(w, BUILD_BASE_LAYERS, count);
+	}
 	if (!m)
 		return 0;
 	if (!is_said(b->spec, BASE_DIGEST))
@@ -399,6 +407,17 @@ static int write_base(struct build *b, struct jsonw *w, dray_error **err)
 		jsonw_kstring(w, BASE_NAME, name);
 	}
 	return 0;
+}
+
+/* Those that are not null. */
+static void write_pairs(struct jsonw *w, const struct spec_pairs *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		if (span_is(p->list[i].json, "null"))
+			continue;
+		jsonw_key(w, p->list[i].name);
+		jsonw_raw(w, p->list[i].json);
+	}
 }
 
 static int write_manifest(struct build *b, bool docker, struct buf *ret, dray_error **err)
@@ -422,14 +441,7 @@ static int write_manifest(struct build *b, bool docker, struct buf *ret, dray_er
 	if (!docker) {
 		jsonw_key(&w, "annotations");
 		jsonw_object(&w);
-		for (size_t i = 0; i < b->spec->annotations.n; i++) {
-			const struct spec_pair *p = &b->spec->annotations.list[i];
-
-			if (span_is(p->json, "null"))
-				continue;
-			jsonw_key(&w, p->name);
-			jsonw_raw(&w, p->json);
-		}
+		write_pairs(&w, &b->spec->annotations);
 		if (write_base(b, &w, err) < 0)
 			return -1;
 		jsonw_end_object(&w);
@@ -442,9 +454,31 @@ int build_annotations(struct build *b, struct manifest **ret, dray_error **err)
 {
 	const struct manifest *m = stack_manifest(b->base);
 	cleanup_buf struct buf text = BUF_INIT(LIMIT_MANIFEST);
-	bool docker = m && mediatype_is_docker(m->media_type) && b->spec->annotations.n == 0;
+	const struct spec *s = b->spec;
+	bool docker = m && mediatype_is_docker(m->media_type) && s->annotations.n == 0 &&
+		      s->index_annotations.n == 0 && s->layers.annotate != SPEC_YES;
 
 	if (write_manifest(b, docker, &text, err) < 0)
 		return -1;
 	return manifest_parse(&text, NULL, ret, err);
+}
+
+int build_index_annotations(struct build *b, dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_MANIFEST);
+	struct span kept;
+	struct jsonw w;
+
+	if (b->spec->index_annotations.n == 0)
+		return 0;
+	jsonw_init(&w, &text, err);
+	jsonw_object(&w);
+	write_pairs(&w, &b->spec->index_annotations);
+	jsonw_end_object(&w);
+	if (jsonw_finish(&w) < 0)
+		return -1;
+	kept = arena_dup(&b->arena, span_buf(&text));
+	if (!kept.data)
+		return err_nomem(err);
+	return kept.len > 2 ? json_parse(kept, &b->around, err) : 0;
 }

@@ -183,8 +183,7 @@ static int take_bytes(struct taker *t, dray_error **err)
 
 /* ---- another image ---- */
 
-/* What the new image will run on: as the spec says, else as its base does, else as for any verb. */
-static int find_platform(struct build *b, struct platform *ret, dray_error **err)
+int build_find_platform(struct build *b, struct platform *ret, dray_error **err)
 {
 	const struct config *base = b->base->im->config;
 
@@ -205,7 +204,7 @@ static int open_image(struct build *b, const struct spec_source *s, struct stack
 
 	if (mem_grow(&b->images, b->n_images, &b->cap_images, sizeof(struct stack *)) < 0)
 		return err_nomem(err);
-	if (find_platform(b, &want, err) < 0)
+	if (build_find_platform(b, &want, err) < 0)
 		return -1;
 	b->ctx->platform = want;
 	rc = stack_open(b->ctx, s->from, &sel, &so, ret, err);

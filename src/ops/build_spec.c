@@ -90,6 +90,9 @@ static int settle_paths(struct build *b, dray_error **err)
 				    : build_place(b, s->from, &s->from, err)) < 0)
 			return -1;
 	}
+	if (b->spec->layers.previous &&
+	    build_place(b, b->spec->layers.previous, &b->spec->layers.previous, err) < 0)
+		return -1;
 	if (b->spec->base.image)
 		return build_place(b, b->spec->base.image, &b->spec->base.image, err);
 	return 0;
