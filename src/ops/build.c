@@ -411,7 +411,8 @@ static int tell_update(dray_built *r, struct build *b, const char *against, dray
 	if (!diff_ids)
 		return err_nomem(err);
 	for (size_t i = b->base->n; i < plan.n; i++)
-		diff_ids[i] = *plan.layers[i].diff_id;
+		diff_ids[i] = plan.layers[i].known ? plan.layers[i].known->diff_id
+						   : *plan.layers[i].diff_id;
 	r->info.update = u;
 	return tell(r, b, diff_ids, err) < 0 ? -1
 					     : build_against(b, against, r->layers, plan.n, u, err);

@@ -71,6 +71,36 @@ static void test_reads(void **state)
 		  "{\"dray\":1,\"config\":{\"Env\":{\"A\":null},\"Cmd\":null}}" },
 		{ "{\"dray\":1,\"layers\":{\"min_size\":\"2KiB\"}}",
 		  "{\"dray\":1,\"layers\":{\"min_size\":2048}}" },
+		{ "{\"dray\":1,\"layers\":{\"max_size\":\"1GiB\",\"min_size\":7}}",
+		  "{\"dray\":1,\"layers\":{\"min_size\":7,\"max_size\":1073741824}}" },
+		{ "{\"dray\":1,\"layers\":{\"pipeline\":[[\"a\", {\"b\" : [1]}],[]]}}",
+		  "{\"dray\":1,\"layers\":{\"pipeline\":[[\"a\",{\"b\":[1]}],[]]}}" },
+		{ "{\"dray\":1,\"layers\":{\"previous\":\"oci:x\",\"annotate\":false}}",
+		  "{\"dray\":1,\"layers\":{\"previous\":\"oci:x\",\"annotate\":false}}" },
+		{ "{\"dray\":1,\"index_annotations\":{\"a\":\"b\"},\"annotations\":{\"c\":\"d\"}}",
+		  "{\"dray\":1,\"annotations\":{\"c\":\"d\"},\"index_annotations\":{\"a\":\"b\"}"
+		  "}" },
+		{ "{\"dray\":1,\"history\":{\"author\":\"a\",\"created_by\":\"b\",\"comment\":"
+		  "\"components\"}}",
+		  "{\"dray\":1,\"history\":{\"created_by\":\"b\",\"author\":\"a\",\"comment\":"
+		  "\"components\"}}" },
+		{ "{\"dray\":1,\"base\":{\"image\":\"b\",\"select\":{\"digest\":\"sha256:0\"},"
+		  "\"follow_base_links\":false}}",
+		  "{\"dray\":1,\"base\":{\"image\":\"b\",\"select\":{\"digest\":\"sha256:0\"},"
+		  "\"follow_base_links\":false}}" },
+		/* ports have one way to be written */
+		{ "{\"dray\":1,\"config\":{\"ExposedPorts\":{\"80\":{},\"53/"
+		  "udp\":{},\"8000-8002\":{}}}}",
+		  "{\"dray\":1,\"config\":{\"ExposedPorts\":{\"80/tcp\":{},\"53/udp\":{},"
+		  "\"8000/tcp\":{},\"8001/tcp\":{},\"8002/tcp\":{}}}}" },
+		{ "{\"dray\":1,\"config\":{\"ExposedPorts\":{\"80\":null,\"0443/tcp\":{}}}}",
+		  "{\"dray\":1,\"config\":{\"ExposedPorts\":{\"80\":null,\"443/tcp\":{}}}}" },
+		{ "{\"dray\":1,\"config\":{\"Volumes\":{\"/a\":{},\"C:\\\\b\":{},\"odd\":null}}}",
+		  "{\"dray\":1,\"config\":{\"Volumes\":{\"/a\":{},\"C:\\\\b\":{},\"odd\":null}}}" },
+		{ "{\"dray\":1,\"config\":{\"WorkingDir\":\"/a\",\"StopTimeout\":5}}",
+		  "{\"dray\":1,\"config\":{\"WorkingDir\":\"/a\",\"StopTimeout\":5}}" },
+		{ "{\"dray\":1,\"config\":{\"WorkingDir\":\"\"}}",
+		  "{\"dray\":1,\"config\":{\"WorkingDir\":\"\"}}" },
 		{ "{\"dray\":1,\"base\":{\"image\":\"b\",\"inherit\":[]}}",
 		  "{\"dray\":1,\"base\":{\"image\":\"b\",\"inherit\":[]}}" },
 		{ "{\"dray\":1,\"sources\":[{\"path\":\"/"
@@ -140,6 +170,39 @@ static void test_refuses(void **state)
 		{ "{\"dray\":1,\"config\":{\"Entrypont\":[]}}",
 		  "s:1:22: unknown key \"Entrypont\"" },
 		{ "{\"dray\":1,\"layers\":{\"min_size\":\"2kb\"}}", "s:1:32: \"min_size\"" },
+		{ "{\"dray\":1,\"layers\":{\"max_size\":\"9999999TiB\"}}", "s:1:32: \"max_size\"" },
+		{ "{\"dray\":1,\"layers\":{\"pipeline\":\"a\"}}",
+		  "s:1:32: \"pipeline\": expected array, found string" },
+		{ "{\"dray\":1,\"layers\":{\"pipeline\":null}}",
+		  "s:1:32: \"pipeline\": expected array, found null" },
+		{ "{\"dray\":1,\n\"layers\":{\"pipeline\":[[\"a\"],\"b\"]}}",
+		  "s:2:29: \"pipeline\": expected array, found string" },
+		{ "{\"dray\":1,\"layers\":{\"pipeline\":[[1]]}}",
+		  "s:1:34: \"pipeline\": expected string, found number" },
+		{ "{\"dray\":1,\"layers\":{\"previuos\":\"a\"}}",
+		  "s:1:22: unknown key \"previuos\"" },
+		{ "{\"dray\":1,\"layers\":{\"annotate\":1}}",
+		  "s:1:32: \"annotate\": expected true" },
+		{ "{\"dray\":1,\"history\":{\"comment\":\"some\"}}",
+		  "s:1:32: \"comment\": expected components|none" },
+		{ "{\"dray\":1,\"index_annotations\":{\"a\":1}}",
+		  "s:1:36: \"index_annotations\": expected string" },
+		{ "{\"dray\":1,\"config\":{\"ExposedPorts\":{\"80/tpc\":{}}}}",
+		  "s:1:38: \"ExposedPorts\": expected PORT" },
+		{ "{\"dray\":1,\"config\":{\"ExposedPorts\":{\"0\":{}}}}",
+		  "s:1:38: \"ExposedPorts\"" },
+		{ "{\"dray\":1,\"config\":{\"ExposedPorts\":{\"65536\":null}}}",
+		  "s:1:38: \"ExposedPorts\"" },
+		{ "{\"dray\":1,\"config\":{\"ExposedPorts\":{\"9-8\":{}}}}",
+		  "s:1:38: \"ExposedPorts\"" },
+		{ "{\"dray\":1,\"config\":{\"ExposedPorts\":{\"1-1025\":{}}}}",
+		  "s:1:38: \"ExposedPorts\": a range of more than 1024" },
+		{ "{\"dray\":1,\"config\":{\"Volumes\":{\"data\":{}}}}",
+		  "s:1:33: \"Volumes\": expected an absolute path" },
+		{ "{\"dray\":1,\"config\":{\"WorkingDir\":\"a\"}}",
+		  "s:1:34: \"WorkingDir\": expected an absolute path" },
+		{ "{\"dray\":1,\"config\":{\"StopTimeout\":1.5}}",
+		  "s:1:35: \"StopTimeout\": expected a whole number" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -214,6 +277,64 @@ static void test_flags(void **state)
 		  "{\"dray\":1,\"layers\":{\"groups\":[{\"name\":\"a\",\"match\":[\"/b\",\"/"
 		  "c\"]}]}}" },
 		{ "layer", "a", NULL },
+		{ "layer", "{\"name\":\"a\",\"closure_of\":[\"/s/b\"],\"max\":2}",
+		  "{\"dray\":1,\"layers\":{\"groups\":[{\"name\":\"a\",\"closure_of\":[\"/s/"
+		  "b\"],\"max\":2}]}}" },
+		{ "layer", "{\"nam\":\"a\"}", NULL },
+		{ "source", "{\"type\":\"links\",\"trees\":[\"/a\"],\"to\":\"/b\"}",
+		  "{\"dray\":1,\"sources\":[{\"type\":\"links\",\"trees\":[\"/a\"],\"to\":\"/"
+		  "b\"}]}" },
+		{ "source", "{\"type\":\"links\"", NULL },
+		{ "source", "{\"from\":\"a\"}", NULL },
+		{ "source", "[]", NULL },
+		{ "rule", "/a/**,b", "{\"dray\":1,\"rules\":[{\"match\":\"/a/**,b\"}]}" },
+		{ "rule", "/a,type=f,mode=0700,owner=1:2,mtime=5,layer=x",
+		  "{\"dray\":1,\"rules\":[{\"match\":\"/a\",\"type\":\"f\",\"mode\":\"0700\","
+		  "\"owner\":{\"uid\":1,\"gid\":2},\"mtime\":5,\"layer\":\"x\"}]}" },
+		{ "rule", "/a,delete",
+		  "{\"dray\":1,\"rules\":[{\"match\":\"/a\",\"delete\":true}]}" },
+		{ "rule", "{\"match\":\"/a,type=f\"}",
+		  "{\"dray\":1,\"rules\":[{\"match\":\"/a,type=f\"}]}" },
+		{ "rule", "/a,mod=0700", NULL },
+		{ "rule", "/a,mode=9", NULL },
+		{ "rule", "/a,owner=x", NULL },
+		{ "rule", "/a,owner=1:2:3", NULL },
+		{ "rule", "/a,mode=0700,mode=0600", NULL },
+		{ "min-size", "3KiB", "{\"dray\":1,\"layers\":{\"min_size\":3072}}" },
+		{ "max-size", "9", "{\"dray\":1,\"layers\":{\"max_size\":9}}" },
+		{ "max-size", "9MB", NULL },
+		{ "pipeline", "[[\"flatten\"]]",
+		  "{\"dray\":1,\"layers\":{\"pipeline\":[[\"flatten\"]]}}" },
+		{ "pipeline", "[\"flatten\"]", NULL },
+		{ "pipeline", "[[\"flatten\"]", NULL },
+		{ "previous", "x:1", "{\"dray\":1,\"layers\":{\"previous\":\"x:1\"}}" },
+		{ "annotate", "no", "{\"dray\":1,\"layers\":{\"annotate\":false}}" },
+		{ "annotate", "maybe", NULL },
+		{ "index-annotation", "a=b", "{\"dray\":1,\"index_annotations\":{\"a\":\"b\"}}" },
+		{ "history-comment", "none", "{\"dray\":1,\"history\":{\"comment\":\"none\"}}" },
+		{ "history-comment", "text", NULL },
+		{ "history-author", "me", "{\"dray\":1,\"history\":{\"author\":\"me\"}}" },
+		{ "history-created-by", "me", "{\"dray\":1,\"history\":{\"created_by\":\"me\"}}" },
+		{ "level", "5", "{\"dray\":1,\"compression\":{\"level\":5}}" },
+		{ "level", "high", NULL },
+		{ "compression", "zstd", "{\"dray\":1,\"compression\":{\"algorithm\":\"zstd\"}}" },
+		{ "stop-timeout", "5", "{\"dray\":1,\"config\":{\"StopTimeout\":5}}" },
+		{ "stop-timeout", "soon", NULL },
+		{ "expose", "80", "{\"dray\":1,\"config\":{\"ExposedPorts\":{\"80/tcp\":{}}}}" },
+		{ "expose", "80/udp",
+		  "{\"dray\":1,\"config\":{\"ExposedPorts\":{\"80/udp\":{}}}}" },
+		{ "expose", "80-", "{\"dray\":1,\"config\":{\"ExposedPorts\":{\"80\":null}}}" },
+		{ "expose", "http", NULL },
+		{ "expose", "80-90-",
+		  "{\"dray\":1,\"config\":{\"ExposedPorts\":{\"80\":null,\"81\":null,\"82\":null,"
+		  "\"83\":null,\"84\":null,\"85\":null,\"86\":null,\"87\":null,\"88\":null,"
+		  "\"89\":null,\"90\":null}}}" },
+		{ "volume", "a", NULL },
+		{ "volume", "a-", "{\"dray\":1,\"config\":{\"Volumes\":{\"a\":null}}}" },
+		{ "workdir", "a", NULL },
+		{ "workdir", "/a", "{\"dray\":1,\"config\":{\"WorkingDir\":\"/a\"}}" },
+		{ "select", "@2", "{\"dray\":1}" },
+		{ "select", "@two", NULL },
 		{ "nothing", "x", NULL },
 	};
 
@@ -246,7 +367,8 @@ static const char all[] = "{\"dray\":1,\"name\":\"${A}\",\"tags\":[\"x\"],\"base
 			  "{\"type\":\"links\",\"trees\":[\"/a\"]}],\"rules\":[{\"match\":\"/"
 			  "a\",\"owner\":{\"uid\":1}}],"
 			  "\"layers\":{\"groups\":[{\"name\":\"g\",\"sources\":[\"i\"]}],"
-			  "\"volatile\":[\"i\"]},\"history\":{\"comment\":\"none\"}}";
+			  "\"volatile\":[\"i\"],\"pipeline\":[[\"a\"]],\"previous\":\"x\"},"
+			  "\"index_annotations\":{\"a\":\"b\"},\"history\":{\"comment\":\"none\"}}";
 
 static int tortured(void *arg, dray_error **err)
 {
@@ -255,12 +377,64 @@ static int tortured(void *arg, dray_error **err)
 	int rc = read_spec(arg, &s, err);
 
 	if (rc == 0)
-		rc = spec_flag(s, "env", "B=2", err) < 0 || spec_check(s, err) < 0
+		rc = spec_flag(s, "env", "B=2", err) < 0 ||
+				     spec_flag(s, "expose", "80-81", err) < 0 ||
+				     spec_flag(s, "rule", "/a,owner=1:2", err) < 0 ||
+				     spec_flag(s, "source", "{\"type\":\"mkdir\",\"path\":\"/a\"}",
+					       err) < 0 ||
+				     spec_check(s, err) < 0
 			     ? -1
 			     : spec_print(s, &b, err);
 	buf_clear(&b);
 	spec_free(s);
 	return rc;
+}
+
+/* Flags in their order: the last word about a port counts. */
+static void test_many_flags(void **state)
+{
+	static const char *const words[] = { "expose", "80",  "expose", "80/udp",  "expose", "81",
+					     "expose", "80-", "expose", "81/tcp-", "expose", "82" };
+	dray_error *err = NULL;
+	struct spec *s = spec_new(&err);
+	char *text;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(words); i += 2)
+		assert_ok(spec_flag(s, words[i], words[i + 1], &err), err);
+	text = print(s);
+	assert_string_equal(
+		squeeze(text),
+		"{\"dray\":1,\"config\":{\"ExposedPorts\":{\"80/tcp\":null,\"80/udp\":null,"
+		"\"81/tcp\":null,\"80\":null,\"82/tcp\":{}}}}");
+	mem_free(text);
+	spec_free(s);
+}
+
+/* What is said of a base stays when another image takes its place, or comes later. */
+static void test_base_flags(void **state)
+{
+	static const char *const words[] = { "inherit", "Env,Cmd",	     "select", "v1", "from",
+					     "a",	"follow-base-links", "no" };
+	dray_error *err = NULL;
+	struct spec *s = spec_new(&err);
+	char *text;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(words); i += 2)
+		assert_ok(spec_flag(s, words[i], words[i + 1], &err), err);
+	text = print(s);
+	assert_string_equal(squeeze(text),
+			    "{\"dray\":1,\"base\":{\"image\":\"a\",\"select\":{\"tag\":\"v1\"},"
+			    "\"inherit\":[\"Env\",\"Cmd\"],\"follow_base_links\":false}}");
+	mem_free(text);
+	assert_ok(spec_flag(s, "from", "b", &err), err);
+	text = print(s);
+	assert_string_equal(squeeze(text),
+			    "{\"dray\":1,\"base\":{\"image\":\"b\",\"inherit\":[\"Env\","
+			    "\"Cmd\"],\"follow_base_links\":false}}");
+	mem_free(text);
+	spec_free(s);
 }
 
 static void test_torture(void **state)
@@ -299,6 +473,20 @@ static void test_checks(void **state)
 		{ "{\"dray\":1,\"sources\":[{\"type\":\"mkdir\",\"path\":\"a\",\"layer\":\"g\"}]}",
 		  false },
 		{ "{\"dray\":1,\"rules\":[{}]}", false },
+		{ "{\"dray\":1,\"base\":{\"image\":\"b\",\"select\":{\"tag\":\"a\"}}}", true },
+		{ "{\"dray\":1,\"base\":{\"image\":\"b\",\"select\":{\"tag\":\"a\",\"index\":0}}}",
+		  false },
+		{ "{\"dray\":1,\"layers\":{\"strategy\":\"pipeline\"}}", false },
+		{ "{\"dray\":1,\"layers\":{\"strategy\":\"pipeline\",\"pipeline\":[[\"x\"]]}}",
+		  true },
+		{ "{\"dray\":1,\"layers\":{\"strategy\":\"size\",\"pipeline\":[[\"x\"]]}}", false },
+		{ "{\"dray\":1,\"layers\":{\"max_size\":0}}", false },
+		{ "{\"dray\":1,\"layers\":{\"max_size\":5,\"min_size\":6}}", false },
+		{ "{\"dray\":1,\"layers\":{\"max_size\":5,\"min_size\":5}}", true },
+		{ "{\"dray\":1,\"layers\":{\"previous\":\"\"}}", false },
+		{ "{\"dray\":1,\"compression\":{\"level\":0}}", false },
+		{ "{\"dray\":1,\"compression\":{\"level\":22}}", true },
+		{ "{\"dray\":1,\"compression\":{\"level\":23}}", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -317,9 +505,10 @@ static void test_checks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reads),	cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_flags),	cmocka_unit_test(test_checks),
-		cmocka_unit_test(test_torture),
+		cmocka_unit_test(test_reads),	   cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_flags),	   cmocka_unit_test(test_checks),
+		cmocka_unit_test(test_torture),	   cmocka_unit_test(test_many_flags),
+		cmocka_unit_test(test_base_flags),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
