@@ -12,7 +12,6 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "ops/relayer.h"
 
 #define COMPONENTS "io.dray.components"
 #define LABELS_MAX MIB	 /* bytes of all: registries take manifests of 4 MiB */
@@ -195,6 +194,16 @@ static int read_list(struct old_plan *o, const char *text, size_t len, const cha
 	return 0;
 }
 
+/* Does each layer have a step? Else nobody knows which step is whose. */
+static bool has_history(const struct image *im)
+{
+	size_t made = 0;
+
+	for (size_t i = 0; i < im->config->n_history; i++)
+		made += !im->config->history[i].empty_layer;
+	return made == im->n_layers;
+}
+
 /* What layer @p i says it holds; nothing where it does not say. */
 static int read_layer(struct old_plan *o, size_t i, struct layering_old *ret, dray_error **err)
 {
@@ -208,7 +217,7 @@ static int read_layer(struct old_plan *o, size_t i, struct layering_old *ret, dr
 		return -1;
 	if (text)
 		return read_list(o, text, strlen(text), ",", ret, err);
-	step = relayer_has_history(im) ? config_history_of_layer(im->config, i) : -1;
+	step = has_history(im) ? config_history_of_layer(im->config, i) : -1;
 	text = step >= 0 ? im->config->history[step].comment : NULL;
 	return text ? read_list(o, text, without_rest(text), ", ", ret, err) : 0;
 }
