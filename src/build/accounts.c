@@ -69,13 +69,24 @@ static int check(const struct spec_source *s, dray_error **err)
 	return check_text("shell", s->shell, err);
 }
 
-static int begin(struct span old, struct buf *ret, dray_error **err)
+/* Some files lack the last line's end, which only matters when a line follows. */
+static int end_line(struct buf *ret, dray_error **err)
 {
-	if (old.len == 0)
+	return ret->len == 0 || ret->data[ret->len - 1] == '\n' ? 0 : buf_add_byte(ret, '\n', err);
+}
+
+/* A number that another name has: whose it is would depend on who asks. */
+static int check_number(const char *what, const char *name, int64_t id, struct span text,
+			dray_error **err)
+{
+	struct span f[FIELDS];
+	char digits[24];
+
+	if (!find_line(text, 2, number(id, digits), f))
 		return 0;
-	if (buf_add(ret, old, err) < 0)
-		return -1;
-	return old.data[old.len - 1] == '\n' ? 0 : buf_add_byte(ret, '\n', err);
+	cleanup_free char *other = text_safe(f[0], 80);
+	return err_set(err, DRAY_ERR_USAGE, "%s \"%s\": the number %lld is that of \"%s\"", what,
+		       name, (long long)id, other ? other : "");
 }
 
 static int add_user(const struct spec_source *s, struct buf *ret, dray_error **err)
@@ -89,6 +100,9 @@ static int add_user(const struct spec_source *s, struct buf *ret, dray_error **e
 		return err_set(err, DRAY_ERR_USAGE,
 			       "user \"%s\" is there already, with other numbers", s->name);
 	}
+	if (check_number("user", s->name, s->uid.v, span_buf(ret), err) < 0 ||
+	    end_line(ret, err) < 0)
+		return -1;
 	return buf_printf(ret, err, "%s:x:%lld:%lld::%s:%s\n", s->name, (long long)s->uid.v,
 			  (long long)s->gid.v, s->home ? s->home : "/",
 			  s->shell ? s->shell : "/sbin/nologin");
@@ -107,13 +121,16 @@ static int add_group(const struct spec_source *s, struct buf *ret, dray_error **
 		return err_set(err, DRAY_ERR_USAGE,
 			       "group \"%s\" is there already, with another number", s->name);
 	}
+	if (check_number("group", s->name, s->gid.v, span_buf(ret), err) < 0 ||
+	    end_line(ret, err) < 0)
+		return -1;
 	return buf_printf(ret, err, "%s:x:%lld:\n", s->name, (long long)s->gid.v);
 }
 
 static int add_all(const struct spec *s, struct span old, bool groups, struct buf *ret,
 		   dray_error **err)
 {
-	if (begin(old, ret, err) < 0)
+	if (buf_add(ret, old, err) < 0)
 		return -1;
 	/* Groups that are asked for come before those that users need. */
 	for (int pass = groups ? SPEC_GROUP : SPEC_USER; pass >= SPEC_USER; pass--)
