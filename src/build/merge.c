@@ -23,6 +23,7 @@ void merge_clear(struct merge *m)
 	forget_source(m);
 	map_clear(&m->told);
 	map_clear(&m->vague);
+	map_clear(&m->over);
 	arena_clear(&m->arena);
 }
 

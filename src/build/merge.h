@@ -25,6 +25,8 @@ struct merge {
 	bool has_hardlinks;
 	struct map told;  /* folders that a mkdir described */
 	struct map vague; /* folders whose attributes may be told better: enum vague */
+	/* Names of the base that sources took over, a folder for a folder, or neither for neither. */
+	struct map over;
 };
 void merge_clear(struct merge *m);
 #define cleanup_merge CLEANUP(merge_clear)
@@ -42,6 +44,8 @@ struct merge_source {
 	bool is_mkdir;	/* what it says of folders counts more than what others say */
 	const char *weak; /* all that it says of this folder is vague; cleaned; NULL, "" = none */
 	unsigned vague;	  /* enum vague, of its folders */
+	/* May be NULL: by the path that the source gives a folder, enum vague and one, in place of it. */
+	const struct map *vague_of;
 };
 /**
  * The next layer of the tree. USAGE for what two sources say differently, and for a file where the

@@ -114,15 +114,22 @@ static const struct node *find_blocker(struct merge *m, const char *path, char *
 	return NULL;
 }
 
+/* Did a source take it over from the base? */
+static bool is_over(const struct merge *m, const char *path)
+{
+	return map_get(&m->over, span_str(path)) != NULL;
+}
+
 static int settle_blocker(struct merge *m, const struct merge_source *s, const struct node *old,
 			  const char *where, const char *path, dray_error **err)
 {
-	bool of_base = old->layer < m->n_base;
+	bool of_base = old->layer < m->n_base, last = strcmp(m->conflict, "last") == 0;
 
-	if (of_base ? s->replace : strcmp(m->conflict, "last") == 0)
+	if (of_base ? s->replace : last && (s->replace || !is_over(m, where)))
 		return 1;
 	if (!of_base && strcmp(m->conflict, "first") == 0)
 		return 0;
+	of_base = of_base || last;
 	cleanup_free char *above = text_safe(span_str(where), 4096);
 	cleanup_free char *shown = text_safe(span_str(path), 4096);
 	err_set(err, DRAY_ERR_USAGE, "/%s: /%s, which is no folder, %s", shown ? shown : "",
@@ -209,13 +216,21 @@ static int settle_described(struct merge *m, const struct layer_entry *old, unsi
 	return !same_folder(old, e);
 }
 
+/* How vague is what the source says of its folder? */
+static unsigned vague_said(const struct merge_source *s, const char *path)
+{
+	uintptr_t told = s->vague_of ? (uintptr_t)map_get(s->vague_of, span_str(path)) : 0;
+
+	if (s->weak && s->weak[0] && strcmp(path, s->weak) == 0)
+		return VAGUE_MODE | VAGUE_OWNER | VAGUE_XATTRS;
+	return told ? (unsigned)(told - 1) : s->vague;
+}
+
 /* @p old: the folder in the tree, or NULL. */
 static int settle_folder(struct merge *m, const struct merge_source *s, const struct node *old,
 			 const char *path, struct layer_entry *e, dray_error **err)
 {
-	unsigned vague = s->weak && s->weak[0] && strcmp(path, s->weak) == 0
-				 ? VAGUE_MODE | VAGUE_OWNER | VAGUE_XATTRS
-				 : s->vague;
+	unsigned vague = vague_said(s, path);
 	const struct layer_entry *said = old && old->entry ? old->inode->attrs : NULL;
 
 	if (s->is_mkdir)
@@ -232,17 +247,40 @@ static int settle_folder(struct merge *m, const struct merge_source *s, const st
 
 /* ---- all of them ---- */
 
+static bool same_kind(const struct node *old, const struct layer_entry *e)
+{
+	return node_is_dir(old) == (e->type == TAR_DIR);
+}
+
+/* @p e takes the place of @p old: who comes next has to know what that was of the base. */
+static int note_over(struct merge *m, const struct node *old, const struct layer_entry *e,
+		     dray_error **err)
+{
+	bool is = old->layer < m->n_base && same_kind(old, e);
+
+	if (is == is_over(m, e->path) || (same_kind(old, e) && !is))
+		return 0;
+	return map_put(&m->over, span_str(e->path), is ? m : NULL, err);
+}
+
 int merge_settle(struct merge *m, const struct merge_source *s, const char *path,
 		 struct layer_entry *e, dray_error **err)
 {
 	const struct node *old = tree_find(m->tree, e->path);
-	int rc;
+	bool of_base = old && old->layer < m->n_base;
+	int rc = 1;
 
 	if (!old) {
 		rc = settle_new(m, s, e->path, err);
 		return rc > 0 && e->type == TAR_DIR ? settle_folder(m, s, NULL, path, e, err) : rc;
 	}
-	if (node_is_dir(old) && e->type == TAR_DIR)
-		return settle_folder(m, s, old, path, e, err);
-	return old->layer >= m->n_base ? settle(m, old, e, err) : settle_base(s, old, e, err);
+	if (node_is_dir(old) && e->type == TAR_DIR) {
+		rc = settle_folder(m, s, old, path, e, err);
+	} else {
+		if (!of_base)
+			rc = settle(m, old, e, err);
+		if (rc > 0 && (of_base || (!same_kind(old, e) && is_over(m, e->path))))
+			rc = settle_base(s, old, e, err);
+	}
+	return rc > 0 ? note_over(m, old, e, err) < 0 ? -1 : 1 : rc;
 }
