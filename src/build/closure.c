@@ -337,6 +337,12 @@ static int mark_roots(struct closure *c, const struct closure_options *o, dray_e
 		}
 		c->units[u - c->units].root = true;
 	}
+	for (size_t i = 0; i < o->n_extra; i++) {
+		const struct closure_unit *u = closure_find(c, o->extra[i]);
+
+		if (u)
+			c->units[u - c->units].root = true;
+	}
 	return 0;
 }
 

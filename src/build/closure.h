@@ -21,6 +21,9 @@ struct closure_options {
 	 */
 	const char *const *roots;
 	size_t n_roots;
+	/* Such as count only where they are described, and where there are roots. */
+	const char *const *extra;
+	size_t n_extra;
 };
 
 struct closure_unit {

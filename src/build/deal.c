@@ -12,9 +12,10 @@
 #include "build/rules.h"
 #include "build/units.h"
 
-#define BIG MIB	     /* a file from this size on is a unit by itself */
-#define MASK_WORDS 2 /* layers are fewer than 128 */
-#define FIRST_UNIT 2 /* inode.mark of a name that is no folder: its unit, from here on */
+#define BIG MIB	       /* a file from this size on is a unit by itself */
+#define MASK_WORDS 2   /* layers are fewer than 128 */
+#define GONE_SHOWN 400 /* bytes of what is removed that a plan tells */
+#define FIRST_UNIT 2   /* inode.mark of a name that is no folder: its unit, from here on */
 
 /* What is known of a folder; inode.mark is its index and one. */
 struct folder {
@@ -23,6 +24,14 @@ struct folder {
 	bool written; /* it stands for itself */
 	uint32_t unit;
 	uint64_t layers[MASK_WORDS];
+	uint32_t first_gone, last_gone; /* of what it has lost of the base; places + 1 */
+};
+
+/* A name of the base that the image has no more. */
+struct gone {
+	const struct node *node;   /* of the base */
+	const struct node *folder; /* of the image: where it was */
+	uint32_t next;		   /* of the same folder: place + 1 */
 };
 
 struct group_match {
@@ -31,8 +40,7 @@ struct group_match {
 };
 
 struct layer_rule {
-	struct match glob;
-	const struct spec_rule *said;
+	size_t rule;
 	uint32_t group;
 };
 
@@ -51,12 +59,16 @@ struct dealer {
 	struct buf path;
 	uint32_t **places; /* of each closure: of each unit, its place among units */
 	bool globs;	   /* some path is looked at */
+	struct gone *gone;
+	size_t n_gone, cap_gone;
+	uint32_t gone_unit;
 };
 
 static void dealer_clear(struct dealer *k)
 {
 	map_clear(&k->by_key);
 	map_clear(&k->names);
+	mem_free(k->gone);
 	match_path_clear(&k->parts);
 	buf_clear(&k->path);
 }
@@ -122,9 +134,7 @@ static int read_rules(struct dealer *k, dray_error **err)
 
 		if (!s->rules[i].layer)
 			continue;
-		if (match_parse(a, s->rules[i].match, &r->glob, err) < 0)
-			return err_ctx(err, "rule %zu", i + 1);
-		r->said = &s->rules[i];
+		r->rule = i;
 		r->group = group_named(s, s->rules[i].layer);
 		k->n_rules++;
 		k->globs = true;
@@ -165,21 +175,27 @@ static const struct spec_source *source_of(const struct dealer *k, const struct 
 }
 
 /* A rule is for what it fits, the later one wins; a group for all below that, the first one wins. */
-static uint32_t find_group(struct dealer *k, const struct spec_source *src, enum tar_type type)
+static int find_group(struct dealer *k, const struct spec_source *src, const char *path,
+		      enum tar_type type, uint32_t *ret, dray_error **err)
 {
-	bool is_dir = type == TAR_DIR;
+	*ret = LAYERING_NONE;
+	for (size_t i = k->n_rules; i-- > 0;) {
+		int rc = rules_fit(k->in->rules, k->rules[i].rule, &k->parts, path, type, err);
 
-	for (size_t i = k->n_rules; i-- > 0;)
-		if (rule_is_for(k->rules[i].said, type) &&
-		    match_fits(&k->rules[i].glob, &k->parts, is_dir))
-			return k->rules[i].group;
-	if (src && src->layer)
-		return group_named(k->in->spec, src->layer);
+		*ret = k->rules[i].group;
+		if (rc != 0)
+			return rc < 0 ? -1 : 0;
+	}
+	*ret = src && src->layer ? group_named(k->in->spec, src->layer) : LAYERING_NONE;
+	if (*ret != LAYERING_NONE)
+		return 0;
 	for (size_t i = 0; i < k->in->spec->layers.n_groups; i++)
 		if ((src && list_has(k->groups[i].sources, src->id)) ||
-		    match_any_holds(&k->groups[i].globs, &k->parts, is_dir))
-			return (uint32_t)i;
-	return LAYERING_NONE;
+		    match_any_holds(&k->groups[i].globs, &k->parts, type == TAR_DIR)) {
+			*ret = (uint32_t)i;
+			break;
+		}
+	return 0;
 }
 
 static bool is_on_top(struct dealer *k, const struct spec_source *src, bool is_dir)
@@ -255,9 +271,9 @@ static int closure_unit(struct dealer *k, const struct deal_closure *c,
 
 	if (k->globs && match_path_set(&k->parts, from->path + 1, err) < 0)
 		return -1;
-	like.group = find_group(k, src, TAR_DIR);
 	like.is_volatile = is_on_top(k, src, true);
-	if (units_describe(&k->d->arena, from, &like, err) < 0)
+	if (find_group(k, src, from->path + 1, TAR_DIR, &like.group, err) < 0 ||
+	    units_describe(&k->d->arena, from, &like, err) < 0)
 		return -1;
 	return new_unit(k, from->path + 1, strlen(from->path + 1), &like, place, err);
 }
@@ -324,7 +340,8 @@ static int find_unit(struct dealer *k, const struct node *n, uint32_t *ret, dray
 
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
-	like.group = find_group(k, src, node_type(n));
+	if (find_group(k, src, path, node_type(n), &like.group, err) < 0)
+		return -1;
 	like.source = src ? (uint32_t)(src - k->in->spec->sources) : UINT32_MAX - 1;
 	like.is_volatile = is_on_top(k, src, is_dir);
 	key = arena_printf(&k->d->arena, "%u %u %d %d %.*s", like.group, like.source,
@@ -370,11 +387,26 @@ static struct folder *folder_of(const struct dealer *k, const struct node *n)
 	return &k->folders[n->inode->mark - 1];
 }
 
-static int note_folder(struct dealer *k, struct node *n)
+/* A folder that only its contents imply, in the place of one of the base that went. */
+static int is_remade(struct dealer *k, const struct node *n, bool *ret, dray_error **err)
+{
+	*ret = false;
+	if (!k->in->lower || n->entry || n->layer < k->in->n_base || !n->parent)
+		return 0;
+	if (node_path(n, &k->path, err) < 0)
+		return -1;
+	*ret = tree_find(k->in->lower, (const char *)k->path.data) != NULL;
+	return 0;
+}
+
+static int note_folder(struct dealer *k, struct node *n, dray_error **err)
 {
 	struct folder *f = &k->folders[k->n_folders++];
+	bool remade;
 
-	f->same = n->inode->mark == DEAL_SAME || !is_new(k, n) || !n->parent;
+	if (is_remade(k, n, &remade, err) < 0)
+		return -1;
+	f->same = n->inode->mark == DEAL_SAME || (!is_new(k, n) && !remade) || !n->parent;
 	n->inode->mark = (uint32_t)k->n_folders;
 	return 0;
 }
@@ -385,7 +417,8 @@ static int mark_all(struct dealer *k, dray_error **err)
 		uint32_t unit;
 
 		if (node_is_dir(n)) {
-			note_folder(k, n);
+			if (note_folder(k, n, err) < 0)
+				return -1;
 			continue;
 		}
 		if (!is_new(k, n) || n->inode->mark != 0)
@@ -423,6 +456,89 @@ static int mark_folders(struct dealer *k, dray_error **err)
 		if (add_to_unit(k, n, &f->unit, err) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+/* ---- what the base has and the image lacks ---- */
+
+static int note_gone(struct dealer *k, const struct node *n, dray_error **err)
+{
+	struct folder *f;
+
+	if (mem_grow(&k->gone, k->n_gone, &k->cap_gone, sizeof(*k->gone)) < 0)
+		return err_nomem(err);
+	if (node_path(n->parent, &k->path, err) < 0)
+		return -1;
+	k->gone[k->n_gone] = (struct gone){
+		.node = n, .folder = tree_find(k->in->tree, (const char *)k->path.data)
+	};
+	f = folder_of(k, k->gone[k->n_gone++].folder);
+	if (f->last_gone)
+		k->gone[f->last_gone - 1].next = (uint32_t)k->n_gone;
+	else
+		f->first_gone = (uint32_t)k->n_gone;
+	f->last_gone = (uint32_t)k->n_gone;
+	return 0;
+}
+
+/* Of a folder that is gone nothing more is said; below what is no folder nothing is to be seen. */
+static int find_gone(struct dealer *k, dray_error **err)
+{
+	const struct node *n = k->in->lower ? tree_next(tree_root(k->in->lower)) : NULL;
+
+	while (n) {
+		const struct node *now;
+
+		if (node_path(n, &k->path, err) < 0)
+			return -1;
+		now = tree_find(k->in->tree, (const char *)k->path.data);
+		if (!now && note_gone(k, n, err) < 0)
+			return -1;
+		n = now && node_is_dir(now) && node_is_dir(n) ? tree_next(n) : tree_skip(n);
+	}
+	return 0;
+}
+
+/* "removed /a /b and 3 more" */
+static int name_gone(struct dealer *k, const char **ret, dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(3 * LIMIT_PATH);
+
+	if (buf_add_str(&text, "removed", err) < 0)
+		return -1;
+	for (size_t i = 0; i < k->n_gone; i++) {
+		if (text.len > GONE_SHOWN) {
+			if (buf_printf(&text, err, " and %zu more", k->n_gone - i) < 0)
+				return -1;
+			break;
+		}
+		if (node_path(k->gone[i].node, &k->path, err) < 0 ||
+		    buf_add_str(&text, " /", err) < 0 ||
+		    buf_add(&text, span_buf(&k->path), err) < 0)
+			return -1;
+	}
+	*ret = arena_strndup(&k->d->arena, (const char *)text.data, text.len);
+	return *ret ? 0 : err_nomem(err);
+}
+
+/* All of it is one unit. */
+static int add_gone(struct dealer *k, dray_error **err)
+{
+	struct deal *d = k->d;
+	struct unit u = { .group = LAYERING_NONE, .source = UINT32_MAX - 1 };
+
+	if (find_gone(k, err) < 0)
+		return -1;
+	if (k->n_gone == 0)
+		return 0;
+	u.entries = k->n_gone;
+	u.bytes = 512 * (int64_t)k->n_gone;
+	if (name_gone(k, &u.name, err) < 0)
+		return -1;
+	if (mem_grow(&d->units, d->n_units, &d->cap_units, sizeof(*d->units)) < 0)
+		return err_nomem(err);
+	k->gone_unit = (uint32_t)d->n_units;
+	d->units[d->n_units++] = u;
 	return 0;
 }
 
@@ -515,9 +631,28 @@ static int add_folder(struct dealer *k, const struct node *n, dray_error **err)
 	return 0;
 }
 
+/* Before what else the folder holds. */
+static int add_whiteouts(struct dealer *k, const struct node *folder, dray_error **err)
+{
+	for (uint32_t i = folder_of(k, folder)->first_gone; i; i = k->gone[i - 1].next) {
+		struct deal_layer *l = &k->d->layers[k->d->plan.layer_of[k->gone_unit]];
+
+		if (mem_grow(&l->list, l->n, &l->cap, sizeof(*l->list)) < 0)
+			return err_nomem(err);
+		l->list[l->n] = (struct record){ .kind = RECORD_WHITEOUT,
+						 .node = k->gone[i - 1].node,
+						 .place = l->n };
+		l->n++;
+	}
+	return 0;
+}
+
 static int fill_layers(struct dealer *k, dray_error **err)
 {
 	const uint32_t *layer_of = k->d->plan.layer_of;
+
+	for (size_t i = 0; i < k->n_gone; i++)
+		set_layer(k, k->gone[i].folder, layer_of[k->gone_unit]);
 
 	for (struct node *n = tree_root(k->in->tree); n; n = tree_next(n)) {
 		if (is_written(k, n))
@@ -526,7 +661,7 @@ static int fill_layers(struct dealer *k, dray_error **err)
 			set_layer(k, n, layer_of[folder_of(k, n)->unit]);
 	}
 	for (struct node *n = tree_root(k->in->tree); n; n = tree_next(n)) {
-		if (node_is_dir(n) ? add_folder(k, n, err) < 0
+		if (node_is_dir(n) ? add_folder(k, n, err) < 0 || add_whiteouts(k, n, err) < 0
 				   : is_written(k, n) && add_file(k, n, err) < 0)
 			return -1;
 	}
@@ -625,7 +760,8 @@ int deal_make(const struct deal_input *in, struct deal *ret, dray_error **err)
 		return err_nomem(err);
 	if (read_groups(&k, err) < 0 || read_rules(&k, err) < 0 || read_on_top(&k, err) < 0 ||
 	    init_places(&k, err) < 0 || mark_all(&k, err) < 0 || mark_folders(&k, err) < 0 ||
-	    add_refs(&k, err) < 0 || plan(&k, err) < 0 || name_layers(&k, err) < 0)
+	    add_gone(&k, err) < 0 || add_refs(&k, err) < 0 || plan(&k, err) < 0 ||
+	    name_layers(&k, err) < 0)
 		return -1;
 	return own_all(&k, err) < 0 ? -1 : fill_layers(&k, err);
 }

@@ -7,6 +7,7 @@
 #include "build/inputs.h"
 #include "build/layering.h"
 #include "build/closure.h"
+#include "build/rules.h"
 #include "build/spec.h"
 #include "layer/tree.h"
 
@@ -20,6 +21,8 @@ struct deal_closure {
 struct deal_input {
 	const struct spec *spec;
 	const struct tree *tree; /* finished; base's layers first */
+	const struct tree *lower; /* the base's own files; NULL = none. What is gone of them is removed */
+	struct rules *rules;
 	uint32_t n_base;
 	const uint32_t *source_of; /* of each layer of the tree above these; UINT32_MAX = none */
 	const struct deal_closure *closures;

@@ -41,7 +41,7 @@ int policy_of(const struct spec *s, const struct spec_source *src, struct policy
 		.uname = "",
 		.gname = "",
 		.normalize = src->type == SPEC_DIR || src->type == SPEC_FILE ||
-			     src->type == SPEC_LINKS,
+			     src->type == SPEC_LINKS || src->type == SPEC_LISTED,
 		.mtime = s->mtime,
 	};
 	if (src->mode)

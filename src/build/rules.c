@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Rules of a spec on the merged tree.
- * Relies on build/match for globs, build/policy for what owners and times mean.
+ * Relies on rules_read.c for what they say, build/policy for what owners and times mean.
  * Promises that a rule acts where the file lives: nothing is stored twice for its sake.
  */
 #include "build/rules.h"
@@ -10,25 +10,6 @@
 #include "base/text.h"
 #include "build/policy.h"
 #include "build/spec_priv.h"
-
-int rules_init(struct rules *r, const struct spec *s, dray_error **err)
-{
-	*r = (struct rules){ .spec = s, .text = BUF_INIT(2 * LIMIT_PATH) };
-	r->list = arena_array(&r->arena, s->n_rules + 1, sizeof(*r->list));
-	if (!r->list)
-		return err_nomem(err);
-	for (size_t i = 0; i < s->n_rules; i++)
-		if (match_parse(&r->arena, s->rules[i].match, &r->list[i], err) < 0)
-			return err_ctx(err, "rule %zu", i + 1);
-	return 0;
-}
-
-void rules_clear(struct rules *r)
-{
-	match_path_clear(&r->path);
-	buf_clear(&r->text);
-	arena_clear(&r->arena);
-}
 
 bool rule_is_for(const struct spec_rule *rule, enum tar_type t)
 {
@@ -46,7 +27,8 @@ bool rule_is_for(const struct spec_rule *rule, enum tar_type t)
 
 static bool changes(const struct spec_rule *rule)
 {
-	return rule->mode || rule->owner.set || rule->mtime.kind != SPEC_TIME_UNSET;
+	return rule->mode || rule->owner.set || rule->mtime.kind != SPEC_TIME_UNSET ||
+	       rule->xattr.n > 0;
 }
 
 static int look_at(struct rules *r, const struct node *n, dray_error **err)
@@ -56,24 +38,56 @@ static int look_at(struct rules *r, const struct node *n, dray_error **err)
 	return match_path_set(&r->path, (const char *)r->text.data, err);
 }
 
-static bool fits(const struct rules *r, size_t i, const struct node *n)
+static int fits(struct rules *r, size_t i, const struct node *n, dray_error **err)
 {
-	return rule_is_for(&r->spec->rules[i], node_type(n)) &&
-	       match_fits(&r->list[i], &r->path, node_is_dir(n));
+	return rules_fit(r, i, &r->path, (const char *)r->text.data, node_type(n), err);
 }
 
 int rules_concern(struct rules *r, const struct node *n, dray_error **err)
 {
 	if (look_at(r, n, err) < 0)
 		return -1;
-	for (size_t i = 0; i < r->spec->n_rules; i++)
-		if (changes(&r->spec->rules[i]) && fits(r, i, n))
-			return 1;
+	for (size_t i = 0; i < r->spec->n_rules; i++) {
+		int rc = changes(&r->spec->rules[i]) ? fits(r, i, n, err) : 0;
+
+		if (rc != 0)
+			return rc;
+	}
 	return 0;
 }
 
-static int change(struct rules *r, const struct spec_rule *rule, struct node *n, dray_error **err)
+/* ---- what a rule changes ---- */
+
+static const struct tar_xattr *find_xattr(const struct layer_xattrs *x, struct span name)
 {
+	for (size_t i = 0; x && i < x->n; i++)
+		if (span_eq(x->list[i].name, name))
+			return &x->list[i];
+	return NULL;
+}
+
+/* Those of the rule in place of the same ones; what has no value goes. */
+static int change_xattrs(struct rules *r, const struct layer_xattrs *rule, struct layer_entry *e,
+			 dray_error **err)
+{
+	size_t max = rule->n + (e->xattrs ? e->xattrs->n : 0);
+	struct layer_xattrs *x = arena_alloc(&r->arena, sizeof(*x) + max * sizeof(x->list[0]));
+
+	if (!x)
+		return err_nomem(err);
+	for (size_t i = 0; e->xattrs && i < e->xattrs->n; i++)
+		if (!find_xattr(rule, e->xattrs->list[i].name))
+			x->list[x->n++] = e->xattrs->list[i];
+	for (size_t i = 0; i < rule->n; i++)
+		if (rule->list[i].value.data)
+			x->list[x->n++] = rule->list[i];
+	e->xattrs = x->n ? x : NULL;
+	return 0;
+}
+
+static int change(struct rules *r, size_t i, struct node *n, dray_error **err)
+{
+	const struct spec_rule *rule = &r->spec->rules[i];
 	struct layer_entry *e = arena_alloc(&r->arena, sizeof(*e));
 	uint32_t mode;
 
@@ -93,6 +107,9 @@ static int change(struct rules *r, const struct spec_rule *rule, struct node *n,
 		return -1;
 	if (rule->mtime.kind != SPEC_TIME_UNSET)
 		mtime_apply(&rule->mtime, e);
+	if (r->list[i].xattrs && node_type(n) != TAR_SYMLINK &&
+	    change_xattrs(r, r->list[i].xattrs, e, err) < 0)
+		return -1;
 	n->inode->attrs = e;
 	return 0;
 }
@@ -101,14 +118,29 @@ static int refuse(struct rules *r, size_t i, dray_error **err)
 {
 	cleanup_free char *shown = text_safe(span_buf(&r->text), 4096);
 
-	return err_set(err, DRAY_ERR_USAGE, "rule %zu: /%s is of the base, which stays as it is",
-		       i + 1, shown ? shown : "");
+	err_set(err, DRAY_ERR_USAGE, "rule %zu: /%s is of the base, which stays as it is", i + 1,
+		shown ? shown : "");
+	return err_hint(err, "\"base\": true in a rule deletes what the base has");
+}
+
+/* Did a rule delete it, or a folder above, of the base? */
+static bool is_gone(const struct rules *r)
+{
+	const char *path = (const char *)r->text.data;
+
+	for (size_t len = strcspn(path, "/");; len += 1 + strcspn(path + len + 1, "/")) {
+		if (map_get(&r->gone, span_of(path, len)))
+			return true;
+		if (!path[len])
+			return false;
+	}
 }
 
 /* What a source puts in the place of the base's is no less the base's when it goes. */
 static bool is_of_base(const struct rules *r, const struct node *n, uint32_t n_base)
 {
-	return n->layer < n_base || (r->lower && tree_find(r->lower, (const char *)r->text.data));
+	return n->layer < n_base ||
+	       (r->lower && !is_gone(r) && tree_find(r->lower, (const char *)r->text.data));
 }
 
 /* 1 = the name is gone. */
@@ -120,8 +152,11 @@ static int apply_all(struct rules *r, struct node *n, uint32_t n_base, dray_erro
 		return -1;
 	for (size_t i = 0; i < r->spec->n_rules; i++) {
 		const struct spec_rule *rule = &r->spec->rules[i];
+		int rc = rule->of_base == SPEC_YES ? 0 : fits(r, i, n, err);
 
-		if (!fits(r, i, n))
+		if (rc < 0)
+			return -1;
+		if (rc == 0)
 			continue;
 		if (rule->remove == SPEC_YES) {
 			if (is_of_base(r, n, n_base))
@@ -129,7 +164,7 @@ static int apply_all(struct rules *r, struct node *n, uint32_t n_base, dray_erro
 			tree_remove(n);
 			return 1;
 		}
-		if (is_new && changes(rule) && change(r, rule, n, err) < 0)
+		if (is_new && changes(rule) && change(r, i, n, err) < 0)
 			return err_ctx(err, "rule %zu", i + 1);
 	}
 	return 0;
@@ -147,6 +182,59 @@ int rules_apply(struct rules *r, struct tree *t, uint32_t n_base, dray_error **e
 		if (rc < 0)
 			return -1;
 		next = rc > 0 ? tree_skip(n) : tree_next(n);
+	}
+	tree_finish(t);
+	return 0;
+}
+
+/* ---- what the base has ---- */
+
+/* 1, 0, -1 */
+static int is_deleted(struct rules *r, const struct node *n, dray_error **err)
+{
+	if (look_at(r, n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < r->spec->n_rules; i++) {
+		int rc = r->spec->rules[i].of_base == SPEC_YES ? fits(r, i, n, err) : 0;
+
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static bool any_for_base(const struct spec *s)
+{
+	for (size_t i = 0; i < s->n_rules; i++)
+		if (s->rules[i].of_base == SPEC_YES)
+			return true;
+	return false;
+}
+
+static int remove_base(struct rules *r, struct node *n, dray_error **err)
+{
+	const char *path = arena_strdup(&r->arena, (const char *)r->text.data);
+
+	if (!path)
+		return err_nomem(err);
+	tree_remove(n);
+	return map_put(&r->gone, span_str(path), r, err);
+}
+
+int rules_delete_base(struct rules *r, struct tree *t, dray_error **err)
+{
+	struct node *next;
+
+	if (!any_for_base(r->spec))
+		return 0;
+	for (struct node *n = tree_next(tree_root(t)); n; n = next) {
+		int rc = is_deleted(r, n, err);
+
+		if (rc < 0)
+			return -1;
+		next = rc > 0 ? tree_skip(n) : tree_next(n);
+		if (rc > 0 && remove_base(r, n, err) < 0)
+			return -1;
 	}
 	tree_finish(t);
 	return 0;

@@ -1,30 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rules: owner, mode, time and absence of what their globs fit.
+ * Rules: owner, mode, time, attributes and absence of what their globs or expressions fit.
  */
 #pragma once
+
+#include <regex.h>
 
 #include "build/match.h"
 #include "build/spec.h"
 #include "layer/tree.h"
 
+/** A rule, read. */
+struct rule {
+	struct match glob;
+	bool is_regex;
+	regex_t regex;
+	struct layer_xattrs *xattrs; /* a value without data: the attribute goes; NULL = none */
+};
 struct rules {
 	const struct spec *spec;
 	struct arena arena;
-	struct match *list; /* one for each rule */
+	struct rule *list; /* one for each of the spec */
+	size_t n;	   /* that were read */
+	struct map gone;   /* paths that rules deleted of the base, the topmost of them */
+	struct buf slashed;
 	/* For rules_apply(), by whoever calls it. */
 	const struct tree *lower; /* the base's own files; NULL = none */
 	int64_t folder_mtime;	  /* of folders that nobody described */
 	struct match_path path;
 	struct buf text;
 };
-/** USAGE for a glob that is none. */
+/** USAGE for a glob or an expression that is none, and for attributes that no file has. */
 int rules_init(struct rules *r, const struct spec *s, dray_error **err) MUST_CHECK;
 void rules_clear(struct rules *r);
 #define cleanup_rules CLEANUP(rules_clear)
 
 /** Is a rule for files of this type? */
 bool rule_is_for(const struct spec_rule *rule, enum tar_type t);
+/** Does rule @p i fit what stands at cleaned @p path, whose parts are @p parts? 1, 0, -1. */
+int rules_fit(struct rules *r, size_t i, const struct match_path *parts, const char *path,
+	      enum tar_type t, dray_error **err) MUST_CHECK;
+/** Take what rules for the base delete out of @p t, a finished tree of it, which is one after. */
+int rules_delete_base(struct rules *r, struct tree *t, dray_error **err) MUST_CHECK;
 /** Does a rule change what @p n carries? 1, 0, -1. */
 int rules_concern(struct rules *r, const struct node *n, dray_error **err) MUST_CHECK;
 /**

@@ -76,6 +76,7 @@ enum spec_type {
 	SPEC_SYMLINK,
 	SPEC_LINKS,
 	SPEC_CLOSURE,
+	SPEC_LISTED, /* "files" */
 	SPEC_USER,
 	SPEC_GROUP,
 	SPEC_TYPES,
@@ -91,6 +92,10 @@ struct spec_source {
 	const char *text, *data_base64;
 	struct spec_list trees; /* of "links" */
 	const char *graph, *key, *store; /* of closures */
+	const char *paths;		 /* in place of graph: a list */
+	const char *share;		 /* "all", "links-only"; NULL = the first */
+	enum spec_flag scan_config;
+	const char *list, *list_format, *root; /* of "files" */
 	struct spec_list roots;
 	enum spec_flag ignore_missing;
 	struct spec_list include, exclude, xattrs;
@@ -102,10 +107,12 @@ struct spec_source {
 };
 
 struct spec_rule {
-	const char *match, *types, *mode, *layer;
+	const char *match, *regex; /* one of both */
+	const char *types, *mode, *layer;
+	struct spec_pairs xattr; /* value or null */
 	struct spec_owner owner;
 	struct spec_time mtime;
-	enum spec_flag remove;
+	enum spec_flag remove, of_base;
 };
 struct spec_group {
 	const char *name;

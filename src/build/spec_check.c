@@ -45,7 +45,13 @@ static int check_source(const struct spec_source *s, dray_error **err)
 	case SPEC_CLOSURE:
 		if (s->store && s->store[0] != '/')
 			return err_set(err, DRAY_ERR_USAGE, "\"store\": expected an absolute path");
-		return s->graph ? 0 : err_set(err, DRAY_ERR_USAGE, "\"graph\" is missing");
+		if (s->graph && s->paths)
+			return err_set(err, DRAY_ERR_USAGE, "\"graph\" and \"paths\": one of both");
+		return s->graph || s->paths
+			       ? 0
+			       : err_set(err, DRAY_ERR_USAGE, "\"graph\" or \"paths\" is missing");
+	case SPEC_LISTED:
+		return s->list ? 0 : err_set(err, DRAY_ERR_USAGE, "\"list\" is missing");
 	case SPEC_USER:
 		if (!s->uid.set || !s->gid.set)
 			return err_set(err, DRAY_ERR_USAGE, "\"uid\" and \"gid\" are missing");
@@ -173,15 +179,24 @@ static int check_groups(const struct spec *s, dray_error **err)
 	return 0;
 }
 
+static int check_rule(const struct spec *s, const struct spec_rule *r, dray_error **err)
+{
+	if (!r->match && !r->regex)
+		return err_set(err, DRAY_ERR_USAGE, "\"match\" or \"regex\" is missing");
+	if (r->match && r->regex)
+		return err_set(err, DRAY_ERR_USAGE, "\"match\" and \"regex\": one of both");
+	if (r->of_base == SPEC_YES && r->remove != SPEC_YES)
+		return err_set(err, DRAY_ERR_USAGE, "\"base\" goes with \"delete\": true");
+	if (r->xattr.none)
+		return err_set(err, DRAY_ERR_USAGE, "\"xattr\": null is for single attributes");
+	return check_layer(s, r->layer, err);
+}
+
 static int check_rules(const struct spec *s, dray_error **err)
 {
-	for (size_t i = 0; i < s->n_rules; i++) {
-		if (!s->rules[i].match)
-			return err_set(err, DRAY_ERR_USAGE, "rule %zu: \"match\" is missing",
-				       i + 1);
-		if (check_layer(s, s->rules[i].layer, err) < 0)
+	for (size_t i = 0; i < s->n_rules; i++)
+		if (check_rule(s, &s->rules[i], err) < 0)
 			return err_ctx(err, "rule %zu", i + 1);
-	}
 	return 0;
 }
 

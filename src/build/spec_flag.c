@@ -246,6 +246,65 @@ static int flag_copy_from(struct spec *s, const char *value, dray_error **err)
 	return split_last(s, comma + 1, &src->path, &src->to, err);
 }
 
+/* "TREE[:TO]" */
+static int flag_links(struct spec *s, const char *value, dray_error **err)
+{
+	struct spec_source *src = add_source(s, SPEC_LINKS, err);
+	const char *tree;
+
+	if (!src || split_last(s, value, &tree, &src->to, err) < 0)
+		return -1;
+	return spec_list_add(s, &src->trees, tree, err);
+}
+
+/* "LIST[:ROOT]" */
+static int flag_mtree(struct spec *s, const char *value, dray_error **err)
+{
+	struct spec_source *src = add_source(s, SPEC_LISTED, err);
+
+	return src ? split_last(s, value, &src->list, &src->root, err) : -1;
+}
+
+/* One word behind the graph of a closure. */
+static int closure_word(struct spec *s, struct spec_source *src, const char *word, dray_error **err)
+{
+	const char *equal = strchr(word, '=');
+	size_t len = equal ? (size_t)(equal - word) : 0;
+
+	if (strcmp(word, "links-only") == 0)
+		return flag_string(s, word, &src->share, err);
+	if (strcmp(word, "scan-config") == 0) {
+		src->scan_config = SPEC_YES;
+		return 0;
+	}
+	if (len == 5 && memcmp(word, "store", len) == 0)
+		return flag_string(s, equal + 1, &src->store, err);
+	if (len == 4 && memcmp(word, "from", len) == 0)
+		return flag_string(s, equal + 1, &src->from, err);
+	if (len == 4 && memcmp(word, "root", len) == 0)
+		return spec_list_add(s, &src->roots, equal + 1, err);
+	return flag_bad("GRAPH[,store=DIR][,from=DIR][,root=PATH]...[,links-only][,scan-config]",
+			err);
+}
+
+static int flag_closure(struct spec *s, const char *value, dray_error **err)
+{
+	struct spec_source *src = add_source(s, SPEC_CLOSURE, err);
+	size_t len = strcspn(value, ",");
+
+	if (!src || flag_copy(s, value, len, &src->graph, err) < 0)
+		return -1;
+	while (value[len]) {
+		const char *word;
+
+		value += len + 1;
+		len = strcspn(value, ",");
+		if (flag_copy(s, value, len, &word, err) < 0 || closure_word(s, src, word, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Any source, as a spec says it. */
 static int flag_source(struct spec *s, const char *value, dray_error **err)
 {
@@ -306,12 +365,13 @@ static int flag_group(struct spec *s, const char *value, dray_error **err)
 }
 
 static const struct flag flags[] = {
-	{ "add", flag_add },	   { "copy-from", flag_copy_from }, { "created", flag_created },
-	{ "dir", flag_dir },	   { "file", flag_file },	    { "from", flag_from },
-	{ "group", flag_group },   { "mkdir", flag_mkdir },	    { "mtime", flag_mtime },
-	{ "name", flag_name },	   { "owner", flag_owner },	    { "platform", flag_platform },
-	{ "source", flag_source }, { "symlink", flag_symlink },	    { "tag", flag_tag },
-	{ "tar", flag_tar },	   { "user", flag_user },	    { 0 },
+	{ "add", flag_add },	     { "closure", flag_closure }, { "copy-from", flag_copy_from },
+	{ "created", flag_created }, { "dir", flag_dir },	  { "file", flag_file },
+	{ "from", flag_from },	     { "group", flag_group },	  { "links", flag_links },
+	{ "mkdir", flag_mkdir },     { "mtime", flag_mtime },	  { "mtree", flag_mtree },
+	{ "name", flag_name },	     { "owner", flag_owner },	  { "platform", flag_platform },
+	{ "source", flag_source },   { "symlink", flag_symlink }, { "tag", flag_tag },
+	{ "tar", flag_tar },	     { "user", flag_user },	  { 0 },
 };
 static const struct flag *const tables[] = { flags, config_flags, layer_flags };
 

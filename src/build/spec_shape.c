@@ -13,13 +13,13 @@ const char *const spec_type_names[SPEC_TYPES] = {
 	[SPEC_DIR] = "dir",	[SPEC_TAR] = "tar",	    [SPEC_IMAGE] = "image",
 	[SPEC_FILE] = "file",	[SPEC_MKDIR] = "mkdir",	    [SPEC_SYMLINK] = "symlink",
 	[SPEC_LINKS] = "links", [SPEC_CLOSURE] = "closure", [SPEC_USER] = "user",
-	[SPEC_GROUP] = "group",
+	[SPEC_GROUP] = "group", [SPEC_LISTED] = "files",
 };
-#define SOURCE_TYPES "dir|tar|image|file|mkdir|symlink|links|closure|user|group"
+#define SOURCE_TYPES "dir|tar|image|file|files|mkdir|symlink|links|closure|user|group"
 
 #define B(type) (1u << SPEC_##type)
 #define TREES (B(DIR) | B(TAR) | B(IMAGE))
-#define FILES (TREES | B(FILE) | B(MKDIR) | B(SYMLINK) | B(LINKS) | B(CLOSURE))
+#define FILES (TREES | B(FILE) | B(LISTED) | B(MKDIR) | B(SYMLINK) | B(LINKS) | B(CLOSURE))
 
 /* clang-format off */
 static const struct spec_key owner_keys[] = {
@@ -75,21 +75,27 @@ static const struct spec_key source_keys[] = {
 	{ .name = "from", .kind = KEY_STRING, .offset = S(from), .types = TREES | B(FILE) | B(CLOSURE) },
 	{ .name = "trees", .kind = KEY_LIST, .offset = S(trees), .types = B(LINKS) },
 	{ .name = "graph", .kind = KEY_STRING, .offset = S(graph), .types = B(CLOSURE) },
+	{ .name = "paths", .kind = KEY_STRING, .offset = S(paths), .types = B(CLOSURE) },
 	{ .name = "key", .kind = KEY_STRING, .offset = S(key), .types = B(CLOSURE) },
 	{ .name = "store", .kind = KEY_STRING, .offset = S(store), .types = B(CLOSURE) },
 	{ .name = "roots", .kind = KEY_LIST, .offset = S(roots), .types = B(CLOSURE) },
 	{ .name = "ignore_missing", .kind = KEY_FLAG, .offset = S(ignore_missing), .types = B(CLOSURE) },
+	{ .name = "include", .kind = KEY_CHOICE, .offset = S(share), .choices = "all|links-only", .types = B(CLOSURE) },
+	{ .name = "scan_config", .kind = KEY_FLAG, .offset = S(scan_config), .types = B(CLOSURE) },
+	{ .name = "list", .kind = KEY_STRING, .offset = S(list), .types = B(LISTED) },
+	{ .name = "list_format", .kind = KEY_CHOICE, .offset = S(list_format), .choices = "mtree|paths|paths0", .types = B(LISTED) },
+	{ .name = "root", .kind = KEY_STRING, .offset = S(root), .types = B(LISTED) },
 	{ .name = "path", .kind = KEY_STRING, .offset = S(path), .types = B(IMAGE) | B(FILE) | B(MKDIR) | B(SYMLINK) },
-	{ .name = "to", .kind = KEY_STRING, .offset = S(to), .types = TREES | B(LINKS) },
+	{ .name = "to", .kind = KEY_STRING, .offset = S(to), .types = TREES | B(LINKS) | B(LISTED) },
 	{ .name = "target", .kind = KEY_STRING, .offset = S(target), .types = B(SYMLINK) },
 	{ .name = "text", .kind = KEY_STRING, .offset = S(text), .types = B(FILE) },
 	{ .name = "data_base64", .kind = KEY_STRING, .offset = S(data_base64), .types = B(FILE) },
 	{ .name = "strip", .kind = KEY_INT, .offset = S(strip), .types = B(TAR) },
 	{ .name = "include", .kind = KEY_LIST, .offset = S(include), .types = TREES },
-	{ .name = "exclude", .kind = KEY_LIST, .offset = S(exclude), .types = TREES },
-	{ .name = "mode", .kind = KEY_MODE, .offset = S(mode), .choices = "keep|normalize", .types = TREES | B(FILE) | B(MKDIR) },
+	{ .name = "exclude", .kind = KEY_LIST, .offset = S(exclude), .types = TREES | B(CLOSURE) },
+	{ .name = "mode", .kind = KEY_MODE, .offset = S(mode), .choices = "keep|normalize", .types = TREES | B(FILE) | B(LISTED) | B(MKDIR) },
 	{ .name = "owner", .kind = KEY_OBJECT, .offset = S(owner), .shape = &owner_shape, .types = FILES },
-	{ .name = "xattrs", .kind = KEY_LIST, .offset = S(xattrs), .types = B(DIR) },
+	{ .name = "xattrs", .kind = KEY_LIST, .offset = S(xattrs), .types = B(DIR) | B(LISTED) },
 	{ .name = "name", .kind = KEY_STRING, .offset = S(name), .types = B(USER) | B(GROUP) },
 	{ .name = "uid", .kind = KEY_INT, .offset = S(uid), .types = B(USER) },
 	{ .name = "gid", .kind = KEY_INT, .offset = S(gid), .types = B(USER) | B(GROUP) },
@@ -105,11 +111,14 @@ const struct spec_shape spec_source_shape = { source_keys, sizeof(struct spec_so
 
 static const struct spec_key rule_keys[] = {
 	{ .name = "match", .kind = KEY_STRING, .offset = offsetof(struct spec_rule, match) },
+	{ .name = "regex", .kind = KEY_STRING, .offset = offsetof(struct spec_rule, regex) },
 	{ .name = "type", .kind = KEY_CHOICE, .offset = offsetof(struct spec_rule, types), .choices = "f|d|l|*" },
 	{ .name = "mode", .kind = KEY_MODE, .offset = offsetof(struct spec_rule, mode) },
 	{ .name = "owner", .kind = KEY_OBJECT, .offset = offsetof(struct spec_rule, owner), .shape = &owner_shape },
+	{ .name = "xattr", .kind = KEY_STRINGS, .offset = offsetof(struct spec_rule, xattr) },
 	{ .name = "mtime", .kind = KEY_TIME, .offset = offsetof(struct spec_rule, mtime), .choices = "epoch" },
 	{ .name = "delete", .kind = KEY_FLAG, .offset = offsetof(struct spec_rule, remove) },
+	{ .name = "base", .kind = KEY_FLAG, .offset = offsetof(struct spec_rule, of_base) },
 	{ .name = "layer", .kind = KEY_STRING, .offset = offsetof(struct spec_rule, layer) },
 	{ 0 },
 };
@@ -231,6 +240,8 @@ void spec_free(struct spec *s)
 		free_list(&s->sources[i].exclude);
 		free_list(&s->sources[i].xattrs);
 	}
+	for (size_t i = 0; i < s->n_rules; i++)
+		mem_free(s->rules[i].xattr.list);
 	for (size_t i = 0; i < s->layers.n_groups; i++) {
 		free_list(&s->layers.groups[i].match);
 		free_list(&s->layers.groups[i].sources);

@@ -4,7 +4,7 @@
  * Relies on base/io, which opens below the source's folder and follows no link.
  * Promises the same entries in the same order whatever the file system lists.
  */
-#include "build/walk.h"
+#include "build/walk_priv.h"
 
 #include <fcntl.h>
 #include <sys/sysmacros.h>
@@ -15,28 +15,12 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-/* Folders that are still to be listed, relative to the root. */
-struct todo {
-	const char **list;
-	size_t n, cap;
-};
-
-struct walker {
-	const struct walk *w;
-	struct layer_index *ix;
-	int root; /* kept by the inputs */
-	struct todo todo;
-	struct map links; /* device and inode -> path in the image */
-	struct match_path path;
-};
-
-static void walker_clear(struct walker *k)
+void walker_clear(struct walker *k)
 {
 	mem_free(k->todo.list);
 	map_clear(&k->links);
 	match_path_clear(&k->path);
 }
-#define cleanup_walker CLEANUP(walker_clear)
 
 static int todo_add(struct todo *t, const char *path, dray_error **err)
 {
@@ -46,7 +30,7 @@ static int todo_add(struct todo *t, const char *path, dray_error **err)
 	return 0;
 }
 
-static int at_path(const struct walk *w, const char *path, dray_error **err)
+int walk_at(const struct walk *w, const char *path, dray_error **err)
 {
 	cleanup_free char *root = text_safe(span_str(w->root), 4096);
 	cleanup_free char *shown = text_safe(span_str(path), 4096);
@@ -54,9 +38,8 @@ static int at_path(const struct walk *w, const char *path, dray_error **err)
 	return err_ctx(err, "%s%s%s", root ? root : "", path[0] ? "/" : "", shown ? shown : "");
 }
 
-/* "a" and "b" as "a/b"; either may be empty. */
-static int join(struct arena *a, const char *dir, const char *name, const char **ret,
-		dray_error **err)
+int walk_join(struct arena *a, const char *dir, const char *name, const char **ret,
+	      dray_error **err)
 {
 	*ret = arena_printf(a, "%s%s%s", dir, dir[0] && name[0] ? "/" : "", name);
 	if (*ret && strlen(*ret) > LIMIT_PATH)
@@ -212,7 +195,7 @@ static int add_content(struct walker *k, const char *rel, const struct stat *st,
 				   .dirfd = k->root,
 				   .path = rel,
 				   .seen = *st };
-	int first = st->st_nlink > 1 ? find_first(k, st, e, err) : 0;
+	int first = !k->apart && st->st_nlink > 1 ? find_first(k, st, e, err) : 0;
 
 	if (first != 0)
 		return first < 0 ? -1 : 0;
@@ -220,19 +203,15 @@ static int add_content(struct walker *k, const char *rel, const struct stat *st,
 	return inputs_add(k->w->in, &c, &e->data_off, err);
 }
 
-/* @p rel is the path below the root; @p dir and @p base lead there. */
-static int add_entry(struct walker *k, const char *rel, int dir, const char *base,
-		     const struct stat *st, dray_error **err)
+int walk_add(struct walker *k, const char *path, const char *rel, int dir, const char *base,
+	     const struct stat *st, dray_error **err)
 {
 	enum tar_type type = type_of(st->st_mode);
 	struct layer_entry *e;
-	const char *path;
 
 	if (type == TAR_OTHER)
 		return err_set(err, DRAY_ERR_UNSUPPORTED,
 			       "a socket is nothing that an image can hold");
-	if (join(&k->w->in->arena, k->w->to, rel, &path, err) < 0)
-		return -1;
 	if (whiteout_within(path))
 		return err_set(err, DRAY_ERR_FORMAT,
 			       "a name that begins with \".wh.\" would remove files");
@@ -251,6 +230,17 @@ static int add_entry(struct walker *k, const char *rel, int dir, const char *bas
 		return -1;
 	policy_apply(k->w->policy, e);
 	return 0;
+}
+
+/* @p rel is the path below the root; @p dir and @p base lead there. */
+static int add_entry(struct walker *k, const char *rel, int dir, const char *base,
+		     const struct stat *st, dray_error **err)
+{
+	const char *path;
+
+	if (walk_join(&k->w->in->arena, k->w->to, rel, &path, err) < 0)
+		return -1;
+	return walk_add(k, path, rel, dir, base, st, err);
 }
 
 /* ---- folders ---- */
@@ -275,17 +265,17 @@ static int visit(struct walker *k, int dir, const char *parent, const char *name
 	struct stat st;
 	bool in, out;
 
-	if (join(&k->w->in->arena, parent, name, &rel, err) < 0)
+	if (walk_join(&k->w->in->arena, parent, name, &rel, err) < 0)
 		return -1;
 	if (io_fstatat(dir, name, AT_SYMLINK_NOFOLLOW, &st, err) < 0 ||
 	    look_at(k, rel, S_ISDIR(st.st_mode), &in, &out, err) < 0)
-		return at_path(k->w, rel, err);
+		return walk_at(k->w, rel, err);
 	if (out)
 		return 0;
 	if (S_ISDIR(st.st_mode) && todo_add(&k->todo, rel, err) < 0)
 		return -1;
 	if (in && add_entry(k, rel, dir, name, &st, err) < 0)
-		return at_path(k->w, rel, err);
+		return walk_at(k->w, rel, err);
 	return 0;
 }
 
@@ -295,7 +285,7 @@ static int visit_folder(struct walker *k, const char *rel, dray_error **err)
 	cleanup_fd int dir = io_open_beneath(k->root, rel, err);
 
 	if (dir < 0 || io_list(dir, &names, err) < 0)
-		return at_path(k->w, rel, err);
+		return walk_at(k->w, rel, err);
 	for (size_t i = 0; i < names.n; i++)
 		if (visit(k, dir, rel, names.list[i], err) < 0)
 			return -1;
@@ -310,7 +300,7 @@ static int visit_all(struct walker *k, dray_error **err)
 	return 0;
 }
 
-static int open_root(const struct walk *w, struct stat *ret, dray_error **err)
+int walk_open(const struct walk *w, struct stat *ret, dray_error **err)
 {
 	int fd = io_openat(AT_FDCWD, w->root, O_RDONLY | O_DIRECTORY, 0, err);
 
@@ -322,12 +312,12 @@ static int open_root(const struct walk *w, struct stat *ret, dray_error **err)
 int walk_dir(const struct walk *w, struct layer_index *ret, dray_error **err)
 {
 	struct stat st;
-	cleanup_walker struct walker k = { .w = w, .ix = ret, .root = open_root(w, &st, err) };
+	cleanup_walker struct walker k = { .w = w, .ix = ret, .root = walk_open(w, &st, err) };
 
 	if (k.root < 0)
 		return -1;
 	if (w->to[0] && add_entry(&k, "", k.root, NULL, &st, err) < 0)
-		return at_path(w, "", err);
+		return walk_at(w, "", err);
 	return todo_add(&k.todo, "", err) < 0 ? -1 : visit_all(&k, err);
 }
 
@@ -335,7 +325,7 @@ int walk_names(const struct walk *w, const char *const *names, size_t n, struct 
 	       dray_error **err)
 {
 	struct stat st;
-	cleanup_walker struct walker k = { .w = w, .ix = ret, .root = open_root(w, &st, err) };
+	cleanup_walker struct walker k = { .w = w, .ix = ret, .root = walk_open(w, &st, err) };
 
 	if (k.root < 0)
 		return -1;

@@ -29,5 +29,15 @@ int walk_dir(const struct walk *w, struct layer_index *ret, dray_error **err) MU
  */
 int walk_names(const struct walk *w, const char *const *names, size_t n, struct layer_index *ret,
 	       dray_error **err) MUST_CHECK;
+struct mtree;
+/**
+ * What @p m lists: names and contents lie below the root, no link is followed; what it tells of a
+ * file counts more than the policy, but for times, which are 'now' where nothing tells them.
+ * @p apart: names of one file are files of their own. @p meant gets, by path, the enum vague that
+ * is left of @p vague, and one. CORRUPT for a file that is not as it tells.
+ */
+int walk_listed(const struct walk *w, const struct mtree *m, int64_t now, bool apart,
+		unsigned vague, struct map *meant, struct layer_index *ret,
+		dray_error **err) MUST_CHECK;
 /** The one file, at path to; a symbolic link that is named is followed. */
 int walk_file(const struct walk *w, struct layer_index *ret, dray_error **err) MUST_CHECK;

@@ -58,6 +58,10 @@ void build_clear(struct build *b)
 	for (size_t i = 0; i < b->n_images; i++)
 		stack_free(b->images[i]);
 	mem_free(b->images);
+	for (size_t i = 0; i < b->n_lists; i++)
+		mtree_clear(&b->lists[i]);
+	mem_free(b->lists);
+	map_clear(&b->meant);
 	stack_free(b->base);
 	inputs_clear(&b->in);
 	spec_free(b->spec);
@@ -82,6 +86,8 @@ static int make_plan(struct build *b, const struct dray_build_options *o, dray_e
 		return -1;
 	in = (struct deal_input){ .spec = b->spec,
 				  .tree = b->tree,
+				  .lower = b->lower,
+				  .rules = &b->rules,
 				  .n_base = b->n_base,
 				  .source_of = b->source_of,
 				  .closures = b->closures,

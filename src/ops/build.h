@@ -9,6 +9,7 @@
 #include "build/deal.h"
 #include "build/memo.h"
 #include "build/merge.h"
+#include "build/mtree.h"
 #include "build/policy.h"
 #include "build/rules.h"
 #include "ops/remake.h"
@@ -37,6 +38,9 @@ struct build {
 	struct stack **images; /* that sources come from */
 	size_t n_images, cap_images;
 	size_t n_same;
+	struct mtree *lists; /* of "files" */
+	size_t n_lists, cap_lists;
+	struct map meant; /* of the source at hand: merge_source.vague_of */
 	struct deal_closure *closures;
 	size_t n_closures, cap_closures;
 	struct layering_old *previous; /* the plan of an earlier image */
@@ -111,6 +115,18 @@ int build_clean(struct build *b, const char *what, const char *path, const char 
 		dray_error **err) MUST_CHECK;
 /** @p ix (taken over, also on failure) lives as long as @p b. */
 int build_keep_index(struct build *b, struct layer_index *ix, dray_error **err) MUST_CHECK;
+
+/** One more index in the tree, of the source @p source; UINT32_MAX = of none. */
+int build_apply(struct build *b, const struct merge_source *m, uint32_t source,
+		dray_error **err) MUST_CHECK;
+
+/* ---- build_listed.c ---- */
+
+/** Files that a list names. */
+int build_take_listed(struct build *b, const struct spec_source *s, const struct policy *p,
+		      struct layer_index *ret, dray_error **err) MUST_CHECK;
+/** What the attributes of a source's folders are is often nobody's word: enum vague. */
+unsigned build_vague(const struct spec *spec, const struct spec_source *s, const struct policy *p);
 
 /* ---- build_closure.c ---- */
 

@@ -14,40 +14,204 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "build/walk.h"
+#include "json/json.h"
+
+#define DEFAULT_STORE "/nix/store"
+
+/* ---- store paths that the config names ---- */
+
+struct scan {
+	struct build *b;
+	const char *store; /* with its slash */
+	struct map seen;
+	const char **list;
+	size_t n, cap;
+};
+
+static void scan_clear(struct scan *s)
+{
+	map_clear(&s->seen);
+	mem_free(s->list);
+}
+#define cleanup_scan CLEANUP(scan_clear)
+
+/* What names of store paths are made of, as Nix has it. */
+static size_t name_len(const char *text)
+{
+	return strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-._?=");
+}
+
+static int scan_text(struct scan *s, const char *text, dray_error **err)
+{
+	size_t len = strlen(s->store);
+
+	for (const char *at = text; (at = strstr(at, s->store)); at += len) {
+		size_t n = name_len(at + len);
+		const char *path;
+
+		if (n == 0 || map_get(&s->seen, span_of(at, len + n)))
+			continue;
+		path = arena_strndup(&s->b->arena, at, len + n);
+		if (!path || mem_grow(&s->list, s->n, &s->cap, sizeof(*s->list)) < 0)
+			return err_nomem(err);
+		s->list[s->n++] = path;
+		if (map_put(&s->seen, span_str(path), s, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int scan_value(struct scan *s, struct json v, dray_error **err)
+{
+	const char *text;
+
+	if (json_type(v) != JSON_STRING)
+		return 0;
+	return json_string(v, "config", &s->b->arena, &text, err) < 0 ? -1
+								      : scan_text(s, text, err);
+}
+
+/* All strings of a value, however deep they lie. */
+static int scan_json(struct scan *s, struct span text, dray_error **err)
+{
+	cleanup_json struct json_doc *doc = NULL;
+	struct json levels[LIMIT_JSON_DEPTH + 1];
+	size_t depth = 0;
+
+	if (text.len == 0)
+		return 0;
+	if (json_parse(text, &doc, err) < 0 || scan_value(s, json_root(doc), err) < 0)
+		return -1;
+	if (json_type(json_root(doc)) == JSON_ARRAY || json_type(json_root(doc)) == JSON_OBJECT)
+		levels[depth++] = json_first(json_root(doc));
+	while (depth > 0) {
+		struct json v = levels[depth - 1];
+
+		if (!json_node(v)) {
+			depth--;
+			continue;
+		}
+		levels[depth - 1] = json_next(v);
+		if (scan_value(s, v, err) < 0)
+			return -1;
+		if (json_type(v) == JSON_ARRAY || json_type(v) == JSON_OBJECT)
+			levels[depth++] = json_first(v);
+	}
+	return 0;
+}
+
+static int scan_pairs(struct scan *s, const struct spec_pairs *p, dray_error **err)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (scan_json(s, p->list[i].json, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int scan_config(struct scan *s, const struct spec_config *c, dray_error **err)
+{
+	const struct span all[] = { c->user,  c->entrypoint,  c->cmd,	     c->workdir,
+				    c->shell, c->healthcheck, c->stop_signal };
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (scan_json(s, all[i], err) < 0)
+			return -1;
+	return scan_pairs(s, &c->env, err) < 0 ? -1 : scan_pairs(s, &c->labels, err);
+}
+
+/* The spec's own config: what a base's names is the base's. */
+static int find_named(struct scan *s, const struct spec_source *src, dray_error **err)
+{
+	const char *store = src->store ? src->store : DEFAULT_STORE;
+	size_t len = strlen(store);
+
+	if (src->scan_config != SPEC_YES)
+		return 0;
+	while (len > 1 && store[len - 1] == '/')
+		len--;
+	s->store = arena_printf(&s->b->arena, "%.*s/", (int)len, store);
+	return s->store ? scan_config(s, &s->b->spec->config, err) : err_nomem(err);
+}
+
+static void warn_unknown(const struct scan *s, const struct closure *c)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!closure_find(c, s->list[i]))
+			context_log(s->b->ctx, DRAY_LOG_WARNING,
+				    "the config names %s, which the closure does not describe",
+				    s->list[i]);
+}
+
+/* ---- the closure ---- */
+
+static int read_text(const struct spec_source *s, const struct closure_options *o,
+		     struct closure *ret, dray_error **err)
+{
+	const char *path = s->graph ? s->graph : s->paths;
+	cleanup_buf struct buf text = { 0 };
+	cleanup_free char *shown = text_safe(span_str(path), 4096);
+
+	if (!shown)
+		return err_nomem(err);
+	if (io_read_file(AT_FDCWD, path, LIMIT_CLOSURE, &text, err) < 0 ||
+	    closure_read(span_buf(&text), o, ret, err) < 0)
+		return err_ctx(err, "%s", shown);
+	return 0;
+}
 
 static int read_closure(struct build *b, const struct spec_source *s, struct closure *ret,
 			dray_error **err)
 {
-	const struct closure_options o = {
+	cleanup_scan struct scan scan = { .b = b };
+	struct closure_options o = {
 		.store = s->store,
 		.key = s->key,
 		.ignore_missing = s->ignore_missing == SPEC_YES,
 		.roots = s->roots.list,
 		.n_roots = s->roots.n,
 	};
-	cleanup_buf struct buf text = { 0 };
-	cleanup_free char *shown = text_safe(span_str(s->graph), 4096);
 
-	(void)b;
-	if (!shown)
-		return err_nomem(err);
-	if (io_read_file(AT_FDCWD, s->graph, LIMIT_CLOSURE, &text, err) < 0 ||
-	    closure_read(span_buf(&text), &o, ret, err) < 0)
-		return err_ctx(err, "%s", shown);
+	if (find_named(&scan, s, err) < 0)
+		return -1;
+	o.extra = scan.list;
+	o.n_extra = scan.n;
+	if (read_text(s, &o, ret, err) < 0)
+		return -1;
+	warn_unknown(&scan, ret);
 	return 0;
 }
 
+/* Paths that no pattern of "exclude" fits, without the store in front: their number, or -1. */
+static int64_t names_of(struct build *b, const struct spec_source *s, const struct closure *c,
+			size_t store, const char **ret, dray_error **err)
+{
+	cleanup_match_path struct match_path parts = { 0 };
+	struct match_list out;
+	int64_t n = 0;
+
+	if (match_parse_all(&b->arena, s->exclude.list, s->exclude.n, &out, err) < 0)
+		return -1;
+	for (size_t i = 0; i < c->n; i++) {
+		if (out.n > 0 && match_path_set(&parts, c->units[i].path + 1, err) < 0)
+			return -1;
+		if (out.n == 0 || !match_any(&out, &parts, true))
+			ret[n++] = c->units[i].path + store + 1;
+	}
+	return n;
+}
+
 /* All paths lie in one store, whose name the first of them tells. */
-static int walk_units(const struct walk *w, const struct closure *c, size_t store,
-		      struct layer_index *ret, dray_error **err)
+static int walk_units(struct build *b, const struct spec_source *s, const struct walk *w,
+		      const struct closure *c, size_t store, struct layer_index *ret,
+		      dray_error **err)
 {
 	cleanup_free const char **names = mem_alloc_array(c->n + 1, sizeof(*names));
+	int64_t n;
 
 	if (!names)
 		return err_nomem(err);
-	for (size_t i = 0; i < c->n; i++)
-		names[i] = c->units[i].path + store + 1;
-	return walk_names(w, names, c->n, ret, err);
+	n = names_of(b, s, c, store, names, err);
+	return n <= 0 ? (int)n : walk_names(w, names, (size_t)n, ret, err);
 }
 
 int build_take_closure(struct build *b, const struct spec_source *s, const struct policy *p,
@@ -64,7 +228,7 @@ int build_take_closure(struct build *b, const struct spec_source *s, const struc
 	*c = (struct deal_closure){ .source = (uint32_t)(s - b->spec->sources) };
 	if (read_closure(b, s, &c->closure, err) < 0)
 		return -1;
-	if (c->closure.n == 0)
+	if (c->closure.n == 0 || (s->share && strcmp(s->share, "links-only") == 0))
 		return 0;
 	path = c->closure.units[0].path;
 	store = (size_t)(strrchr(path, '/') - path);
@@ -72,5 +236,5 @@ int build_take_closure(struct build *b, const struct spec_source *s, const struc
 	w.root = s->from ? s->from : arena_strndup(&b->arena, path, store);
 	if (!w.to || !w.root)
 		return err_nomem(err);
-	return walk_units(&w, &c->closure, store, ret, err);
+	return walk_units(b, s, &w, &c->closure, store, ret, err);
 }

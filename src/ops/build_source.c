@@ -78,37 +78,37 @@ static int take_dir(struct build *b, const struct spec_source *s, const struct p
 	return walk_of(b, s, p, &w, err) < 0 ? -1 : walk_dir(&w, ret, err);
 }
 
-/* Trees as links to themselves: what is no folder becomes a link to its own absolute path. */
-static int take_links(struct build *b, const struct spec_source *s, const struct policy *p,
-		      struct layer_index *ret, dray_error **err)
+/* What is no folder becomes a link to its own absolute path. */
+static int link_to_itself(struct build *b, const struct walk *w, struct layer_entry *e,
+			  dray_error **err)
+{
+	size_t skip = w->to[0] ? strlen(w->to) + 1 : 0;
+
+	if (e->type == TAR_DIR)
+		return 0;
+	e->type = TAR_SYMLINK;
+	e->mode = 0777;
+	e->size = 0;
+	e->xattrs = NULL;
+	e->link = arena_printf(&b->arena, "%s/%s", w->root, e->path + skip);
+	return e->link ? 0 : err_nomem(err);
+}
+
+static int take_tree(struct build *b, const struct spec_source *s, const struct policy *p,
+		     const char *tree, struct layer_index *ret, dray_error **err)
 {
 	struct walk w;
 
+	if (tree[0] != '/')
+		return err_set(err, DRAY_ERR_USAGE, "\"trees\": expected absolute paths");
 	if (walk_of(b, s, p, &w, err) < 0)
 		return -1;
-	for (size_t i = 0; i < s->trees.n; i++) {
-		size_t first = ret->n, skip = w.to[0] ? strlen(w.to) + 1 : 0;
-		const char *tree = s->trees.list[i];
-
-		if (tree[0] != '/')
-			return err_set(err, DRAY_ERR_USAGE, "\"trees\": expected absolute paths");
-		w.root = tree;
-		if (walk_dir(&w, ret, err) < 0)
+	w.root = tree;
+	if (walk_dir(&w, ret, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ret->n; i++)
+		if (link_to_itself(b, &w, &ret->list[i], err) < 0)
 			return -1;
-		for (size_t k = first; k < ret->n; k++) {
-			struct layer_entry *e = &ret->list[k];
-
-			if (e->type == TAR_DIR)
-				continue;
-			e->type = TAR_SYMLINK;
-			e->mode = 0777;
-			e->size = 0;
-			e->xattrs = NULL;
-			e->link = arena_printf(&b->arena, "%s/%s", tree, e->path + skip);
-			if (!e->link)
-				return err_nomem(err);
-		}
-	}
 	return 0;
 }
 
@@ -462,9 +462,7 @@ static int note_applied(struct build *b, uint32_t source, dray_error **err)
 typedef int take_fn(struct build *b, const struct spec_source *s, const struct policy *p,
 		    struct layer_index *ret, dray_error **err);
 
-/* What the attributes of a source's folders are is often nobody's word. */
-static unsigned vague_of(const struct spec *spec, const struct spec_source *s,
-			 const struct policy *p)
+unsigned build_vague(const struct spec *spec, const struct spec_source *s, const struct policy *p)
 {
 	unsigned ret = 0;
 
@@ -475,32 +473,65 @@ static unsigned vague_of(const struct spec *spec, const struct spec_source *s,
 	return ret;
 }
 
+int build_apply(struct build *b, const struct merge_source *m, uint32_t source, dray_error **err)
+{
+	return merge_apply(&b->merge, m, err) < 0 ? -1 : note_applied(b, source, err);
+}
+
+static int describe(struct build *b, const struct spec_source *s, struct merge_source *ret,
+		    struct policy *ret_policy, dray_error **err)
+{
+	*ret = (struct merge_source){ .ix = entries_new(err),
+				      .replace = s->replace == SPEC_YES,
+				      .is_mkdir = s->type == SPEC_MKDIR,
+				      .vague_of = &b->meant };
+	map_clear(&b->meant);
+	if (!ret->ix || build_keep_index(b, ret->ix, err) < 0 ||
+	    policy_of(b->spec, s, ret_policy, err) < 0)
+		return -1;
+	ret->vague = build_vague(b->spec, s, ret_policy);
+	if (s->type != SPEC_DIR && s->type != SPEC_LINKS)
+		return 0;
+	return build_clean(b, "to", s->to ? s->to : "/", &ret->weak, err);
+}
+
+/* Trees as links: each is a source by itself, so that two with one name are told. */
+static int take_links(struct build *b, size_t i, dray_error **err)
+{
+	const struct spec_source *s = &b->spec->sources[i];
+
+	for (size_t k = 0; k < s->trees.n; k++) {
+		struct merge_source m;
+		struct policy p;
+
+		if (describe(b, s, &m, &p, err) < 0)
+			return -1;
+		if (take_tree(b, s, &p, s->trees.list[k], m.ix, err) < 0 ||
+		    build_apply(b, &m, (uint32_t)i, err) < 0)
+			return err_ctx(err, "tree %zu", k + 1);
+	}
+	return 0;
+}
+
 static int take_source(struct build *b, size_t i, dray_error **err)
 {
 	static take_fn *const take[SPEC_TYPES] = {
-		[SPEC_DIR] = take_dir,		 [SPEC_TAR] = take_tar,
-		[SPEC_IMAGE] = build_take_image, [SPEC_FILE] = take_file,
-		[SPEC_MKDIR] = take_mkdir,	 [SPEC_SYMLINK] = take_symlink,
-		[SPEC_LINKS] = take_links,	 [SPEC_CLOSURE] = build_take_closure,
+		[SPEC_DIR] = take_dir,	       [SPEC_TAR] = take_tar,
+		[SPEC_FILE] = take_file,       [SPEC_IMAGE] = build_take_image,
+		[SPEC_MKDIR] = take_mkdir,     [SPEC_CLOSURE] = build_take_closure,
+		[SPEC_SYMLINK] = take_symlink, [SPEC_LISTED] = build_take_listed,
 	};
 	const struct spec_source *s = &b->spec->sources[i];
-	struct merge_source m = { .replace = s->replace == SPEC_YES,
-				  .is_mkdir = s->type == SPEC_MKDIR };
-	struct layer_index *ix;
+	struct merge_source m;
 	struct policy p;
 
+	if (s->type == SPEC_LINKS)
+		return take_links(b, i, err);
 	if (!take[s->type]) /* users: when all files are there */
 		return 0;
-	ix = entries_new(err);
-	if (!ix || build_keep_index(b, ix, err) < 0 || policy_of(b->spec, s, &p, err) < 0 ||
-	    take[s->type](b, s, &p, ix, err) < 0)
+	if (describe(b, s, &m, &p, err) < 0 || take[s->type](b, s, &p, m.ix, err) < 0)
 		return -1;
-	m.ix = ix;
-	m.vague = vague_of(b->spec, s, &p);
-	if ((s->type == SPEC_DIR || s->type == SPEC_LINKS) &&
-	    build_clean(b, "to", s->to ? s->to : "/", &m.weak, err) < 0)
-		return -1;
-	return merge_apply(&b->merge, &m, err) < 0 ? -1 : note_applied(b, (uint32_t)i, err);
+	return build_apply(b, &m, (uint32_t)i, err);
 }
 
 /* ---- users ---- */
@@ -583,9 +614,9 @@ static int take_users(struct build *b, dray_error **err)
 	if (add_lines(b, "etc/group", accounts_group, m.ix, err) < 0)
 		return err_ctx(err, "/etc/group");
 	b->merge.conflict = "last"; /* the new text has the old one in it */
-	rc = merge_apply(&b->merge, &m, err);
+	rc = build_apply(b, &m, UINT32_MAX, err);
 	b->merge.conflict = conflict;
-	return rc < 0 ? -1 : note_applied(b, UINT32_MAX, err);
+	return rc;
 }
 
 /* What rules change of the base has to be stored once more. */
@@ -593,10 +624,9 @@ static int take_base(struct build *b, dray_error **err)
 {
 	struct merge_source m = { .ix = entries_new(err) };
 
-	if (!m.ix || build_keep_index(b, m.ix, err) < 0 || build_take_base(b, m.ix, err) < 0 ||
-	    merge_apply(&b->merge, &m, err) < 0)
+	if (!m.ix || build_keep_index(b, m.ix, err) < 0 || build_take_base(b, m.ix, err) < 0)
 		return -1;
-	return note_applied(b, UINT32_MAX, err);
+	return build_apply(b, &m, UINT32_MAX, err);
 }
 
 static void on_moved(void *arg, const char *from, const char *to)
@@ -613,16 +643,19 @@ int build_take_sources(struct build *b, dray_error **err)
 				   .follow = b->spec->base.follow_base_links != SPEC_NO,
 				   .on_moved = on_moved,
 				   .arg = b->ctx };
+	if (rules_init(&b->rules, b->spec, err) < 0)
+		return -1;
+	b->rules.lower = b->lower;
+	b->rules.folder_mtime = build_folder_mtime(b);
+	tree_finish(b->tree);
+	if (rules_delete_base(&b->rules, b->tree, err) < 0)
+		return -1;
 	for (size_t i = 0; i < b->spec->n_sources; i++)
 		if (take_source(b, i, err) < 0)
 			return err_ctx(err, "source %zu (%s)", i + 1,
 				       spec_type_names[b->spec->sources[i].type]);
 	if (accounts_any(b->spec) && take_users(b, err) < 0)
 		return -1;
-	if (rules_init(&b->rules, b->spec, err) < 0)
-		return -1;
-	b->rules.lower = b->lower;
-	b->rules.folder_mtime = build_folder_mtime(b);
 	tree_finish(b->tree);
 	if (b->lower && b->spec->n_rules && take_base(b, err) < 0)
 		return -1;

@@ -76,13 +76,21 @@ static bool is_file_key(const struct spec_source *s)
 	       s->type == SPEC_CLOSURE;
 }
 
+static int settle_path(struct build *b, const char **path, dray_error **err)
+{
+	return *path ? build_host_path(b, *path, path, err) : 0;
+}
+
 /* What a file names lies beside the file, what a flag names here: settled before flags come. */
 static int settle_paths(struct build *b, dray_error **err)
 {
 	for (size_t i = 0; i < b->spec->n_sources; i++) {
 		struct spec_source *s = &b->spec->sources[i];
 
-		if (s->graph && build_host_path(b, s->graph, &s->graph, err) < 0)
+		if (s->type == SPEC_LISTED && !s->root && b->spec->folder[0])
+			s->root = ".";
+		if (settle_path(b, &s->graph, err) < 0 || settle_path(b, &s->paths, err) < 0 ||
+		    settle_path(b, &s->list, err) < 0 || settle_path(b, &s->root, err) < 0)
 			return -1;
 		if (!s->from)
 			continue;

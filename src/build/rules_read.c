@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What rules say: globs, expressions, values of attributes.
+ * Relies on build/match for globs, on regcomp(3) for expressions, in the locale "C".
+ * Promises that a rule is understood before any file is looked at.
+ */
+#include "build/rules.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/number.h"
+#include "base/text.h"
+#include "json/json.h"
+
+#define REGEX_MAX 1000	      /* bytes: a longer one is no rule but a list */
+#define XATTR_NAME_MAX 255    /* bytes, as Linux has it */
+#define XATTR_VALUE_MAX 65536 /* the same */
+
+/* ---- expressions ---- */
+
+static int bad_regex(const regex_t *re, int code, dray_error **err)
+{
+	char why[200];
+
+	regerror(code, re, why, sizeof(why));
+	return err_set(err, DRAY_ERR_USAGE, "\"regex\": %s", why);
+}
+
+/* "\1" takes time without bounds. */
+static bool has_back_reference(const char *text)
+{
+	for (; *text; text++)
+		if (*text == '\\' && *++text >= '1' && *text <= '9')
+			return true;
+		else if (!*text)
+			break;
+	return false;
+}
+
+/* The whole path is to fit, as it has to fit a glob. */
+static int read_regex(const char *text, struct rule *ret, dray_error **err)
+{
+	cleanup_free char *whole = mem_printf("^(%s)$", text);
+	int code;
+
+	if (!whole)
+		return err_nomem(err);
+	if (strlen(text) > REGEX_MAX)
+		return err_set(err, DRAY_ERR_USAGE, "\"regex\": more than %d bytes", REGEX_MAX);
+	if (has_back_reference(text))
+		return err_set(err, DRAY_ERR_USAGE, "\"regex\": back references are not known");
+	/* By itself first: what closes our bracket is no expression. */
+	code = regcomp(&ret->regex, text, REG_EXTENDED | REG_NOSUB);
+	if (code != 0)
+		return bad_regex(&ret->regex, code, err);
+	regfree(&ret->regex);
+	code = regcomp(&ret->regex, whole, REG_EXTENDED | REG_NOSUB);
+	if (code != 0)
+		return bad_regex(&ret->regex, code, err);
+	ret->is_regex = true;
+	return 0;
+}
+
+/* ---- extended attributes ---- */
+
+static int check_name(const char *name, dray_error **err)
+{
+	static const char *const spaces[] = { "security.", "system.", "trusted.", "user." };
+	struct span s = span_str(name);
+
+	for (size_t i = 0; i < ARRAY_LEN(spaces); i++)
+		if (span_starts(s, spaces[i]) && s.len > strlen(spaces[i]) &&
+		    s.len <= XATTR_NAME_MAX && !strchr(name, '=') &&
+		    !span_starts(s, "trusted.overlay.") && !span_starts(s, "user.overlay."))
+			return 0;
+	return err_set(err, DRAY_ERR_USAGE,
+		       "no attribute of a file: security., system., trusted. or user. begins one, "
+		       "without '=', and not trusted.overlay. or user.overlay.");
+}
+
+static int hex_value(const char *text, struct buf *ret, dray_error **err)
+{
+	for (; *text; text += 2) {
+		char pair[3] = { ascii_lower(text[0]), ascii_lower(text[1]), 0 };
+		uint8_t byte;
+
+		if (!hex_is_lower(span_str(pair), 2))
+			return err_set(err, DRAY_ERR_USAGE, "0x: expected pairs of digits");
+		hex_decode(pair, &byte, 1);
+		if (buf_add_byte(ret, byte, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* As setfattr(1) reads it: "0s" is followed by base64, "0x" by digits, all else is text. */
+static int read_value(const char *text, struct buf *ret, dray_error **err)
+{
+	if (strncmp(text, "0s", 2) == 0)
+		return base64_decode(span_str(text + 2), ret, err) < 0
+			       ? err_rekind(err, DRAY_ERR_USAGE)
+			       : 0;
+	if (strncmp(text, "0x", 2) == 0)
+		return hex_value(text + 2, ret, err);
+	return buf_add_str(ret, text, err);
+}
+
+static int read_xattr(struct rules *r, const struct spec_pair *p, struct tar_xattr *ret,
+		      dray_error **err)
+{
+	cleanup_buf struct buf value = BUF_INIT(XATTR_VALUE_MAX);
+	cleanup_json struct json_doc *doc = NULL;
+	const char *text;
+
+	if (check_name(p->name, err) < 0)
+		return -1;
+	ret->name = span_str(p->name);
+	if (span_is(p->json, "null"))
+		return 0;
+	if (json_parse(p->json, &doc, err) < 0 ||
+	    json_string(json_root(doc), "value", &r->arena, &text, err) < 0 ||
+	    read_value(text, &value, err) < 0)
+		return -1;
+	ret->value = value.len ? arena_dup(&r->arena, span_buf(&value)) : SPAN_LIT("");
+	return ret->value.data ? 0 : err_nomem(err);
+}
+
+static int read_xattrs(struct rules *r, const struct spec_pairs *p, struct rule *ret,
+		       dray_error **err)
+{
+	struct layer_xattrs *x;
+
+	if (p->n == 0)
+		return 0;
+	if (p->n > LIMIT_XATTRS)
+		return err_set(err, DRAY_ERR_LIMIT, "more than %d attributes (LIMIT_XATTRS)",
+			       LIMIT_XATTRS);
+	x = arena_alloc(&r->arena, sizeof(*x) + p->n * sizeof(x->list[0]));
+	if (!x)
+		return err_nomem(err);
+	ret->xattrs = x;
+	for (size_t i = 0; i < p->n; i++)
+		if (read_xattr(r, &p->list[i], &x->list[x->n++], err) < 0) {
+			cleanup_free char *shown = text_safe(span_str(p->list[i].name), 80);
+
+			return err_ctx(err, "\"xattr\": %s", shown ? shown : "");
+		}
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+static int read_rule(struct rules *r, const struct spec_rule *from, struct rule *ret,
+		     dray_error **err)
+{
+	if (read_xattrs(r, &from->xattr, ret, err) < 0)
+		return -1;
+	return from->regex ? read_regex(from->regex, ret, err)
+			   : match_parse(&r->arena, from->match, &ret->glob, err);
+}
+
+int rules_init(struct rules *r, const struct spec *s, dray_error **err)
+{
+	*r = (struct rules){ .spec = s,
+			     .text = BUF_INIT(2 * LIMIT_PATH),
+			     .slashed = BUF_INIT(3 * LIMIT_PATH) };
+	r->list = arena_array(&r->arena, s->n_rules + 1, sizeof(*r->list));
+	if (!r->list)
+		return err_nomem(err);
+	for (; r->n < s->n_rules; r->n++)
+		if (read_rule(r, &s->rules[r->n], &r->list[r->n], err) < 0)
+			return err_ctx(err, "rule %zu", r->n + 1);
+	return 0;
+}
+
+void rules_clear(struct rules *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->list[i].is_regex)
+			regfree(&r->list[i].regex);
+	map_clear(&r->gone);
+	match_path_clear(&r->path);
+	buf_clear(&r->text);
+	buf_clear(&r->slashed);
+	arena_clear(&r->arena);
+}
+
+int rules_fit(struct rules *r, size_t i, const struct match_path *parts, const char *path,
+	      enum tar_type t, dray_error **err)
+{
+	const struct rule *rule = &r->list[i];
+
+	if (!rule_is_for(&r->spec->rules[i], t))
+		return 0;
+	if (!rule->is_regex)
+		return match_fits(&rule->glob, parts, t == TAR_DIR);
+	buf_reset(&r->slashed);
+	if (buf_add_byte(&r->slashed, '/', err) < 0 || buf_add_str(&r->slashed, path, err) < 0 ||
+	    buf_add_byte(&r->slashed, 0, err) < 0)
+		return -1;
+	switch (regexec(&rule->regex, (const char *)r->slashed.data, 0, NULL, 0)) {
+	case 0:
+		return 1;
+	case REG_NOMATCH:
+		return 0;
+	default:
+		return err_nomem(err);
+	}
+}
