@@ -114,7 +114,15 @@ spec() { printf '%s' "$1" >spec.json; }
 		for s in specs:
 		    check.validate(json.loads(s))
 		for bad in ['{}', '{"dray":2}', '{"dray":1,"sorces":[]}', '{"dray":1,"sources":[{"type":"dir","form":"x"}]}',
-		            '{"dray":1,"sources":[{"type":"mkdir","from":"x"}]}', '{"dray":1,"conflict":"never"}']:
+		            '{"dray":1,"sources":[{"type":"mkdir","from":"x"}]}', '{"dray":1,"conflict":"never"}',
+		            '{"dray":1,"sources":[{"type":"files"}]}', '{"dray":1,"sources":[{"type":"closure"}]}',
+		            '{"dray":1,"sources":[{"type":"closure","graph":"g","paths":"p"}]}',
+		            '{"dray":1,"rules":[{"mode":"0600"}]}', '{"dray":1,"rules":[{"match":"a","regex":"a"}]}',
+		            '{"dray":1,"rules":[{"match":"a","base":true}]}', '{"dray":1,"rules":[{"match":"a","xattr":{"x":"y"}}]}']:
 		    assert not check.is_valid(json.loads(bad)), bad
+		for good in ['{"dray":1,"sources":[{"type":"files","list":"l","list_format":"paths0","root":"r"}]}',
+		             '{"dray":1,"sources":[{"type":"closure","paths":"p","include":"links-only","scan_config":true,"exclude":["x"]}]}',
+		             '{"dray":1,"rules":[{"regex":"/a","delete":true,"base":true,"xattr":{"user.x":null,"user.y":"0s"}}]}']:
+		    check.validate(json.loads(good))
 	EOF_PY
 }

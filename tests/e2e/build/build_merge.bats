@@ -29,10 +29,10 @@ tar_of() {
 }
 # refused STATUS PATTERN ARG...: the build is, and writes nothing.
 refused() {
-	local status=$1 pattern=$2
+	local want=$1 pattern=$2
 	shift 2
 	dray_run build "$@" -o no.tar
-	expect "$status" "$pattern" && [ ! -e no.tar ]
+	expect "$want" "$pattern" && [ ! -e no.tar ]
 }
 # shown FILE NAME...: type, mode, owner and name of each, as the image has them.
 shown() {
