@@ -525,7 +525,9 @@ static int name_gone(struct dealer *k, const char **ret, dray_error **err)
 static int add_gone(struct dealer *k, dray_error **err)
 {
 	struct deal *d = k->d;
-	struct unit u = { .group = LAYERING_NONE, .source = UINT32_MAX - 1 };
+	struct unit u = { .component = "removed",
+			  .group = LAYERING_NONE,
+			  .source = UINT32_MAX - 1 };
 
 	if (find_gone(k, err) < 0)
 		return -1;
@@ -634,9 +636,13 @@ static int add_folder(struct dealer *k, const struct node *n, dray_error **err)
 /* Before what else the folder holds. */
 static int add_whiteouts(struct dealer *k, const struct node *folder, dray_error **err)
 {
-	for (uint32_t i = folder_of(k, folder)->first_gone; i; i = k->gone[i - 1].next) {
-		struct deal_layer *l = &k->d->layers[k->d->plan.layer_of[k->gone_unit]];
+	uint32_t first = folder_of(k, folder)->first_gone;
+	struct deal_layer *l;
 
+	if (!first || k->d->plan.layer_of[k->gone_unit] == LAYERING_NONE)
+		return 0;
+	l = &k->d->layers[k->d->plan.layer_of[k->gone_unit]];
+	for (uint32_t i = first; i; i = k->gone[i - 1].next) {
 		if (mem_grow(&l->list, l->n, &l->cap, sizeof(*l->list)) < 0)
 			return err_nomem(err);
 		l->list[l->n] = (struct record){ .kind = RECORD_WHITEOUT,
@@ -651,7 +657,7 @@ static int fill_layers(struct dealer *k, dray_error **err)
 {
 	const uint32_t *layer_of = k->d->plan.layer_of;
 
-	for (size_t i = 0; i < k->n_gone; i++)
+	for (size_t i = 0; i < k->n_gone && layer_of[k->gone_unit] != LAYERING_NONE; i++)
 		set_layer(k, k->gone[i].folder, layer_of[k->gone_unit]);
 
 	for (struct node *n = tree_root(k->in->tree); n; n = tree_next(n)) {
