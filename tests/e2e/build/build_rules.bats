@@ -108,7 +108,7 @@ tree() {
 		[a|*
 		(a)\\1|back references
 	EOF_T
-	rules '{ "regex": "'"$(printf '%1001s' | tr ' ' a)"'", "mode": "0600" }'
+	rules '{ "regex": "'"$(printf '%1001s' '' | tr ' ' a)"'", "mode": "0600" }'
 	refused 2 '*"regex": more than 1000 bytes*' spec.json
 	rules '{ "regex": "a", "match": "a", "mode": "0600" }'
 	refused 2 '*"match" and "regex": one of both*' spec.json

@@ -200,11 +200,6 @@ tree() {
 	printf 'd/l\0../x' >list0
 	sources '{ "type": "files", "list": "list0", "list_format": "paths0", "root": "src" }'
 	refused 6 '*list0: path 2: ../x: ".." leads nowhere*' spec.json
-	# A flag, and what it comes to.
-	dray_run build --source '{ "type": "files", "list": "list" }' --print-spec
-	if [ "$status" -eq 0 ]; then
-		same printed "$(jq -c .sources <<<"$output")" '[{"type":"files","list":"list"}]'
-	fi
 }
 
 # ---- closures ----
@@ -323,6 +318,27 @@ units() { names "$1" | sed -n 's,^store/\([^/]*\)$,\1,p' | tr '\n' ' '; }
 	sources "{ \"type\": \"links\", \"trees\": [\"$T/a\", \"$T/c\", \"$T/a\"] }"
 	build spec.json -o out.tar
 	same apart "$(names out.tar)" $'bin\nbin/x\nbin/z'
+}
+
+@test "flags: --mtree, --closure and --links say what a spec says" {
+	store
+	mkdir -p src tree
+	echo x >src/x
+	echo y >tree/y
+	echo 'x type=file mode=0640' >list
+	local flags=(--mtree list:src --links "$T/tree:/l" --closure "graph.json,store=/store,from=store,root=/store/1-app,scan-config" --cmd '["/store/3-tool/bin/tool"]')
+	dray_run build "${flags[@]}" --print-spec
+	expect 0
+	same printed "$(jq -c .sources <<<"$output")" '[{"type":"files","list":"list","root":"src"},{"type":"links","trees":["'"$T"'/tree"],"to":"/l"},'$(
+	)'{"type":"closure","from":"store","graph":"graph.json","store":"/store","roots":["/store/1-app"],"scan_config":true}]'
+	echo "$output" >spec.json
+	build "${flags[@]}" -o flags.tar
+	build spec.json -o spec.tar
+	cmp flags.tar spec.tar
+	same units "$(units flags.tar)" "1-app 2-lib 3-tool "
+	build --closure graph.json,store=/store,links-only --links "$T/tree" -o out.tar
+	same links-only "$(names out.tar)" y
+	refused 2 '*--closure: expected GRAPH*' --closure graph.json,stor=/x
 }
 
 # ---- accounts ----
