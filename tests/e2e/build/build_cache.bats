@@ -111,6 +111,13 @@ counts() { jq -c '[.known, .built.blobs_sent, .built.blobs_skipped]'; }
 	XDG_CACHE_HOME=$T/none3 "$DRAY" build spec.json --cache kept --json --plain-http -o "docker://$REGISTRY_ADDR/other/app:1" 2>/dev/null >out
 	same manifest "$(jq -r .built.manifest_digest <out)" "$image"
 	remote_walk "$REGISTRY_ADDR" other/app 1
+	# Pushed before there was a cache: read once to learn that, then no more.
+	XDG_CACHE_HOME=$T/blobs "$DRAY" build spec.json -q --plain-http -o "docker://$REGISTRY_ADDR/before:1"
+	for known in 0 4; do
+		XDG_CACHE_HOME=$T/blobs "$DRAY" build spec.json --cache later --json --plain-http -o "docker://$REGISTRY_ADDR/before:2" 2>/dev/null >out
+		same counts "$(counts <out)" "[$known,0,4]"
+		same manifest "$(jq -r .built.manifest_digest <out)" "$image"
+	done
 	# What it had is gone: the layers are made and sent again.
 	registry_wipe cached
 	"$DRAY" build spec.json --cache kept --json --plain-http -o "docker://$REGISTRY_ADDR/app:1" 2>/dev/null >out
