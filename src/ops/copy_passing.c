@@ -215,8 +215,9 @@ void copy_blob_of(const struct copy *c, const struct blob_facts *f, struct memo_
 {
 	const struct passed *p = map_get(&c->passed, span_str(f->blob_digest.text));
 
+	/* What the destination had already may be the work of another encoder. */
 	*ret = (struct memo_blob){ 0 };
-	if (!p)
+	if (!p || p->reused)
 		return;
 	ret->digest = p->out.digest;
 	ret->size = p->out.size;

@@ -138,7 +138,7 @@ int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
  */
 int copy_known(struct copy *c, const struct memo_layer *l, struct blob_facts *ret,
 	       dray_error **err) MUST_CHECK;
-/** What is at the target of a member that has passed. */
+/** What our encoder made of a member that has passed; unset when nothing had to be made. */
 void copy_blob_of(const struct copy *c, const struct blob_facts *f, struct memo_blob *ret);
 
 /** One image to c->target, under these tags (none = by digest only). */

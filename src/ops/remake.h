@@ -30,7 +30,7 @@ struct remade_layers {
 	const struct digest *diff_ids;
 	/* NULL where a kept one was not read, and where a known one was not made */
 	const struct layer_index *const *index;
-	const struct memo_blob *blobs; /* what is at the destination of a new one; may be unset */
+	const struct memo_blob *blobs; /* what was made of a new one for the destination; may be unset */
 	size_t n;
 };
 

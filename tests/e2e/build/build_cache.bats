@@ -118,6 +118,12 @@ counts() { jq -c '[.known, .built.blobs_sent, .built.blobs_skipped]'; }
 		same counts "$(counts <out)" "[$known,0,4]"
 		same manifest "$(jq -r .built.manifest_digest <out)" "$image"
 	done
+	# What a tag held was compressed in another way: it stays there, and is not remembered as ours.
+	"$DRAY" build spec.json -q --level 9 --plain-http -o "docker://$REGISTRY_ADDR/mixed:1"
+	XDG_CACHE_HOME=$T/none4 "$DRAY" build spec.json -q --cache mixed --plain-http -o "docker://$REGISTRY_ADDR/mixed:1"
+	[ "$("$DRAY" digest --plain-http "docker://$REGISTRY_ADDR/mixed:1")" != "$image" ]
+	XDG_CACHE_HOME=$T/none5 "$DRAY" build spec.json -q --cache mixed --plain-http -o "docker://$REGISTRY_ADDR/mixed:2"
+	same "another tag" "$("$DRAY" digest --plain-http "docker://$REGISTRY_ADDR/mixed:2")" "$image"
 	# What it had is gone: the layers are made and sent again.
 	registry_wipe cached
 	"$DRAY" build spec.json --cache kept --json --plain-http -o "docker://$REGISTRY_ADDR/app:1" 2>/dev/null >out
