@@ -38,7 +38,8 @@ struct dray_copy_options {
 	bool dst_is_path;
 	/**
 	 * A new archive also has what Docker before 1.10 and old tools read: a folder with a v1 json for
-	 * each layer, and "repositories". Layers are uncompressed, and stored once.
+	 * each layer, and "repositories". Layers are uncompressed, and stored once; manifests are not
+	 * stored.
 	 */
 	bool legacy;
 };
