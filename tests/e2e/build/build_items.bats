@@ -5,7 +5,10 @@
 load build
 
 setup() { build_setup; }
-teardown() { peers_teardown; }
+teardown() {
+	umount "$T/dev/a" "$T/dev/b" 2>/dev/null || :
+	peers_teardown
+}
 
 spec() { cat >"$T/spec.json"; }
 # owners FILE...: type and mode, owner and name of each entry of the effective tree.
@@ -257,12 +260,8 @@ steps() { "$DRAY" inspect --json "$1" | jq -c '[(.images[0].history | length), (
 		echo "$d" >"dev/$d/f"
 		ln "dev/$d/f" "dev/$d/g"
 	done
-	same "the same inode" "$(stat -c %i dev/a/f)" "$(stat -c %i dev/b/f)"
-	build --dir dev:/ -o two.tar || {
-		umount dev/a dev/b
-		return 1
-	}
-	umount dev/a dev/b
+	[ "$(stat -c %i dev/a/f)" = "$(stat -c %i dev/b/f)" ] || skip "file systems count their inodes together here"
+	build --dir dev:/ -o two.tar
 	for f in a/f a/g b/f b/g; do
 		same "$f" "$("$DRAY" cat two.tar "/$f")" "${f%/*}"
 	done
