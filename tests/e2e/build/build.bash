@@ -6,7 +6,8 @@
 
 # The acceptance list of a builder has 60 items; a test's name says which it is for:
 #
-#	1-7, 9, 10, 16, 37, 38	build_closure.bats	closures, links, what is in them
+#	1-4, 9, 10, 37	build_sources.bats	links into the store, what is found, whose it is
+#	1, 5-9, 16, 38	build_closure.bats	closures as they are
 #	5-8, 11-18, 20-37, 52, 53	build.bats	layers, order, config, names, times, owners, bases
 #	10, 19, 38-45, 48-51, 54-60	build_items.bats	bits, formats, odd names, whiteouts, histories, limits, failures
 #	46, 47	build_same.bats	the same bytes, whoever builds, where and when
