@@ -6,10 +6,11 @@
 
 # The acceptance list of a builder has 60 items; a test's name says which it is for:
 #
-#	1-4, 9, 10, 37	build_sources.bats	links into the store, what is found, whose it is
+#	1-4, 9, 37	build_sources.bats	links into the store, what is found, whose it is
 #	1, 5-9, 16, 38	build_closure.bats	closures as they are
 #	5-8, 11-18, 20-37, 52, 53	build.bats	layers, order, config, names, times, owners, bases
 #	10, 19, 38-45, 48-51, 54-60	build_items.bats	bits, formats, odd names, whiteouts, histories, limits, failures
+#	25, 35, 36, 40	build_keys.bats	every key of a spec, and its flag
 #	46, 47	build_same.bats	the same bytes, whoever builds, where and when
 #
 # build_peers.bats asks engines and schemas about what all of these make.
