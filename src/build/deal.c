@@ -607,8 +607,7 @@ static int add_record(struct deal_layer *l, const struct node *n, dray_error **e
 {
 	if (mem_grow(&l->list, l->n, &l->cap, sizeof(*l->list)) < 0)
 		return err_nomem(err);
-	l->list[l->n] = (struct record){ .kind = RECORD_MADE, .node = n, .place = l->n };
-	l->n++;
+	l->list[l->n++] = n;
 	if (n->inode->data)
 		l->bytes += n->inode->data->size;
 	return 0;
@@ -728,11 +727,14 @@ static int sort_xattrs(struct arena *a, struct layer_entry *e, dray_error **err)
 	return 0;
 }
 
-/* What is written of an inode, in an entry of its own. */
+/* What is written of an inode: its entry, or one of its own where that says more than is written. */
 static int own_attributes(struct dealer *k, struct inode *i, dray_error **err)
 {
-	struct layer_entry *e = arena_alloc(&k->d->arena, sizeof(*e));
+	struct layer_entry *e;
 
+	if (i->attrs && !i->attrs->mtime_nsec && !i->attrs->xattrs)
+		return 0;
+	e = arena_alloc(&k->d->arena, sizeof(*e));
 	if (!e)
 		return err_nomem(err);
 	if (i->attrs)
@@ -757,11 +759,20 @@ static int own_all(struct dealer *k, dray_error **err)
 	return 0;
 }
 
+static size_t count_folders(const struct tree *t)
+{
+	size_t ret = 0;
+
+	for (const struct node *n = tree_root(t); n; n = tree_next(n))
+		ret += node_is_dir(n);
+	return ret;
+}
+
 int deal_make(const struct deal_input *in, struct deal *ret, dray_error **err)
 {
 	cleanup_dealer struct dealer k = { .in = in, .d = ret, .path = BUF_INIT(2 * LIMIT_PATH) };
 
-	k.folders = arena_array(&ret->arena, tree_count(in->tree) + 1, sizeof(*k.folders));
+	k.folders = arena_array(&ret->arena, count_folders(in->tree), sizeof(*k.folders));
 	if (!k.folders)
 		return err_nomem(err);
 	if (read_groups(&k, err) < 0 || read_rules(&k, err) < 0 || read_on_top(&k, err) < 0 ||
@@ -779,7 +790,7 @@ static bool next_record(const struct record_list *l, const struct record *at, st
 
 	if (i >= layer->n)
 		return false;
-	*ret = layer->list[i];
+	*ret = (struct record){ .kind = RECORD_MADE, .node = layer->list[i], .place = i };
 	return true;
 }
 

@@ -37,7 +37,7 @@ struct deal_layer {
 	const char **units;  /* what it holds */
 	const char **components; /* the same, as layering.components */
 	size_t n_units;
-	struct record *list; /* what is written, in order */
+	const struct node **list; /* what is written, in order */
 	size_t n, cap;
 	int64_t bytes; /* of files */
 };

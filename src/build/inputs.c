@@ -15,13 +15,24 @@
 
 #define READ_SIZE (256 * 1024) /* bytes at a time */
 
+static void place_clear(struct inputs_place *at)
+{
+	cleanup_fd_fn(&at->fd);
+	cleanup_fd_fn(&at->dir);
+	*at = (struct inputs_place)INPUTS_PLACE_INIT;
+}
+
+void inputs_reader_clear(struct inputs_reader *r)
+{
+	place_clear(&r->place);
+}
+
 void inputs_clear(struct inputs *in)
 {
 	for (size_t i = 0; i < in->n_fds; i++)
 		cleanup_fd_fn(&in->fds[i]);
 	mem_free(in->fds);
-	cleanup_fd_fn(&in->fd);
-	cleanup_fd_fn(&in->dir);
+	place_clear(&in->place);
 	mem_free(in->list);
 	mem_free(in->empty);
 	arena_clear(&in->arena);
@@ -92,25 +103,41 @@ static int changed(const char *path, dray_error **err)
 		       shown ? shown : "");
 }
 
-static bool same_time(struct timespec a, struct timespec b)
+struct seen seen_of(const struct stat *st)
 {
-	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+	return (struct seen){
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.mtime = st->st_mtim.tv_sec,
+		.mtime_nsec = (uint32_t)st->st_mtim.tv_nsec,
+		.ctime = st->st_ctim.tv_sec,
+		.ctime_nsec = (uint32_t)st->st_ctim.tv_nsec,
+	};
 }
 
-static bool is_unchanged(const struct stat *a, const struct stat *b)
+static bool is_unchanged(const struct seen *a, int64_t size, const struct stat *now)
 {
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       S_ISREG(b->st_mode) && same_time(a->st_mtim, b->st_mtim) &&
-	       same_time(a->st_ctim, b->st_ctim);
+	const struct seen b = seen_of(now);
+
+	return a->dev == b.dev && a->ino == b.ino && size == now->st_size &&
+	       S_ISREG(now->st_mode) && a->mtime == b.mtime && a->mtime_nsec == b.mtime_nsec &&
+	       a->ctime == b.ctime && a->ctime_nsec == b.ctime_nsec;
 }
 
-int inputs_check(int fd, const struct stat *seen, const char *path, dray_error **err)
+static int check(int fd, const struct seen *seen, int64_t size, const char *path, dray_error **err)
 {
 	struct stat st;
 
 	if (io_fstat(fd, &st, err) < 0)
 		return -1;
-	return is_unchanged(seen, &st) ? 0 : changed(path, err);
+	return is_unchanged(seen, size, &st) ? 0 : changed(path, err);
+}
+
+int inputs_check(int fd, const struct stat *seen, const char *path, dray_error **err)
+{
+	const struct seen old = seen_of(seen);
+
+	return check(fd, &old, seen->st_size, path, err);
 }
 
 /* Bytes of @p path up to its last slash; 0 = it has none. */
@@ -121,73 +148,83 @@ static size_t dir_len(const char *path)
 	return slash ? (size_t)(slash - path) : 0;
 }
 
-static bool is_at_hand(const struct inputs *in, const struct content *c)
+static bool is_at_hand(const struct inputs_place *at, const struct content *c)
 {
 	size_t len = dir_len(c->path);
 
-	return in->dir >= 0 && in->dir_root == c->dirfd && dir_len(in->dir_path) == len &&
-	       memcmp(in->dir_path, c->path, len) == 0;
+	return at->dir >= 0 && at->dir_root == c->dirfd && dir_len(at->dir_path) == len &&
+	       memcmp(at->dir_path, c->path, len) == 0;
 }
 
 /* Neighbours lie in one folder: it is looked up once. */
-static int reach_dir(struct inputs *in, const struct content *c, dray_error **err)
+static int reach_dir(struct inputs_place *at, const struct content *c, dray_error **err)
 {
 	size_t len = dir_len(c->path);
 	cleanup_free char *folder = NULL;
 
-	if (is_at_hand(in, c))
+	if (is_at_hand(at, c))
 		return 0;
-	cleanup_fd_fn(&in->dir);
+	cleanup_fd_fn(&at->dir);
 	folder = mem_strndup(c->path, len);
 	if (!folder)
 		return err_nomem(err);
-	in->dir = io_open_beneath(c->dirfd, folder, err);
-	in->dir_root = c->dirfd;
-	in->dir_path = c->path;
-	return in->dir < 0 ? -1 : 0;
+	at->dir = io_open_beneath(c->dirfd, folder, err);
+	at->dir_root = c->dirfd;
+	at->dir_path = c->path;
+	return at->dir < 0 ? -1 : 0;
 }
 
-static int open_below(struct inputs *in, const struct content *c, dray_error **err)
+static int open_below(struct inputs_place *at, const struct content *c, dray_error **err)
 {
 	size_t len = dir_len(c->path);
 
-	if (reach_dir(in, c, err) < 0)
+	if (reach_dir(at, c, err) < 0)
 		return -1;
-	return io_openat(in->dir, c->path + len + (len > 0), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0,
+	return io_openat(at->dir, c->path + len + (len > 0), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0,
 			 err);
 }
 
-static int open_file(struct inputs *in, size_t i, dray_error **err)
+static int open_file(const struct inputs *in, struct inputs_place *at, size_t i, dray_error **err)
 {
 	const struct content *c = &in->list[i];
 
-	cleanup_fd_fn(&in->fd);
-	in->open = SIZE_MAX;
-	in->fd = c->dirfd == AT_FDCWD ? io_openat(AT_FDCWD, c->path, O_RDONLY | O_NONBLOCK, 0, err)
-				      : open_below(in, c, err);
-	if (in->fd < 0 || inputs_check(in->fd, &c->seen, c->path, err) < 0)
+	cleanup_fd_fn(&at->fd);
+	at->open = SIZE_MAX;
+	at->fd = c->dirfd == AT_FDCWD ? io_openat(AT_FDCWD, c->path, O_RDONLY | O_NONBLOCK, 0, err)
+				      : open_below(at, c, err);
+	if (at->fd < 0 || check(at->fd, &c->seen, c->size, c->path, err) < 0)
 		return -1;
-	in->open = i;
+	at->open = i;
 	return 0;
 }
 
-static int64_t read_file(struct inputs *in, size_t i, int64_t off, void *data, size_t len,
-			 dray_error **err)
+static int64_t read_file(const struct inputs *in, struct inputs_place *at, size_t i, int64_t off,
+			 void *data, size_t len, dray_error **err)
 {
 	const struct content *c = &in->list[i];
 	int64_t n;
 
-	if (in->open != i && open_file(in, i, err) < 0) {
+	if (at->open != i && open_file(in, at, i, err) < 0) {
 		cleanup_free char *shown = text_safe(span_str(c->path), 4096);
 
 		return err_ctx(err, "%s", shown ? shown : "");
 	}
-	n = io_pread(in->fd, data, len, off, err);
+	n = io_pread(at->fd, data, len, off, err);
 	if (n <= 0)
 		return n < 0 ? -1 : changed(c->path, err);
-	if (off + n == c->size && inputs_check(in->fd, &c->seen, c->path, err) < 0)
+	if (off + n == c->size && check(at->fd, &c->seen, c->size, c->path, err) < 0)
 		return -1;
 	return n;
+}
+
+/* Of a tar only the times are kept: no size changes without them. */
+static int check_tar(const struct content *c, dray_error **err)
+{
+	struct stat st;
+
+	if (io_fstat(c->fd, &st, err) < 0)
+		return -1;
+	return is_unchanged(&c->seen, st.st_size, &st) ? 0 : changed(c->path, err);
 }
 
 static int64_t read_extent(const struct content *c, int64_t off, void *data, size_t len,
@@ -198,26 +235,23 @@ static int64_t read_extent(const struct content *c, int64_t off, void *data, siz
 	if (n == 0)
 		return c->path ? changed(c->path, err)
 			       : err_set(err, DRAY_ERR_CORRUPT, "a temporary file is too short");
-	if (n > 0 && c->path && off + n == c->size &&
-	    inputs_check(c->fd, &c->seen, c->path, err) < 0)
+	if (n > 0 && c->path && off + n == c->size && check_tar(c, err) < 0)
 		return -1;
 	return n;
 }
 
-static int64_t feed_read(void *arg, uint32_t layer, int64_t at, void *data, size_t len,
-			 dray_error **err)
+static int64_t read_at(const struct inputs *in, struct inputs_place *place, int64_t at, void *data,
+		       size_t len, dray_error **err)
 {
-	struct inputs *in = arg;
 	size_t i = find_content(in, at);
 	const struct content *c = &in->list[i];
 	int64_t off = at - c->at;
 
-	(void)layer;
 	if ((uint64_t)(c->size - off) < len)
 		len = (size_t)(c->size - off);
 	switch (c->kind) {
 	case CONTENT_FILE:
-		return read_file(in, i, off, data, len, err);
+		return read_file(in, place, i, off, data, len, err);
 	case CONTENT_EXTENT:
 		return read_extent(c, off, data, len, err);
 	case CONTENT_BYTES:
@@ -227,9 +261,32 @@ static int64_t feed_read(void *arg, uint32_t layer, int64_t at, void *data, size
 	return -1;
 }
 
+static int64_t feed_read(void *arg, uint32_t layer, int64_t at, void *data, size_t len,
+			 dray_error **err)
+{
+	struct inputs *in = arg;
+
+	(void)layer;
+	return read_at(in, &in->place, at, data, len, err);
+}
+
+static int64_t reader_read(void *arg, uint32_t layer, int64_t at, void *data, size_t len,
+			   dray_error **err)
+{
+	struct inputs_reader *r = arg;
+
+	(void)layer;
+	return read_at(r->in, &r->place, at, data, len, err);
+}
+
 struct layer_feed inputs_feed(struct inputs *in)
 {
 	return (struct layer_feed){ .read = feed_read, .arg = in };
+}
+
+struct layer_feed inputs_reader_feed(struct inputs_reader *r)
+{
+	return (struct layer_feed){ .read = reader_read, .arg = r };
 }
 
 int inputs_read(struct inputs *in, int64_t at, int64_t size,
@@ -241,7 +298,7 @@ int inputs_read(struct inputs *in, int64_t at, int64_t size,
 		return err_nomem(err);
 	while (size > 0) {
 		size_t len = size < READ_SIZE ? (size_t)size : READ_SIZE;
-		int64_t n = feed_read(in, 0, at, room, len, err);
+		int64_t n = read_at(in, &in->place, at, room, len, err);
 
 		if (n < 0)
 			return -1;
@@ -260,13 +317,14 @@ static int check_empty(struct inputs *in, const struct content *c, dray_error **
 
 	if (c->dirfd == AT_FDCWD)
 		rc = io_fstatat(AT_FDCWD, c->path, 0, &st, err);
-	else if (reach_dir(in, c, err) < 0)
+	else if (reach_dir(&in->place, c, err) < 0)
 		rc = -1;
 	else
-		rc = io_fstatat(in->dir, c->path + len + (len > 0), AT_SYMLINK_NOFOLLOW, &st, err);
+		rc = io_fstatat(in->place.dir, c->path + len + (len > 0), AT_SYMLINK_NOFOLLOW, &st,
+				err);
 	if (rc < 0)
 		return -1;
-	return is_unchanged(&c->seen, &st) ? 0 : changed(c->path, err);
+	return is_unchanged(&c->seen, 0, &st) ? 0 : changed(c->path, err);
 }
 
 int inputs_check_empty(struct inputs *in, dray_error **err)

@@ -16,20 +16,38 @@ enum content_kind {
 	CONTENT_EXTENT, /* part of an open file of ours */
 	CONTENT_BYTES,
 };
+/** What tells that a file is the one that was planned, of its struct stat; its size is told beside. */
+struct seen {
+	uint64_t dev, ino;
+	int64_t mtime, ctime;
+	uint32_t mtime_nsec, ctime_nsec;
+};
+/** One for each file of a build: kept small. */
 struct content {
-	enum content_kind kind;
 	int64_t at, size; /* in the range; by inputs_add() */
-	/* FILE: below this folder, or with AT_FDCWD as somebody typed it. */
-	int dirfd;
 	/* Lent. EXTENT: of somebody's file, which may change; NULL = one of ours without a name. */
 	const char *path;
-	struct stat seen; /* what it was when it was planned, or opened */
-	/* EXTENT */
-	int fd;
-	int64_t off;
-	/* BYTES; lent */
-	const uint8_t *bytes;
+	union {
+		int64_t off;	      /* EXTENT */
+		const uint8_t *bytes; /* BYTES; lent */
+	};
+	union {
+		int dirfd; /* FILE: path is below this folder, or with AT_FDCWD as somebody typed it */
+		int fd;	   /* EXTENT */
+	};
+	enum content_kind kind;
+	struct seen seen; /* when it was planned, or opened */
 };
+
+/** Where one reader of the range is: the host's file that it reads. */
+struct inputs_place {
+	size_t open; /* which; SIZE_MAX = none */
+	int fd;
+	int dir;	      /* the folder it is in, kept for its neighbours */
+	int dir_root;	      /* below which that is */
+	const char *dir_path; /* the file for which it was opened; lent */
+};
+#define INPUTS_PLACE_INIT { .open = SIZE_MAX, .fd = -1, .dir = -1 }
 
 struct inputs {
 	struct arena arena; /* strings of entries, and whatever lives as long */
@@ -38,19 +56,15 @@ struct inputs {
 	int64_t end;
 	struct content *empty; /* of the host; nobody will read them */
 	size_t n_empty, cap_empty;
-	/* the host's file that is being read */
-	size_t open; /* which; SIZE_MAX = none */
-	int fd;
-	int dir; /* the folder it is in, kept for its neighbours */
-	int dir_root;	      /* below which that is */
-	const char *dir_path; /* the file for which it was opened; lent */
+	struct inputs_place place; /* of inputs_feed() */
 	int *fds; /* to be closed at the end */
 	size_t n_fds, cap_fds;
 };
-#define INPUTS_INIT ((struct inputs){ .open = SIZE_MAX, .fd = -1, .dir = -1 })
+#define INPUTS_INIT ((struct inputs){ .place = INPUTS_PLACE_INIT })
 void inputs_clear(struct inputs *in);
 #define cleanup_inputs CLEANUP(inputs_clear)
 
+struct seen seen_of(const struct stat *st);
 /** One more file; *ret_at is its place in the range. */
 int inputs_add(struct inputs *in, const struct content *c, int64_t *ret_at,
 	       dray_error **err) MUST_CHECK;
@@ -67,6 +81,15 @@ int inputs_check_empty(struct inputs *in, dray_error **err) MUST_CHECK;
  * end, is CORRUPT, and so is a tar at the end of each file.
  */
 struct layer_feed inputs_feed(struct inputs *in);
+/** A reader of its own, beside others on other threads, once nothing is added any more. */
+struct inputs_reader {
+	const struct inputs *in;
+	struct inputs_place place;
+};
+#define INPUTS_READER_INIT(inputs) { .in = (inputs), .place = INPUTS_PLACE_INIT }
+void inputs_reader_clear(struct inputs_reader *r);
+#define cleanup_inputs_reader CLEANUP(inputs_reader_clear)
+struct layer_feed inputs_reader_feed(struct inputs_reader *r);
 /** All of what lies at @p at, of @p size bytes, through @p fn. */
 int inputs_read(struct inputs *in, int64_t at, int64_t size,
 		void (*fn)(void *arg, struct span bytes), void *arg, dray_error **err) MUST_CHECK;

@@ -46,12 +46,12 @@ void memo_begin(struct memo *m)
 /* ---- files ---- */
 
 /* Too late to tell: within one tick of the beginning, or after it. */
-static bool is_late(struct timespec t, struct timespec begun)
+static bool is_late(int64_t sec, int64_t nsec, struct timespec begun)
 {
-	bool coarse = t.tv_nsec % COARSE_NS == 0;
-	int64_t sec = (int64_t)t.tv_sec + (coarse ? COARSE_TICK_S : 0);
-	int64_t nsec = t.tv_nsec + (coarse ? 0 : TICK_NS);
+	bool coarse = nsec % COARSE_NS == 0;
 
+	sec += coarse ? COARSE_TICK_S : 0;
+	nsec += coarse ? 0 : TICK_NS;
 	sec += nsec / 1000000000;
 	nsec %= 1000000000;
 	return sec > begun.tv_sec || (sec == begun.tv_sec && nsec >= begun.tv_nsec);
@@ -72,13 +72,12 @@ static int add_word(struct buf *b, const char *text, dray_error **err)
 /* All that stat(2) says of where its bytes come from, and which of them: a line's end. */
 static int identity(const struct content *c, struct buf *ret, dray_error **err)
 {
-	const struct stat *s = &c->seen;
+	const struct seen *s = &c->seen;
 	int64_t off = c->kind == CONTENT_EXTENT ? c->off : 0;
 
-	if (buf_printf(ret, err, "%llu %llu %lld %lld.%09ld %lld.%09ld %lld+%lld ",
-		       (unsigned long long)s->st_dev, (unsigned long long)s->st_ino,
-		       (long long)s->st_size, (long long)s->st_mtim.tv_sec, s->st_mtim.tv_nsec,
-		       (long long)s->st_ctim.tv_sec, s->st_ctim.tv_nsec, (long long)off,
+	if (buf_printf(ret, err, "%llu %llu %lld.%09u %lld.%09u %lld+%lld ",
+		       (unsigned long long)s->dev, (unsigned long long)s->ino, (long long)s->mtime,
+		       s->mtime_nsec, (long long)s->ctime, s->ctime_nsec, (long long)off,
 		       (long long)c->size) < 0)
 		return -1;
 	return add_word(ret, c->path, err);
@@ -110,8 +109,8 @@ int memo_add(struct memo *m, const struct content *c, const uint8_t *sha256, dra
 {
 	cleanup_buf struct buf key = BUF_INIT(LINE_MAX_BYTES);
 
-	if (!memo_takes(c) || is_late(c->seen.st_ctim, m->begun) ||
-	    is_late(c->seen.st_mtim, m->begun))
+	if (!memo_takes(c) || is_late(c->seen.ctime, c->seen.ctime_nsec, m->begun) ||
+	    is_late(c->seen.mtime, c->seen.mtime_nsec, m->begun))
 		return 0;
 	if (identity(c, &key, err) < 0)
 		return -1;

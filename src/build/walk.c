@@ -194,7 +194,7 @@ static int add_content(struct walker *k, const char *rel, const struct stat *st,
 				   .size = st->st_size,
 				   .dirfd = k->root,
 				   .path = rel,
-				   .seen = *st };
+				   .seen = seen_of(st) };
 	int first = !k->apart && st->st_nlink > 1 ? find_first(k, st, e, err) : 0;
 
 	if (first != 0)
@@ -236,9 +236,9 @@ int walk_add(struct walker *k, const char *path, const char *rel, int dir, const
 static int add_entry(struct walker *k, const char *rel, int dir, const char *base,
 		     const struct stat *st, dray_error **err)
 {
-	const char *path;
+	const char *path = rel;
 
-	if (walk_join(&k->w->in->arena, k->w->to, rel, &path, err) < 0)
+	if (k->w->to[0] && walk_join(&k->w->in->arena, k->w->to, rel, &path, err) < 0)
 		return -1;
 	return walk_add(k, path, rel, dir, base, st, err);
 }
@@ -341,10 +341,11 @@ int walk_file(const struct walk *w, struct layer_index *ret, dray_error **err)
 {
 	struct content c = { .kind = CONTENT_FILE, .dirfd = AT_FDCWD, .path = w->root };
 	struct layer_entry *e;
+	struct stat st;
 
-	if (io_fstatat(AT_FDCWD, w->root, 0, &c.seen, err) < 0)
+	if (io_fstatat(AT_FDCWD, w->root, 0, &st, err) < 0)
 		return -1;
-	if (!S_ISREG(c.seen.st_mode)) {
+	if (!S_ISREG(st.st_mode)) {
 		cleanup_free char *shown = text_safe(span_str(w->root), 4096);
 
 		return err_set(err, DRAY_ERR_USAGE, "%s: it is no file", shown ? shown : "");
@@ -352,8 +353,9 @@ int walk_file(const struct walk *w, struct layer_index *ret, dray_error **err)
 	e = entries_add(ret, w->to, TAR_FILE, err);
 	if (!e)
 		return -1;
-	set_attributes(e, &c.seen);
-	c.size = e->size = c.seen.st_size;
+	set_attributes(e, &st);
+	c.seen = seen_of(&st);
+	c.size = e->size = st.st_size;
 	policy_apply(w->policy, e);
 	return inputs_add(w->in, &c, &e->data_off, err);
 }

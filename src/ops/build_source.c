@@ -285,7 +285,7 @@ static int add_content(struct tar_taker *t, const struct layer_entry *from, stru
 
 	if (!t->ours && !from->sparse) {
 		c.path = t->s->from;
-		c.seen = t->seen;
+		c.seen = seen_of(&t->seen);
 	}
 	if (from->sparse && spool_sparse(t, from, &c, err) < 0)
 		return -1;
