@@ -79,6 +79,12 @@ static int step(int dirfd, const char *piece, bool one, dray_error **err)
 	return fd < 0 && !declined(errno) ? io_path_failed(errno, "open", piece, err) : fd;
 }
 
+/* All of @p path at once, which is what nearly all paths take: -1 = no, and nothing is told. */
+static int open_whole(int dirfd, const char *path)
+{
+	return path[0] && strlen(path) < PATH_MAX ? open_piece(dirfd, path) : -1;
+}
+
 int io_open_beneath(int dirfd, const char *path, dray_error **err)
 {
 	cleanup_fd int fd = -1;
@@ -86,6 +92,9 @@ int io_open_beneath(int dirfd, const char *path, dray_error **err)
 
 	if (!is_clean(path))
 		return err_set(err, DRAY_ERR_FORMAT, "a path that is not clean");
+	fd = open_whole(dirfd, path);
+	if (fd >= 0)
+		return steal_fd(&fd);
 	fd = io_openat(dirfd, ".", FOLDER, 0, err);
 	while (fd >= 0 && path[0]) {
 		size_t len = piece_len(path, one);

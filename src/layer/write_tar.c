@@ -9,6 +9,7 @@
 
 #define OUT_BUFFER (512 * 1024) /* bytes made ahead: over SOURCE_PEEK_MAX */
 #define LENT_LEAST (16 * 1024)	/* bytes: fewer are copied */
+#define GATHERED (256 * 1024)	/* bytes that wait for each other: small files are many */
 
 struct tar_source {
 	struct source base;
@@ -178,10 +179,30 @@ static int fill(struct tar_source *s, dray_error **err)
 	return put_next(s, err) < 0 ? -1 : 1;
 }
 
+/* What is at hand suffices: all that was asked for, and what follows is lent, or it is much. */
+static bool suffices(const struct tar_source *s, size_t min)
+{
+	bool lends = s->feed.lend && s->head_done == s->head.len && s->run.left >= LENT_LEAST;
+
+	return s->len >= min && (lends || s->len >= GATHERED);
+}
+
+static int gather(struct tar_source *s, size_t min, dray_error **err)
+{
+	int rc = 1;
+
+	if (s->start > 0) {
+		memmove(s->out, s->out + s->start, s->len);
+		s->start = 0;
+	}
+	while (rc > 0 && !suffices(s, min))
+		rc = fill(s, err);
+	return rc < 0 ? -1 : 0;
+}
+
 static int tar_source_peek(struct source *base, size_t min, struct span *ret, dray_error **err)
 {
 	struct tar_source *s = (struct tar_source *)base;
-	int rc = 1;
 
 	if (s->loan.len == 0 && lend_run(s, err) < 0)
 		return -1;
@@ -190,15 +211,8 @@ static int tar_source_peek(struct source *base, size_t min, struct span *ret, dr
 		return 0;
 	if (s->loan.len > 0)
 		keep_loan(s);
-	if (s->start > 0 && s->len < min) {
-		memmove(s->out, s->out + s->start, s->len);
-		s->start = 0;
-	}
-	while (rc > 0 && s->len < min) {
-		rc = fill(s, err);
-		if (rc < 0)
-			return -1;
-	}
+	if (s->len < min && gather(s, min, err) < 0)
+		return -1;
 	*ret = span_of(s->out + s->start, s->len);
 	return 0;
 }
