@@ -525,6 +525,7 @@ struct dest *dest_oci_dir(const char *path, dray_error **err)
 	}
 	base = &d->base;
 	base->ops = &dir_ops;
+	base->forward = true;
 	d->root = d->blobs = -1;
 	base->place = mem_strdup(path);
 	d->lock = lock_new(err);

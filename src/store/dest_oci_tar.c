@@ -212,6 +212,7 @@ static struct oci_tar *new_tar(const char *path, const char *tmpdir, bool oci, b
 		return NULL;
 	}
 	t->base.ops = &tar_ops;
+	t->base.forward = true;
 	t->out = OUTFILE_INIT;
 	t->old = APPEND_INIT;
 	t->oci = oci;

@@ -245,8 +245,20 @@ struct source *store_open_layer_at(struct store *st, const struct image *im, siz
 typedef int member_fn(void *arg, const char *name, struct source *data, int64_t size,
 		      struct blob_facts *ret, dray_error **err);
 
+/**
+ * What is known of where an image goes before it is made: whether any layer is there at all, and
+ * whether that of @p diff_id (@p size bytes uncompressed) is, which then need not pass: 1, and it
+ * counts as passed; 0; -1. @p arg is that of place_options.
+ */
+struct known_layers {
+	bool (*any)(void *arg);
+	int (*has)(void *arg, const struct digest *diff_id, int64_t size, const char *label,
+		   struct blob_facts *ret, dray_error **err);
+};
+
 struct place_options {
 	member_fn *on_member; /* forward walks; NULL = hash with member_hash() */
+	const struct known_layers *known; /* of images that are made; NULL = nothing is */
 	void *arg;
 	bool oci; /* "oci-archive:": index.json decides even where a manifest.json is */
 	/* Only a list is wanted: a place that has one of its own need not read its images. */
@@ -321,6 +333,7 @@ struct dest {
 	/* Where images are added: a tag that is there is USAGE. Set before the finish. */
 	bool no_clobber;
 	bool lone;	 /* room for one image or index, and nothing that refers to it */
+	bool forward;	 /* a blob of unknown digest is read once, forward: nobody needs to keep it */
 };
 void dest_free(struct dest *d);
 DEFINE_CLEANUP(struct dest, cleanup_dest_fn, dest_free)
