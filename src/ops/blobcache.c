@@ -39,6 +39,8 @@ static const char FIND[] =
 	"SELECT blob_digest, size, compression, encoder, repository FROM blob WHERE diff_id=?1"
 	" ORDER BY substr(repository, 1, length(?2) + 1)=?2||'/' DESC, seen DESC LIMIT ?3";
 static const char FORGET[] = "DELETE FROM blob WHERE blob_digest=?1 AND repository=?2";
+static const char ANY[] = "SELECT 1 FROM blob WHERE substr(repository, 1, length(?1) + 1)=?1||'/'"
+			  " LIMIT 1";
 static const char TRIM[] = "DELETE FROM blob WHERE seen < (SELECT seen FROM blob ORDER BY seen DESC"
 			   " LIMIT 1 OFFSET ?1)";
 
@@ -208,6 +210,23 @@ size_t blobcache_find(struct blobcache *c, const struct digest *diff_id, const c
 	db_reset(c->find);
 	lock_drop(c->lock);
 	return n;
+}
+
+bool blobcache_any(struct blobcache *c, const char *host)
+{
+	sqlite3_stmt *st = NULL;
+	bool ret = false;
+
+	if (!c)
+		return false;
+	lock_take(c->lock);
+	if (sqlite3_prepare_v2(c->db, ANY, -1, &st, NULL) == SQLITE_OK) {
+		bind_text(st, 1, host);
+		ret = sqlite3_step(st) == SQLITE_ROW;
+	}
+	sqlite3_finalize(st);
+	lock_drop(c->lock);
+	return ret;
 }
 
 void blobcache_forget(struct blobcache *c, const struct digest *blob_digest, const char *repository)

@@ -29,6 +29,8 @@ void blobcache_add(struct blobcache *c, const struct digest *diff_id,
 /** Entries for @p diff_id, those seen at @p host first, then newest; up to @p max. The count. */
 size_t blobcache_find(struct blobcache *c, const struct digest *diff_id, const char *host,
 		      struct blobcache_entry *ret, size_t max);
+/** Is anything known of @p host? */
+bool blobcache_any(struct blobcache *c, const char *host);
 /** It was not there after all. */
 void blobcache_forget(struct blobcache *c, const struct digest *blob_digest,
 		      const char *repository);

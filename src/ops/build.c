@@ -39,6 +39,7 @@ DEFINE_CLEANUP(dray_built, cleanup_built_fn, dray_built_free)
 
 void build_clear(struct build *b)
 {
+	build_clear_layers(b);
 	deal_clear(&b->deal);
 	memo_clear(&b->cache.old);
 	memo_clear(&b->cache.now);
@@ -101,62 +102,22 @@ static int make_plan(struct build *b, const struct dray_build_options *o, dray_e
 
 /* ---- layers ---- */
 
-struct layer_maker {
-	struct build *b;
-	struct record_list list;
-};
-
-static struct source *open_layer(void *arg, int64_t *ret_size, dray_error **err)
-{
-	struct layer_maker *m = arg;
-	const struct layer_feed feed = inputs_feed(&m->b->in);
-
-	if (layer_tar_size(&m->list, ret_size, err) < 0)
-		return NULL;
-	return layer_tar_source(&m->list, &feed, err);
-}
-
-/* A registry may have the layer: reading it once more costs less than sending it. */
-static int find_diff_id(struct layer_maker *m, const struct digest **ret, dray_error **err)
-{
-	struct digest *id = arena_alloc(&m->b->arena, sizeof(*id));
-	cleanup_hash struct hash h = { 0 };
-	cleanup_source struct source *tar = NULL;
-	int64_t size;
-
-	if (!id)
-		return err_nomem(err);
-	if (hash_init(&h, DIGEST_SHA256, err) < 0)
-		return -1;
-	tar = source_hash(open_layer(m, &size, err), &h, err);
-	if (!tar || source_drain(tar, err) < 0)
-		return -1;
-	*ret = id;
-	return hash_finish(&h, id, err);
-}
-
-static int make_layers(struct build *b, bool ahead, struct relayer_plan *plan, dray_error **err)
+static int make_layers(struct build *b, struct relayer_plan *plan, dray_error **err)
 {
 	size_t old = b->base->n, n = b->deal.n;
 	struct remake_layer *layers = arena_array(&b->arena, old + n + 1, sizeof(*layers));
-	struct layer_maker *makers = arena_array(&b->arena, n + 1, sizeof(*makers));
 
 	b->foreseen = arena_array(&b->arena, n + 1, sizeof(struct memo_layer *));
-	if (!layers || !makers || !b->foreseen)
+	if (!layers || !b->foreseen)
 		return err_nomem(err);
+	if (build_open_layers(b, layers + old, err) < 0)
+		return -1;
 	for (size_t i = 0; i < old; i++)
 		layers[i] = (struct remake_layer){ .stack = b->base, .keep = (int64_t)i };
 	for (size_t i = 0; i < n; i++) {
-		makers[i] = (struct layer_maker){ b, deal_records(&b->deal.layers[i]) };
-		layers[old + i] = (struct remake_layer){
-			.stack = b->base, .keep = -1, .open = open_layer, .arg = &makers[i]
-		};
 		if (build_foresee(b, i, &b->foreseen[i], err) < 0)
 			return -1;
 		layers[old + i].known = b->foreseen[i];
-		if (ahead && !b->foreseen[i] &&
-		    find_diff_id(&makers[i], &layers[old + i].diff_id, err) < 0)
-			return -1;
 	}
 	plan->layers = layers;
 	plan->n = old + n;
@@ -219,19 +180,19 @@ static int make_history(struct build *b, struct relayer_plan *plan, dray_error *
 
 /* ---- the run ---- */
 
-/* What was read back has all names that were dealt out; files that nobody read are as they were. */
+/* What was read back has all names that were dealt out; files without bytes are as they were. */
 static int check_made(void *arg, const struct remade_layers *made, struct span config,
 		      dray_error **err)
 {
 	struct build *b = arg;
 
 	for (size_t i = 0; i < b->deal.n; i++) {
-		const struct layer_index *ix = made->index[b->base->n + i];
+		int64_t n = made->entries[b->base->n + i];
 
-		if (ix && ix->n != b->deal.layers[i].n)
+		if (n >= 0 && (uint64_t)n != b->deal.layers[i].n)
 			return err_set(err, DRAY_ERR_CORRUPT,
-				       "new layer %zu has %zu entries, it should have %zu", i + 1,
-				       ix->n, b->deal.layers[i].n);
+				       "new layer %zu has %lld entries, it should have %zu", i + 1,
+				       (long long)n, b->deal.layers[i].n);
 	}
 	if (inputs_check_empty(&b->in, err) < 0 || build_cache_learn(b, made, err) < 0)
 		return -1;
@@ -337,6 +298,13 @@ struct check {
 	dray_built *r;
 };
 
+static int on_foretell(void *arg, dray_error **err)
+{
+	struct check *c = arg;
+
+	return build_foretell(c->b, err);
+}
+
 static int on_check(void *arg, const struct remade_layers *made, struct span config,
 		    dray_error **err)
 {
@@ -352,19 +320,17 @@ static int run(struct build *b, const char *dst, const struct dray_copy_options 
 {
 	const struct dray_copy_options copy = copy_options(b, o);
 	cleanup_manifest struct manifest *like = NULL;
-	cleanup_place struct place to = { 0 };
 	struct check check = { b, r };
 	struct relayer_plan plan = { .image = b->spec->base.set ? b->spec->base.image : "-",
 				     .stack = b->base,
 				     .no_ids = true,
+				     .foretell = on_foretell,
 				     .contents = b->cache.dir != NULL,
 				     .check = on_check,
 				     .arg = &check };
 
-	if (place_parse(dst, copy.dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0 ||
-	    build_set_config(b, err) < 0 || build_annotations(b, &like, err) < 0 ||
-	    build_index_annotations(b, err) < 0 ||
-	    make_layers(b, to.kind == PLACE_REGISTRY, &plan, err) < 0 ||
+	if (build_set_config(b, err) < 0 || build_annotations(b, &like, err) < 0 ||
+	    build_index_annotations(b, err) < 0 || make_layers(b, &plan, err) < 0 ||
 	    make_history(b, &plan, err) < 0)
 		return -1;
 	plan.like = like;

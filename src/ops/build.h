@@ -48,6 +48,7 @@ struct build {
 	struct json_doc *labels; /* annotations of new layers; NULL = none */
 	struct json_doc *around; /* annotations of the index; NULL = no index */
 	struct deal deal;
+	struct layer_maker *makers; /* of each new layer */
 	struct {
 		const char *dir; /* lent; NULL = none is asked for */
 		struct memo old, now; /* what the last build saw, and what this one sees */
@@ -60,6 +61,17 @@ void build_clear(struct build *b);
 
 /** Of folders that nobody described. */
 int64_t build_folder_mtime(const struct build *b);
+
+/* ---- build_layers.c ---- */
+
+struct remake_layer;
+void build_clear_layers(struct build *b);
+/** @p ret: one for each layer of the deal, made when it is opened. */
+int build_open_layers(struct build *b, struct remake_layer *ret, dray_error **err) MUST_CHECK;
+/** What was read back of new layer @p i when its DiffID was told beforehand; NULL = nothing. */
+const struct layer_index *build_layer_read(const struct build *b, size_t i);
+/** Their DiffIDs, before they are sent: reading a layer costs less than sending it. */
+int build_foretell(struct build *b, dray_error **err) MUST_CHECK;
 
 /* ---- build_spec.c ---- */
 

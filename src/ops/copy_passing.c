@@ -162,6 +162,46 @@ int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 	return 0;
 }
 
+/* ---- layers whose DiffID is known before they pass ---- */
+
+static bool known_any(void *arg)
+{
+	struct copy *c = arg;
+
+	return c->target && c->target->remote &&
+	       (c->reuse.by_diff_id.len > 0 || blobcache_any(c->cache, c->target->host));
+}
+
+static int known_has(void *arg, const struct digest *diff_id, int64_t size, const char *label,
+		     struct blob_facts *ret, dray_error **err)
+{
+	struct copy *c = arg;
+	struct passed p = { .reused = true };
+	const struct reused *u = NULL;
+	struct reused room;
+	const char *how = "reused";
+	char name[96];
+
+	snprintf(name, sizeof(name), "%s.tar", digest_hex(diff_id));
+	if (!c->target || guess_reused(c, name, &room, &u, &how, err) < 0)
+		return c->target ? -1 : 0;
+	if (!u)
+		return 0;
+	p.facts = (struct blob_facts){ .blob_digest = *diff_id,
+				       .blob_size = size,
+				       .diff_id = *diff_id,
+				       .size = size,
+				       .compression = COMPRESSION_NONE };
+	p.out.digest = u->blob_digest;
+	p.out.size = u->size;
+	p.out.compression = u->compression;
+	copy_count_skipped(c, label, how);
+	*ret = p.facts;
+	return remember(c, &p, err) < 0 ? -1 : 1;
+}
+
+const struct known_layers copy_known = { known_any, known_has };
+
 /* ---- what need not pass ---- */
 
 /* The blob that is at the target, of those that are known to be made of the layer. 1, 0, -1. */
@@ -184,7 +224,8 @@ static int find_known(struct copy *c, const struct memo_layer *l, struct transfe
 	return copy_try_known(c, &b->digest, b->size, NULL, ret_how, err);
 }
 
-int copy_known(struct copy *c, const struct memo_layer *l, struct blob_facts *ret, dray_error **err)
+int copy_remembered(struct copy *c, const struct memo_layer *l, struct blob_facts *ret,
+		    dray_error **err)
 {
 	struct passed p = { .reused = true };
 	const char *how = NULL;

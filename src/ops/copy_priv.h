@@ -132,11 +132,13 @@ bool must_convert(const struct copy *c, enum compression found, bool manifest_vo
 int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 		 struct blob_facts *ret, dray_error **err) MUST_CHECK;
 
+/** What the destination has of images that are made; its arg is the struct copy. */
+extern const struct known_layers copy_known;
 /**
  * A layer that would pass: is at the target what the encoder would make of it? 1 = nobody need make it, it
  * counts as passed, with *ret; 0; -1.
  */
-int copy_known(struct copy *c, const struct memo_layer *l, struct blob_facts *ret,
+int copy_remembered(struct copy *c, const struct memo_layer *l, struct blob_facts *ret,
 	       dray_error **err) MUST_CHECK;
 /** What our encoder made of a member that has passed; unset when nothing had to be made. */
 void copy_blob_of(const struct copy *c, const struct blob_facts *f, struct memo_blob *ret);

@@ -205,7 +205,9 @@ static int open_place(struct run *r, const struct place_options *po, dray_error 
 
 int run_open(struct run *r, member_fn *walk, dray_error **err)
 {
-	const struct place_options po = { .on_member = walk, .arg = &r->copy };
+	const struct place_options po = { .on_member = walk,
+					  .known = walk ? &copy_known : NULL,
+					  .arg = &r->copy };
 	struct selector *sel = &r->from.sel;
 
 	if ((r->made ? r->made->open(r->made->arg, &po, &r->copy.store, err)

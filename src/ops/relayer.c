@@ -125,6 +125,13 @@ static int on_made(void *arg, const struct remade_layers *made, struct buf *ret,
 	return run->plan->check ? run->plan->check(run->plan->arg, made, span_buf(ret), err) : 0;
 }
 
+static int on_foretell(void *arg, dray_error **err)
+{
+	const struct run_state *run = arg;
+
+	return run->plan->foretell(run->plan->arg, err);
+}
+
 /* ---- the run ---- */
 
 static int open_made(void *arg, const struct place_options *po, struct store **ret,
@@ -138,6 +145,7 @@ static int open_made(void *arg, const struct place_options *po, struct store **r
 		.like = run->plan->like,
 		.around = run->plan->around,
 		.contents = !run->plan->no_ids || run->plan->contents,
+		.foretell = run->plan->foretell ? on_foretell : NULL,
 		.config = on_made,
 		.arg = run,
 	};

@@ -32,6 +32,8 @@ struct relayer_plan {
 	struct json around; /* as in struct remake */
 	bool contents; /* new layers are read back with the digests of their files, ids or not */
 	bool no_ids; /* layers were not read: rootfs ids are not known */
+	/** May be NULL: as in struct remake. */
+	int (*foretell)(void *arg, dray_error **err);
 	/** May be NULL: called when the config is known, before the image is; -1 ends the run. */
 	int (*check)(void *arg, const struct remade_layers *made, struct span config,
 		     dray_error **err);

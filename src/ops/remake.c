@@ -3,7 +3,7 @@
  * The store of an image that does not exist yet.
  * Relies on stack_prepare() for the bytes of new layers, on the old store for kept ones.
  * Promises that nothing of the image is told before all of its layers are known, and that
- * each new one can be read back.
+ * each new one that is made can be read back.
  */
 #include "ops/remake.h"
 
@@ -19,6 +19,7 @@ struct remade {
 	struct digest *diff_ids;
 	const struct layer_index **index;
 	struct layer_index **own; /* of new layers: read back */
+	int64_t *entries;	  /* likewise, counted; -1 */
 	struct memo_blob *blobs;
 	struct buf config;
 };
@@ -121,14 +122,32 @@ static struct source *remade_open_layer(struct store *st, const struct image *im
 struct read_back {
 	bool contents;
 	struct layer_index **ret;
+	int64_t *entries;
 };
+
+/* The same checks as of any tar, and nothing kept of it. */
+static int count_entries(struct source *copy, int64_t *ret, dray_error **err)
+{
+	cleanup_tar_reader struct tar_reader *r = tar_reader_new(copy, NULL, NULL, err);
+	const struct tar_entry *t;
+	int rc = r ? 1 : -1;
+
+	*ret = 0;
+	while (rc > 0) {
+		rc = tar_next(r, &t, err);
+		*ret += rc > 0;
+	}
+	return rc < 0 ? -1 : tar_tail(r, err);
+}
 
 static int read_back(void *arg, struct source *copy, dray_error **err)
 {
 	struct read_back *b = arg;
-	const struct layer_index_options o = { .contents = b->contents };
+	const struct layer_index_options o = { .contents = true };
+	int rc = b->contents ? layer_index_read(copy, &o, b->ret, err)
+			     : count_entries(copy, b->entries, err);
 
-	return layer_index_read(copy, &o, b->ret, err) < 0 ? err_ctx(err, "read back") : 0;
+	return rc < 0 ? err_ctx(err, "read back") : 0;
 }
 
 /* The tar of a new layer. */
@@ -160,7 +179,7 @@ static int pass_known(struct remade *r, size_t i, const struct place_options *po
 		return err_nomem(err);
 	if (!known || !copy_of(po))
 		return 0;
-	rc = copy_known(copy_of(po), known, facts, err);
+	rc = copy_remembered(copy_of(po), known, facts, err);
 	if (rc <= 0)
 		return rc;
 	r->facts[i] = facts;
@@ -169,32 +188,56 @@ static int pass_known(struct remade *r, size_t i, const struct place_options *po
 	return 1;
 }
 
-static int pass_layer(struct remade *r, size_t i, const struct place_options *po, dray_error **err)
+/* 1 = the destination has it, and nothing of it is read; 0, -1. */
+static int find_there(const struct remake_layer *l, const struct place_options *po, int64_t size,
+		      const char *name, struct blob_facts *facts, dray_error **err)
+{
+	if (!l->diff_id || !po->known)
+		return 0;
+	return po->known->has(po->arg, l->diff_id, size, name, facts, err);
+}
+
+static int make_layer(struct remade *r, size_t i, const struct place_options *po,
+		      struct blob_facts *facts, dray_error **err)
 {
 	const struct remake_layer *l = &r->m.layers[i];
 	const struct layer_feed feed = stack_feed(l->stack);
 	member_fn *pass = po->on_member ? po->on_member : member_hash;
-	struct read_back back = { r->m.contents, &r->own[i] };
-	struct blob_facts *facts = arena_alloc(&r->store.arena, sizeof(*facts));
+	struct read_back back = { r->m.contents, &r->own[i], &r->entries[i] };
 	cleanup_source struct source *tar = NULL;
 	char name[96];
 	int64_t size;
+	int rc;
 
-	if (!facts)
-		return err_nomem(err);
 	/* As a layer's name ends: what begins with zeros is a tar too. */
-	if (l->diff_id)
-		snprintf(name, sizeof(name), "%s.tar", strchr(l->diff_id->text, ':') + 1);
-	else
-		snprintf(name, sizeof(name), "new-layer-%zu.tar", i + 1);
+	snprintf(name, sizeof(name), "new-layer-%zu.tar", i + 1);
 	tar = open_new(l, &feed, &size, err);
+	rc = tar ? find_there(l, po, size, name, facts, err) : -1;
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
 	tar = source_branch(steal_pointer(&tar), read_back, &back, err);
 	if (!tar || pass(po->arg, name, tar, size, facts, err) < 0 || source_drain(tar, err) < 0 ||
 	    (!l->open && stack_feed_finish(l->stack, err) < 0))
+		return -1;
+	/* Of files that changed since. */
+	if (l->diff_id && digest_expect(l->diff_id, &facts->diff_id, "DiffID", err) < 0)
+		return err_ctx(err, "%s", name);
+	return 0;
+}
+
+static int pass_layer(struct remade *r, size_t i, const struct place_options *po, dray_error **err)
+{
+	struct blob_facts *facts = arena_alloc(&r->store.arena, sizeof(*facts));
+
+	if (!facts)
+		return err_nomem(err);
+	if (make_layer(r, i, po, facts, err) < 0)
 		return err_ctx(err, "%s", r->m.stack->im->where);
 	r->facts[i] = facts;
 	r->diff_ids[i] = facts->diff_id;
 	r->index[i] = r->own[i];
+	if (r->own[i])
+		r->entries[i] = (int64_t)r->own[i]->n;
 	if (copy_of(po))
 		copy_blob_of(copy_of(po), facts, &r->blobs[i]);
 	return 0;
@@ -208,6 +251,15 @@ static void keep(struct remade *r, size_t i)
 	r->index[i] = l->stack->index[l->keep];
 }
 
+static int pass_new(struct remade *r, size_t i, const struct place_options *po, dray_error **err)
+{
+	int there = pass_known(r, i, po, err);
+
+	if (there != 0)
+		return there < 0 ? -1 : 0;
+	return pass_layer(r, i, po, err);
+}
+
 static int pass_layers(struct remade *r, const struct place_options *po, dray_error **err)
 {
 	struct arena *a = &r->store.arena;
@@ -216,18 +268,19 @@ static int pass_layers(struct remade *r, const struct place_options *po, dray_er
 	r->diff_ids = arena_array(a, r->m.n + 1, sizeof(*r->diff_ids));
 	r->index = arena_array(a, r->m.n + 1, sizeof(struct layer_index *));
 	r->own = arena_array(a, r->m.n + 1, sizeof(struct layer_index *));
+	r->entries = arena_array(a, r->m.n + 1, sizeof(*r->entries));
 	r->blobs = arena_array(a, r->m.n + 1, sizeof(*r->blobs));
-	if (!r->facts || !r->diff_ids || !r->index || !r->own || !r->blobs)
+	if (!r->facts || !r->diff_ids || !r->index || !r->own || !r->entries || !r->blobs)
 		return err_nomem(err);
+	if (r->m.foretell && po->known && po->known->any(po->arg) &&
+	    r->m.foretell(r->m.arg, err) < 0)
+		return -1;
+	for (size_t i = 0; i < r->m.n; i++)
+		r->entries[i] = -1;
 	for (size_t i = 0; i < r->m.n; i++) {
-		int there = 0;
-
 		if (r->m.layers[i].keep >= 0)
 			keep(r, i);
-		else
-			there = pass_known(r, i, po, err);
-		if (there < 0 ||
-		    (there == 0 && r->m.layers[i].keep < 0 && pass_layer(r, i, po, err) < 0))
+		else if (pass_new(r, i, po, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -235,9 +288,11 @@ static int pass_layers(struct remade *r, const struct place_options *po, dray_er
 
 static int make_config(struct remade *r, dray_error **err)
 {
-	const struct remade_layers made = {
-		.diff_ids = r->diff_ids, .index = r->index, .blobs = r->blobs, .n = r->m.n
-	};
+	const struct remade_layers made = { .diff_ids = r->diff_ids,
+					    .index = r->index,
+					    .entries = r->entries,
+					    .blobs = r->blobs,
+					    .n = r->m.n };
 
 	return r->m.config(r->m.arg, &made, &r->config, err);
 }

@@ -20,7 +20,10 @@ struct remake_layer {
 	void *arg;
 	/* What it will become, where somebody knows; who has that gets nothing, nobody asks for it. */
 	const struct memo_layer *known;
-	/* Its DiffID where that is known before it is made: who has it need not get it. */
+	/*
+	 * Its DiffID where that is known before it is made: for a destination that has such a layer it
+	 * is not made at all. NULL = not known, or not yet (remake.foretell).
+	 */
 	const struct digest *diff_id;
 	struct json annotations; /* of a new one, whatever its compression; missing = none */
 };
@@ -28,8 +31,9 @@ struct remake_layer {
 /** What the layers have become, each at its place. */
 struct remade_layers {
 	const struct digest *diff_ids;
-	/* NULL where a kept one was not read, and where a known one was not made */
+	/* NULL where a kept one was not read, where a new one was not made, and without contents */
 	const struct layer_index *const *index;
+	const int64_t *entries; /* of each new one that was counted; -1 */
 	const struct memo_blob *blobs; /* what was made of a new one for the destination; may be unset */
 	size_t n;
 };
@@ -42,7 +46,13 @@ struct remake {
 	const struct manifest *like;
 	/* Annotations of an index that the image comes in; missing = it comes alone. */
 	struct json around;
-	bool contents; /* new layers are read back with the digests of their files */
+	/* New layers are read back with the digests of their files; else their entries are counted. */
+	bool contents;
+	/**
+	 * May be NULL: called first, where the destination has some layers: the diff_id of those new
+	 * ones of which it can be told.
+	 */
+	int (*foretell)(void *arg, dray_error **err);
 	/** Called when all new layers have passed: the new config, appended to @p ret. */
 	int (*config)(void *arg, const struct remade_layers *made, struct buf *ret,
 		      dray_error **err);
