@@ -34,6 +34,10 @@ TITLES = {
     "delta-app-apply": "that delta applied",
     "delta-debian": "delta of Debian packages, 20 of 23 updated, in one layer of 285 MB",
     "delta-debian-apply": "that delta applied",
+    "build": "folder to an archive, plain layers (standin: nixpkgs' two passes)",
+    "build-gzip": "folder to an archive, gzip layers (tar: | gzip -1, one layer, both digests; umoci: repack)",
+    "build-push": "folder to an empty registry",
+    "build-again": "the same again, the registry has all of it",
     "index-images": "images (skopeo: inspect --config)",
     "index-explain": "explain (skopeo: inspect --config)",
     "start": "start-up",
@@ -44,7 +48,7 @@ AGAINST = {"flatten-plain": "export", "squash": "export", "split": "export"}
 
 
 def load(path):
-    """{row: {tool: [(seconds, rss_kib, bytes)]}}, rows and tools in the order measured; of one that failed why."""
+    """{row: {tool: [(seconds, rss_kib, bytes, cpu)]}}, rows and tools in the order measured; of one that failed why."""
     rows = {}
     with open(path, newline="") as file:
         for line in csv.DictReader(file, delimiter="\t"):
@@ -56,7 +60,8 @@ def load(path):
             elif line["seconds"].startswith("over "):
                 runs.append("not finished in %s s" % line["seconds"][5:])
             else:
-                runs.append((float(line["seconds"]), int(line["rss_kib"]), int(line["bytes"])))
+                runs.append((float(line["seconds"]), int(line["rss_kib"]), int(line["bytes"]),
+                             float(line["cpu"] or 0)))
     for row, other in AGAINST.items():
         if row in rows and "dray" in rows.get(other, {}):
             rows[row][f"dray {other}"] = rows[other]["dray"]
@@ -73,7 +78,7 @@ def failed(runs):
 
 
 def table(rows):
-    out = [("what", "tool", "median", "min - max", "peak memory", "output bytes", "time / dray", "memory / dray")]
+    out = [("what", "tool", "median", "min - max", "processor time", "peak memory", "output bytes", "time / dray", "memory / dray")]
     for row, tools in rows.items():
         dray = tools.get("dray")
         base = None
@@ -81,16 +86,17 @@ def table(rows):
             base = (statistics.median(r[0] for r in dray), max(r[1] for r in dray))
         for tool, runs in tools.items():
             if failed(runs):
-                out.append((TITLES[row], tool, failed(runs), "", "", "", "", ""))
+                out.append((TITLES[row], tool, failed(runs), "", "", "", "", "", ""))
                 continue
             times = [r[0] for r in runs]
             median, rss, size = statistics.median(times), max(r[1] for r in runs), runs[-1][2]
+            cpu = statistics.median(r[3] for r in runs)
             ratio = ("", "")
             if base:
                 ratio = (f"{median / base[0]:.2f}", f"{rss / base[1]:.2f}")
             out.append((
                 TITLES[row], tool, seconds(median), f"{seconds(min(times))} - {seconds(max(times))}",
-                f"{rss / 1024:.1f} MiB", f"{size:,}" if size else "", *ratio))
+                seconds(cpu) if cpu else "", f"{rss / 1024:.1f} MiB", f"{size:,}" if size else "", *ratio))
     return out
 
 

@@ -1,0 +1,128 @@
+# shellcheck shell=bash
+# The rows of script/bench about building: one folder of 40,000 files (bench/tree.py) to archives and registries.
+#
+# Relies on: script/bench, which sources this: timed, record, fresh, work, dir.
+# Promises: what each tool wrote is checked, outside of the time: digests by dray verify, in the first run each file.
+
+tree=$dir/tree
+BUILD=("$DRAY" build -q --from scratch --name bench/tree --tag 1 --dir "$tree:/")
+
+# As many layers as dray makes of it.
+build_layers() {
+	[ -f "$work/build-layers" ] ||
+		"${BUILD[@]}" --plan --json | jq '.layers | length' >"$work/build-layers"
+	cat "$work/build-layers"
+}
+
+# same_files IMAGE: it holds the tree, every byte of it. Owners, times and modes are the builder's.
+same_files() {
+	local odd
+	odd=$("$DRAY" export -q "$1" "${@:2}" | tar -d -f - -C "$tree" 2>&1 | grep -vE ': (Uid|Gid|Mod time|Mode) differs$' || :)
+	[ -z "$odd" ] || die "$1: $(head -n 1 <<<"$odd")"
+	[ "$("$DRAY" files "$1" "${@:2}" | wc -l)" -ge "$(find "$tree" ! -type d | wc -l)" ] || die "$1: files are missing"
+}
+
+# built ROW TOOL RUN IMAGE [OPTION...]: check what was made.
+built() {
+	"$DRAY" verify -q "${@:4}" >/dev/null || die "$1 $2: not what it should be"
+	[ "$3" -gt 1 ] || same_files "${@:4}"
+}
+
+# buildah keeps a copy of its own, beside the corpus, and is given nothing to remember.
+buildah_of() {
+	# shellcheck disable=SC2016
+	timed "${@:1:3}" sh -ec 'c=$(buildah from scratch)
+		buildah copy --quiet "$c" "$1" / >/dev/null
+		buildah commit --quiet --rm --tls-verify=false $3 "$c" "$2" >/dev/null' - "$tree" "$4" "${5-}"
+	buildah rmi --all --force >/dev/null 2>&1 || :
+}
+
+# To an archive with plain layers.
+row_build() {
+	local out=$work/built.tar
+	case $2 in
+	dray) timed "$@" "${BUILD[@]}" --compression none -o "$out" ;;
+	standin)
+		# shellcheck disable=SC2016
+		timed "$@" sh -c 'exec python3 "$1" "$2" "$3" >"$4"' - "$top/bench/standin_stream.py" "$tree" "$(build_layers)" "$out"
+		;;
+	buildah) buildah_of "$@" "oci-archive:$out:bench/tree:1" --disable-compression=true ;;
+	esac
+	[ -z "$SECS" ] || { built "$@" "$out" && record "$@" "$(size_of "$out")"; }
+	rm -f "$out"
+}
+
+# A bundle that has all files already; what is measured is how umoci finds and packs them.
+umoci_bundle() {
+	rm -rf "$work/umoci" "$work/bundle"
+	umoci init --layout "$work/umoci"
+	umoci new --image "$work/umoci:t"
+	umoci unpack --image "$work/umoci:t" "$work/bundle" 2>/dev/null
+	cp -a --reflink=auto "$tree/." "$work/bundle/rootfs"
+}
+
+# With gzip layers. tar's is one layer; both of its digests are computed beside.
+row_build_gzip() {
+	local out=$work/built.tar image
+	image=$out
+	case $2 in
+	dray) timed "$@" "${BUILD[@]}" --compression gzip -o "$out" ;;
+	tar)
+		# shellcheck disable=SC2016
+		timed "$@" bash -o pipefail -c 'tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@1 -C "$1" -c . |
+			tee >(sha256sum >"$2.diffid") | gzip -1 | tee "$2" | sha256sum >"$2.digest"' - "$tree" "$out"
+		image=
+		;;
+	buildah) buildah_of "$@" "oci-archive:$out:bench/tree:1" ;;
+	umoci)
+		umoci_bundle
+		timed "$@" umoci repack --image "$work/umoci:t" "$work/bundle"
+		rm -rf "$work/bundle"
+		image=oci:$work/umoci:t out=$work/umoci
+		;;
+	esac
+	[ -z "$SECS" ] || {
+		[ -n "$image" ] || gzip -dc "$out" | sha256sum | cmp -s - "$out.diffid" || die "tar: another tar came out"
+		[ -z "$image" ] || built "$@" "$image"
+		record "$@" "$(size_of "$out")"
+	}
+	rm -rf "$out" "$out".*
+}
+
+# Each tool has a repository of its own.
+build_push() {
+	local to=$REGISTRY_ADDR/bench/$2:1
+	case $2 in
+	dray) timed "${@:1:3}" "${BUILD[@]}" -o "docker://$to" --plain-http ;;
+	standin) # as users of nixpkgs do it
+		# shellcheck disable=SC2016
+		timed "${@:1:3}" bash -o pipefail -c 'python3 "$1" "$2" "$3" |
+			skopeo copy --quiet --dest-tls-verify=false docker-archive:/dev/stdin "$4"' - \
+			"$top/bench/standin_stream.py" "$tree" "$(build_layers)" "docker://$to"
+		;;
+	buildah) buildah_of "${@:1:3}" "docker://$to" ;;
+	esac
+}
+
+built_there() { built "$1" "$2" "$3" "docker://$REGISTRY_ADDR/bench/$2:1" --plain-http; }
+
+row_build_push() {
+	registry_use bench
+	fresh
+	build_push "$@"
+	[ -z "$SECS" ] || { built_there "$@" && record "$@" "$(size_of "$(registry_storage bench)")"; }
+}
+
+# The registry has it all, and the tool may remember what it pushed.
+row_build_again() {
+	registry_use bench
+	if [ "$3" -eq 1 ]; then
+		[ -f "$work/again" ] || fresh
+		touch "$work/again"
+		build_push first "$2" 0
+		[ -n "$SECS" ] || return 0
+	fi
+	SECS=
+	build_push "$@"
+	[ -z "$SECS" ] || { built_there "$@" && record "$@"; }
+}
