@@ -47,7 +47,7 @@ int build_open_layers(struct build *b, struct remake_layer *ret, dray_error **er
 					   .reader = INPUTS_READER_INIT(&b->in),
 					   .layer = &ret[i] };
 		ret[i] = (struct remake_layer){
-			.stack = b->base, .keep = -1, .open = open_layer, .arg = m
+			.stack = b->base, .keep = -1, .open = open_layer, .arg = m, .beside = true
 		};
 	}
 	return 0;

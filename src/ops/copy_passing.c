@@ -14,6 +14,7 @@
 #define TAR_HEAD 512
 #define CHECKSUM_OFF 148
 #define CHECKSUM_LEN 8
+#define AT_ONCE_MAX 4 /* each keeps a window for a broken upload */
 
 /* Does a tar begin here? Its header's checksum says so; blanks count as spaces. */
 static bool tar_begins(struct span head)
@@ -47,6 +48,27 @@ static int remember(struct copy *c, const struct passed *p, dray_error **err)
 	return map_put(&c->passed, span_str(kept->facts.blob_digest.text), kept, err);
 }
 
+/* Layers may pass side by side. */
+static int remember_locked(struct copy *c, const struct passed *p, dray_error **err)
+{
+	int rc;
+
+	lock_take(c->ctx->lock);
+	rc = remember(c, p, err);
+	lock_drop(c->ctx->lock);
+	return rc;
+}
+
+static int learn_names_locked(struct copy *c, dray_error **err)
+{
+	int rc;
+
+	lock_take(c->ctx->lock);
+	rc = reuse_learn_names(&c->reuse, err);
+	lock_drop(c->ctx->lock);
+	return rc;
+}
+
 /* What the name promises to be at the destination, if it is. The bytes pass once, so this is asked first. */
 static int guess_reused(struct copy *c, const char *name, struct reused *room,
 			const struct reused **ret, const char **ret_how, dray_error **err)
@@ -54,7 +76,7 @@ static int guess_reused(struct copy *c, const char *name, struct reused *room,
 	const struct reused *u;
 	int there;
 
-	if (reuse_learn_names(&c->reuse, err) < 0)
+	if (learn_names_locked(c, err) < 0)
 		return -1;
 	u = reuse_guess(&c->reuse, name, &c->wishes);
 	there = u ? copy_try_known(c, &u->blob_digest, u->size, u->from, ret_how, err) : 0;
@@ -156,13 +178,23 @@ int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 		return -1;
 	if ((u ? pass_reused(c, u, how, name, data, size, &p, err)
 	       : pass_sent(c, name, data, size, found, tar, &p, err)) < 0 ||
-	    remember(c, &p, err) < 0)
+	    remember_locked(c, &p, err) < 0)
 		return -1;
 	*ret = p.facts;
 	return 0;
 }
 
 /* ---- layers whose DiffID is known before they pass ---- */
+
+/* An archive takes one after the other; a registry takes its time for each. */
+static int known_at_once(void *arg)
+{
+	const struct copy *c = arg;
+
+	if (!c->target || !c->target->remote || c->target->engine)
+		return 1;
+	return c->ctx->jobs < AT_ONCE_MAX ? c->ctx->jobs : AT_ONCE_MAX;
+}
 
 static bool known_any(void *arg)
 {
@@ -197,10 +229,10 @@ static int known_has(void *arg, const struct digest *diff_id, int64_t size, cons
 	p.out.compression = u->compression;
 	copy_count_skipped(c, label, how);
 	*ret = p.facts;
-	return remember(c, &p, err) < 0 ? -1 : 1;
+	return remember_locked(c, &p, err) < 0 ? -1 : 1;
 }
 
-const struct known_layers copy_known = { known_any, known_has };
+const struct known_layers copy_known = { known_at_once, known_any, known_has };
 
 /* ---- what need not pass ---- */
 
@@ -249,15 +281,18 @@ int copy_remembered(struct copy *c, const struct memo_layer *l, struct blob_fact
 	p.facts.size = p.facts.blob_size = l->size;
 	copy_count_skipped(c, name, how);
 	*ret = p.facts;
-	return remember(c, &p, err) < 0 ? -1 : 1;
+	return remember_locked(c, &p, err) < 0 ? -1 : 1;
 }
 
 void copy_blob_of(const struct copy *c, const struct blob_facts *f, struct memo_blob *ret)
 {
-	const struct passed *p = map_get(&c->passed, span_str(f->blob_digest.text));
+	const struct passed *p;
 
 	/* What the destination had already may be the work of another encoder. */
 	*ret = (struct memo_blob){ 0 };
+	lock_take(c->ctx->lock);
+	p = map_get(&c->passed, span_str(f->blob_digest.text));
+	lock_drop(c->ctx->lock);
 	if (!p || p->reused)
 		return;
 	ret->digest = p->out.digest;

@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "flow/pool.h"
 #include "ops/copy_priv.h"
 #include "store/assemble.h"
 
@@ -169,23 +170,12 @@ static struct copy *copy_of(const struct place_options *po)
 }
 
 /* 1 = the destination has what the layer would become, 0, -1. */
-static int pass_known(struct remade *r, size_t i, const struct place_options *po, dray_error **err)
+static int pass_known(const struct remade *r, size_t i, const struct place_options *po,
+		      struct blob_facts *facts, dray_error **err)
 {
 	const struct memo_layer *known = r->m.layers[i].known;
-	struct blob_facts *facts = arena_alloc(&r->store.arena, sizeof(*facts));
-	int rc;
 
-	if (!facts)
-		return err_nomem(err);
-	if (!known || !copy_of(po))
-		return 0;
-	rc = copy_remembered(copy_of(po), known, facts, err);
-	if (rc <= 0)
-		return rc;
-	r->facts[i] = facts;
-	r->diff_ids[i] = facts->diff_id;
-	copy_blob_of(copy_of(po), facts, &r->blobs[i]);
-	return 1;
+	return known && copy_of(po) ? copy_remembered(copy_of(po), known, facts, err) : 0;
 }
 
 /* 1 = the destination has it, and nothing of it is read; 0, -1. */
@@ -225,23 +215,11 @@ static int make_layer(struct remade *r, size_t i, const struct place_options *po
 	return 0;
 }
 
-static int pass_layer(struct remade *r, size_t i, const struct place_options *po, dray_error **err)
-{
-	struct blob_facts *facts = arena_alloc(&r->store.arena, sizeof(*facts));
-
-	if (!facts)
-		return err_nomem(err);
-	if (make_layer(r, i, po, facts, err) < 0)
-		return err_ctx(err, "%s", r->m.stack->im->where);
-	r->facts[i] = facts;
-	r->diff_ids[i] = facts->diff_id;
-	r->index[i] = r->own[i];
-	if (r->own[i])
-		r->entries[i] = (int64_t)r->own[i]->n;
-	if (copy_of(po))
-		copy_blob_of(copy_of(po), facts, &r->blobs[i]);
-	return 0;
-}
+struct pass {
+	struct remade *r;
+	const struct place_options *po;
+	struct blob_facts *facts;
+};
 
 static void keep(struct remade *r, size_t i)
 {
@@ -251,18 +229,46 @@ static void keep(struct remade *r, size_t i)
 	r->index[i] = l->stack->index[l->keep];
 }
 
-static int pass_new(struct remade *r, size_t i, const struct place_options *po, dray_error **err)
+/* A new layer: known to be there, or made. */
+static int pass_new(struct pass *p, size_t i, dray_error **err)
 {
-	int there = pass_known(r, i, po, err);
+	struct remade *r = p->r;
+	int there = pass_known(r, i, p->po, &p->facts[i], err);
 
-	if (there != 0)
-		return there < 0 ? -1 : 0;
-	return pass_layer(r, i, po, err);
+	if (there < 0 || (there == 0 && make_layer(r, i, p->po, &p->facts[i], err) < 0))
+		return err_ctx(err, "%s", r->m.stack->im->where);
+	r->facts[i] = &p->facts[i];
+	r->diff_ids[i] = p->facts[i].diff_id;
+	r->index[i] = r->own[i];
+	if (r->own[i])
+		r->entries[i] = (int64_t)r->own[i]->n;
+	if (copy_of(p->po))
+		copy_blob_of(copy_of(p->po), &p->facts[i], &r->blobs[i]);
+	return 0;
+}
+
+static int pass_layer(void *arg, size_t i, dray_error **err)
+{
+	struct pass *p = arg;
+
+	if (p->r->m.layers[i].keep < 0)
+		return pass_new(p, i, err);
+	keep(p->r, i);
+	return 0;
+}
+
+static int at_once(const struct remade *r, const struct place_options *po)
+{
+	for (size_t i = 0; i < r->m.n; i++)
+		if (r->m.layers[i].keep < 0 && !r->m.layers[i].beside)
+			return 1;
+	return po->known ? po->known->at_once(po->arg) : 1;
 }
 
 static int pass_layers(struct remade *r, const struct place_options *po, dray_error **err)
 {
 	struct arena *a = &r->store.arena;
+	struct pass p = { r, po, arena_array(a, r->m.n + 1, sizeof(*p.facts)) };
 
 	r->facts = arena_array(a, r->m.n + 1, sizeof(struct blob_facts *));
 	r->diff_ids = arena_array(a, r->m.n + 1, sizeof(*r->diff_ids));
@@ -270,20 +276,15 @@ static int pass_layers(struct remade *r, const struct place_options *po, dray_er
 	r->own = arena_array(a, r->m.n + 1, sizeof(struct layer_index *));
 	r->entries = arena_array(a, r->m.n + 1, sizeof(*r->entries));
 	r->blobs = arena_array(a, r->m.n + 1, sizeof(*r->blobs));
-	if (!r->facts || !r->diff_ids || !r->index || !r->own || !r->entries || !r->blobs)
+	if (!p.facts || !r->facts || !r->diff_ids || !r->index || !r->own || !r->entries ||
+	    !r->blobs)
 		return err_nomem(err);
+	for (size_t i = 0; i < r->m.n; i++)
+		r->entries[i] = -1;
 	if (r->m.foretell && po->known && po->known->any(po->arg) &&
 	    r->m.foretell(r->m.arg, err) < 0)
 		return -1;
-	for (size_t i = 0; i < r->m.n; i++)
-		r->entries[i] = -1;
-	for (size_t i = 0; i < r->m.n; i++) {
-		if (r->m.layers[i].keep >= 0)
-			keep(r, i);
-		else if (pass_new(r, i, po, err) < 0)
-			return -1;
-	}
-	return 0;
+	return run_parallel(at_once(r, po), r->m.n, pass_layer, &p, err);
 }
 
 static int make_config(struct remade *r, dray_error **err)

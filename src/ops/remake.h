@@ -18,6 +18,7 @@ struct remake_layer {
 	/* In its place, when set: an uncompressed tar from elsewhere, and its size. */
 	struct source *(*open)(void *arg, int64_t *ret_size, dray_error **err);
 	void *arg;
+	bool beside; /* that tar may be read while others are, on another thread */
 	/* What it will become, where somebody knows; who has that gets nothing, nobody asks for it. */
 	const struct memo_layer *known;
 	/*

@@ -246,11 +246,12 @@ typedef int member_fn(void *arg, const char *name, struct source *data, int64_t 
 		      struct blob_facts *ret, dray_error **err);
 
 /**
- * What is known of where an image goes before it is made: whether any layer is there at all, and
+ * What is known of where an image goes before it is made: how it takes layers, whether any layer is there at all, and
  * whether that of @p diff_id (@p size bytes uncompressed) is, which then need not pass: 1, and it
  * counts as passed; 0; -1. @p arg is that of place_options.
  */
 struct known_layers {
+	int (*at_once)(void *arg); /* how many layers may pass side by side; 1 or more */
 	bool (*any)(void *arg);
 	int (*has)(void *arg, const struct digest *diff_id, int64_t size, const char *label,
 		   struct blob_facts *ret, dray_error **err);

@@ -375,3 +375,29 @@ spec() { cat >"$T/spec.json"; }
 	remote_walk "$REGISTRY_ADDR" app 2
 	same "media type" "$(remote_manifest "$REGISTRY_ADDR" app 2 | jq -r .mediaType)" "$MT_OCI_MANIFEST"
 }
+
+@test "straight to a registry: many layers side by side, the same image as anywhere; what is there is not sent again" {
+	registry_start build plain
+	for i in $(seq 24); do
+		mkdir -p "tree/opt/$i"
+		seq "$i" 40000 >"tree/opt/$i/f"
+	done
+	echo '{ "dray": 1, "name": "app", "tag": "1", "layers": { "min_size": 0 }, "sources": [ { "type": "dir", "from": "tree", "to": "/" } ] }' >spec.json
+	build spec.json --compression gzip -o oci:here:app
+	here=$DIGEST
+	[ "$(layers oci:here:app | wc -l)" -gt 10 ]
+	build spec.json -j 8 -o "docker://$REGISTRY_ADDR/app:1" --plain-http
+	same "the same image" "$DIGEST" "$here"
+	remote_walk "$REGISTRY_ADDR" app 1
+	for name in app:1 app:2 other:1; do # the tag knows them, the cache does, another repository has them
+		dray_run build spec.json -j 8 --json -o "docker://$REGISTRY_ADDR/$name" --plain-http
+		expect 0
+		same "sent to $name" "$(jq -c '.built.blobs_sent' <<<"$output")" 0
+	done
+	remote_walk "$REGISTRY_ADDR" other 1
+	echo more >>tree/opt/7/f
+	dray_run build spec.json -j 8 --json -o "docker://$REGISTRY_ADDR/app:1" --plain-http
+	expect 0
+	same "one changed" "$(jq -c '.built.blobs_sent' <<<"$output")" 1
+	remote_walk "$REGISTRY_ADDR" app 1
+}
