@@ -4,6 +4,7 @@
 # Relies on: script/bench, which sources this: timed, record, fresh, work, dir.
 # Promises: what each tool wrote is checked, outside of the time: digests by dray verify, in the first run each file.
 
+# shellcheck disable=SC2154 # dir, work, top: of script/bench
 tree=$dir/tree
 BUILD=("$DRAY" build -q --from scratch --name bench/tree --tag 1 --dir "$tree:/")
 
@@ -73,7 +74,7 @@ row_build_gzip() {
 			tee >(sha256sum >"$2.diffid") | gzip -1 | tee "$2" | sha256sum >"$2.digest"' - "$tree" "$out"
 		image=
 		;;
-	buildah) buildah_of "$@" "oci-archive:$out:bench/tree:1" ;;
+	buildah) buildah_of "$@" "oci-archive:$out:bench/tree:1" --disable-compression=false ;;
 	umoci)
 		umoci_bundle
 		timed "$@" umoci repack --image "$work/umoci:t" "$work/bundle"
@@ -100,7 +101,7 @@ build_push() {
 			skopeo copy --quiet --dest-tls-verify=false docker-archive:/dev/stdin "$4"' - \
 			"$top/bench/standin_stream.py" "$tree" "$(build_layers)" "docker://$to"
 		;;
-	buildah) buildah_of "${@:1:3}" "docker://$to" ;;
+	buildah) buildah_of "${@:1:3}" "docker://$to" --disable-compression=false ;;
 	esac
 }
 

@@ -214,17 +214,16 @@ size_t blobcache_find(struct blobcache *c, const struct digest *diff_id, const c
 
 bool blobcache_any(struct blobcache *c, const char *host)
 {
-	sqlite3_stmt *st = NULL;
+	cleanup_stmt struct db_stmt *st = NULL;
 	bool ret = false;
 
 	if (!c)
 		return false;
 	lock_take(c->lock);
-	if (sqlite3_prepare_v2(c->db, ANY, -1, &st, NULL) == SQLITE_OK) {
+	if (db_prepare(c->db, ANY, &st, NULL) == 0) {
 		bind_text(st, 1, host);
-		ret = sqlite3_step(st) == SQLITE_ROW;
+		ret = db_step(st, NULL) > 0;
 	}
-	sqlite3_finalize(st);
 	lock_drop(c->lock);
 	return ret;
 }
