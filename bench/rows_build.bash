@@ -38,14 +38,14 @@ buildah_of() {
 	buildah rmi --all --force >/dev/null 2>&1 || :
 }
 
-# To an archive with plain layers.
+# To an archive with plain layers, which is on the disk at the end: dray always sees to that.
 row_build() {
 	local out=$work/built.tar
 	case $2 in
 	dray) timed "$@" "${BUILD[@]}" --compression none -o "$out" ;;
 	standin)
 		# shellcheck disable=SC2016
-		timed "$@" sh -c 'exec python3 "$1" "$2" "$3" >"$4"' - "$top/bench/standin_stream.py" "$tree" "$(build_layers)" "$out"
+		timed "$@" sh -c 'python3 "$1" "$2" "$3" >"$4" && sync "$4"' - "$top/bench/standin_stream.py" "$tree" "$(build_layers)" "$out"
 		;;
 	buildah) buildah_of "$@" "oci-archive:$out:bench/tree:1" --disable-compression=true ;;
 	esac
@@ -71,7 +71,7 @@ row_build_gzip() {
 	tar)
 		# shellcheck disable=SC2016
 		timed "$@" bash -o pipefail -c 'tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@1 -C "$1" -c . |
-			tee >(sha256sum >"$2.diffid") | gzip -1 | tee "$2" | sha256sum >"$2.digest"' - "$tree" "$out"
+			tee >(sha256sum >"$2.diffid") | gzip -1 | tee "$2" | sha256sum >"$2.digest" && sync "$2"' - "$tree" "$out"
 		image=
 		;;
 	buildah) buildah_of "$@" "oci-archive:$out:bench/tree:1" --disable-compression=false ;;
