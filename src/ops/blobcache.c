@@ -212,18 +212,24 @@ size_t blobcache_find(struct blobcache *c, const struct digest *diff_id, const c
 	return n;
 }
 
-bool blobcache_any(struct blobcache *c, const char *host)
+static bool any_row(struct blobcache *c, const char *host)
 {
 	cleanup_stmt struct db_stmt *st = NULL;
-	bool ret = false;
+
+	if (db_prepare(c->db, ANY, &st, NULL) < 0)
+		return false;
+	bind_text(st, 1, host);
+	return db_step(st, NULL) > 0;
+}
+
+bool blobcache_any(struct blobcache *c, const char *host)
+{
+	bool ret;
 
 	if (!c)
 		return false;
 	lock_take(c->lock);
-	if (db_prepare(c->db, ANY, &st, NULL) == 0) {
-		bind_text(st, 1, host);
-		ret = db_step(st, NULL) > 0;
-	}
+	ret = any_row(c, host);
 	lock_drop(c->lock);
 	return ret;
 }
