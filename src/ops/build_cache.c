@@ -241,10 +241,11 @@ static int learn_layer(struct build *b, const struct digest *key, const struct d
 	return blob && digest_set(&blob->digest) ? memo_add_blob(&b->cache.now, to, blob, err) : 0;
 }
 
-static int learn_made(struct build *b, size_t i, const struct remade_layers *made, dray_error **err)
+static int learn_made(struct build *b, size_t i, const struct layer_index *read,
+		      const struct remade_layers *made, dray_error **err)
 {
 	size_t at = b->base->n + i;
-	struct keying k = { .b = b, .content = made_content, .made = made->index[at] };
+	struct keying k = { .b = b, .content = made_content, .made = read };
 	struct digest key;
 	int rc = key_of(&k, i, &key, err);
 
@@ -258,16 +259,18 @@ int build_cache_learn(struct build *b, const struct remade_layers *made, dray_er
 	for (size_t i = 0; b->cache.dir && i < b->deal.n; i++) {
 		const struct memo_layer *known = b->foreseen[i];
 		size_t at = b->base->n + i;
+		const struct layer_index *read = made->index[at] ? made->index[at]
+								 : build_layer_read(b, i);
 		int rc;
 
-		if (made->index[at])
-			rc = learn_made(b, i, made, err);
+		if (read)
+			rc = learn_made(b, i, read, made, err);
 		else
 			rc = learn_layer(b, &known->key, &known->diff_id, known->size,
 					 &made->blobs[at], err);
 		if (rc < 0)
 			return -1;
-		b->n_known += !made->index[at];
+		b->n_known += !read;
 	}
 	return 0;
 }
