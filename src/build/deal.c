@@ -607,7 +607,7 @@ static int add_record(struct deal_layer *l, const struct node *n, dray_error **e
 {
 	if (mem_grow(&l->list, l->n, &l->cap, sizeof(*l->list)) < 0)
 		return err_nomem(err);
-	l->list[l->n++] = n;
+	l->list[l->n++] = (struct dealt){ .node = n };
 	if (n->inode->data)
 		l->bytes += n->inode->data->size;
 	return 0;
@@ -644,10 +644,7 @@ static int add_whiteouts(struct dealer *k, const struct node *folder, dray_error
 	for (uint32_t i = first; i; i = k->gone[i - 1].next) {
 		if (mem_grow(&l->list, l->n, &l->cap, sizeof(*l->list)) < 0)
 			return err_nomem(err);
-		l->list[l->n] = (struct record){ .kind = RECORD_WHITEOUT,
-						 .node = k->gone[i - 1].node,
-						 .place = l->n };
-		l->n++;
+		l->list[l->n++] = (struct dealt){ k->gone[i - 1].node, true };
 	}
 	return 0;
 }
@@ -790,7 +787,9 @@ static bool next_record(const struct record_list *l, const struct record *at, st
 
 	if (i >= layer->n)
 		return false;
-	*ret = (struct record){ .kind = RECORD_MADE, .node = layer->list[i], .place = i };
+	*ret = (struct record){ .kind = layer->list[i].gone ? RECORD_WHITEOUT : RECORD_MADE,
+				.node = layer->list[i].node,
+				.place = i };
 	return true;
 }
 

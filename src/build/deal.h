@@ -32,12 +32,17 @@ struct deal_input {
 	const struct layering_old *previous; /* the plan that is kept where it can be */
 	size_t n_previous;
 };
+/** One name of a layer: kept small. */
+struct dealt {
+	const struct node *node;
+	bool gone; /* a whiteout */
+};
 struct deal_layer {
 	const char *name;    /* of a group, or of what it holds */
 	const char **units;  /* what it holds */
 	const char **components; /* the same, as layering.components */
 	size_t n_units;
-	const struct node **list; /* what is written, in order */
+	struct dealt *list; /* what is written, in order */
 	size_t n, cap;
 	int64_t bytes; /* of files */
 };

@@ -377,7 +377,7 @@ static int tell_update(dray_built *r, struct build *b, const char *against, dray
 	*u = (struct dray_build_update){ .image = arena_strdup(&r->arena, against) };
 	if (!u->image)
 		return err_nomem(err);
-	if (make_layers(b, true, &plan, err) < 0)
+	if (make_layers(b, &plan, err) < 0 || build_foretell(b, err) < 0)
 		return -1;
 	diff_ids = arena_array(&b->arena, plan.n + 1, sizeof(*diff_ids));
 	if (!diff_ids)
