@@ -79,7 +79,8 @@ int head_read(struct MHD_Connection *c, struct arena *a, struct head *ret, dray_
 		return err_nomem(err);
 	if (n > HEAD_FIELDS_MAX)
 		return malformed(err, 431, "the request has too many header fields");
-	if (f.odd || f.lengths > 1 || f.encodings > 1 || (f.lengths && f.encodings))
+	ret->unclear = f.odd || f.lengths > 1 || f.encodings > 1 || (f.lengths && f.encodings);
+	if (ret->unclear)
 		return malformed(err, 400, "the length of the request's body is ambiguous");
 	return 0;
 }
@@ -177,7 +178,8 @@ static bool has_body(const struct exchange *ex)
  */
 static bool refuse_now(const struct exchange *ex)
 {
-	return ex->head.expects || ex->head.content_length > DISCARD_MAX;
+	return ex->head.unclear ||
+	       (has_body(ex) && (ex->head.expects || ex->head.content_length > DISCARD_MAX));
 }
 
 static enum MHD_Result refuse(struct exchange *ex)
@@ -191,7 +193,7 @@ static enum MHD_Result first_call(struct exchange *ex, const char *version)
 
 	if (rc == 0)
 		rc = begin(ex, &ex->refusal);
-	if (rc < 0 && has_body(ex) && refuse_now(ex))
+	if (rc < 0 && refuse_now(ex))
 		return refuse(ex);
 	if (ex->head.content_length < 0 && !ex->head.chunked)
 		return MHD_YES; /* no body: the next call answers */

@@ -16,6 +16,7 @@ teardown() {
 # serve_start ARG...: sets ADDR. Its first line is the address, and comes when it listens.
 serve_start() {
 	: >"$CASE/serve.out"
+	LOG_AT=$(peer_log serve | wc -c)
 	# shellcheck disable=SC2016
 	peer_spawn serve sh -c 'out=$1; shift; exec "$@" >"$out"' - "$CASE/serve.out" \
 		"$DRAY" serve --addr 127.0.0.1:0 "$@"
@@ -28,7 +29,7 @@ serve_start() {
 }
 
 serve_listens_or_dead() { [ -s "$CASE/serve.out" ] || ! peer_alive serve; }
-serve_log() { peer_log serve; }
+serve_log() { peer_log serve | tail -c +$((LOG_AT + 1)); } # of this start
 serve_gone() { ! peer_alive serve; }
 get() { curl -fsS --noproxy '*' "http://$ADDR$1"; }
 # code PATH [CURL-ARG...]: the status; the body is in $CASE/body, the head in $CASE/head.
