@@ -10,7 +10,7 @@ setup() {
 
 @test "readme: the verbs are those of help" {
 	diff <(sed -n '/^## Verbs/,/^## /s/^| `\([a-z-]*\).*/\1/p' "$README" | sed '/^docker\|^oci\|^dir\|^containers/d') \
-		<("$DRAY" help | sed -n 's/^  \([a-z-]\{3,\}\)  .*/\1/p')
+		<("$DRAY" help | sed -n 's/^  \([a-z-]\{2,\}\)  .*/\1/p')
 }
 
 @test "readme: the example in C compiles without a warning" {
