@@ -94,7 +94,7 @@ static void a_blob_in_pieces_and_of_nothing(void **state)
 	assert_ok(s->write->begin(s, "r", id, &err), err);
 	for (int i = 0; i < 11; i++) {
 		assert_ok(s->write->open(s, "r", id, i, &u, &err), err);
-		assert_ok(s->write->append(s, u, span_of("hello world" + i, 1), &err), err);
+		assert_ok(s->write->append(s, u, span_of(&"hello world"[i], 1), &err), err);
 		s->write->close(s, u);
 		assert_ok(s->write->status(s, "r", id, &size, &err), err);
 		assert_int_equal(size, i + 1);
