@@ -15,6 +15,7 @@
  */
 #define ALLOC_STEP 19
 #define FULL_STEP 3
+#define VALGRIND_STEP 41 /* times as slow: a part of everything */
 
 enum {
 	STEP_BLOBS,  /* pushed to a */
@@ -112,6 +113,13 @@ static void check_after(const struct site *t, int done)
 	shelf_free(s);
 }
 
+static uint64_t slower(uint64_t step)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload && strstr(preload, "vgpreload") ? step * VALGRIND_STEP : step;
+}
+
 static void count_step(void *arg, int step)
 {
 	*(int *)arg = step + 1;
@@ -121,7 +129,7 @@ static void torture(const struct site *t, enum fault_kind kind, int errnum, uint
 {
 	bool reached = true;
 
-	for (uint64_t nth = 1; reached; nth += step) {
+	for (uint64_t nth = 1; reached; nth += slower(step)) {
 		dray_error *err = NULL;
 		int done = 0, rc;
 
@@ -190,7 +198,7 @@ static void killed_at_every_call(void **state)
 	struct site *t = *state;
 	int done = 0;
 
-	for (uint64_t nth = 1;; nth++) {
+	for (uint64_t nth = 1;; nth += slower(1)) {
 		bool lived;
 
 		site_wipe(t);
