@@ -103,7 +103,10 @@ static struct doc *doc_of(struct images_shelf *s, const struct manifest *m, dray
 	}
 	if (d->bytes.data != bytes.data)
 		return d; /* another image has it, too */
-	return describe_doc(s, d, m) ? d : (err_nomem(err), NULL);
+	if (describe_doc(s, d, m))
+		return d;
+	err_nomem(err);
+	return NULL;
 }
 
 /* ---- an image whose manifest the place has ---- */
@@ -293,44 +296,71 @@ static int put_image(struct repo *repo, struct ready *r, dray_error **err)
 	return put_doc(repo, r->doc, err);
 }
 
+/* Indexes that are still to be put. */
+struct todo {
+	const struct digest **list;
+	size_t n, cap;
+};
+
+static int push_todo(struct todo *t, const struct digest *d, dray_error **err)
+{
+	if (mem_grow(&t->list, t->n, &t->cap, sizeof(struct digest *)) < 0)
+		return err_nomem(err);
+	t->list[t->n++] = d;
+	return 0;
+}
+
+static int push_entries(struct adding *a, struct todo *t, const struct manifest *m,
+			dray_error **err)
+{
+	for (size_t i = 0; i < m->n_entries; i++) {
+		struct digest *copy;
+
+		if (!mediatype_is_index(m->entries[i].media_type))
+			continue;
+		copy = arena_alloc(&a->s->arena, sizeof(*copy));
+		if (!copy)
+			return err_nomem(err);
+		*copy = m->entries[i].digest;
+		if (push_todo(t, copy, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* One that cannot be read is told, as the place's own listing told it, and left out. */
+static int put_index(struct adding *a, struct repo *repo, const struct digest *digest,
+		     struct todo *t, dray_error **err)
+{
+	cleanup_manifest struct manifest *m = NULL;
+	cleanup_error dray_error *e = NULL;
+	struct doc *d;
+
+	if (map_get(&repo->docs, span_str(digest->text)))
+		return 0;
+	if (store_index(a->store, digest, &m, &e) < 0) {
+		if (dray_error_kind(e) == DRAY_ERR_NOMEM)
+			return err_nomem(err);
+		tell(a, "not served: %s", dray_error_message(e));
+		return 0;
+	}
+	d = doc_of(a->s, m, err);
+	return !d || put_doc(repo, d, err) < 0 ? -1 : push_entries(a, t, m, err);
+}
+
 /* The index @p digest and those below it; *ret is its own document, NULL where it is gone. */
 static int put_indexes(struct adding *a, struct repo *repo, const struct digest *digest,
 		       struct doc **ret, dray_error **err)
 {
-	const struct digest *todo[LIMIT_INDEX_DEPTH * 16];
-	size_t n = 0;
+	struct todo t = { 0 };
+	int rc = push_todo(&t, digest, err);
 
-	*ret = NULL;
-	todo[n++] = digest;
-	while (n > 0) {
-		const struct digest *at = todo[--n];
-		cleanup_manifest struct manifest *m = NULL;
-		cleanup_error dray_error *e = NULL;
-		struct doc *d;
-
-		if (map_get(&repo->docs, span_str(at->text)))
-			continue;
-		if (store_index(a->store, at, &m, &e) < 0) {
-			tell(a, "not served: %s", dray_error_message(e));
-			continue;
-		}
-		d = doc_of(a->s, m, err);
-		if (!d || put_doc(repo, d, err) < 0)
-			return -1;
-		for (size_t i = 0; i < m->n_entries && n < ARRAY_LEN(todo); i++) {
-			struct digest *copy;
-
-			if (!mediatype_is_index(m->entries[i].media_type))
-				continue;
-			copy = arena_alloc(&a->s->arena, sizeof(*copy));
-			if (!copy)
-				return err_nomem(err);
-			*copy = m->entries[i].digest;
-			todo[n++] = copy;
-		}
-	}
+	/* Each is put once, and LIMIT_INDEX_NODES bounds what the place let through. */
+	while (rc == 0 && t.n > 0)
+		rc = put_index(a, repo, t.list[--t.n], &t, err);
+	mem_free(t.list);
 	*ret = map_get(&repo->docs, span_str(digest->text));
-	return 0;
+	return rc;
 }
 
 static int join_tag(struct named *t, struct doc *d, dray_error **err)

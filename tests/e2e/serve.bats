@@ -356,6 +356,79 @@ layout_make() {
 	same "dray" "$(wc -l <<<"$output")" 9
 }
 
+# up PATH ARG...: a request of an upload; prints the status, the rest is for field().
+up() { code "$1" -H 'Content-Type: application/octet-stream' "${@:2}"; }
+
+@test "serve: uploads in every form that clients use" {
+	local blob=$CASE/blob digest sha512 at
+	serve_start --root "$CASE/root"
+	head -c 300000 /dev/urandom >"$blob"
+	digest=sha256:$(sha256sum <"$blob" | cut -d ' ' -f 1)
+	sha512=sha512:$(sha512sum <"$blob" | cut -d ' ' -f 1)
+
+	same "POST" "$(up /v2/a/blobs/uploads/ -X POST)" 202
+	[[ $(field Location) == /v2/a/blobs/uploads/* ]]
+	same "PUT" "$(up "$(field Location)?digest=$digest" -X PUT --data-binary "@$blob")" 201
+	same "where it is" "$(field Location) $(field Docker-Content-Digest)" "/v2/a/blobs/$digest $digest"
+	same "what it is" "$(get "$(field Location)" | sha256sum)" "$(sha256sum <"$blob")"
+
+	same "one POST" "$(up "/v2/b/blobs/uploads/?digest=$digest" -X POST --data-binary "@$blob")" 201
+	same "mount" "$(up "/v2/c/blobs/uploads/?mount=$digest&from=b" -X POST)" 201
+	same "mounted" "$(code "/v2/c/blobs/$digest" -I)" 200
+	same "no such mount" "$(up "/v2/d/blobs/uploads/?mount=$digest&from=nobody" -X POST)" 202
+
+	# A stream without a length, and a digest that nobody announced
+	up /v2/e/blobs/uploads/ -X POST
+	same "PATCH" "$(up "$(field Location)" -X PATCH -H 'Transfer-Encoding: chunked' --data-binary "@$blob")" 202
+	same "range" "$(field Range)" 0-299999
+	same "PUT" "$(up "$(field Location)?digest=$sha512" -X PUT)" 201
+	same "sha512" "$(code "/v2/e/blobs/$sha512") $(sha256sum <"$CASE/body")" "200 $(sha256sum <"$blob")"
+
+	# Pieces: one that comes too early is refused, and what is there can be asked for
+	up /v2/f/blobs/uploads/ -X POST
+	at=$(field Location)
+	head -c 1000 "$blob" >"$CASE/piece"
+	same "first" "$(up "$at" -X PATCH -H 'Content-Range: 0-999' --data-binary "@$CASE/piece")" 202
+	same "too early" "$(up "$at" -X PATCH -H 'Content-Range: 2000-2999' --data-binary "@$CASE/piece") $(jq -r '.errors[0].code' "$CASE/body")" "416 RANGE_INVALID"
+	same "again" "$(up "$at" -X PATCH -H 'Content-Range: 0-999' --data-binary "@$CASE/piece")" 416
+	same "another length" "$(up "$at" -X PATCH -H 'Content-Range: 1000-1998' --data-binary "@$CASE/piece")" 400
+	same "no range" "$(up "$at" -X PATCH -H 'Content-Range: bytes' --data-binary "@$CASE/piece")" 416
+	same "asked" "$(up "$at") $(field Range)" "204 0-999"
+	same "by another repository" "$(up "${at/f/g}")" 404
+	tail -c +1001 "$blob" >"$CASE/piece"
+	same "the rest" "$(up "$at?digest=$digest" -X PUT -H 'Content-Range: 1000-299999' --data-binary "@$CASE/piece")" 201
+	same "over" "$(up "$at")" 404
+
+	up /v2/h/blobs/uploads/ -X POST
+	at=$(field Location)
+	same "cancelled" "$(up "$at" -X DELETE)" 204
+	same "gone" "$(up "$at")" 404
+	up /v2/i/blobs/uploads/ -X POST
+	at=$(field Location)
+	same "no digest" "$(up "$at" -X PUT --data-binary x) $(jq -r '.errors[0].code' "$CASE/body")" "400 DIGEST_INVALID"
+	same "wrong" "$(up "$at?digest=$digest" -X PUT --data-binary x) $(jq -r '.errors[0].code' "$CASE/body")" "400 DIGEST_INVALID"
+	same "not there" "$(code "/v2/i/blobs/$digest")" 404
+}
+
+@test "serve: manifests of 4 MiB are taken, and not a byte more" {
+	serve_start --root "$CASE/root"
+	python3 -c '
+import sys
+head, tail = b"""{"schemaVersion":2,"mediaType":"%s","manifests":[],"annotations":{"x":\"""" % sys.argv[1].encode(), b"\"}}"
+for over in (0, 1):
+    open(sys.argv[2] + str(over), "wb").write(head + b"a" * ((4 << 20) + over - len(head) - len(tail)) + tail)
+' application/vnd.oci.image.index.v1+json "$CASE/manifest"
+	local type="Content-Type: application/vnd.oci.image.index.v1+json" over
+	for over in "" "Transfer-Encoding: chunked" "Expect:"; do
+		same "the limit" "$(code /v2/a/manifests/x -X PUT -H "$type" ${over:+-H "$over"} --data-binary "@${CASE}/manifest0")" 201
+		same "one more" "$(code /v2/a/manifests/y -X PUT -H "$type" ${over:+-H "$over"} --data-binary "@${CASE}/manifest1") $(jq -r '.errors[0].code' "$CASE/body")" "413 SIZE_INVALID"
+	done
+	same "as it was sent" "$(get /v2/a/manifests/x | sha256sum)" "$(sha256sum <"$CASE/manifest0")"
+	same "by another digest" "$(code "/v2/a/manifests/sha256:$(sha256sum <"$CASE/manifest1" | cut -d ' ' -f 1)" -X PUT -H "$type" --data-binary "@${CASE}/manifest0")" 400
+	same "without a type" "$(code /v2/a/manifests/z -X PUT -H Content-Type: --data-binary '{}')" 400
+	same "tags" "$(get /v2/a/tags/list | jq -c .tags)" '["x"]'
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Clients that mean no good
 
