@@ -485,12 +485,12 @@ static void check_spared(const struct fixture *f, size_t row)
 }
 
 /* No allocation that fails is taken for damage. One that fails in words about damage may be. */
-static void torture_spared(struct fixture *f)
+static void torture_spared(torture_fn *fn, struct fixture *f)
 {
 	dray_error *err = NULL;
 	int rc;
 
-	for (uint64_t nth = 1; torture_once(FAULT_ALLOC, nth, 0, read_all, f, &rc, &err); nth++)
+	for (uint64_t nth = 1; torture_once(FAULT_ALLOC, nth, 0, fn, f, &rc, &err); nth++)
 		if (rc < 0)
 			assert_err_kind(err, DRAY_ERR_NOMEM);
 	assert_ok(rc, err);
@@ -509,7 +509,7 @@ static void test_spared(void **state)
 		check_spared(&f, i);
 		assert_ok(read_all(&f, &err), err);
 		if (i % 6 == 0)
-			torture_spared(&f);
+			torture_spared(read_all, &f);
 		remove_disk(&f);
 	}
 }
@@ -655,7 +655,7 @@ static void test_containerd(void **state)
 	assert_string_equal(st->notes.list[0].code, "names-unread");
 	images_free(images, n);
 	store_free(st);
-	torture_alloc(read_pool, &f);
+	torture_spared(read_pool, &f);
 	torture_io(read_pool, &f, EIO, NULL);
 	remove_disk(&f);
 }
@@ -710,14 +710,7 @@ static void test_salvage(void **state)
 		assert_ok(salvage_all(&f, &err), err);
 		if (i == 1 || i == 3) {
 			torture_io(salvage_all, &f, EIO, NULL);
-			for (uint64_t nth = 1;; nth++) {
-				int rc;
-
-				if (!torture_once(FAULT_ALLOC, nth, 0, salvage_all, &f, &rc, &err))
-					break;
-				if (rc < 0)
-					assert_err_kind(err, DRAY_ERR_NOMEM);
-			}
+			torture_spared(salvage_all, &f);
 		}
 		remove_disk(&f);
 	}
