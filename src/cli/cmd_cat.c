@@ -103,6 +103,7 @@ const struct command cmd_cat = {
 	.notes = "Prints the content of a file as the layers of the image leave it. Links are "
 		 "followed inside the image. Layers are read from the top one down, and reading "
 		 "stops when the file is found: from a registry the others are not fetched.",
-	.features = FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_OUTPUT | FEATURE_CLOBBER | FEATURE_PRODUCT,
+	.features = FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_OUTPUT | FEATURE_CLOBBER |
+		    FEATURE_PRODUCT,
 	.run = run_cat,
 };

@@ -224,8 +224,8 @@ const struct command cmd_copy = {
 		 "changed. With -o all arguments are sources: several images in one archive. A "
 		 "bare DST that ends in .tar is a new archive for docker load. Prints the "
 		 "result's reference with its digest.",
-	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_CLOBBER | FEATURE_OUTPUT |
-		    FEATURE_PRODUCT,
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_CLOBBER |
+		    FEATURE_OUTPUT | FEATURE_PRODUCT,
 	.options = copy_table,
 	.options_size = sizeof(struct copy_flags),
 	.run = run_copy,
@@ -259,8 +259,8 @@ const struct command cmd_save = {
 	.complete = COMPLETE_PLACE,
 	.notes = "Writes one archive of all images, to standard output without -o. With --append "
 		 "they are added to one that is there.",
-	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_CLOBBER | FEATURE_OUTPUT |
-		    FEATURE_PRODUCT,
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_CLOBBER |
+		    FEATURE_OUTPUT | FEATURE_PRODUCT,
 	.options = save_table,
 	.options_size = sizeof(struct copy_flags),
 	.run = run_save,

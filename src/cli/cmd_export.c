@@ -36,7 +36,8 @@ const struct command cmd_export = {
 	.notes = "Applies the layers to one another, without unpacking them, and writes what is "
 		 "left as a tar: paths sorted by their bytes, entries with the headers that their "
 		 "layers gave them. The same image gives the same tar, byte for byte.",
-	.features = FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_OUTPUT | FEATURE_CLOBBER | FEATURE_PRODUCT,
+	.features = FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_OUTPUT | FEATURE_CLOBBER |
+		    FEATURE_PRODUCT,
 	.run = run_export,
 };
 

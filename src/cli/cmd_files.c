@@ -88,7 +88,8 @@ const struct command cmd_files = {
 		 "or PATH and what is below it. With --json each name is one object in a line. "
 		 "With --layer N the entries of one layer, in the order of its tar; W and O are "
 		 "its whiteouts.",
-	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_OUTPUT | FEATURE_CLOBBER,
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_OUTPUT |
+		    FEATURE_CLOBBER,
 	.options = files_table,
 	.options_size = sizeof(struct files_flags),
 	.run = run_files,

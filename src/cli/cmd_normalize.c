@@ -165,8 +165,8 @@ const struct command cmd_normalize = {
 		 "loads with docker load, podman load, skopeo and ctr. Takes every image of a "
 		 "file or folder unless one is chosen. Prints PATH@IMAGE-ID for each; with --json "
 		 "also the archive's own digest.",
-	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_OUTPUT | FEATURE_CLOBBER |
-		    FEATURE_PRODUCT,
+	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_OUTPUT |
+		    FEATURE_CLOBBER | FEATURE_PRODUCT,
 	.options = normalize_table,
 	.options_size = sizeof(struct normalize_flags),
 	.run = run_normalize,
