@@ -11,7 +11,7 @@ setup() {
 	cd "$BATS_TEST_TMPDIR" || return
 }
 
-verbs() { "$DRAY" help | sed -n 's/^  \([a-z-]\{3,\}\)  .*/\1/p'; }
+verbs() { "$DRAY" help | sed -n 's/^  \([a-z-]\{2,\}\)  .*/\1/p'; }
 
 # A docker archive of one layer, named in $1; its config holds $2 as the history's created_by.
 make_archive() {
