@@ -295,12 +295,31 @@ static int plan_anew(struct planner *p, const struct graph *g, size_t limit, str
 	return improve(p, g, s, limit, b, err);
 }
 
+/*
+ * An earlier plan says where things lie, not which of them there are: what the pipeline removes is
+ * in no layer. How many layers it would make is no matter, for these are not made.
+ */
+static int leave_out_removed(struct planner *p, const struct graph *g, struct bins *b,
+			     dray_error **err)
+{
+	struct bins piped;
+
+	if (plan_pipeline(g, &p->roll, p->o->pipeline, SIZE_MAX, &piped, &p->arena, err) < 0)
+		return -1;
+	for (size_t i = 0; i < g->n; i++)
+		if (piped.of[i] == LAYERING_NONE)
+			b->of[i] = LAYERING_NONE;
+	return bins_drop_empty(b, g, err);
+}
+
 static int plan_once(struct planner *p, const struct graph *g, size_t limit, struct bins *b,
 		     dray_error **err)
 {
 	b->n = 0;
 	if (p->o->n_previous > 0 &&
 	    plan_previous(g, p->components, p->o, limit, b, &p->arena, err) < 0)
+		return -1;
+	if (b->n > 0 && p->o->strategy == LAYERING_PIPELINE && leave_out_removed(p, g, b, err) < 0)
 		return -1;
 	return b->n > 0 ? 0 : plan_anew(p, g, limit, b, err);
 }

@@ -13,12 +13,17 @@ struct piped {
 	struct units u;
 	struct layering l;
 	size_t max;
+	const struct layering_old *previous;
+	size_t n_previous;
 };
 
 static int run(void *arg, dray_error **err)
 {
 	struct piped *p = arg;
-	struct layering_options o = { .strategy = LAYERING_PIPELINE, .max = p->max };
+	struct layering_options o = { .strategy = LAYERING_PIPELINE,
+				      .max = p->max,
+				      .previous = p->previous,
+				      .n_previous = p->n_previous };
 	cleanup_json struct json_doc *doc = NULL;
 	int rc;
 
@@ -150,6 +155,51 @@ static void test_refused(void **state)
 	}
 }
 
+/* An earlier plan says where things lie: what is removed is nowhere, what is wrong is refused. */
+static void test_previous(void **state)
+{
+	const struct layering_old old[] = { { (const char *const[]){ "A", "B" }, 2 },
+					    { (const char *const[]){ "C", "D", "E", "F" }, 4 } };
+	static const struct {
+		const char *pipeline, *want;
+		size_t max;
+	} rows[] = {
+		{ "[]", "A B|C D E F|G H", 9 },
+		{ "[[\"remove_paths\",\"C\"]]", "A B|D E F|G H", 9 },
+		{ "[[\"remove_paths\",[\"A\",\"B\",\"H\"]]]", "C D E F|G", 9 },
+		{ "[[\"remove_paths\",[\"A\",\"B\",\"C\",\"D\",\"E\",\"F\",\"G\",\"H\"]]]", "", 9 },
+		/* the layers are those of the earlier plan: it need not have room for its own */
+		{ "[[\"popularity_contest\"]]", "A B|C D E F|G H", 3 },
+		{ "[[\"popularity_contes\"]]", NULL, 9 },
+		{ "[[\"reverse\"]]", NULL, 9 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct piped p = { .pipeline = rows[i].pipeline,
+				   .max = rows[i].max,
+				   .previous = old,
+				   .n_previous = ROWS(old) };
+		dray_error *err = NULL;
+		char *got;
+
+		units_read(&p.u, graph);
+		if (run(&p, &err) < 0) {
+			if (rows[i].want)
+				fail_msg("%s: %s", p.pipeline, dray_error_message(err));
+			assert_err_kind(err, DRAY_ERR_USAGE);
+			units_clear(&p.u);
+			continue;
+		}
+		got = plan_text(p.u.list, p.u.n, &p.l);
+		if (!rows[i].want || strcmp(got, rows[i].want) != 0)
+			fail_msg("%s makes\n%s", p.pipeline, got);
+		free(got);
+		layering_clear(&p.l);
+		units_clear(&p.u);
+	}
+}
+
 /* A tower as high as JSON may be, and none higher. */
 static void test_tower(void **state)
 {
@@ -199,9 +249,8 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_tower),
+		cmocka_unit_test(test_golden),	 cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_previous), cmocka_unit_test(test_tower),
 		cmocka_unit_test(test_memory),
 	};
 
