@@ -267,10 +267,11 @@ int copy_remembered(struct copy *c, const struct memo_layer *l, struct blob_fact
 	int there;
 
 	snprintf(name, sizeof(name), "%.64s.tar", digest_hex(&l->diff_id));
-	there = find_known(c, l, &p.out, &how, err);
-	if (there == 0 && guess_reused(c, name, &room, &u, &how, err) < 0)
+	/* What the tag has comes first, as it does for a layer that passes: the same manifest. */
+	if (guess_reused(c, name, &room, &u, &how, err) < 0)
 		return -1;
-	if (there < 0 || (there == 0 && !u))
+	there = u ? 1 : find_known(c, l, &p.out, &how, err);
+	if (there <= 0)
 		return there;
 	if (u) {
 		p.out.digest = u->blob_digest;

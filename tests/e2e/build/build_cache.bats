@@ -124,6 +124,10 @@ counts() { jq -c '[.known, .built.blobs_sent, .built.blobs_skipped]'; }
 	[ "$("$DRAY" digest --plain-http "docker://$REGISTRY_ADDR/mixed:1")" != "$image" ]
 	XDG_CACHE_HOME=$T/none5 "$DRAY" build spec.json -q --cache mixed --plain-http -o "docker://$REGISTRY_ADDR/mixed:2"
 	same "another tag" "$("$DRAY" digest --plain-http "docker://$REGISTRY_ADDR/mixed:2")" "$image"
+	# Now both are there and the cache knows one of them: what the tag has stays all the same.
+	first=$("$DRAY" digest --plain-http "docker://$REGISTRY_ADDR/mixed:1")
+	XDG_CACHE_HOME=$T/none6 "$DRAY" build spec.json -q --cache mixed --plain-http -o "docker://$REGISTRY_ADDR/mixed:1"
+	same "with what it knows" "$("$DRAY" digest --plain-http "docker://$REGISTRY_ADDR/mixed:1")" "$first"
 	# What it had is gone: the layers are made and sent again.
 	registry_wipe cached
 	"$DRAY" build spec.json --cache kept --json --plain-http -o "docker://$REGISTRY_ADDR/app:1" 2>/dev/null >out
