@@ -12,7 +12,10 @@
 #include "base/text.h"
 #include "json/json.h"
 
-#define REGEX_MAX 1000	      /* bytes: a longer one is no rule but a list */
+#define REGEX_MAX 1000 /* bytes: a longer one is no rule but a list */
+#define REGEX_PARTS_MAX \
+	2000 /* regcomp(3) writes repeats out, and its memory is the square of that */
+#define REGEX_TIMES_MAX 32767 /* RE_DUP_MAX of glibc */
 #define XATTR_NAME_MAX 255    /* bytes, as Linux has it */
 #define XATTR_VALUE_MAX 65536 /* the same */
 
@@ -37,11 +40,113 @@ static bool has_back_reference(const char *text)
 	return false;
 }
 
+/* What follows "[...]", where classes as "[:alpha:]" may hold a ']'. */
+static const char *skip_brackets(const char *c)
+{
+	c += 1 + (c[1] == '^');
+	c += *c == ']';
+	while (*c && *c != ']') {
+		char end[] = { c[1], ']', '\0' };
+		const char *to = *c == '[' && c[1] && strchr(".:=", c[1]) ? strstr(c + 2, end)
+									  : NULL;
+
+		c = to ? to + 2 : c + 1;
+	}
+	return *c ? c + 1 : c;
+}
+
+static const char *skip_one(const char *c)
+{
+	if (*c == '[')
+		return skip_brackets(c);
+	return c + (*c == '\\' && c[1] ? 2 : 1);
+}
+
+static size_t read_number(const char **c)
+{
+	size_t v = 0;
+
+	for (; **c >= '0' && **c <= '9'; ++*c)
+		if (v <= REGEX_TIMES_MAX)
+			v = v * 10 + (size_t)(**c - '0');
+	return v;
+}
+
+/* How often "{m,n}" writes down what stands before it: of "{m,}" the last one is a '*'. */
+static size_t read_times(const char **c)
+{
+	size_t least, most;
+
+	++*c;
+	least = most = read_number(c);
+	if (**c == ',') {
+		++*c;
+		most = **c == '}' ? least + 1 : read_number(c);
+	}
+	*c += **c == '}';
+	if (most < least)
+		most = least;
+	return most ? most : 1;
+}
+
+/* Is it too much once all repeats are written out, those within brackets too? */
+static bool is_too_much(const char *text)
+{
+	size_t before[REGEX_MAX], depth = 0, sum = 0, last = 0;
+
+	for (const char *c = text; *c && sum <= REGEX_PARTS_MAX;) {
+		size_t times = 1;
+
+		if (*c == '(') {
+			before[depth++] = sum;
+			sum = last = 0;
+			c++;
+		} else if (*c == ')' && depth > 0) {
+			last = sum + 1;
+			sum = before[--depth] + last;
+			c++;
+		} else if (*c == '{') {
+			times = read_times(&c);
+		} else if (*c == '*' || *c == '?' || *c == '+') {
+			times += *c++ == '+'; /* "aa*" */
+		} else {
+			c = skip_one(c);
+			last = 1;
+			sum++;
+		}
+		sum += last * (times - 1);
+		last *= times;
+	}
+	return sum > REGEX_PARTS_MAX;
+}
+
+static int compile(const char *text, regex_t *ret, dray_error **err)
+{
+	int code = regcomp(ret, text, REG_EXTENDED | REG_NOSUB);
+
+	return code == 0 ? 0 : bad_regex(ret, code, err);
+}
+
+/* A ')' that closes nothing is itself to regcomp(3), and would close the bracket that we open. */
+static int check_closed(const char *text, dray_error **err)
+{
+	cleanup_free char *opened = mem_printf("(%s", text);
+	regex_t re;
+
+	if (!opened)
+		return err_nomem(err);
+	if (regcomp(&re, opened, REG_EXTENDED | REG_NOSUB) != 0)
+		return 0;
+	regfree(&re);
+	return err_set(err, DRAY_ERR_USAGE,
+		       "\"regex\": a ')' that closes nothing; as itself it is "
+		       "\"\\)\"");
+}
+
 /* The whole path is to fit, as it has to fit a glob. */
 static int read_regex(const char *text, struct rule *ret, dray_error **err)
 {
 	cleanup_free char *whole = mem_printf("^(%s)$", text);
-	int code;
 
 	if (!whole)
 		return err_nomem(err);
@@ -49,14 +154,16 @@ static int read_regex(const char *text, struct rule *ret, dray_error **err)
 		return err_set(err, DRAY_ERR_USAGE, "\"regex\": more than %d bytes", REGEX_MAX);
 	if (has_back_reference(text))
 		return err_set(err, DRAY_ERR_USAGE, "\"regex\": back references are not known");
+	if (is_too_much(text))
+		return err_set(err, DRAY_ERR_USAGE,
+			       "\"regex\": with its repeats written out more than %d characters",
+			       REGEX_PARTS_MAX);
 	/* By itself first: what closes our bracket is no expression. */
-	code = regcomp(&ret->regex, text, REG_EXTENDED | REG_NOSUB);
-	if (code != 0)
-		return bad_regex(&ret->regex, code, err);
+	if (compile(text, &ret->regex, err) < 0)
+		return -1;
 	regfree(&ret->regex);
-	code = regcomp(&ret->regex, whole, REG_EXTENDED | REG_NOSUB);
-	if (code != 0)
-		return bad_regex(&ret->regex, code, err);
+	if (check_closed(text, err) < 0 || compile(whole, &ret->regex, err) < 0)
+		return -1;
 	ret->is_regex = true;
 	return 0;
 }
