@@ -146,6 +146,17 @@ int mtree_unescape(struct parser *p, struct span word, const char **ret, dray_er
 
 /* ---- names ---- */
 
+/* What is told twice is kept once. */
+static int keep_name(struct parser *p, const char **ret, dray_error **err)
+{
+	uintptr_t old = (uintptr_t)map_get(&p->seen, span_buf(&p->clean));
+
+	*ret = old ? p->m->list[old - 1].path
+		   : arena_strndup(&p->m->arena, p->clean.len ? (const char *)p->clean.data : "",
+				   p->clean.len);
+	return *ret ? 0 : err_nomem(err);
+}
+
 static int clean(struct parser *p, struct span name, const char **ret, dray_error **err)
 {
 	buf_reset(&p->clean);
@@ -153,9 +164,12 @@ static int clean(struct parser *p, struct span name, const char **ret, dray_erro
 		return bad_word(name, "\"..\" leads nowhere in an image", err);
 	if (tar_name_clean(name, &p->clean, err) < 0)
 		return -1;
-	*ret = arena_strndup(&p->m->arena, p->clean.len ? (const char *)p->clean.data : "",
-			     p->clean.len);
-	return *ret ? 0 : err_nomem(err);
+	p->names += p->clean.len + 1;
+	if (p->names > LIMIT_LIST_NAMES)
+		return err_set(err, DRAY_ERR_LIMIT,
+			       "names of more than %lld bytes in all (LIMIT_LIST_NAMES)",
+			       LIMIT_LIST_NAMES);
+	return keep_name(p, ret, err);
 }
 
 /* A name without a slash lies in the folder that was last entered. */

@@ -16,6 +16,7 @@ struct parser {
 	size_t *depths;		/* its lengths, before each that was entered */
 	size_t n_depths, cap_depths;
 	struct buf clean;
+	size_t names; /* bytes of all of them, those told twice too */
 	struct map seen; /* path -> place in the list + 1 */
 };
 /** Escapes of vis(3) undone, in the arena. FORMAT. */

@@ -94,7 +94,9 @@ static int word_time(struct parser *p, struct span value, struct mtree_entry *e,
 	struct span rest = span_from(value, whole.len + (dot >= 0));
 
 	(void)p;
-	if (!num_parse_i64(whole, &e->mtime) || (rest.len > 0 && !num_parse_u63(rest, &fraction)))
+	/* The least number of all is beyond what a time in a tar can be. */
+	if (!num_parse_i64(whole, &e->mtime) || e->mtime == INT64_MIN ||
+	    (rest.len > 0 && !num_parse_u63(rest, &fraction)))
 		return expected("seconds since 1970", value, err);
 	e->has |= MTREE_TIME;
 	return 0;

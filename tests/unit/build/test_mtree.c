@@ -4,6 +4,7 @@
  * Relies on nothing but text.
  * Promises that a row which is broken is named.
  */
+#include "base/limits.h"
 #include "base/mem.h"
 #include "build/mtree.h"
 #include "torture.h"
@@ -32,6 +33,10 @@ static const struct row rows[] = {
 	  .want = "a f t12 s7 <x/../y ? =\n" },
 	{ .text = "a type=file time=-1.000000000 md5=x cksum=1 nlink=1 flags=none\n",
 	  .want = "a f t-1\n" },
+	{ .text = "a type=file time=-9223372036854775807\n",
+	  .want = "a f t-9223372036854775807\n" },
+	{ .text = "a type=file time=-9223372036854775808\n",
+	  .message = "line 1: time: expected seconds" },
 	{ .text = "a type=char device=native,1,3\nb type=block device=259\n",
 	  .want = "a c 1,3\nb b 1,3\n" },
 	{ .text = "a type=file uname=root gname=wheel\n", .want = "a f uroot gwheel\n" },
@@ -143,6 +148,32 @@ static void test_paths(void **state)
 	assert_non_null(strstr(dray_error_message(odd), "line 2: ../b"));
 }
 
+/* Short names in a long folder: what they come to has an end, and what comes again is not kept. */
+static void test_names(void **state)
+{
+	enum { FOLDER = 60000, FIT = 17000, LINES = 18000 };
+
+	(void)state;
+	for (size_t lines = FIT; lines <= LINES; lines += LINES - FIT) {
+		cleanup_mtree struct mtree m = { 0 };
+		cleanup_error dray_error *err = NULL;
+		cleanup_buf struct buf text = BUF_INIT(MIB);
+		dray_error *odd = NULL;
+		int rc;
+
+		for (size_t i = 0; i < FOLDER; i++)
+			assert_ok(buf_add_byte(&text, 'a', &odd), odd);
+		assert_ok(buf_add_str(&text, " type=dir\n", &odd), odd);
+		for (size_t i = 0; i < lines; i++)
+			assert_ok(buf_add_str(&text, "b type=file\n", &odd), odd);
+		rc = mtree_parse(span_buf(&text), &m, &err);
+		assert_int_equal(rc, lines == FIT ? 0 : -1);
+		assert_int_equal(m.n, 2);
+		if (rc < 0)
+			assert_non_null(strstr(dray_error_message(err), "LIMIT_LIST_NAMES"));
+	}
+}
+
 static int parse_all(void *arg, dray_error **err)
 {
 	cleanup_mtree struct mtree m = { 0 };
@@ -165,6 +196,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_memory),
 	};
 
