@@ -20,7 +20,10 @@ struct lister {
 	int64_t now;
 	unsigned vague;
 	struct map *meant;
+	const char *counts; /* what numbers of lines count */
 	struct buf clean;
+	struct map folders; /* those that names lie in -> line of the first */
+	struct map leaves;  /* what is no folder -> its line */
 };
 
 /* ---- where it lies ---- */
@@ -206,6 +209,46 @@ static int check_digest(struct lister *l, const struct layer_entry *e, const str
 	return digest_expect(want, &have, "content", err);
 }
 
+/* ---- what lies in what ---- */
+
+static int not_a_folder(const char *path, size_t len, const char *counts, size_t line,
+			const char *what, dray_error **err)
+{
+	cleanup_free char *shown = text_safe(span_of(path, len), 4096);
+
+	return err_set(err, DRAY_ERR_FORMAT, "/%s is no folder, and %s %zu %s", shown ? shown : "",
+		       counts, line, what);
+}
+
+/* Bytes of what @p len bytes of @p path lie in; 0 = the root. */
+static size_t parent_len(const char *path, size_t len)
+{
+	while (len > 0 && path[len - 1] != '/')
+		len--;
+	return len > 0 ? len - 1 : 0;
+}
+
+/* A name below what is no folder would take its place. */
+static int note_place(struct lister *l, const struct layer_entry *e, size_t line, dray_error **err)
+{
+	const char *path = e->path;
+	size_t len = strlen(path), other = (size_t)map_get(&l->folders, span_str(path));
+
+	if (e->type != TAR_DIR && other)
+		return not_a_folder(path, len, l->counts, other, "tells of a name below it", err);
+	if (e->type != TAR_DIR && map_put(&l->leaves, span_str(path), (void *)line, err) < 0)
+		return -1;
+	/* What is above a folder that is known is known. */
+	while ((len = parent_len(path, len)) > 0 && !map_get(&l->folders, span_of(path, len))) {
+		other = (size_t)map_get(&l->leaves, span_of(path, len));
+		if (other)
+			return not_a_folder(path, len, l->counts, other, "says so", err);
+		if (map_put(&l->folders, span_of(path, len), (void *)line, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int add(struct lister *l, const struct mtree_entry *m, dray_error **err)
 {
 	const char *path, *rel;
@@ -224,6 +267,8 @@ static int add(struct lister *l, const struct mtree_entry *m, dray_error **err)
 	e = &l->walker.ix->list[l->walker.ix->n - 1];
 	if (e->type != TAR_HARDLINK)
 		set_told(l, m, e);
+	if (note_place(l, e, m->line, err) < 0)
+		return -1;
 	return e->type == TAR_DIR ? note_meant(l, m, path, err) : 0;
 }
 
@@ -237,6 +282,7 @@ int walk_listed(const struct walk *w, const struct mtree *m, int64_t now, bool a
 		.now = now,
 		.vague = vague,
 		.meant = meant,
+		.counts = m->counts,
 		.clean = BUF_INIT(2 * LIMIT_PATH),
 	};
 	int rc = 0;
@@ -250,6 +296,8 @@ int walk_listed(const struct walk *w, const struct mtree *m, int64_t now, bool a
 			err_ctx(err, "%s %zu", m->counts, m->list[i].line);
 	}
 	walker_clear(&l.walker);
+	map_clear(&l.folders);
+	map_clear(&l.leaves);
 	buf_clear(&l.clean);
 	return rc < 0 ? -1 : 0;
 }

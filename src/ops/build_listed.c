@@ -19,11 +19,24 @@ static bool is_mtree(const struct spec_source *s)
 	return !s->list_format || strcmp(s->list_format, "mtree") == 0;
 }
 
+/* A named pipe ends at once where its writer is not there yet: that is no list of nothing. */
+static int check_written(const char *path, dray_error **err)
+{
+	struct stat st;
+
+	if (io_fstatat(AT_FDCWD, path, 0, &st, err) < 0)
+		return -1;
+	if (!S_ISFIFO(st.st_mode))
+		return 0;
+	return err_set(err, DRAY_ERR_USAGE, "a pipe with nothing in it: who writes it comes first");
+}
+
 static int read_list(const struct spec_source *s, struct mtree *ret, dray_error **err)
 {
 	cleanup_buf struct buf text = { 0 };
 
-	if (io_read_file(AT_FDCWD, s->list, LIMIT_FILE_LIST, &text, err) < 0)
+	if (io_read_file(AT_FDCWD, s->list, LIMIT_FILE_LIST, &text, err) < 0 ||
+	    (text.len == 0 && check_written(s->list, err) < 0))
 		return -1;
 	if (is_mtree(s))
 		return mtree_parse(span_buf(&text), ret, err);

@@ -206,7 +206,7 @@ struct tar_taker {
 /* An uncompressed tar is read where it lies, any other from a temporary file. */
 static int open_tar(struct tar_taker *t, dray_error **err)
 {
-	cleanup_fd int fd = io_openat(AT_FDCWD, t->s->from, O_RDONLY, 0, err);
+	cleanup_fd int fd = io_openat(AT_FDCWD, t->s->from, O_RDONLY | O_NONBLOCK, 0, err);
 	cleanup_source struct source *in = NULL;
 	cleanup_sink struct sink *k = NULL;
 	uint8_t head[COMPRESSION_SNIFF];

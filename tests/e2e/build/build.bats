@@ -303,6 +303,9 @@ spec() { cat >"$T/spec.json"; }
 	tar cf w.tar -C w .
 	dray_run build --tar w.tar -o no.tar
 	expect 6 '*whiteout*'
+	mkfifo pipe
+	dray_run build --tar pipe -o no.tar
+	expect 2 '*source 1 (tar): it is no file*'
 	[ ! -e no.tar ]
 }
 

@@ -169,7 +169,24 @@ tree() {
 		6|.wh.x type=dir|a name that begins with ".wh."
 		6|/set link=a|link: nothing that /set
 		6|/unset size|size: nothing that /set
+		6|x type=file time=-9223372036854775808|time: expected seconds
 	EOF_T
+	# A name below what is no folder, whichever comes first.
+	printf 'p type=file content=x\n./p/q type=file content=x\n' >list
+	refused 6 '*list: line 2: /p is no folder, and line 1 says so*' spec.json
+	printf './p/q/r type=file content=x\n./p type=link link=x\n' >list
+	refused 6 '*list: line 2: /p is no folder, and line 1 tells of a name below it*' spec.json
+	printf './p/q/r type=file content=x\n./p type=dir\n./p/q type=dir\n./p/s/t type=link link=x\n' >list
+	build spec.json -o folders.tar
+	# A named pipe: nobody writes it yet; somebody does.
+	rm list
+	mkfifo list
+	refused 2 '*list: a pipe with nothing in it*' spec.json
+	rm list
+	sources '{ "type": "files", "list": "/dev/fd/9" }'
+	build spec.json -o piped.tar 9< <(printf 'x type=file\n')
+	same piped "$(names piped.tar)" x
+	sources '{ "type": "files", "list": "list" }'
 	printf 'x type=file\n./x type=file mode=0600\n' >list
 	refused 6 '*list: line 2: /x: line 1 tells of it too, and not alike*' spec.json
 	printf 'x type=file\n./x type=file\n' >list
