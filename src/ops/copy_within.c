@@ -43,6 +43,9 @@ int copy_within(const struct plan *p, const struct manifest *m, struct manifest 
 	if (p->c->target->dest->lone)
 		return err_set(err, DRAY_ERR_UNSUPPORTED, "%s has no place for an index",
 			       p->c->target->dest->place);
+	if (p->c->target->legacy)
+		return err_set(err, DRAY_ERR_UNSUPPORTED,
+			       "--legacy: what it is for has no annotations of an index");
 	jsonw_init(&w, &text, err);
 	jsonw_object(&w);
 	jsonw_kint(&w, "schemaVersion", 2);

@@ -134,6 +134,8 @@ two_layers() {
 	done
 	dray_run build --legacy --compression gzip --mkdir /a -o out.tar
 	expect 2 '*--legacy and --compression gzip*'
+	dray_run build --legacy --index-annotation a=b --mkdir /a -o out.tar
+	expect 8 '*--legacy*annotations of an index*'
 	dray_run copy --legacy --append one.tar one.tar
 	expect 2 '*--legacy and --append*'
 	dray_run copy --legacy --canonical one.tar out.tar
