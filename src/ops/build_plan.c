@@ -129,6 +129,18 @@ struct old_plan {
 	size_t left; /* names that are still taken */
 };
 
+/* An annotation that is no text says nothing, as one that is not there: the plan is a wish. */
+static int read_text(const struct old_plan *o, struct json annotations, const char *key,
+		     const char **ret, dray_error **err)
+{
+	cleanup_error dray_error *odd = NULL;
+
+	*ret = NULL;
+	if (json_string(json_get(annotations, key), key, &o->b->arena, ret, &odd) == 0)
+		return 0;
+	return dray_error_kind(odd) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
+}
+
 static int hex_digit(char c)
 {
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
@@ -168,10 +180,11 @@ static size_t without_rest(const char *text)
 	return at >= tail && strncmp(text + at - tail, and, tail) == 0 ? at - tail : len;
 }
 
-/* The names between @p between in @p text. */
+/* The names between @p between in @p text; only without blanks, in annotations, are they coded. */
 static int read_list(struct old_plan *o, const char *text, size_t len, const char *between,
 		     struct layering_old *ret, dray_error **err)
 {
+	bool coded = strcmp(between, ",") == 0;
 	const char **list = NULL;
 	size_t cap = 1;
 
@@ -184,7 +197,8 @@ static int read_list(struct old_plan *o, const char *text, size_t len, const cha
 		const char *next = strstr(at, between);
 		size_t part = (size_t)((next && next < end ? next : end) - at);
 
-		list[ret->n] = decode(&o->b->arena, at, part);
+		list[ret->n] = coded ? decode(&o->b->arena, at, part)
+				     : arena_strndup(&o->b->arena, at, part);
 		if (!list[ret->n++])
 			return err_nomem(err);
 		o->left--;
@@ -213,7 +227,7 @@ static int read_layer(struct old_plan *o, size_t i, struct layering_old *ret, dr
 	int64_t step;
 
 	if (m && i < m->n_entries &&
-	    descriptor_annotation(&m->entries[i], COMPONENTS, &o->b->arena, &text, err) < 0)
+	    read_text(o, m->entries[i].annotations, COMPONENTS, &text, err) < 0)
 		return -1;
 	if (text)
 		return read_list(o, text, strlen(text), ",", ret, err);
@@ -234,8 +248,7 @@ static int count_base(const struct old_plan *o, size_t *ret, dray_error **err)
 	while (*ret < im->n_layers && *ret < base->n_layers &&
 	       digest_eq(&im->layers[*ret].diff_id, &base->layers[*ret].diff_id))
 		++*ret;
-	if (m && json_string(json_get(m->annotations, BUILD_BASE_LAYERS), BUILD_BASE_LAYERS,
-			     &o->b->arena, &text, err) < 0)
+	if (m && read_text(o, m->annotations, BUILD_BASE_LAYERS, &text, err) < 0)
 		return -1;
 	if (text && num_parse_u63(span_str(text), &said) && (size_t)said <= im->n_layers &&
 	    (size_t)said > *ret)

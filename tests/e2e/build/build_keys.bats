@@ -199,6 +199,27 @@ labels() {
 	same "plan" "$(labels oci:v2)" "$(labels oci:v1)"
 }
 
+@test "previous: in comments of a history a percent sign is itself" {
+	for n in 'a%41' aA b c; do
+		mkdir -p "u/opt/$n"
+		head -c $((1000 + ${#n})) /dev/urandom >"u/opt/$n/f"
+	done
+	build --dir u:/ --min-size 0 --layers-max 2 --strategy size --no-annotate -o v1.tar
+	head -c 500000 /dev/urandom >u/opt/aA/f
+	build --dir u:/ --min-size 0 --layers-max 2 --strategy size --no-annotate --previous v1.tar -o v2.tar
+	held() { for i in 0 1; do layer_tar "$1" $i | tar t | grep f$ | tr '\n' ' '; done; }
+	same "plan" "$(held v2.tar)" "$(held v1.tar)"
+}
+
+@test "previous: annotations that are no text say nothing" {
+	units 1 2
+	build --dir u:/ --layers-max 2 --strategy size --no-annotate --history-comment none -o dir:odd
+	jq -c '.annotations["io.dray.base.layers"] = 7 | .layers[].annotations["io.dray.components"] = ["x"]' odd/manifest.json >m
+	mv m odd/manifest.json
+	dray_run build --dir u:/ --previous dir:odd -o out.tar
+	expect 0 '*does not say what its layers hold*'
+}
+
 @test "previous: one that is not there, and one that says nothing" {
 	units 1
 	dray_run build --dir u:/ --previous oci:nowhere -o no.tar
@@ -300,7 +321,9 @@ labels() {
 	dray_run build spec.json --pipeline '[["remove_paths", ["/store/4-numpy"]]]' -o less.tar
 	expect 0
 	same "removed" "$(names less.tar | cut -d/ -f2 | sort -u | tr '\n' ' ')" "1-app 2-python 3-glibc store "
-	dray_run build spec.json --pipeline '[["popularity_contest"], ["limit_layer", 2]]' -o no.tar
+	build spec.json --previous out.tar --pipeline '[["remove_paths", ["/store/4-numpy"]]]' -o kept.tar
+	same "removed, whatever an earlier image has" "$(names kept.tar)" "$(names less.tar)"
+	dray_run build spec.json --previous out.tar --pipeline '[["popularity_contest"], ["limit_layer", 2]]' -o no.tar
 	expect 2 '*layers.pipeline*limit_layer*did you mean "limit_layers"*'
 	dray_run build spec.json --pipeline '[["popularity_contest"]]' --layers-max 3 -o no.tar
 	expect 6 '*layers.pipeline*4 layers, but 3*'
