@@ -27,8 +27,8 @@ struct disk_layer {
 	bool whole;	       /* @files has the whole tree, not what the layer changed */
 	const struct disk_layer *below; /* NULL = the bottom one */
 	/* With salvage: */
-	bool proven;		   /* it was read, and is sound or @salvaged */
-	struct salvaged *salvaged; /* what was made of it; NULL */
+	struct digest actual;	   /* of the bytes that were read; unset = they cannot be */
+	struct salvaged *salvaged; /* what reading it told, and what was made of it; NULL = unread */
 };
 
 /** A folder that others share, for reading alone. */
@@ -78,7 +78,7 @@ struct source *disk_layer_open(const struct disk_layer *l, dray_error **err);
 struct source *disk_layer_lines(const struct disk_layer *l, dray_error **err);
 /** By layer.handle. */
 struct disk_layer *disk_layer_at(const struct disk_store *d, uint64_t number);
-/** All that is wrong with @p l, which is not @salvaged. Thread-safe. */
+/** All that is wrong with @p l as the engine left it. Thread-safe. */
 int disk_layer_damage(const struct disk_layer *l, damage_fn *each, void *arg,
 		      dray_error **err) MUST_CHECK;
 
@@ -87,6 +87,10 @@ int disk_layer_damage(const struct disk_layer *l, damage_fn *each, void *arg,
  * image becomes another one, with notes that say so. Not thread-safe.
  */
 int disk_salvage(struct disk_store *d, struct image *im, dray_error **err) MUST_CHECK;
+/** Was @p l read, and is the layer @p want? Images that share it may differ in what they want. */
+bool disk_layer_is(const struct disk_layer *l, const struct digest *want);
+/** Is it made anew for those who want @p want? */
+bool disk_layer_remade(const struct disk_layer *l, const struct digest *want);
 struct source *disk_salvaged_open(const struct disk_layer *l, dray_error **err);
 void disk_salvaged_free(struct disk_layer *l);
 

@@ -17,6 +17,7 @@ struct salvaged {
 	struct digest diff_id;
 	struct texts why;
 	size_t n_more;
+	bool made;
 	bool lost; /* nothing of it is left */
 };
 
@@ -59,16 +60,17 @@ static int other_layer(struct telling *t, const struct digest *have, dray_error 
 	return text ? add_damage(t, NULL, text, err) : err_nomem(err);
 }
 
-/* 1 = its bytes are those with DiffID @p want, 0 = they are not, and @p s says why, -1. */
-static int prove(struct disk_store *d, struct disk_layer *l, const struct digest *want,
-		 struct salvaged *s, dray_error **err)
+/* Which layer its bytes are, in its @actual, or what keeps it from having any; @s says it. */
+static int prove(struct disk_store *d, struct disk_layer *l, struct salvaged *s, dray_error **err)
 {
 	struct telling t = { &d->store.arena, s };
 	cleanup_error dray_error *e = NULL;
 	struct digest have;
 
-	if (!l->trouble && hash_of(disk_layer_open(l, &e), &have, &e) == 0)
-		return digest_eq(&have, want) ? 1 : other_layer(&t, &have, err);
+	if (!l->trouble && hash_of(disk_layer_open(l, &e), &have, &e) == 0) {
+		l->actual = have;
+		return other_layer(&t, &have, err);
+	}
 	if (e && !error_about_bytes(e)) {
 		if (err)
 			*err = steal_pointer(&e);
@@ -126,25 +128,45 @@ static int make_anew(struct disk_store *d, const struct disk_layer *l, struct sa
 	return hash_of(remnant_open(&s->remnant, err), &s->diff_id, err);
 }
 
-/* Once for each layer, however many images share it. */
-static int salvage_layer(struct disk_store *d, struct disk_layer *l, const struct digest *want,
-			 dray_error **err)
+/* Read once, however many images share it. */
+static int prove_once(struct disk_store *d, struct disk_layer *l, dray_error **err)
 {
-	struct salvaged *s = l->proven ? NULL : arena_alloc(&d->store.arena, sizeof(*s));
-	int sound;
+	struct salvaged *s = l->salvaged ? NULL : arena_alloc(&d->store.arena, sizeof(*s));
 
-	if (l->proven)
+	if (l->salvaged)
 		return 0;
 	if (!s)
 		return err_nomem(err);
-	sound = prove(d, l, want, s, err);
-	if (sound < 0 || (!sound && make_anew(d, l, s, err) < 0)) {
-		remnant_clear(&s->remnant);
+	if (prove(d, l, s, err) < 0)
+		return -1;
+	l->salvaged = s;
+	return 0;
+}
+
+/* Made anew once, for all images of which it is not the layer. */
+static int salvage_layer(struct disk_store *d, struct disk_layer *l, const struct digest *want,
+			 dray_error **err)
+{
+	if (prove_once(d, l, err) < 0)
+		return -1;
+	if (disk_layer_is(l, want) || l->salvaged->made)
+		return 0;
+	if (make_anew(d, l, l->salvaged, err) < 0) {
+		remnant_clear(&l->salvaged->remnant);
 		return -1;
 	}
-	l->salvaged = sound ? NULL : s;
-	l->proven = true;
+	l->salvaged->made = true;
 	return 0;
+}
+
+bool disk_layer_is(const struct disk_layer *l, const struct digest *want)
+{
+	return digest_set(&l->actual) && digest_eq(&l->actual, want);
+}
+
+bool disk_layer_remade(const struct disk_layer *l, const struct digest *want)
+{
+	return l->salvaged && l->salvaged->made && !disk_layer_is(l, want);
 }
 
 struct source *disk_salvaged_open(const struct disk_layer *l, dray_error **err)
@@ -238,7 +260,8 @@ static int replace_layers(struct disk_store *d, struct image *im, dray_error **e
 	for (size_t i = 0; i < im->n_layers; i++) {
 		const struct disk_layer *l = disk_layer_at(d, im->layers[i].handle);
 
-		if (l->salvaged && replace_layer(im, i, l->salvaged, err) < 0)
+		if (disk_layer_remade(l, &im->layers[i].diff_id) &&
+		    replace_layer(im, i, l->salvaged, err) < 0)
 			return -1;
 		im->layers[i].missing = false;
 		ids[i] = im->layers[i].diff_id;
@@ -257,8 +280,10 @@ int disk_salvage(struct disk_store *d, struct image *im, dray_error **err)
 
 		if (salvage_layer(d, l, &im->layers[i].diff_id, err) < 0)
 			return err_ctx(err, "%s layer %zu", im->where, i + 1);
-		n_new += l->salvaged != NULL;
-		n_lost += l->salvaged && l->salvaged->lost;
+		if (disk_layer_remade(l, &im->layers[i].diff_id)) {
+			n_new++;
+			n_lost += l->salvaged->lost;
+		}
 	}
 	if (n_new == 0)
 		return 0;

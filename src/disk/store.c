@@ -329,7 +329,8 @@ static struct source *disk_open_layer(struct store *st, const struct image *im, 
 	if (number < d->layers.len) {
 		const struct disk_layer *l = disk_layer_at(d, number);
 
-		return l->salvaged ? disk_salvaged_open(l, err) : disk_layer_open(l, err);
+		return disk_layer_remade(l, &im->layers[i].diff_id) ? disk_salvaged_open(l, err)
+								    : disk_layer_open(l, err);
 	}
 	err_set(err, DRAY_ERR_NOT_FOUND, "layer %zu", i + 1);
 	return NULL;
