@@ -5,7 +5,10 @@
  * Promises the same blocks for the same member, which all readers understand alike.
  */
 #include <stdio.h>
+#include "base/text.h"
 #include "tar/tar_priv.h"
+
+#define SHOWN_MAX 300 /* bytes of a name in messages */
 
 /* How a name lies in a header: all in name, or parted at a slash. */
 struct split {
@@ -249,6 +252,28 @@ static int write_sparse(const struct tar_member *m, struct buf *ret, dray_error 
 	return buf_add(ret, span_buf(&map), err);
 }
 
+static int odd_xattr(const struct tar_member *m, dray_error **err)
+{
+	cleanup_free char *safe = text_safe(m->name, SHOWN_MAX);
+
+	return err_set(err, DRAY_ERR_UNSUPPORTED,
+		       "tar: \"%s\" has an extended attribute that no tar can hold: its name is "
+		       "empty, or has '=' in it",
+		       safe ? safe : "?");
+}
+
+/* A record's key ends at '=': what follows would become the value's. */
+static int check_xattrs(const struct tar_member *m, dray_error **err)
+{
+	for (size_t i = 0; i < m->n_xattrs; i++) {
+		struct span name = m->xattrs[i].name;
+
+		if (name.len == 0 || span_find(name, '=') >= 0 || span_find(name, 0) >= 0)
+			return odd_xattr(m, err);
+	}
+	return 0;
+}
+
 static int check_member(const struct tar_member *m, dray_error **err)
 {
 	if (type_flag(m->type) == 0)
@@ -265,7 +290,7 @@ static int check_member(const struct tar_member *m, dray_error **err)
 	if (m->name.len > LIMIT_PATH || m->link.len > LIMIT_PATH)
 		return err_set(err, DRAY_ERR_LIMIT, "tar: name over LIMIT_PATH (%lld bytes)",
 			       LIMIT_PATH);
-	return 0;
+	return check_xattrs(m, err);
 }
 
 struct tar_member tar_member_of(const struct tar_entry *e)

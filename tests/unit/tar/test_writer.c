@@ -20,6 +20,10 @@ static const struct tar_xattr attributes[] = {
 	{ SPAN_LIT("user.a"), SPAN_LIT("b\0c\n=") },
 	{ SPAN_LIT("security.capability"), SPAN_LIT("") },
 };
+/* "user.a=b" with the value "c" would be read as "user.a" with the value "b=c". */
+static const struct tar_xattr two_names = { SPAN_LIT("user.a=b"), SPAN_LIT("c") };
+static const struct tar_xattr no_name = { .value = SPAN_LIT("c") };
+static const struct tar_xattr cut_name = { SPAN_LIT("user.a\0b"), SPAN_LIT("c") };
 
 /* clang-format off */
 static const struct member_case {
@@ -161,6 +165,12 @@ static const struct {
 	{ { .type = TAR_CHAR, .name = SPAN_LIT("a"), .dev_major = 1 << 21 }, DRAY_ERR_USAGE },
 	{ { .type = TAR_FILE, .name = SPAN_LIT("a"), .uid = -1 }, DRAY_ERR_USAGE },
 	{ { .type = TAR_FILE, .name = SPAN_LIT("a"), .mtime_nsec = 1000000000 }, DRAY_ERR_USAGE },
+	{ { .type = TAR_FILE, .name = SPAN_LIT("a"), .xattrs = &two_names, .n_xattrs = 1 },
+	  DRAY_ERR_UNSUPPORTED },
+	{ { .type = TAR_FILE, .name = SPAN_LIT("a"), .xattrs = &no_name, .n_xattrs = 1 },
+	  DRAY_ERR_UNSUPPORTED },
+	{ { .type = TAR_FILE, .name = SPAN_LIT("a"), .xattrs = &cut_name, .n_xattrs = 1 },
+	  DRAY_ERR_UNSUPPORTED },
 };
 
 static void test_refused(void **state)
