@@ -16,6 +16,7 @@ struct remnant_from {
 	const char *files; /* folder below @root; NULL = nothing is left, an empty tar */
 	/* The folder holds the whole tree, not what the layer changed. */
 	bool whole;
+	int below_root;
 	const char *below; /* then the tree that it changed; NULL = it is the bottom one */
 	/* Owners as the engine shifted them; 0 = it did not. */
 	int64_t uid_base, gid_base;
@@ -31,6 +32,8 @@ struct remnant_entry {
 	uint64_t dev, ino; /* of files with several names, else 0 */
 	uint32_t mode, uid, gid, dev_major, dev_minor;
 	uint8_t type; /* enum tar_type */
+	bool unchanged; /* here only so that another name of the file can be a link to it */
+	bool holes;
 };
 
 struct remnant {
@@ -38,6 +41,7 @@ struct remnant {
 	struct remnant_entry *list; /* folders before what they hold, else by the bytes of names */
 	size_t n, cap;
 	size_t n_sockets; /* left out */
+	size_t n_xattrs;  /* left out: no tar can hold their names */
 	int64_t expanded; /* bytes of files with holes */
 	int64_t size;	  /* of the tar */
 };
@@ -60,6 +64,7 @@ int remnant_walk(struct arena *a, struct remnant *r, dray_error **err) MUST_CHEC
 struct remnant_marks {
 	bool opaque, whiteout;
 	bool elsewhere; /* its content or its folder is in a layer below */
+	size_t n_left;	/* attributes whose names no tar can hold */
 };
 /**
  * Read those of @p name in the folder @p dir into @p e, which has its type and mode; what a

@@ -130,6 +130,10 @@ static int keep(struct reading *r, const char *name, struct span value, dray_err
 {
 	struct tar_xattr *to = &r->list[r->n];
 
+	if (strchr(name, '=')) { /* where a pax record would end its key */
+		r->marks->n_left++;
+		return 0;
+	}
 	to->name = arena_dup(r->a, span_str(name));
 	to->value = value.len ? arena_dup(r->a, value) : SPAN_LIT("");
 	if (!to->name.data || !to->value.data)

@@ -133,8 +133,10 @@ static struct remnant_entry entry_of(const struct walker *w, const struct stat *
 		.mtime = st->st_mtim.tv_sec,
 	};
 
-	if (e.type == TAR_FILE)
+	if (e.type == TAR_FILE) {
 		e.size = st->st_size;
+		e.holes = st->st_blocks < st->st_size / 512;
+	}
 	if (e.type == TAR_FILE && st->st_nlink > 1) {
 		e.dev = st->st_dev;
 		e.ino = st->st_ino;
@@ -144,19 +146,6 @@ static struct remnant_entry entry_of(const struct walker *w, const struct stat *
 		e.dev_minor = minor(st->st_rdev);
 	}
 	return e;
-}
-
-/* Holes are written as zeros, of which a file can claim more than any disk has. */
-static int count_holes(struct remnant *r, const struct stat *st, dray_error **err)
-{
-	if (!S_ISREG(st->st_mode) || st->st_blocks >= st->st_size / 512)
-		return 0;
-	if (__builtin_add_overflow(r->expanded, st->st_size, &r->expanded) ||
-	    r->expanded > LIMIT_SPARSE_SIZE)
-		return err_set(err, DRAY_ERR_LIMIT,
-			       "files with holes of more than %lld bytes (LIMIT_SPARSE_SIZE)",
-			       LIMIT_SPARSE_SIZE);
-	return 0;
 }
 
 static int read_link(struct walker *w, int dir, const char *name, struct remnant_entry *e,
@@ -178,7 +167,6 @@ static bool same(const struct stat *a, const struct stat *b)
 	    a->st_rdev != b->st_rdev || a->st_mtim.tv_sec != b->st_mtim.tv_sec ||
 	    a->st_mtim.tv_nsec != b->st_mtim.tv_nsec)
 		return false;
-	/* A file with a new name somewhere: all of them, so that they stay one file. */
 	return S_ISDIR(a->st_mode) || (a->st_size == b->st_size && a->st_nlink == b->st_nlink);
 }
 
@@ -257,9 +245,28 @@ static int add_name(struct walker *w, const struct todo *t, int dir, const char 
 			       "the kernel keeps its content in a layer below");
 	if (marks.whiteout || (e.type == TAR_CHAR && !e.dev_major && !e.dev_minor))
 		return add_hidden(w, t->path, HIDDEN, name, err);
-	if (!unchanged && (count_holes(w->r, st, err) < 0 || add(w, &e, err) < 0))
+	e.unchanged = unchanged;
+	w->r->n_xattrs += unchanged ? 0 : marks.n_left;
+	/* A name that nobody touched is written if another one of its file is: they stay one file. */
+	if ((!unchanged || e.ino) && add(w, &e, err) < 0)
 		return -1;
 	return e.type == TAR_DIR ? add_dir(w, e.path, marks.opaque, below, err) : 0;
+}
+
+/* What a socket stands in place of is gone all the same. */
+static int hide_replaced(struct walker *w, const struct todo *t, const char *name, dray_error **err)
+{
+	struct stat old;
+	const char *path;
+	int there;
+
+	if (!t->below)
+		return 0;
+	path = join(w, t->path, "", name, err);
+	there = path ? beneath_stat(w->below, path, &old, err) : -1;
+	if (there <= 0 || S_ISSOCK(old.st_mode))
+		return there < 0 ? -1 : 0;
+	return add_hidden(w, t->path, HIDDEN, name, err);
 }
 
 static int look(struct walker *w, const struct todo *t, int dir, const char *name, dray_error **err)
@@ -270,7 +277,7 @@ static int look(struct walker *w, const struct todo *t, int dir, const char *nam
 		return -1;
 	if (S_ISSOCK(st.st_mode)) { /* nothing that a tar can hold: engines leave it out, too */
 		w->r->n_sockets++;
-		return 0;
+		return hide_replaced(w, t, name, err);
 	}
 	if (span_starts(span_str(name), HIDDEN))
 		return w->r->from.whole ? 0 : add_marked(w, t->path, name, &st, err);
@@ -313,6 +320,59 @@ static int by_path(const void *a, const void *b)
 	return *x < *y ? -1 : 1;
 }
 
+/* Two notes of a driver can say one thing: an attribute and a file of aufs's kind. */
+static void drop_twins(struct remnant *r)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		if (kept == 0 || strcmp(r->list[kept - 1].path, r->list[i].path) != 0)
+			r->list[kept++] = r->list[i];
+	r->n = kept;
+}
+
+static struct span inode_of(const struct remnant_entry *e)
+{
+	return span_of(&e->dev, sizeof(e->dev) + sizeof(e->ino));
+}
+
+/* Files of which no name was touched. */
+static int drop_unchanged(struct remnant *r, dray_error **err)
+{
+	struct map changed = { 0 };
+	size_t kept = 0;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < r->n; i++)
+		if (r->list[i].ino && !r->list[i].unchanged)
+			rc = map_put(&changed, inode_of(&r->list[i]), r, err);
+	for (size_t i = 0; rc == 0 && i < r->n; i++)
+		if (r->list[i].unchanged && map_get(&changed, inode_of(&r->list[i])))
+			r->list[i].unchanged = false;
+	map_clear(&changed); /* its keys are the list's */
+	for (size_t i = 0; rc == 0 && i < r->n; i++)
+		if (!r->list[i].unchanged)
+			r->list[kept++] = r->list[i];
+	if (rc == 0)
+		r->n = kept;
+	return rc;
+}
+
+/* Holes are written as zeros, of which a file can claim more than any disk has. */
+static int count_holes(struct remnant *r, const struct remnant_entry *e, dray_error **err)
+{
+	if (!e->holes)
+		return 0;
+	if (__builtin_add_overflow(r->expanded, e->size, &r->expanded) ||
+	    r->expanded > LIMIT_SPARSE_SIZE) {
+		err_set(err, DRAY_ERR_LIMIT,
+			"files with holes of more than %lld bytes (LIMIT_SPARSE_SIZE)",
+			LIMIT_SPARSE_SIZE);
+		return at_path(e->path, err);
+	}
+	return 0;
+}
+
 /* The first name of a file has its bytes, the others are links to it. */
 static int link_names(struct remnant *r, dray_error **err)
 {
@@ -321,19 +381,17 @@ static int link_names(struct remnant *r, dray_error **err)
 
 	for (size_t i = 0; rc == 0 && i < r->n; i++) {
 		struct remnant_entry *e = &r->list[i];
-		struct span key = span_of(&e->dev, sizeof(e->dev) + sizeof(e->ino));
-		const struct remnant_entry *first;
+		const struct remnant_entry *first = e->ino ? map_get(&firsts, inode_of(e)) : NULL;
 
-		if (!e->ino)
-			continue;
-		first = map_get(&firsts, key);
-		if (!first) {
-			rc = map_put(&firsts, key, e, err);
+		if (first) {
+			e->type = TAR_HARDLINK;
+			e->link = first->path;
+			e->size = 0;
 			continue;
 		}
-		e->type = TAR_HARDLINK;
-		e->link = first->path;
-		e->size = 0;
+		rc = count_holes(r, e, err);
+		if (rc == 0 && e->ino)
+			rc = map_put(&firsts, inode_of(e), e, err);
 	}
 	map_clear(&firsts);
 	return rc;
@@ -347,7 +405,7 @@ static int begin(struct walker *w, dray_error **err)
 	if (w->top < 0)
 		return beneath_failed(err);
 	if (from->whole && from->below) {
-		w->below = io_open_beneath(from->root, from->below, err);
+		w->below = io_open_beneath(from->below_root, from->below, err);
 		if (w->below < 0)
 			return beneath_failed(err);
 	}
@@ -381,5 +439,6 @@ int remnant_walk(struct arena *a, struct remnant *r, dray_error **err)
 	}
 	if (r->n)
 		qsort(r->list, r->n, sizeof(*r->list), by_path);
-	return link_names(r, err);
+	drop_twins(r);
+	return drop_unchanged(r, err) < 0 ? -1 : link_names(r, err);
 }

@@ -91,10 +91,9 @@ static int has_files(const struct disk_layer *l, dray_error **err)
 	return there < 0 ? disk_forgive(&e, err) : there;
 }
 
-/* The nearest layer below that still has files. */
-static int files_below(const struct disk_layer *l, const char **ret, dray_error **err)
+/* The nearest layer below that still has files; it may lie in another store. */
+static int find_below(const struct disk_layer *l, struct remnant_from *from, dray_error **err)
 {
-	*ret = NULL;
 	for (l = l->below; l; l = l->below) {
 		int there = has_files(l, err);
 
@@ -102,7 +101,8 @@ static int files_below(const struct disk_layer *l, const char **ret, dray_error 
 			return -1;
 		if (!there)
 			continue;
-		*ret = l->files;
+		from->below_root = l->root;
+		from->below = l->files;
 		return 0;
 	}
 	return 0;
@@ -119,7 +119,7 @@ static int make_anew(struct disk_store *d, const struct disk_layer *l, struct sa
 	};
 	int there = has_files(l, err);
 
-	if (there < 0 || (there && l->whole && files_below(l, &from.below, err) < 0))
+	if (there < 0 || (there && l->whole && find_below(l, &from, err) < 0))
 		return -1;
 	from.files = there ? l->files : NULL;
 	s->lost = !there;
@@ -182,6 +182,20 @@ void disk_salvaged_free(struct disk_layer *l)
 
 /* ---- the image ---- */
 
+/* What no tar can hold. */
+static int tell_left(struct image *im, size_t i, const struct remnant *r, dray_error **err)
+{
+	if (r->n_sockets &&
+	    notes_add(&im->notes, false, "layer-sockets", im->where, NULL, NULL, err,
+		      "layer %zu: %zu sockets are left out", i + 1, r->n_sockets) < 0)
+		return -1;
+	if (!r->n_xattrs)
+		return 0;
+	return notes_add(&im->notes, false, "layer-xattrs", im->where, NULL, NULL, err,
+			 "layer %zu: %zu extended attributes with '=' in their names are left out",
+			 i + 1, r->n_xattrs);
+}
+
 static int tell_layer(struct image *im, size_t i, const struct salvaged *s, dray_error **err)
 {
 	const struct digest *old = &im->layers[i].diff_id;
@@ -200,11 +214,7 @@ static int tell_layer(struct image *im, size_t i, const struct salvaged *s, dray
 	if (s->n_more && notes_add(&im->notes, false, "layer-damage", im->where, NULL, NULL, err,
 				   "layer %zu: %zu more files are damaged", i + 1, s->n_more) < 0)
 		return -1;
-	if (s->remnant.n_sockets)
-		return notes_add(&im->notes, false, "layer-sockets", im->where, NULL, NULL, err,
-				 "layer %zu: %zu sockets are left out", i + 1,
-				 s->remnant.n_sockets);
-	return 0;
+	return tell_left(im, i, &s->remnant, err);
 }
 
 /* The config with the new DiffIDs, which makes it another image. */

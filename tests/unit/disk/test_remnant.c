@@ -5,6 +5,7 @@
  */
 #include "stream.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -214,7 +215,7 @@ static void test_whole(void **state)
 	put(&f, "below/d/same", "1"); /* the folder's time */
 	put(&f, "layer/new/x", "");
 	const struct remnant_from from = {
-		.root = f.fd, .files = "layer", .whole = true, .below = "below"
+		.root = f.fd, .files = "layer", .whole = true, .below_root = f.fd, .below = "below"
 	};
 	expect_entries(&from, "f 0 .wh.away\n"
 			      "f 0 d/.wh.gone\n"
@@ -230,6 +231,133 @@ static void test_whole(void **state)
 				"f 0 new/x\n"
 				"f 1 same\n"
 				"f 0 turned\n");
+	end(&f);
+}
+
+/* A file keeps all its names when one of them is new, and none of them when none is. */
+static void test_whole_links(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	for (int i = 0; i < 2; i++) {
+		put(&f, i ? "layer/d/x" : "below/d/x", "1");
+		put(&f, i ? "layer/same" : "below/same", "12");
+	}
+	assert_int_equal(linkat(f.fd, "below/d/x", f.fd, "below/d/y", 0), 0);
+	assert_int_equal(linkat(f.fd, "layer/d/x", f.fd, "layer/d/w", 0), 0);
+	assert_int_equal(linkat(f.fd, "below/same", f.fd, "below/twin", 0), 0);
+	assert_int_equal(linkat(f.fd, "layer/same", f.fd, "layer/twin", 0), 0);
+	put(&f, "below/d/z", "");
+	put(&f, "layer/d/z", "");
+	const struct remnant_from from = {
+		.root = f.fd, .files = "layer", .whole = true, .below_root = f.fd, .below = "below"
+	};
+	expect_entries(&from, "f 0 d/.wh.y\n"
+			      "f 1 d/w\n"
+			      "h 0 d/x -> d/w\n");
+	end(&f);
+}
+
+/* The tree below may lie in another store. */
+static void test_below_elsewhere(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	put(&f, "layer/a", "1");
+	put(&f, "layer/b", "1");
+	put(&f, "other/below/a", "1");
+	put(&f, "below/b", "1");
+	int other = openat(f.fd, "other", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct remnant_from from = {
+		.root = f.fd, .files = "layer", .whole = true, .below_root = other, .below = "below"
+	};
+	expect_entries(&from, "f 1 b\n");
+	close(other);
+	end(&f);
+}
+
+static void put_socket(const struct fixture *f, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", f->path, path);
+	assert_int_equal(bind(s, (struct sockaddr *)&address, sizeof(address)), 0);
+	close(s);
+}
+
+/* A file that a socket stands in place of is gone; a socket that was there was no layer's. */
+static void test_replaced_by_socket(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	put(&f, "below/d/file", "1");
+	put(&f, "layer/d/x", "");
+	put_socket(&f, "below/d/old");
+	put_socket(&f, "layer/d/old");
+	put_socket(&f, "layer/d/file");
+	put_socket(&f, "layer/d/new");
+	put(&f, "layer/d/x", ""); /* the folders' times */
+	put(&f, "below/d/file", "1");
+	const struct remnant_from from = {
+		.root = f.fd, .files = "layer", .whole = true, .below_root = f.fd, .below = "below"
+	};
+	expect_entries(&from, "f 0 d/.wh.file\n"
+			      "f 0 d/x\n");
+	end(&f);
+}
+
+/* What two kinds of notes say both is said once. */
+static void test_twins(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	put(&f, "layer/d/.wh..wh..opq", "");
+	put(&f, "layer/d/.wh.gone", "");
+	put(&f, "layer/d/gone", "");
+	if (!set_xattr(&f, "layer/d", "user.overlay.opaque", "y")) {
+		end(&f);
+		skip(); /* no file system that has them */
+	}
+	assert_true(set_xattr(&f, "layer/d/gone", "user.overlay.whiteout", ""));
+	const struct remnant_from from = { .root = f.fd, .files = "layer" };
+	expect_entries(&from, "d 0 d\n"
+			      "f 0 d/.wh..wh..opq\n"
+			      "f 0 d/.wh.gone\n");
+	end(&f);
+}
+
+/* "user.a=b" would be read as user.a with a value that begins with b=. */
+static void test_odd_attribute(void **state)
+{
+	struct arena a = { 0 };
+	struct fixture f;
+	struct remnant r;
+	dray_error *err = NULL;
+
+	(void)state;
+	begin(&f);
+	put(&f, "layer/file", "1");
+	if (!set_xattr(&f, "layer/file", "user.a=b", "v")) {
+		end(&f);
+		skip(); /* no file system that has them */
+	}
+	assert_true(set_xattr(&f, "layer/file", "user.c", "v=w"));
+	const struct remnant_from from = { .root = f.fd, .files = "layer" };
+	assert_ok(remnant_read(&a, &from, &r, &err), err);
+	assert_int_equal(r.n_xattrs, 1);
+	assert_int_equal(r.list[0].n_xattrs, 1);
+	assert_true(span_is(r.list[0].xattrs[0].name, "user.c"));
+	remnant_clear(&r);
+	arena_clear(&a);
 	end(&f);
 }
 
@@ -407,10 +535,19 @@ static void test_bad_conf(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_entries), cmocka_unit_test(test_attributes),
-		cmocka_unit_test(test_whole),	cmocka_unit_test(test_tar),
-		cmocka_unit_test(test_hostile), cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_conf),	cmocka_unit_test(test_bad_conf),
+		cmocka_unit_test(test_entries),
+		cmocka_unit_test(test_attributes),
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_tar),
+		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_conf),
+		cmocka_unit_test(test_bad_conf),
+		cmocka_unit_test(test_whole_links),
+		cmocka_unit_test(test_below_elsewhere),
+		cmocka_unit_test(test_replaced_by_socket),
+		cmocka_unit_test(test_twins),
+		cmocka_unit_test(test_odd_attribute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
