@@ -19,6 +19,7 @@ struct inplace_change {
 	const char *config_path;	/* member of the new config; NULL = the config is the same */
 	bool config_blob;	/* it is put as a blob too, for index.json */
 	bool config_shared;	/* another image needs the old one */
+	bool has_others;	/* index.json has it under names, too, that were not chosen */
 	const char *old_v1;	/* the top layer's folder as it was; NULL = none, or of no use */
 	const char *v1_id;	/* of the top layer's folder from now on; NULL = as it was */
 };
@@ -44,6 +45,8 @@ struct inplace {
 	bool docker;	/* manifest.json said which images there are */
 	bool named;	/* tags are whole names of images */
 	bool by_name;	/* of entries with one digest those are meant that have an image's old tags */
+	const char **others;	/* by name: what index.json calls entries that were not chosen */
+	size_t n_others;
 	struct map moved;	/* digest text as it was -> struct inplace_moved */
 	struct map met;	/* digest text: what of index.json's indexes was looked at */
 	struct map kept;	/* digest text -> struct inplace_kept: what stays as it is */
@@ -73,6 +76,15 @@ int inplace_put_if_new(struct inplace *p, const char *name, struct span old, str
 /** A name as manifest.json has it: "app:1"; unchanged where it is none. */
 int inplace_familiar(struct inplace *p, const char *tag, const char **ret,
 		     dray_error **err) MUST_CHECK;
+
+/**
+ * Does @p name of index.json mean the whole name @p tag, as inplace_familiar() has it? A lone word
+ * there is all that is left of one: its tag.
+ */
+int inplace_means(struct inplace *p, const char *name, const char *tag, bool *ret,
+		  dray_error **err) MUST_CHECK;
+/** The entries of index.json that were not chosen; before any document is edited. */
+int inplace_find_others(struct inplace *p, dray_error **err) MUST_CHECK;
 
 /**
  * The folder of an image's top layer, as "repositories" has it, an edit before this one, or

@@ -34,6 +34,12 @@ static int is_chosen(struct inplace *p, const struct inplace_change *c, const st
 	return 0;
 }
 
+/* What index.json names of it: an index that it is in, or its manifest. */
+static const struct digest *root_of(const struct inplace_change *c)
+{
+	return digest_set(&c->im->root) ? &c->im->root : &c->old_manifest;
+}
+
 /* Is the image that an entry of index.json names edited, or one of its index? */
 static int is_edited_root(struct inplace *p, const struct descriptor *d, bool *ret,
 			  dray_error **err)
@@ -43,12 +49,10 @@ static int is_edited_root(struct inplace *p, const struct descriptor *d, bool *r
 	*ret = false;
 	for (size_t i = 0; i < p->n && !*ret; i++) {
 		const struct inplace_change *c = &p->list[i];
-		bool below = digest_set(&c->im->root);
 
 		if (p->docker && m && m->change == c)
 			*ret = true;
-		else if (digest_eq(&d->digest, below ? &c->im->root : &c->old_manifest) &&
-			 is_chosen(p, c, d, ret, err) < 0)
+		else if (digest_eq(&d->digest, root_of(c)) && is_chosen(p, c, d, ret, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -345,17 +349,74 @@ static int parse_index(struct buf *raw, struct manifest **ret, dray_error **err)
 	return manifest_parse(raw, typed ? NULL : MT_OCI_INDEX, ret, err);
 }
 
-int inplace_index(struct inplace *p, dray_error **err)
+/* *ret stays NULL where there is none. */
+static int read_index(struct inplace *p, struct manifest **ret, dray_error **err)
 {
 	const struct amend_member *m = amend_find(&p->amend, SPAN_LIT(INDEX));
-	cleanup_buf struct buf old = BUF_INIT(0), text = BUF_INIT(LIMIT_MANIFEST);
-	cleanup_manifest struct manifest *index = NULL;
+	cleanup_buf struct buf old = BUF_INIT(0);
 
 	if (!m)
 		return 0;
-	if (amend_read(&p->amend, m, LIMIT_MANIFEST, &old, err) < 0 ||
-	    parse_index(&old, &index, err) < 0 || edit_listed(p, index, &text, err) < 0 ||
-	    drop_old(p, err) < 0)
+	return amend_read(&p->amend, m, LIMIT_MANIFEST, &old, err) < 0
+		       ? -1
+		       : parse_index(&old, ret, err);
+}
+
+/* ---- what was not chosen, as manifest.json needs to know it ---- */
+
+static int add_other(struct inplace *p, const struct descriptor *d, dray_error **err)
+{
+	const char *name, *ref;
+
+	for (size_t i = 0; i < p->n; i++) {
+		struct inplace_change *c = &p->list[i];
+
+		if (digest_eq(&d->digest, root_of(c)))
+			c->has_others = true;
+	}
+	if (store_entry_name(d, &p->arena, &name, &ref, err) < 0)
+		return -1;
+	if (name)
+		p->others[p->n_others++] = name;
+	return 0;
+}
+
+static int find_others(struct inplace *p, const struct manifest *index, dray_error **err)
+{
+	bool *edited;
+
+	p->others = arena_array(&p->arena, index->n_entries + 1, sizeof(*p->others));
+	if (!p->others)
+		return err_nomem(err);
+	if (find_edited(p, index, &edited, err) < 0)
+		return -1;
+	for (size_t i = 0; i < index->n_entries; i++)
+		if (!edited[i] && add_other(p, &index->entries[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+int inplace_find_others(struct inplace *p, dray_error **err)
+{
+	cleanup_manifest struct manifest *index = NULL;
+
+	if (read_index(p, &index, err) < 0 || (index && find_others(p, index, err) < 0))
+		return err_ctx(err, INDEX);
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+int inplace_index(struct inplace *p, dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_MANIFEST);
+	cleanup_manifest struct manifest *index = NULL;
+
+	if (read_index(p, &index, err) < 0)
+		return err_ctx(err, INDEX);
+	if (!index)
+		return 0;
+	if (edit_listed(p, index, &text, err) < 0 || drop_old(p, err) < 0)
 		return err_ctx(err, INDEX);
 	if (span_eq(span_buf(&index->raw), span_buf(&text)))
 		return 0;

@@ -61,6 +61,25 @@ int inplace_familiar(struct inplace *p, const char *tag, const char **ret, dray_
 	return *ret ? 0 : err_nomem(err);
 }
 
+/* "1" of "registry.example:5000/app:1". */
+static const char *tag_of(const char *name)
+{
+	const char *slash = strrchr(name, '/'), *colon = strrchr(name, ':');
+
+	return colon && (!slash || slash < colon) ? colon + 1 : NULL;
+}
+
+int inplace_means(struct inplace *p, const char *name, const char *tag, bool *ret, dray_error **err)
+{
+	const char *whole, *part = tag_of(tag);
+
+	if (inplace_familiar(p, name, &whole, err) < 0)
+		return -1;
+	*ret = strcmp(tag, whole) == 0 ||
+	       (part && !strpbrk(name, "/:@") && strcmp(part, name) == 0);
+	return 0;
+}
+
 /* ---- manifest.json ---- */
 
 /* A list that is being edited. */
@@ -140,6 +159,7 @@ static int write_changed(struct listing *l, struct json element, const struct in
 struct names {
 	struct buf chosen, others;
 	size_t n_chosen, n_others;
+	bool known; /* index.json, too, has one of the others */
 };
 
 static void names_clear(struct names *n)
@@ -149,10 +169,21 @@ static void names_clear(struct names *n)
 }
 #define cleanup_names CLEANUP(names_clear)
 
-static int is_old_tag(struct inplace *p, const struct inplace_change *c, struct json tag, bool *ret,
-		      dray_error **err)
+static int means_any(struct inplace *p, const char *const *names, size_t n, const char *tag,
+		     bool *ret, dray_error **err)
 {
-	const char *text, *mine;
+	*ret = false;
+	for (size_t i = 0; i < n && !*ret; i++)
+		if (inplace_means(p, names[i], tag, ret, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* Is @p tag of an element one that these names of index.json mean? */
+static int is_one_of(struct inplace *p, const char *const *names, size_t n, struct json tag,
+		     bool *ret, dray_error **err)
+{
+	const char *text;
 
 	*ret = false;
 	if (json_string(tag, "RepoTags", &p->arena, &text, err) < 0)
@@ -161,12 +192,7 @@ static int is_old_tag(struct inplace *p, const struct inplace_change *c, struct 
 		return 0;
 	if (inplace_familiar(p, text, &text, err) < 0)
 		return -1;
-	for (size_t i = 0; i < c->n_old_tags && !*ret; i++) {
-		if (inplace_familiar(p, c->old_tags[i], &mine, err) < 0)
-			return -1;
-		*ret = strcmp(text, mine) == 0;
-	}
-	return 0;
+	return means_any(p, names, n, text, ret, err);
 }
 
 static int add_raw(struct buf *list, size_t *n, struct json v, dray_error **err)
@@ -175,18 +201,38 @@ static int add_raw(struct buf *list, size_t *n, struct json v, dray_error **err)
 							       : buf_add(list, json_raw(v), err);
 }
 
+static int sort_name(struct inplace *p, const struct inplace_change *c, struct json tag,
+		     struct names *ret, dray_error **err)
+{
+	bool mine, known;
+
+	if (is_one_of(p, c->old_tags, c->n_old_tags, tag, &mine, err) < 0)
+		return -1;
+	if (mine)
+		return add_raw(&ret->chosen, &ret->n_chosen, tag, err);
+	if (is_one_of(p, p->others, p->n_others, tag, &known, err) < 0)
+		return -1;
+	ret->known = ret->known || known;
+	return add_raw(&ret->others, &ret->n_others, tag, err);
+}
+
 static int sort_names(struct inplace *p, const struct inplace_change *c, struct json element,
 		      struct names *ret, dray_error **err)
 {
-	bool mine;
-
 	for (struct json it = json_first(json_get_fold(element, "RepoTags")); json_node(it);
 	     it = json_next(it))
-		if (is_old_tag(p, c, it, &mine, err) < 0 ||
-		    (mine ? add_raw(&ret->chosen, &ret->n_chosen, it, err)
-			  : add_raw(&ret->others, &ret->n_others, it, err)) < 0)
+		if (sort_name(p, c, it, ret, err) < 0)
 			return -1;
 	return buf_add_byte(&ret->chosen, ']', err) < 0 ? -1 : buf_add_byte(&ret->others, ']', err);
+}
+
+/*
+ * Has the element names of others alone? Where index.json has the image under no other name, names
+ * that it does not know are the image's own.
+ */
+static bool is_others(const struct names *n, const struct inplace_change *c)
+{
+	return n->n_others && !n->n_chosen && (c->has_others || n->known);
 }
 
 /* @p element with these names; @p c NULL = as it was else. */
@@ -257,16 +303,11 @@ static int check_others(struct inplace *p, const struct names *n, dray_error **e
 }
 
 static int change_element(struct listing *l, struct json element, struct inplace_change *c,
-			  dray_error **err)
+			  const struct names *n, dray_error **err)
 {
-	cleanup_names struct names n = { .chosen = BUF_INIT(LIMIT_MANIFEST_JSON),
-					 .others = BUF_INIT(LIMIT_MANIFEST_JSON) };
-
-	if (l->p->by_name && sort_names(l->p, c, element, &n, err) < 0)
-		return -1;
-	if (!n.n_chosen || !n.n_others) /* names of index.json that are not these are all of it */
+	if (!n->n_chosen || !n->n_others)
 		return write_changed(l, element, c, err);
-	return check_others(l->p, &n, err) < 0 ? -1 : write_apart(l, element, c, &n, err);
+	return check_others(l->p, n, err) < 0 ? -1 : write_apart(l, element, c, n, err);
 }
 
 /* The image that it was built from may be another one by now. */
@@ -328,6 +369,8 @@ static int check_shared(struct inplace *p, const char *path, dray_error **err)
 
 static int edit_element(struct listing *l, struct json element, int64_t at, dray_error **err)
 {
+	cleanup_names struct names n = { .chosen = BUF_INIT(LIMIT_MANIFEST_JSON),
+					 .others = BUF_INIT(LIMIT_MANIFEST_JSON) };
 	struct inplace *p = l->p;
 	struct span config = { 0 };
 	struct inplace_change *c;
@@ -337,8 +380,10 @@ static int edit_element(struct listing *l, struct json element, int64_t at, dray
 	    (path && inplace_clean(p, path, &config, err) < 0))
 		return -1;
 	c = change_of(p, at, config);
-	if (c)
-		return change_element(l, element, c, err);
+	if (c && p->by_name && sort_names(p, c, element, &n, err) < 0)
+		return -1;
+	if (c && !is_others(&n, c))
+		return change_element(l, element, c, &n, err);
 	if (path && check_shared(p, path, err) < 0)
 		return -1;
 	return check_names(p, json_get_fold(element, "RepoTags"), err) < 0
@@ -363,6 +408,8 @@ int inplace_list(struct inplace *p, dray_error **err)
 
 	if (!m)
 		return 0;
+	if (p->by_name && inplace_find_others(p, err) < 0)
+		return -1;
 	if (amend_read(&p->amend, m, LIMIT_MANIFEST_JSON, &old, err) < 0 ||
 	    json_parse(span_buf(&old), &doc, err) < 0 ||
 	    json_want(json_root(doc), JSON_ARRAY, false, "the document", err) < 0 ||

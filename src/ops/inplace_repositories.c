@@ -65,18 +65,16 @@ static int read_tops(struct tops *t, struct json root, dray_error **err)
 static int is_of(struct tops *t, const struct named_top *top, const struct inplace_change *c,
 		 bool *ret, dray_error **err)
 {
-	const char *text = arena_printf(&t->p->arena, "%s:%s", top->name, top->tag), *mine;
+	const char *text = arena_printf(&t->p->arena, "%s:%s", top->name, top->tag);
 
 	*ret = false;
 	if (!text)
 		return err_nomem(err);
 	if (inplace_familiar(t->p, text, &text, err) < 0)
 		return -1;
-	for (size_t i = 0; i < c->n_old_tags && !*ret; i++) {
-		if (inplace_familiar(t->p, c->old_tags[i], &mine, err) < 0)
+	for (size_t i = 0; i < c->n_old_tags && !*ret; i++)
+		if (inplace_means(t->p, c->old_tags[i], text, ret, err) < 0)
 			return -1;
-		*ret = strcmp(text, mine) == 0;
-	}
 	return 0;
 }
 

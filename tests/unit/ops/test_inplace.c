@@ -129,6 +129,116 @@ static void only_the_chosen(void **state)
 	buf_clear(&j.tar);
 }
 
+/* ---- names that manifest.json has, too ---- */
+
+static const struct naming {
+	const char *index[2]; /* names of two entries with one digest; NULL = there is no second */
+	const char *tags;     /* of the one element */
+	const char *chosen;
+	const char *changed, *same; /* elements' RepoTags afterwards, NULL = none */
+} namings[] = {
+	{ { "app:1", "app:2" }, "[\"app:2\"]", "app:1", NULL, "[\"app:2\"]" },
+	{ { "app:1", "app:2" }, "[\"app:1\",\"app:2\"]", "app:1", "[\"app:1\"]", "[\"app:2\"]" },
+	{ { "app:1", "app:2" }, "[\"app:3\"]", "app:1", NULL, "[\"app:3\"]" },
+	{ { "app:1" }, "[\"app:3\"]", "app:1", "[\"app:3\"]", NULL },
+	{ { "1", "2" }, "[\"app:1\",\"app:2\"]", "1", "[\"app:1\"]", "[\"app:2\"]" },
+	{ { "1", "2" }, "[\"app:2\"]", "1", NULL, "[\"app:2\"]" },
+	{ { "1" }, "[\"app:1\"]", "1", "[\"app:1\"]", NULL },
+	{ { "new" }, "[\"app:1\"]", "new", "[\"app:1\"]", NULL },
+};
+
+static const char *entry_of(struct box *b, const char *m, const char *name)
+{
+	const char *lone = strchr(name, ':');
+
+	return arena_printf(&b->arena,
+			    "{\"mediaType\":\"" MT_OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":%zu,"
+			    "\"annotations\":{%s%s%s\"org.opencontainers.image.ref.name\":\"%s\"}}",
+			    box_digest(b, m), strlen(m),
+			    lone ? "\"io.containerd.image.name\":\"docker.io/library/" : "",
+			    lone ? name : "", lone ? "\"," : "", lone ? lone + 1 : name);
+}
+
+/* *ret_config is the path of its config. */
+static struct buf named_archive(struct box *b, const struct naming *n, const char **ret_config)
+{
+	struct piece *p = box_piece(b, "text", ENCODING_NONE);
+	const char *config = box_config(b, "", &p, 1);
+	const char *m = box_manifest(b, false, "", config, &p, 1);
+	struct buf tar = tb_new();
+
+	*ret_config = arena_printf(&b->arena, "blobs/sha256/%s", box_hex(b, config));
+	box_blob(b, &tar, p->blob.text, span_buf(&p->stored));
+	tb_file(&tar, "oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}");
+	box_text_blob(b, &tar, config);
+	box_text_blob(b, &tar, m);
+	tb_file(&tar, "index.json",
+		arena_printf(&b->arena, "{\"schemaVersion\":2,\"manifests\":[%s%s%s]}",
+			     entry_of(b, m, n->index[0]), n->index[1] ? "," : "",
+			     n->index[1] ? entry_of(b, m, n->index[1]) : ""));
+	tb_file(&tar, "manifest.json",
+		arena_printf(
+			&b->arena,
+			"[{\"Config\":\"%s\",\"RepoTags\":%s,\"Layers\":[\"blobs/sha256/%s\"]}]",
+			*ret_config, n->tags, digest_hex(&p->blob)));
+	tb_end(&tar);
+	return tar;
+}
+
+/* The element with the old config or the new one has these names. */
+static void check_element(struct box *b, struct span list, bool is_old, const char *config,
+			  const char *tags)
+{
+	const char *text = arena_strndup(&b->arena, (const char *)list.data, list.len);
+	const char *old = arena_printf(&b->arena, "{\"Config\":\"%s\",\"RepoTags\":", config);
+	size_t n = 0;
+
+	for (const char *at = text; (at = strstr(at, "{\"Config\":\"")); at++) {
+		bool same = strncmp(at, old, strlen(old)) == 0;
+		const char *have = strstr(at, "\"RepoTags\":");
+
+		assert_non_null(have);
+		if (same != is_old)
+			continue;
+		n++;
+		have += strlen("\"RepoTags\":");
+		if (!tags || strncmp(have, tags, strlen(tags)) != 0)
+			fail_msg("%s", text);
+	}
+	assert_int_equal(n, tags != NULL);
+}
+
+/* The documents that count: amend leaves the old ones overwritten. */
+static struct span last_list(const struct buf *tar)
+{
+	const uint8_t *last = NULL;
+
+	for (size_t at = 0; at + 512 <= tar->len; at += 512)
+		if (strcmp((const char *)tar->data + at, "manifest.json") == 0)
+			last = tar->data + at + 512;
+	assert_non_null(last);
+	return span_of(last, strlen((const char *)last));
+}
+
+static void names_of_the_list(void **state)
+{
+	for (size_t i = 0; i < ROWS(namings); i++) {
+		struct order j = { .b = *state };
+		dray_error *err = NULL;
+		const char *config;
+
+		j.tar = named_archive(j.b, &namings[i], &config);
+		j.place = arena_printf(&j.b->arena, "oci-archive:%s/x.tar:%s", j.b->dir,
+				       namings[i].chosen);
+		assert_ok(edit(&j, &err), err);
+		cleanup_buf struct buf now = box_read(j.b, "x.tar");
+		struct span list = last_list(&now);
+		check_element(j.b, list, false, config, namings[i].changed);
+		check_element(j.b, list, true, config, namings[i].same);
+		buf_clear(&j.tar);
+	}
+}
+
 /* Old or new, and nothing between: with what went overwritten or not. */
 static void check_left(struct order *j, const char *name, int rc, struct span want)
 {
@@ -181,7 +291,8 @@ static void torture(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { box_test(only_the_chosen), box_test(torture) };
+	const struct CMUnitTest tests[] = { box_test(only_the_chosen), box_test(names_of_the_list),
+					    box_test(torture) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
