@@ -119,25 +119,28 @@ static int add_base_steps(struct rebase *r, dray_error **err)
 	return 0;
 }
 
-static size_t layers_made(const struct relayer_step *steps, size_t n)
+/* So many of the first steps make @p layers. */
+static size_t steps_for(const struct relayer_step *steps, size_t n, size_t layers)
 {
-	size_t made = 0;
+	size_t at = 0;
 
-	for (size_t i = 0; i < n; i++)
-		made += !steps[i].empty_layer;
-	return made;
+	for (size_t made = 0; at < n && made < layers; at++)
+		made += !steps[at].empty_layer;
+	return at;
 }
 
 /* The image's first step of its own: behind all of the old base, steps without a layer included. */
 static size_t first_own_step(const struct rebase *r, const struct relayer_step *steps, size_t n)
 {
-	size_t first = r->old_base->im->config->n_history;
+	size_t all = r->old_base->im->config->n_history,
+	       least = steps_for(steps, n, r->old_base->n);
 
-	if (first <= n && layers_made(steps, first) == r->old_base->n)
-		return first;
-	for (first = 0; layers_made(steps, first) < r->old_base->n;)
-		first++;
-	return first;
+	if (all > n || all < least)
+		return least;
+	for (size_t i = least; i < all; i++)
+		if (!steps[i].empty_layer)
+			return least;
+	return all;
 }
 
 static int add_own_steps(struct rebase *r, dray_error **err)
