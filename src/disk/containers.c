@@ -192,6 +192,22 @@ static int add_place(struct disk_store *d, const char *path, dray_error **err)
 			 dray_error_message(e));
 }
 
+/* A storage whose driver is another one looks as if it were empty. */
+static int check_driver(struct disk_store *d, dray_error **err)
+{
+	cleanup_free char *safe = d->driver ? text_safe(span_str(d->driver), SHOWN_PATH) : NULL;
+
+	if (!d->driver)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(DRIVERS); i++)
+		if (strcmp(d->driver, DRIVERS[i].name) == 0)
+			return 0;
+	return notes_add(&d->store.notes, false, "driver-unread", d->label, NULL, NULL, err,
+			 "the storage driver is to be \"%s\", whose images are not read: overlay, "
+			 "vfs and btrfs are",
+			 safe ? safe : "?");
+}
+
 /* What storage.conf says besides the folder. */
 static int follow(struct disk_store *d, const struct storage_conf *c, dray_error **err)
 {
@@ -199,6 +215,8 @@ static int follow(struct disk_store *d, const struct storage_conf *c, dray_error
 	d->driver = c->driver ? arena_strdup(&d->store.arena, c->driver) : NULL;
 	if (!d->more || (c->driver && !d->driver))
 		return err_nomem(err);
+	if (check_driver(d, err) < 0)
+		return -1;
 	for (size_t i = 0; i < c->more.n; i++)
 		if (add_place(d, c->more.list[i], err) < 0)
 			return -1;

@@ -101,6 +101,10 @@ void disk_salvaged_free(struct disk_layer *l);
 int folder_files(int root, const char *folder, struct tarsplit_files *ret,
 		 dray_error **err) MUST_CHECK;
 
+/* containerd's content store below its root, and that root below Docker's data root. */
+#define POOL_CONTENT "io.containerd.content.v1.content"
+#define POOL_BESIDE "containerd/daemon"
+
 /** Evidence that cannot be understood tells nothing: 0, and *e is dropped; -1 for all else. */
 int disk_forgive(dray_error **e, dray_error **err) MUST_CHECK;
 

@@ -440,6 +440,29 @@ static int no_docker_root(const char *path, dray_error **err)
 	}
 }
 
+/* Docker 29 keeps images in containerd, and beside them those that it had before: not both are read. */
+static int look_beside(struct disk_store *d, dray_error **err)
+{
+	static const char blobs[] = POOL_BESIDE "/" POOL_CONTENT "/blobs/sha256";
+	cleanup_names struct names all = { 0 };
+	cleanup_error dray_error *e = NULL;
+	struct arena a = { 0 };
+	int rc = beneath_list(d->root, blobs, &a, &all, &e);
+
+	arena_clear(&a);
+	if (rc < 0)
+		return disk_forgive(&e, err);
+	if (!all.n)
+		return 0;
+	if (notes_add(&d->store.notes, false, "containerd-beside", d->label, NULL, NULL, err,
+		      "containerd's images (Docker 29) are not among these: docker-root:%s/%s "
+		      "reads them",
+		      d->label, POOL_BESIDE) < 0)
+		return -1;
+	d->n_opening_notes = d->store.notes.n;
+	return 0;
+}
+
 static struct store *open_docker(const char *path, const struct place_options *o, dray_error **err)
 {
 	struct arena a = { 0 };
@@ -469,7 +492,10 @@ static struct store *open_docker(const char *path, const struct place_options *o
 	d->uid_base = shift.uid;
 	d->gid_base = shift.gid;
 	d->load = load;
-	return &d->store;
+	if (look_beside(d, err) == 0)
+		return &d->store;
+	store_free(&d->store);
+	return NULL;
 }
 
 struct store *disk_open_docker(const char *path, const struct place_options *o, dray_error **err)

@@ -13,7 +13,6 @@
 #include "base/text.h"
 #include "disk/disk_priv.h"
 
-#define CONTENT "io.containerd.content.v1.content"
 #define SHOWN_PATH 200
 
 /* A manifest or an index among the blobs. */
@@ -157,10 +156,10 @@ static int write_index(const struct pool *p, struct buf *ret, dray_error **err)
 
 /* ---- opening ---- */
 
-/* The store's own folder, the root of containerd, or Docker's data root. */
+/* Below the root of containerd, or below Docker's data root, which has one of those in it. */
 static int find_content(int root, const char **ret, dray_error **err)
 {
-	static const char *const places[] = { CONTENT, "containerd/daemon/" CONTENT };
+	static const char *const places[] = { POOL_CONTENT, POOL_BESIDE "/" POOL_CONTENT };
 
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 		int there = beneath_is_dir(root, places[i], err);
@@ -170,7 +169,7 @@ static int find_content(int root, const char **ret, dray_error **err)
 			return there < 0 ? -1 : 0;
 	}
 	return err_set(err, DRAY_ERR_FORMAT, "no content store of containerd: %s is missing",
-		       CONTENT);
+		       POOL_CONTENT);
 }
 
 static int open_pool(const char *path, struct pool *p, const char **ret_content, dray_error **err)

@@ -660,6 +660,69 @@ static void test_containerd(void **state)
 	remove_disk(&f);
 }
 
+/* Docker's own images and containerd's in one data root: where the others are is told. */
+static void test_containerd_beside(void **state)
+{
+	static const char content[] = "containerd/daemon/io.containerd.content.v1.content/";
+	struct fixture f = { 0 };
+	dray_error *err = NULL;
+
+	(void)state;
+	make_disk(&f, false);
+	for (int has_blob = 0; has_blob < 2; has_blob++) {
+		cleanup_free char *path = mem_printf("%s%s", content,
+						     has_blob ? "blobs/sha256/" CACHE : "ingest/x");
+
+		put(&f, path, "");
+		struct store *st = open_disk(&f, &err);
+		assert_non_null(st);
+		assert_int_equal(st->notes.n, has_blob);
+		if (has_blob) {
+			assert_string_equal(st->notes.list[0].code, "containerd-beside");
+			assert_non_null(strstr(st->notes.list[0].message, "/containerd/daemon"));
+		}
+		store_free(st);
+		assert_ok(read_all(&f, &err), err);
+	}
+	f.only_one = true;
+	torture_alloc(read_all, &f);
+	torture_io(read_all, &f, EIO, NULL);
+	remove_disk(&f);
+}
+
+/* A driver that is not read is told; one that is, is not. */
+static void test_driver(void **state)
+{
+	static const struct {
+		const char *driver, *code;
+	} rows[] = { { "zfs", "driver-unread" }, { "overlay2", NULL }, { "vfs", NULL } };
+
+	(void)state;
+	unsetenv("STORAGE_OPTS");
+	unsetenv("STORAGE_DRIVER");
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct fixture f = { 0 };
+		dray_error *err = NULL;
+
+		make_disk(&f, true);
+		cleanup_free char *conf = mem_printf("%s/storage.conf", f.path);
+		cleanup_free char *text = mem_printf(
+			"[storage]\ndriver = \"%s\"\ngraphroot = \"%s\"\n"
+			"rootless_storage_path = \"%s\"\n",
+			rows[i].driver, f.root, f.root);
+		put_file(f.fd, "storage.conf", span_str(text));
+		setenv("CONTAINERS_STORAGE_CONF", conf, 1);
+		struct store *st = disk_open_containers(NULL, NULL, &err);
+		assert_non_null(st);
+		assert_int_equal(st->notes.n, rows[i].code != NULL);
+		if (rows[i].code)
+			assert_string_equal(st->notes.list[0].code, rows[i].code);
+		store_free(st);
+		unsetenv("CONTAINERS_STORAGE_CONF");
+		remove_disk(&f);
+	}
+}
+
 /* ---- layers made anew ---- */
 
 static int salvage_all(void *arg, dray_error **err)
@@ -811,7 +874,8 @@ int main(void)
 		cmocka_unit_test(test_spared),	       cmocka_unit_test(test_lost_name),
 		cmocka_unit_test(test_kinds),	       cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_containerd),     cmocka_unit_test(test_salvage),
-		cmocka_unit_test(test_salvage_shared),
+		cmocka_unit_test(test_salvage_shared), cmocka_unit_test(test_containerd_beside),
+		cmocka_unit_test(test_driver),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
