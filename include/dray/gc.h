@@ -13,7 +13,8 @@ extern "C" {
 /** Begin with DRAY_GC_OPTIONS_INIT. */
 struct dray_gc_options {
 	size_t size;
-	int64_t grace;	/**< seconds since a blob was pushed, mounted, asked for or let go of */
+	/** Seconds since a blob was pushed, mounted, asked for or let go of; unless 0, up to 60 more. */
+	int64_t grace;
 	bool untagged;	/**< also manifests that no tag, no index and no subject leads to */
 	bool dry_run;	/**< count, remove nothing */
 };

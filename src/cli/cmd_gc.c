@@ -72,7 +72,7 @@ static int run_gc(struct session *s, dray_error **err)
 	if (f->grace && !num_parse_duration_ms(f->grace, &ms))
 		return err_set(err, DRAY_ERR_USAGE, "--grace takes 90s, 30m, 1h and the like");
 	if (f->grace)
-		o.grace = ms / 1000;
+		o.grace = ms / 1000 + (ms % 1000 != 0); /* never less than was asked for */
 	o.untagged = f->untagged;
 	o.dry_run = f->dry_run;
 	if (!session_context(s, err) || dray_gc(s->ctx, s->args[0], &o, &r, err) < 0)

@@ -13,9 +13,9 @@
 #include "ops/ops.h"
 #include "serve/depot.h"
 
-static int open_depot(const char *dir, struct shelf **ret, dray_error **err)
+static int open_depot(const char *dir, bool dry_run, struct shelf **ret, dray_error **err)
 {
-	static const struct depot_options options = { 0 };
+	const struct depot_options options = { .leave_uploads = dry_run };
 	struct stat st;
 
 	/* Opening makes what is not there. */
@@ -47,7 +47,7 @@ int dray_gc(dray_context *ctx, const char *dir, const struct dray_gc_options *o,
 	if (o->grace < 0)
 		return err_set(err, DRAY_ERR_USAGE, "a grace of %lld seconds", (long long)o->grace);
 	gc = (struct depot_gc){ .grace = o->grace, .untagged = o->untagged, .dry_run = o->dry_run };
-	if (open_depot(dir, &s, err) < 0 || depot_collect(s, &gc, &got, err) < 0)
+	if (open_depot(dir, o->dry_run, &s, err) < 0 || depot_collect(s, &gc, &got, err) < 0)
 		return -1;
 	*ret = (struct dray_gc_result){
 		.manifests = got.manifests,

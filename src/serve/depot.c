@@ -13,9 +13,12 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/text.h"
 
 #define LOCK_FILE "lock"
+#define BLOBS "blobs"
+#define UPLOADS "uploads"
 #define SCHEMA_VERSION 1
 #define FOLDER_MODE 0700
 #define SHOWN 512 /* bytes of a path that an error shows */
@@ -49,32 +52,64 @@ int depot_disk_failed(dray_error **err)
 	return shelf_refuse(err, SHELF_NO_SPACE, "the disk of the registry is full");
 }
 
-/* The folder without a lock is ours to make one in only while it is empty. */
-static int open_lock(struct depot *d, dray_error **err)
+static bool has_name(const struct io_names *there, const char *name)
 {
-	struct io_names there = { 0 };
-	bool ours = false;
+	for (size_t i = 0; i < there->n; i++)
+		if (strcmp(there->list[i], name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * An empty one is ours to take. One with a lock, which many programs call so, is ours with the
+ * database, or when there is nothing but what we make before that, as a kill leaves it.
+ */
+static bool is_ours(const struct io_names *there)
+{
+	size_t made;
+
+	if (!has_name(there, LOCK_FILE))
+		return there->n == 0;
+	made = 1 + has_name(there, BLOBS) + has_name(there, UPLOADS);
+	return has_name(there, DEPOT_DATABASE) || there->n == made;
+}
+
+static int open_lock(struct depot *d, bool *ret_new, dray_error **err)
+{
+	cleanup_io_names struct io_names there = { 0 };
 
 	if (io_list(d->root, &there, err) < 0)
 		return -1;
-	for (size_t i = 0; i < there.n; i++)
-		ours |= strcmp(there.list[i], LOCK_FILE) == 0;
-	if (!ours && there.n)
-		err_set(err, DRAY_ERR_USAGE, "it has files, but is no folder of dray serve");
-	else
-		d->lock = io_openat(d->root, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW, 0600, err);
-	io_names_clear(&there);
+	if (!is_ours(&there))
+		return err_set(err, DRAY_ERR_USAGE, "it has files, but is no folder of dray serve");
+	*ret_new = !has_name(&there, DEPOT_DATABASE);
+	d->lock = io_openat(d->root, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW, 0600, err);
 	return d->lock < 0 ? -1 : 0;
 }
 
-static int take_lock(struct depot *d, dray_error **err)
+static int take_lock(struct depot *d, bool *ret_new, dray_error **err)
 {
 	int held;
 
-	if (open_lock(d, err) < 0)
+	if (open_lock(d, ret_new, err) < 0)
 		return -1;
 	held = io_flock(d->lock, LOCK_EX | LOCK_NB, err);
 	return held ? (held < 0 ? -1 : 0) : err_sys(err, EBUSY, "another process has it");
+}
+
+/* The name of the folder has to last, too. Whoever may not list what it lies in did not make it. */
+static int sync_parent(const struct depot *d, dray_error **err)
+{
+	cleanup_error dray_error *why = NULL;
+	cleanup_fd int parent = io_openat(d->root, "..", O_RDONLY | O_DIRECTORY, 0, &why);
+
+	if (parent >= 0)
+		return io_fsync(parent, err);
+	if (dray_error_errno(why) == EACCES)
+		return 0;
+	if (err)
+		*err = steal_pointer(&why);
+	return -1;
 }
 
 static int keep_private(struct depot *d, dray_error **err)
@@ -93,29 +128,38 @@ static int open_folder(int at, const char *name, dray_error **err)
 	return io_openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, err);
 }
 
-/* No upload outlives the process that its client spoke to. */
+/* No upload outlives the process that its client spoke to. What is none stays. */
 static int drop_upload(void *arg, const char *name, dray_error **err)
 {
 	const struct depot *d = arg;
 
-	return io_unlinkat(d->uploads, name, err);
+	return hex_is_lower(span_str(name), SESSION_ID) ? io_unlinkat(d->uploads, name, err) : 0;
+}
+
+/* Synced at every start: a process that made folders in it may have been killed before it did. */
+static int open_algo(const struct depot *d, const char *algo, dray_error **err)
+{
+	cleanup_fd int fd = open_folder(d->blobs, algo, err);
+
+	return fd < 0 ? -1 : io_fsync(fd, err);
 }
 
 static int open_folders(struct depot *d, dray_error **err)
 {
 	static const char *const algos[] = { "sha256", "sha512" };
 
-	d->blobs = open_folder(d->root, "blobs", err);
+	d->blobs = open_folder(d->root, BLOBS, err);
 	if (d->blobs < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(algos); i++)
-		if (io_mkdirat(d->blobs, algos[i], FOLDER_MODE, true, err) < 0)
+		if (open_algo(d, algos[i], err) < 0)
 			return -1;
-	d->uploads = open_folder(d->root, "uploads", err);
-	if (d->uploads < 0 || io_each_name(d->uploads, drop_upload, d, err) < 0 ||
-	    io_fsync(d->blobs, err) < 0)
+	d->uploads = open_folder(d->root, UPLOADS, err);
+	if (d->uploads < 0)
 		return -1;
-	return 0;
+	if (!d->o.leave_uploads && io_each_name(d->uploads, drop_upload, d, err) < 0)
+		return -1;
+	return io_fsync(d->blobs, err);
 }
 
 static int make_schema(struct depot *d, dray_error **err)
@@ -222,14 +266,16 @@ static struct depot *depot_new(const struct depot_options *o, dray_error **err)
 
 static int open_all(struct depot *d, const char *dir, dray_error **err)
 {
+	bool is_new;
+
 	d->sessions.lock = lock_new(err);
 	if (!d->sessions.lock)
 		return -1;
 	if (io_mkdirat(AT_FDCWD, dir, FOLDER_MODE, true, err) < 0)
 		return -1;
 	d->root = io_openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0, err);
-	if (d->root < 0 || take_lock(d, err) < 0 || keep_private(d, err) < 0 ||
-	    open_folders(d, err) < 0)
+	if (d->root < 0 || take_lock(d, &is_new, err) < 0 || (is_new && sync_parent(d, err) < 0) ||
+	    keep_private(d, err) < 0 || open_folders(d, err) < 0)
 		return -1;
 	return open_database(d, dir, err);
 }

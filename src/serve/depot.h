@@ -19,6 +19,7 @@
 #define DEPOT_UPLOADS 10000		/* open at once, unless told otherwise */
 #define DEPOT_UPLOAD_IDLE (24 * 3600)	/* seconds after which one may be forgotten */
 #define DEPOT_GRACE (3600)		/* seconds that gc leaves to a push to use what it found */
+#define DEPOT_TOUCH_AFTER 60		/* seconds: how exactly it is known when a blob was asked for */
 
 struct depot_options {
 	int64_t quota;		/* bytes of blobs, uploads and manifests; 0 = what the disk has */
@@ -27,7 +28,8 @@ struct depot_options {
 	int64_t upload_idle;	/* seconds; 0 = DEPOT_UPLOAD_IDLE */
 	bool read_only;		/* nothing is taken in */
 	bool no_delete;		/* clients delete neither tags nor manifests nor blobs */
-	bool immutable_tags;	/* a tag, once set, names what it names */
+	bool immutable_tags;	/* a tag, once set, names what it names, and stays */
+	bool leave_uploads;	/* what a killed process left in uploads/ stays */
 	int64_t (*now)(void);	/* seconds, for tests; NULL = the clock */
 };
 
@@ -45,7 +47,11 @@ int depot_counts(struct shelf *s, int64_t *ret_repositories, int64_t *ret_manife
 		 dray_error **err) MUST_CHECK;
 
 struct depot_gc {
-	int64_t grace;	/* seconds since a blob was uploaded, mounted, asked for or let go of */
+	/*
+	 * Seconds since a blob was uploaded, mounted, asked for or let go of; unless 0, up to
+	 * DEPOT_TOUCH_AFTER more, so that it is never less.
+	 */
+	int64_t grace;
 	bool untagged;	/* also manifests that no tag, no index and no subject leads to */
 	bool dry_run;	/* count, remove nothing */
 };

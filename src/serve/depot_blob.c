@@ -15,8 +15,6 @@
 #include "base/io.h"
 #include "base/mem.h"
 
-#define TOUCH_AFTER 60 /* seconds: how exactly gc knows when a blob was last asked for */
-
 static void blob_folder(const struct digest *digest, char ret[BLOB_PATH])
 {
 	const char *hex = digest_hex(digest);
@@ -97,7 +95,7 @@ static int touch(struct depot *d, const struct link *l, dray_error **err)
 	const int64_t n[] = { l->repo, l->blob, now };
 	bool there;
 
-	if (d->o.read_only || l->held || (l->seen <= now && now - l->seen < TOUCH_AFTER))
+	if (d->o.read_only || l->held || (l->seen <= now && now - l->seen < DEPOT_TOUCH_AFTER))
 		return 1;
 	if (depot_begin(d, err) < 0)
 		return -1;
@@ -149,7 +147,18 @@ int depot_blob(struct shelf *s, const char *repo, const struct digest *digest, b
 
 /* ---- new ones ---- */
 
-/* The folder of a blob, made when it is the first there: then its name has to last, too. */
+/* The name of a folder that is the first for its blobs has to last. */
+static int sync_place(const struct depot *d, const struct digest *digest, dray_error **err)
+{
+	char path[BLOB_PATH];
+
+	blob_folder(digest, path);
+	*strchr(path, '/') = 0;
+	cleanup_fd int parent = io_openat(d->blobs, path, O_RDONLY | O_DIRECTORY, 0, err);
+	return parent < 0 ? -1 : io_fsync(parent, err);
+}
+
+/* The folder of a blob, made when it is the first there. */
 static int open_place(const struct depot *d, const struct digest *digest, dray_error **err)
 {
 	cleanup_error dray_error *why = NULL;
@@ -167,11 +176,11 @@ static int open_place(const struct depot *d, const struct digest *digest, dray_e
 	}
 	if (io_mkdirat(d->blobs, path, 0700, true, err) < 0)
 		return -1;
-	*strchr(path, '/') = 0;
-	cleanup_fd int parent = io_openat(d->blobs, path, O_RDONLY | O_DIRECTORY, 0, err);
-	if (parent < 0 || io_fsync(parent, err) < 0)
+	if (sync_place(d, digest, err) < 0) {
+		/* Else the next push would find it, and take it for synced. */
+		(void)!io_rmdirat(d->blobs, path, NULL);
 		return -1;
-	blob_folder(digest, path);
+	}
 	return io_openat(d->blobs, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, err);
 }
 

@@ -335,13 +335,14 @@ static int look_at(struct gc *g, int folder, const struct digest *digest, dray_e
 
 	if (cancel_check(err) < 0)
 		return -1;
-	if (g->o->dry_run)
-		return remove_stray(g, folder, digest, err);
+	/* In a dry run the reader knows the rows that the writer has taken away for the while. */
 	lock_take(g->d->reader.lock);
 	rc = known(&g->d->reader, digest, err);
 	lock_drop(g->d->reader.lock);
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
+	if (g->o->dry_run)
+		return remove_stray(g, folder, digest, err);
 	lock_take(g->d->writer.lock);
 	rc = remove_stray(g, folder, digest, err);
 	lock_drop(g->d->writer.lock);
@@ -415,7 +416,8 @@ int depot_collect(struct shelf *s, const struct depot_gc *o, struct depot_collec
 {
 	struct depot *d = depot_of(s);
 	struct depot_collected got = { 0 };
-	struct gc g = { .d = d, .o = o, .ret = &got, .cutoff = depot_now(d) - o->grace };
+	int64_t grace = o->grace ? o->grace + DEPOT_TOUCH_AFTER : 0;
+	struct gc g = { .d = d, .o = o, .ret = &got, .cutoff = depot_now(d) - grace };
 	cleanup_free struct gc_window *w = mem_alloc(sizeof(*w));
 
 	if (!w)

@@ -245,24 +245,65 @@ static void let_go(struct depot *d, struct session *u)
 	lock_drop(d->sessions.lock);
 }
 
+/* Under the lock; @p u is held: whoever holds it finds out, its bytes go with the open file. */
+static void disown_locked(struct depot *d, struct session *u)
+{
+	u->gone = true;
+	table_remove(&d->sessions, u);
+	(void)!io_unlinkat(d->uploads, u->id, NULL);
+}
+
+static void disown(struct depot *d, struct session *u)
+{
+	lock_take(d->sessions.lock);
+	if (!u->gone)
+		disown_locked(d, u);
+	lock_drop(d->sessions.lock);
+}
+
+/*
+ * 1, 0 = the bytes that its hash has seen are not there, -1. Only what has none yet is made: a new
+ * file in the place of a lost one would be a blob of zeros under the digest of what was sent.
+ */
+static int open_file(const struct depot *d, struct session *u, dray_error **err)
+{
+	cleanup_error dray_error *why = NULL;
+	int make = u->base.size ? 0 : O_CREAT;
+	struct stat st;
+
+	u->fd = io_openat(d->uploads, u->id, O_RDWR | O_NOFOLLOW | make, 0600, &why);
+	if (u->fd >= 0)
+		return io_fstat(u->fd, &st, err) < 0 ? -1 : st.st_size >= u->base.size;
+	if (dray_error_kind(why) == DRAY_ERR_NOT_FOUND)
+		return 0;
+	if (err)
+		*err = steal_pointer(&why);
+	return -1;
+}
+
 int depot_upload_open(struct shelf *s, const char *repo, const char *id, int64_t off,
 		      struct shelf_upload **ret, dray_error **err)
 {
 	struct depot *d = depot_of(s);
 	struct session *u;
+	int rc;
 
 	lock_take(d->sessions.lock);
 	u = hold(d, repo, id, off, err);
 	lock_drop(d->sessions.lock);
 	if (!u)
 		return -1;
-	u->fd = io_openat(d->uploads, u->id, O_RDWR | O_CREAT | O_NOFOLLOW, 0600, err);
-	if (u->fd < 0 || (!u->hash.ctx && hash_init(&u->hash, DIGEST_SHA256, err) < 0)) {
-		let_go(d, u);
-		return depot_disk_failed(err);
+	rc = open_file(d, u, err);
+	if (rc > 0 && !u->hash.ctx && hash_init(&u->hash, DIGEST_SHA256, err) < 0)
+		rc = -1;
+	if (rc > 0) {
+		*ret = &u->base;
+		return 0;
 	}
-	*ret = &u->base;
-	return 0;
+	if (rc == 0)
+		disown(d, u);
+	let_go(d, u);
+	return rc < 0 ? depot_disk_failed(err) : unknown(err);
 }
 
 /* Bytes are there, or there may be: what the client may count on. 0 = it was cancelled. */
@@ -310,6 +351,11 @@ void depot_upload_close(struct shelf *s, struct shelf_upload *up)
 
 /* ---- finish ---- */
 
+static int shorter(dray_error **err)
+{
+	return err_set(err, DRAY_ERR_CORRUPT, "an upload has become shorter");
+}
+
 /* The hash that ran along is sha256: what is to be another is read again. */
 static int hash_file(const struct session *u, enum digest_algo algo, struct digest *ret,
 		     dray_error **err)
@@ -329,7 +375,7 @@ static int hash_file(const struct session *u, enum digest_algo algo, struct dige
 		if (n < 0)
 			return -1;
 		if (n == 0)
-			return err_set(err, DRAY_ERR_CORRUPT, "an upload has become shorter");
+			return shorter(err);
 		hash_update(&h, span_of(piece, (size_t)n));
 		off += n;
 	}
@@ -356,6 +402,12 @@ static int prove(struct session *u, const struct digest *want, dray_error **err)
 /* What a write that failed has left behind the end is no part of the blob. */
 static int settle(struct session *u, dray_error **err)
 {
+	struct stat st;
+
+	if (io_fstat(u->fd, &st, err) < 0)
+		return -1;
+	if (st.st_size < u->base.size) /* truncating would fill it with zeros */
+		return shorter(err);
 	if (io_ftruncate(u->fd, u->base.size, err) < 0 || io_fsync(u->fd, err) < 0 ||
 	    io_close(steal_fd(&u->fd), err) < 0)
 		return depot_disk_failed(err);
@@ -416,14 +468,10 @@ int depot_upload_cancel(struct shelf *s, const char *repo, const char *id, dray_
 
 	lock_take(d->sessions.lock);
 	u = table_find(&d->sessions, repo, id);
-	if (u && u->held) {
-		/* Its request finds out; the name goes at once, the bytes with the open file. */
-		u->gone = true;
-		table_remove(&d->sessions, u);
-		(void)!io_unlinkat(d->uploads, u->id, NULL);
-	} else if (u) {
+	if (u && u->held)
+		disown_locked(d, u);
+	else if (u)
 		session_drop(d, u);
-	}
 	lock_drop(d->sessions.lock);
 	return u ? 0 : unknown(err);
 }

@@ -173,9 +173,13 @@ store_is_whole() {
 	dray_run gc "$ROOT"
 	expect 0
 	[[ $output == *"removed 0 blobs"* && $output == *"3 blobs stay"* ]]
+	dray_run gc --grace 500ms --json "$ROOT"
+	same "less than a second is not none" "$(jq -c .blobs <<<"$output")" 0
+	touch "$ROOT/uploads/0123456789abcdef0123456789abcdef"
 	dray_run gc -n --grace 0s "$ROOT"
 	expect 0
-	[[ $output == *"would remove 1 blobs"* ]]
+	[[ $output == *"would remove 1 blobs"* && $output != *"files of pushes"* ]]
+	[ -e "$ROOT/uploads/0123456789abcdef0123456789abcdef" ]
 	dray_run gc --grace 0s --json "$ROOT"
 	same "gone, kept" "$(jq -c '[.dry_run, .blobs, .bytes, .kept_blobs]' <<<"$output")" '[false,1,5,2]'
 	serve_start --no-delete
@@ -205,6 +209,14 @@ absent_file() { [ ! -e "$1" ]; }
 	dray_run gc "$ROOT"
 	expect 2 "*no folder of dray serve*"
 	same "what was there" "$(ls "$ROOT")" file
+	# Others have locks, too.
+	mkdir -m 755 "$ROOT/uploads"
+	touch "$ROOT/lock" "$ROOT/uploads/"{letter,0123456789abcdef0123456789abcdef}
+	dray_run serve --addr 127.0.0.1:0 --root "$ROOT"
+	expect 2 "*no folder of dray serve*"
+	same "what was there" "$(cd "$ROOT" && find . | LC_ALL=C sort | xargs)" \
+		". ./file ./lock ./uploads ./uploads/0123456789abcdef0123456789abcdef ./uploads/letter"
+	same "its mode" "$(stat -c %a "$ROOT/uploads")" 755
 	dray_run gc "$ROOT/nowhere"
 	expect 3
 	dray_run serve --quota 1MB "$ROOT/file"

@@ -40,6 +40,48 @@ static void other_folders_are_left_alone(void **state)
 	assert_int_equal(unlinkat(t->fd, "root", AT_REMOVEDIR), 0); /* nothing was put there */
 }
 
+static bool there(const struct site *t, const char *path)
+{
+	struct stat st;
+
+	return fstatat(t->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Many programs call a file "lock", and a folder "uploads". */
+static void a_lock_makes_no_folder_ours(void **state)
+{
+	static const char *const others[] = { "root/precious", "root/uploads2", "root/Lock",
+					      "root/registry.sqlite-wal" };
+	struct site *t = *state;
+	struct shelf *s = NULL;
+	dray_error *err = NULL;
+	struct stat st;
+
+	assert_int_equal(mkdirat(t->fd, "root", 0755), 0);
+	assert_int_equal(mkdirat(t->fd, "root/uploads", 0755), 0);
+	put_file(t->fd, "root/lock", span_str(""));
+	put_file(t->fd, "root/uploads/letter.txt", span_str("data"));
+	put_file(t->fd, "root/uploads/0123456789abcdef0123456789abcdef", span_str("data"));
+	for (size_t i = 0; i < ROWS(others); i++) {
+		put_file(t->fd, others[i], span_str("data"));
+		assert_int_equal(site_try(t, (struct depot_options){ 0 }, &s, &err), -1);
+		assert_err(err, DRAY_ERR_USAGE, "no folder of dray serve");
+		assert_int_equal(fstatat(t->fd, "root", &st, 0), 0);
+		assert_int_equal(st.st_mode & 0777, 0755);
+		assert_true(there(t, "root/uploads/0123456789abcdef0123456789abcdef"));
+		assert_false(there(t, "root/blobs") || there(t, "root/registry.sqlite"));
+		assert_int_equal(unlinkat(t->fd, others[i], 0), 0);
+	}
+	/* Nothing but what we make first: one that was killed there. What is no upload stays. */
+	shelf_free(site_open(t));
+	assert_false(there(t, "root/uploads/0123456789abcdef0123456789abcdef"));
+	assert_true(there(t, "root/uploads/letter.txt"));
+	/* With the database it is ours whatever lies beside it. */
+	put_file(t->fd, "root/precious", span_str("data"));
+	shelf_free(site_open(t));
+	assert_true(there(t, "root/precious") && there(t, "root/uploads/letter.txt"));
+}
+
 static void a_damaged_database_is_told(void **state)
 {
 	struct site *t = *state;
@@ -243,10 +285,62 @@ static void uploads_are_swept(void **state)
 
 	shelf_free(site_open(t));
 	put_file(t->fd, "root/uploads/0123456789abcdef0123456789abcdef", span_str("bytes"));
+	shelf_free(site_open_with(t, (struct depot_options){ .leave_uploads = true }));
+	assert_true(there(t, "root/uploads/0123456789abcdef0123456789abcdef"));
 	shelf_free(site_open(t));
 	fd = openat(t->fd, "root/uploads", O_RDONLY | O_DIRECTORY);
 	assert_int_equal(dir_count(fd), 0);
 	close(fd);
+}
+
+/* The file of upload @p id has @p size bytes from now on; -1 = is gone. */
+static void cut_upload(const struct site *t, const char *id, int size)
+{
+	char *path = NULL;
+
+	assert_true(asprintf(&path, "%s/uploads/%s", t->root, id) > 0);
+	assert_int_equal(size < 0 ? unlink(path) : truncate(path, size), 0);
+	free(path);
+}
+
+/* What was hashed on its way in and is not there any more never becomes a blob. */
+static void lost_bytes_are_no_blob(void **state)
+{
+	static const int sizes[] = { 3, 0, -1 };
+	struct site *t = *state;
+	struct shelf *s = site_open_with(t, (struct depot_options){ .quota = 11 });
+	const struct digest d = digest_text_of("hello world");
+	struct shelf_upload *u;
+	char id[SHELF_UPLOAD_ID];
+	dray_error *err = NULL;
+	int64_t size;
+
+	for (size_t i = 0; i < 2 * ROWS(sizes); i++) {
+		bool held = i >= ROWS(sizes);
+		int left = sizes[i % ROWS(sizes)];
+
+		if (held && left < 0)
+			continue; /* whoever holds it has the bytes */
+		assert_ok(s->write->begin(s, "r", id, &err), err);
+		assert_ok(s->write->open(s, "r", id, 0, &u, &err), err);
+		assert_ok(s->write->append(s, u, SPAN_LIT("hello world"), &err), err);
+		if (!held)
+			s->write->close(s, u);
+		cut_upload(t, id, left);
+		if (held) {
+			assert_int_equal(s->write->finish(s, u, &d, &err), -1);
+			assert_err(err, DRAY_ERR_CORRUPT, "an upload has become shorter");
+		} else {
+			assert_refused(s->write->open(s, "r", id, 11, &u, &err), err,
+				       SHELF_BLOB_UPLOAD_UNKNOWN);
+		}
+		assert_refused(s->write->status(s, "r", id, &size, &err), err,
+			       SHELF_BLOB_UPLOAD_UNKNOWN);
+		assert_false(has_blob(s, "r", "hello world"));
+	}
+	assert_ok(push_blob(s, "r", "hello world", &err), err); /* its space was given back */
+	assert_true(has_blob(s, "r", "hello world"));
+	shelf_free(s);
 }
 
 static int64_t resident_kib(void)
@@ -626,6 +720,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		site_test(folder_is_private_and_has_one_owner),
 		site_test(other_folders_are_left_alone),
+		site_test(a_lock_makes_no_folder_ours),
 		site_test(a_damaged_database_is_told),
 		site_test(an_image_goes_in_and_lasts),
 		site_test(a_blob_in_pieces_and_of_nothing),
@@ -635,6 +730,7 @@ int main(void)
 		site_test(one_request_holds_an_upload),
 		site_test(uploads_expire),
 		site_test(uploads_are_swept),
+		site_test(lost_bytes_are_no_blob),
 		site_test(many_uploads),
 		site_test(quota_and_ceiling),
 		site_test(blobs_belong_to_repositories),

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #define GRACE DEPOT_GRACE
+#define PAST (GRACE + DEPOT_TOUCH_AFTER)
 
 static struct depot_collected collect(struct shelf *s, struct depot_gc o)
 {
@@ -47,9 +48,10 @@ static void what_is_needed_stays(void **state)
 	assert_int_equal(got.blobs, 0);
 	assert_int_equal(got.kept, 3);
 	assert_int_equal(got.kept_bytes, 12);
-	site_seconds += GRACE;
+	site_seconds += PAST;
 	got = collect(s, (struct depot_gc){ .grace = GRACE, .dry_run = true });
 	assert_int_equal(got.blobs, 1);
+	assert_int_equal(got.strays, 0); /* it is not counted once more by its file */
 	assert_true(files_of(t, "loose"));
 	got = collect(s, (struct depot_gc){ .grace = GRACE });
 	assert_int_equal(got.blobs, 1);
@@ -84,9 +86,25 @@ static void asking_keeps_a_blob(void **state)
 		  err);
 	free(text);
 	assert_int_equal(collect(s, (struct depot_gc){ .grace = GRACE }).blobs, 0);
-	site_seconds += GRACE;
+	site_seconds += PAST;
 	assert_int_equal(collect(s, (struct depot_gc){ .grace = GRACE }).blobs, 2);
 	assert_false(has_blob(s, "a", "{}") || has_blob(s, "a", "layer"));
+	shelf_free(s);
+}
+
+/* Soon after a push nobody notes that it is asked for, and still who asked has the whole grace. */
+static void asking_at_once_keeps_a_blob(void **state)
+{
+	struct shelf *s = site_open(*state);
+	dray_error *err = NULL;
+
+	assert_ok(push_blob(s, "a", "layer", &err), err);
+	site_seconds += DEPOT_TOUCH_AFTER - 1;
+	assert_true(has_blob(s, "a", "layer"));
+	site_seconds += GRACE - 1;
+	assert_int_equal(collect(s, (struct depot_gc){ .grace = GRACE }).blobs, 0);
+	site_seconds += 2;
+	assert_int_equal(collect(s, (struct depot_gc){ .grace = GRACE }).blobs, 1);
 	shelf_free(s);
 }
 
@@ -100,7 +118,7 @@ static void each_repository_for_itself(void **state)
 
 	assert_ok(push_image(s, "a", "v", "{}", "layer", &err), err);
 	assert_int_equal(s->write->mount(s, "b", &d, "a", &err), 1);
-	site_seconds += GRACE;
+	site_seconds += PAST;
 	assert_int_equal(collect(s, (struct depot_gc){ .grace = GRACE }).blobs, 0);
 	assert_false(has_blob(s, "b", "layer"));
 	assert_true(has_blob(s, "a", "layer"));
@@ -173,7 +191,7 @@ static void untagged_manifests(void **state)
 			     d.text, strlen(child)) > 0);
 	assert_ok(put_as(s, "a", "i", MT_OCI_INDEX, index, &stored, &err), err);
 
-	site_seconds += GRACE;
+	site_seconds += PAST;
 	assert_int_equal(collect(s, o).manifests, 0); /* a tag leads to all three */
 	assert_ok(s->write->remove(s, "a", &(struct shelf_ref){ .tag = "i" }, &err), err);
 	assert_int_equal(collect(s, (struct depot_gc){ .grace = GRACE }).manifests, 0);
@@ -183,7 +201,7 @@ static void untagged_manifests(void **state)
 		3);
 	assert_int_equal(collect(s, o).manifests, 3);
 	assert_int_equal(collect(s, o).blobs, 0); /* of what they needed somebody may know */
-	site_seconds += GRACE;
+	site_seconds += PAST;
 	assert_int_equal(collect(s, o).blobs, 2);
 	free(child), free(more), free(note), free(index);
 	shelf_free(s);
@@ -201,7 +219,7 @@ static void many_blobs(void **state)
 		snprintf(text, sizeof(text), "blob %d", i);
 		assert_ok(push_blob(s, i % 2 ? "a" : "b", text, &err), err);
 	}
-	site_seconds += GRACE;
+	site_seconds += PAST;
 	assert_int_equal(collect(s, (struct depot_gc){ .grace = GRACE, .dry_run = true }).blobs,
 			 1200);
 	assert_int_equal(collect(s, (struct depot_gc){ .grace = GRACE }).blobs, 1200);
@@ -307,6 +325,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		site_test(what_is_needed_stays),
 		site_test(asking_keeps_a_blob),
+		site_test(asking_at_once_keeps_a_blob),
 		site_test(each_repository_for_itself),
 		site_test(quota_is_given_back),
 		site_test(strays_go),
