@@ -30,7 +30,7 @@ struct dray_serve_options {
 	const char *root;
 	int64_t quota;		/**< bytes of blobs, uploads and manifests; 0 = what the disk has */
 	bool no_delete;		/**< clients delete nothing */
-	bool immutable_tags;	/**< a tag, once set, names what it names */
+	bool immutable_tags;	/**< a tag, once set, names what it names, and stays */
 	int gc_interval;	/**< seconds between garbage collections; 0 = 3600, -1 = none */
 	int timeout;		/**< seconds for the head of a request, others follow from it; 0 = 10 */
 	int grace;		/**< seconds that running requests get at the end; 0 = 30 */

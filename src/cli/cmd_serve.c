@@ -34,7 +34,7 @@ static const struct option serve_table[] = {
 	  .help = "what may lie in DIR at most: 500MB, 20GiB (default: what the disk has)" },
 	{ "no-delete", 0, OPT_FLAG, F(no_delete), .help = "clients delete nothing in DIR" },
 	{ "immutable-tags", 0, OPT_FLAG, F(immutable_tags),
-	  .help = "a tag in DIR, once set, names what it names" },
+	  .help = "a tag in DIR, once set, names what it names, and stays" },
 	{ "gc-interval", 0, OPT_STRING, F(gc_interval), "DURATION",
 	  .help = "between garbage collections in DIR (default: 1h); 0 = none" },
 	{ "read-only", 0, OPT_FLAG, F(read_only), .help = "take nothing in" },

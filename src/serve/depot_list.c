@@ -202,7 +202,7 @@ static int read_referrer(struct db_stmt *st, struct arena *a, struct shelf_refer
 static int read_referrers(struct db_stmt *st, size_t max, struct shelf_referrers *ret,
 			  dray_error **err)
 {
-	size_t notes = 0;
+	size_t bytes = 0;
 	int rc;
 
 	ret->list = arena_array(&ret->arena, max ? max : 1, sizeof(*ret->list));
@@ -210,8 +210,9 @@ static int read_referrers(struct db_stmt *st, size_t max, struct shelf_referrers
 		return err_nomem(err);
 	while ((rc = db_step(st, err)) > 0) {
 		/* Annotations can be as long as manifests. */
-		notes += db_column_text(st, 4).len;
-		ret->more = ret->n == max || (ret->n && notes > LIMIT_MANIFEST);
+		bytes += db_column_text(st, 1).len + db_column_text(st, 3).len +
+			 db_column_text(st, 4).len;
+		ret->more = ret->n == max || (ret->n && bytes > LIMIT_MANIFEST);
 		if (ret->more)
 			return 0;
 		if (read_referrer(st, &ret->arena, &ret->list[ret->n++], err) < 0)

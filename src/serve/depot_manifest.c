@@ -6,8 +6,13 @@
  */
 #include "serve/depot_priv.h"
 
+#include <stdio.h>
+
 #include "base/limits.h"
 #include "image/manifest.h"
+#include "image/reference.h"
+
+#define TYPE_MAX 255 /* bytes of an artifact type, which every list of referrers repeats */
 
 /* One request: what is stored, where, and as which row. */
 struct putting {
@@ -22,10 +27,19 @@ struct putting {
 
 /* ---- before the transaction ---- */
 
+/* What it is to those who look for referrers. */
+static const char *artifact_type(const struct manifest *m)
+{
+	if (m->artifact_type && *m->artifact_type)
+		return m->artifact_type;
+	return m->kind == MANIFEST_IMAGE ? m->config.media_type : NULL;
+}
+
 static int parse(const struct shelf_put *put, struct manifest **ret, dray_error **err)
 {
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
 	cleanup_error dray_error *why = NULL;
+	const char *type;
 
 	if (buf_add(&raw, put->bytes, err) < 0)
 		return -1;
@@ -37,6 +51,10 @@ static int parse(const struct shelf_put *put, struct manifest **ret, dray_error 
 	if ((*ret)->kind == MANIFEST_SCHEMA1)
 		return shelf_refuse(err, SHELF_MANIFEST_INVALID,
 				    "manifests of schema 1 are not stored here");
+	type = artifact_type(*ret);
+	if (type && strlen(type) > TYPE_MAX)
+		return shelf_refuse(err, SHELF_MANIFEST_INVALID,
+				    "an artifact type of more than %d bytes", TYPE_MAX);
 	return 0;
 }
 
@@ -85,14 +103,6 @@ static void bind_or_null(struct db_stmt *st, int at, struct span text)
 		db_bind_text(st, at, text);
 	else
 		db_bind_null(st, at);
-}
-
-/* What it is to those who look for referrers. */
-static const char *artifact_type(const struct manifest *m)
-{
-	if (m->artifact_type && *m->artifact_type)
-		return m->artifact_type;
-	return m->kind == MANIFEST_IMAGE ? m->config.media_type : NULL;
 }
 
 static int add_row(struct putting *p, dray_error **err)
@@ -177,15 +187,24 @@ static int need_blob(struct putting *p, const struct descriptor *d, dray_error *
 	return side_run(&p->d->writer, Q_HOLD_ADD, (int64_t[]){ l.repo, l.blob, p->id }, 3, err);
 }
 
+/* Whether a client that comes upon it asks for a manifest. */
+static bool is_document(const struct descriptor *d)
+{
+	const char *type = d->media_type;
+
+	return !type || !*type || mediatype_is_manifest(type) || mediatype_is_index(type) ||
+	       mediatype_is_schema1(type);
+}
+
 /* An entry of an index is a manifest; of what some keep there instead, a blob. */
 static int need_part(struct putting *p, const struct descriptor *d, dray_error **err)
 {
 	int64_t part, size;
 	int rc = manifest_find(p->d, p->repo_id, &d->digest, &part, &size, err);
 
-	if (rc <= 0)
-		return rc < 0 ? -1 : need_blob(p, d, err);
-	if (check_size(d, size, err) < 0)
+	if (rc == 0)
+		return is_document(d) ? absent(d, err) : need_blob(p, d, err);
+	if (rc < 0 || check_size(d, size, err) < 0)
 		return -1;
 	return side_run(&p->d->writer, Q_PART_ADD, (int64_t[]){ p->id, part }, 2, err);
 }
@@ -282,6 +301,13 @@ static int unknown(dray_error **err)
 	return shelf_refuse(err, SHELF_MANIFEST_UNKNOWN, "the repository has no such manifest");
 }
 
+/* With --immutable-tags, a name that is set stays, so what it names does, too. */
+static int refuse_tagged(const char *tag, dray_error **err)
+{
+	return shelf_refuse(err, SHELF_DENIED, "tag %s is set, and tags stay here", tag);
+}
+
+/* The caller undoes it where it is refused. */
 static int drop_tag(struct depot *d, int64_t repo, const char *tag, dray_error **err)
 {
 	cleanup_reset struct db_stmt *st = side_query(&d->writer, Q_TAG_DROP, err);
@@ -293,7 +319,27 @@ static int drop_tag(struct depot *d, int64_t repo, const char *tag, dray_error *
 	db_bind_text(st, 2, span_str(tag));
 	if (db_run(st, err) < 0)
 		return -1;
-	return db_changed(d->writer.db) > before ? 0 : unknown(err);
+	if (db_changed(d->writer.db) == before)
+		return unknown(err);
+	return d->o.immutable_tags ? refuse_tagged(tag, err) : 0;
+}
+
+static int check_untagged(struct depot *d, int64_t id, dray_error **err)
+{
+	cleanup_reset struct db_stmt *st = side_query(&d->writer, Q_TAG_WHO, err);
+	char tag[REFERENCE_TAG_MAX + 1];
+	struct span name;
+	int rc;
+
+	if (!st)
+		return -1;
+	db_bind_int(st, 1, id);
+	rc = db_step(st, err);
+	if (rc <= 0)
+		return rc;
+	name = db_column_text(st, 0);
+	snprintf(tag, sizeof(tag), "%.*s", (int)name.len, (const char *)name.data);
+	return refuse_tagged(tag, err);
 }
 
 /* An index stays whole: what is part of one goes after it. */
@@ -323,6 +369,8 @@ static int drop_manifest(struct depot *d, int64_t repo, const struct digest *dig
 
 	if (rc <= 0)
 		return rc < 0 ? -1 : unknown(err);
+	if (d->o.immutable_tags && check_untagged(d, id, err) < 0)
+		return -1;
 	if (check_part(d, id, err) < 0 ||
 	    side_run(&d->writer, Q_LINK_LET_GO, (int64_t[]){ id, depot_now(d) }, 2, err) < 0)
 		return -1;

@@ -41,6 +41,7 @@ enum depot_query {
 	Q_PART_WHO,	 /* part -> digest of an index */
 	Q_TAG_SET,	 /* repository, name, manifest */
 	Q_TAG_FIND,	 /* repository, name -> manifest */
+	Q_TAG_WHO,	 /* manifest -> name */
 	Q_TAG_DROP,	 /* repository, name */
 	Q_TAG_LIST,	 /* repository, after, max -> name */
 	Q_REFERRERS,	 /* repository name, subject, type or NULL, after, max -> ... */

@@ -102,6 +102,7 @@ static const char *const SQL[Q_COUNT] = {
 	[Q_TAG_SET] = "INSERT INTO tag VALUES(?1, ?2, ?3)"
 		      " ON CONFLICT DO UPDATE SET manifest=excluded.manifest",
 	[Q_TAG_FIND] = "SELECT manifest FROM tag WHERE repository=?1 AND name=?2",
+	[Q_TAG_WHO] = "SELECT name FROM tag WHERE manifest=?1 LIMIT 1",
 	[Q_TAG_DROP] = "DELETE FROM tag WHERE repository=?1 AND name=?2",
 	[Q_TAG_LIST] = "SELECT name FROM tag WHERE repository=?1 AND name>?2"
 		       " ORDER BY name LIMIT ?3",

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "serve/images_priv.h"
 
-#define REFERRERS_BYTES (4 * 1024 * 1024) /* of annotations on one page; one is always given */
+#define REFERRERS_BYTES (4 * 1024 * 1024) /* of texts on one page; one is always given */
 
 /* ---- lists ---- */
 
@@ -199,7 +199,7 @@ static int images_referrers(struct shelf *base, const char *name, const struct d
 		if (!refers(d, subject, type) ||
 		    (part->after && strcmp(d->digest.text, part->after) <= 0))
 			continue;
-		bytes += d->annotations.len;
+		bytes += d->annotations.len + (d->artifact_type ? strlen(d->artifact_type) : 0);
 		ret->more = ret->n == part->max || (ret->n > 0 && bytes > REFERRERS_BYTES);
 		if (ret->more)
 			break;

@@ -513,24 +513,65 @@ static void what_a_manifest_needs(void **state)
 	shelf_free(s);
 }
 
-static char *index_of(const char *manifest, const char *more)
+static char *index_as(const char *type, const char *part)
 {
-	const struct digest d = digest_text_of(manifest);
+	const struct digest d = digest_text_of(part);
 	char *ret = NULL;
 
 	assert_true(asprintf(&ret,
 			     "{\"schemaVersion\":2,\"mediaType\":\"" MT_OCI_INDEX
-			     "\",\"manifests\":[{\"mediaType\":\"" MT_OCI_MANIFEST
-			     "\",\"digest\":\"%s\",\"size\":%zu}]%s}",
-			     d.text, strlen(manifest), more) > 0);
+			     "\",\"manifests\":[{\"mediaType\":\"%s"
+			     "\",\"digest\":\"%s\",\"size\":%zu}]}",
+			     type, d.text, strlen(part)) > 0);
 	return ret;
+}
+
+static char *index_of(const char *manifest)
+{
+	return index_as(MT_OCI_MANIFEST, manifest);
+}
+
+/* Bytes of a manifest that were pushed as a blob are no manifest that a client could ask for. */
+static void an_index_needs_manifests(void **state)
+{
+	static const struct {
+		const char *type;
+		bool taken;
+	} rows[] = {
+		{ MT_OCI_MANIFEST, false },
+		{ MT_DOCKER_MANIFEST, false },
+		{ MT_OCI_INDEX, false },
+		{ MT_DOCKER_LIST, false },
+		{ MT_OCI_MANIFEST "; charset=utf-8", false },
+		{ MT_OCI_LAYER, true }, /* caches of builds have these */
+		{ "application/vnd.example", true },
+	};
+	struct shelf *s = site_open(*state);
+	char *child = manifest_of("{}", "layer", "");
+	struct shelf_stored stored;
+	dray_error *err = NULL;
+
+	assert_ok(push_blob(s, "r", child, &err), err);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char *whole = index_as(rows[i].type, child);
+		int rc = put_as(s, "r", "t", MT_OCI_INDEX, whole, &stored, &err);
+
+		if (rows[i].taken)
+			assert_ok(rc, err);
+		else
+			assert_refused(rc, err, SHELF_MANIFEST_BLOB_UNKNOWN);
+		assert_int_equal(has_tag(s, "r", "t"), rows[i].taken);
+		free(whole);
+	}
+	free(child);
+	shelf_free(s);
 }
 
 static void an_index_stays_whole(void **state)
 {
 	struct shelf *s = site_open(*state);
 	char *child = manifest_of("{}", "layer", "");
-	char *whole = index_of(child, "");
+	char *whole = index_of(child);
 	struct shelf_ref by_child = { .digest = digest_text_of(child) };
 	struct shelf_ref by_whole = { .digest = digest_text_of(whole) };
 	const struct digest layer = digest_text_of("layer");
@@ -599,6 +640,28 @@ static void what_must_not_change(void **state)
 	s = site_open_with(t, (struct depot_options){ .read_only = true });
 	assert_null(s->write);
 	assert_int_equal(check_store(s), 2);
+	shelf_free(s);
+}
+
+/* A tag that could be deleted could be set anew. */
+static void tags_stay(void **state)
+{
+	struct shelf *s = site_open_with(*state, (struct depot_options){ .immutable_tags = true });
+	char *tagged = manifest_of("{}", "layer", ""), *other = manifest_of("{}", "other", "");
+	const struct shelf_ref by_tag = { .tag = "v" }, no_tag = { .tag = "w" };
+	const struct shelf_ref by_digest = { .digest = digest_text_of(tagged) };
+	const struct shelf_ref untagged = { .digest = digest_text_of(other) };
+	dray_error *err = NULL;
+
+	assert_ok(push_image(s, "r", "v", "{}", "layer", &err), err);
+	assert_refused(s->write->remove(s, "r", &by_tag, &err), err, SHELF_DENIED);
+	assert_refused(s->write->remove(s, "r", &by_digest, &err), err, SHELF_DENIED);
+	assert_refused(s->write->remove(s, "r", &no_tag, &err), err, SHELF_MANIFEST_UNKNOWN);
+	assert_true(has_tag(s, "r", "v"));
+	assert_ok(push_image(s, "r", NULL, "{}", "other", &err), err);
+	assert_ok(s->write->remove(s, "r", &untagged, &err), err);
+	assert_int_equal(check_store(s), 1);
+	free(tagged), free(other);
 	shelf_free(s);
 }
 
@@ -715,6 +778,41 @@ static void referrers(void **state)
 	shelf_free(s);
 }
 
+/* Each list of referrers repeats the type, so it is short. */
+static void artifact_types_have_an_end(void **state)
+{
+	struct shelf *s = site_open(*state);
+	struct shelf_stored stored;
+	dray_error *err = NULL;
+
+	assert_ok(push_blob(s, "r", "{}", &err), err);
+	assert_ok(push_blob(s, "r", "layer", &err), err);
+	for (int len = 255; len <= 256; len++) {
+		char type[257] = "", *more = NULL, *text, *config;
+		const struct digest d = digest_text_of("{}");
+
+		memset(type, 'x', (size_t)len);
+		assert_true(asprintf(&more, ",\"artifactType\":\"%s\"", type) > 0);
+		text = manifest_of("{}", "layer", more);
+		assert_true(asprintf(&config,
+				     "{\"schemaVersion\":2,\"mediaType\":\"" MT_OCI_MANIFEST
+				     "\",\"config\":{\"mediaType\":\"%s\",\"digest\":\"%s\","
+				     "\"size\":2},\"layers\":[]}",
+				     type, d.text) > 0);
+		const char *const texts[] = { text, config };
+		for (size_t i = 0; i < ROWS(texts); i++) {
+			int rc = put_as(s, "r", NULL, MT_OCI_MANIFEST, texts[i], &stored, &err);
+
+			if (len == 255)
+				assert_ok(rc, err);
+			else
+				assert_refused(rc, err, SHELF_MANIFEST_INVALID);
+		}
+		free(more), free(text), free(config);
+	}
+	shelf_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -735,12 +833,15 @@ int main(void)
 		site_test(quota_and_ceiling),
 		site_test(blobs_belong_to_repositories),
 		site_test(what_a_manifest_needs),
+		site_test(an_index_needs_manifests),
 		site_test(an_index_stays_whole),
 		site_test(digests_of_manifests),
 		site_test(what_must_not_change),
+		site_test(tags_stay),
 		site_test(a_push_repairs),
 		site_test(pages),
 		site_test(referrers),
+		site_test(artifact_types_have_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
