@@ -15,7 +15,8 @@ struct head_fields {
 	struct head *head;
 	struct arena *arena;
 	int lengths, encodings;
-	bool odd; /* malformed length, another encoding */
+	bool odd;    /* malformed length, another encoding */
+	bool broken; /* a field that another reader of this head would take for another one */
 	bool nomem;
 };
 
@@ -26,6 +27,27 @@ static void join(struct head_fields *f, const char **have, const char *more)
 	f->nomem = f->nomem || !*have;
 }
 
+/* RFC 9110 5.6.2 */
+static bool is_token(const char *name)
+{
+	static const char chars[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	return *name && name[strspn(name, chars)] == 0;
+}
+
+/*
+ * libmicrohttpd leaves a blank before the colon in the name, and adds a line that continues a field to
+ * its name and not to its value. A name that was added to lies elsewhere; else the value follows
+ * it in the connection's memory, behind the NUL in place of the colon and blanks.
+ */
+static bool is_plain(const char *key, const char *value)
+{
+	uintptr_t end = (uintptr_t)key + strlen(key), at = (uintptr_t)value;
+
+	return is_token(key) && at > end && at - end <= HEAD_BYTES_MAX;
+}
+
 static enum MHD_Result take_field(void *cls, enum MHD_ValueKind kind, const char *key,
 				  const char *value)
 {
@@ -34,6 +56,7 @@ static enum MHD_Result take_field(void *cls, enum MHD_ValueKind kind, const char
 	struct head *h = f->head;
 
 	(void)kind;
+	f->broken = f->broken || !value || !is_plain(key, value);
 	value = value ? value : "";
 	if (ascii_ieq(name, "accept"))
 		join(f, &h->accept, value);
@@ -77,9 +100,12 @@ int head_read(struct MHD_Connection *c, struct arena *a, struct head *ret, dray_
 	n = mhd()->get_connection_values(c, MHD_HEADER_KIND, take_field, &f);
 	if (f.nomem)
 		return err_nomem(err);
+	ret->unclear = n > HEAD_FIELDS_MAX || f.broken || f.odd || f.lengths > 1 ||
+		       f.encodings > 1 || (f.lengths && f.encodings);
 	if (n > HEAD_FIELDS_MAX)
 		return malformed(err, 431, "the request has too many header fields");
-	ret->unclear = f.odd || f.lengths > 1 || f.encodings > 1 || (f.lengths && f.encodings);
+	if (f.broken)
+		return malformed(err, 400, "a field of the request's head is malformed");
 	if (ret->unclear)
 		return malformed(err, 400, "the length of the request's body is ambiguous");
 	return 0;
@@ -210,7 +236,7 @@ static enum MHD_Result body_call(struct exchange *ex, const char *data, size_t *
 	*size = 0;
 	if (!ex->refusal && write_feed(ex, bytes, &ex->refusal) < 0)
 		write_end(ex);
-	if (ex->refusal && ex->received > DISCARD_MAX && !ex->head.expects)
+	if ((ex->refusal || ex->use == BODY_IGNORED) && ex->received > DISCARD_MAX)
 		return MHD_NO;
 	atomic_store(&ex->peer->state, PEER_BODY);
 	return MHD_YES;

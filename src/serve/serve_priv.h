@@ -65,7 +65,7 @@ struct head {
 	const char *if_range, *range, *content_type, *content_range, *agent;
 	int64_t content_length;	   /* -1 unknown */
 	bool chunked, expects;	   /* a body in chunks; "100-continue" */
-	bool unclear;		   /* nobody can say where its body ends */
+	bool unclear;		   /* nobody can say where its body ends: nothing follows it */
 };
 /** Refuses what two readers could read in two ways. */
 int head_read(struct MHD_Connection *c, struct arena *a, struct head *ret,

@@ -170,7 +170,8 @@ static enum MHD_Result send_created(struct exchange *ex, const char *kind, const
 	reply_field(&r, "Docker-Content-Digest", d->text);
 	if (stored && digest_set(&stored->subject))
 		reply_field(&r, "OCI-Subject", stored->subject.text);
-	for (size_t i = 0; stored && i < ex->route.n_tags; i++)
+	/* A reference that is a tag is the only one that was set. */
+	for (size_t i = 0; stored && !ex->route.ref.tag && i < ex->route.n_tags; i++)
 		reply_field(&r, "OCI-Tag", ex->route.tags[i]);
 	return reply_send(ex, &r);
 }

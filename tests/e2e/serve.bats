@@ -429,6 +429,19 @@ for over in (0, 1):
 	same "tags" "$(get /v2/a/tags/list | jq -c .tags)" '["x"]'
 }
 
+@test "serve: tags that were not set are not acknowledged, and with --immutable-tags those that were stay" {
+	local type="Content-Type: application/vnd.oci.image.index.v1+json" d
+	serve_start --root "$CASE/root" --immutable-tags
+	printf '{"schemaVersion":2,"manifests":[]}' >"$CASE/manifest"
+	d=sha256:$(sha256sum <"$CASE/manifest" | cut -d ' ' -f 1)
+	same "by digest" "$(code "/v2/a/manifests/$d?tag=v1&tag=v2" -X PUT -H "$type" --data-binary "@$CASE/manifest") $(field OCI-Tag | xargs)" "201 v1 v2"
+	same "by tag" "$(code "/v2/a/manifests/v9?tag=v10" -X PUT -H "$type" --data-binary "@$CASE/manifest") $(field OCI-Tag)" "201 "
+	same "set" "$(get /v2/a/tags/list | jq -c .tags)" '["v1","v2","v9"]'
+	same "a tag deleted" "$(code /v2/a/manifests/v1 -X DELETE) $(jq -r '.errors[0].code' "$CASE/body")" "403 DENIED"
+	same "its manifest deleted" "$(code "/v2/a/manifests/$d" -X DELETE) $(jq -r '.errors[0].code' "$CASE/body")" "403 DENIED"
+	same "there" "$(get /v2/a/tags/list | jq -c .tags)" '["v1","v2","v9"]'
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Clients that mean no good
 
@@ -491,6 +504,72 @@ refused(b"\r\n\r\n\r\n\x16\x03\x01\x02\x00", 400, 0)
 '
 	same "alive" "$(code /healthz)" 200
 	same "the log is JSON whatever they sent" "$(serve_log | grep -v '^dray: ' | jq -c .status | grep -c null || :)" 0
+}
+
+@test "serve: a head that two readers understand differently carries no second request" {
+	serve_start --root "$CASE/root"
+	raw '
+second = b"GET /v2/second HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+def fields(text):
+    return ask(b"POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: x\r\n" + text + b"\r\n\r\n" + second)
+for text in (
+    b"Content-Length : %d" % len(second),
+    b"Content-Length\t: %d" % len(second),
+    b"Transfer-Encoding : chunked",
+    b"Content-Length: %d\r\n 0" % len(second),
+    b"Content-Length: 0\r\n\t0",
+    b"Transfer-Encoding: chunked\r\n x",
+    b"Con: %d\r\n tent-Length" % len(second),
+    b"X: a\r\n Content-Length: %d" % len(second),
+    b"X: a\r\n b",
+    b"X: a\r\n b\r\n\tc\r\n d\r\nY: z",
+    b"X: " + b"a" * 9000 + b"\r\n " + b"b" * 9000,
+    b"X Y: a",
+    b"X\x01: a",
+    b"X(y): a",
+    b"X: y\r\n" * 120 + b"X: y",
+):
+    got = fields(text)
+    assert got.count(b"HTTP/1.1 ") == 1 and got.split()[1] in (b"400", b"431"), (text[:60], got)
+    assert b"connection: close" in got.lower(), got
+for text in (
+    b"Content-Length:0",
+    b"Content-Length:    0",
+    b"content-length:\t0\r\nX:",
+    b"X: \r\nY:\r\nZ: a b\tc",
+    b"!#$%&\x27*+-.^_`|~09azAZ: \"a, b\"; c",
+    b"X: " + b"a" * 9000,
+):
+    got = fields(text)
+    assert got.count(b"HTTP/1.1 ") == 2 and got.split()[1] == b"202", (text[:60], got)
+'
+	same "alive" "$(code /healthz)" 200
+}
+
+@test "serve: a body that nobody wants is read to an end" {
+	serve_start --root "$CASE/root"
+	raw '
+piece = b"100000\r\n" + bytes(1 << 20) + b"\r\n"
+def send(head, mib):
+    s = connect()
+    try:
+        s.sendall(head + b"\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for i in range(mib):
+            s.sendall(piece)
+        s.sendall(b"0\r\n\r\n")
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    return [int(line.split()[1]) for line in answer(s).split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+manifest = b"PUT /v2/a/manifests/x HTTP/1.1\r\nContent-Type: application/vnd.oci.image.index.v1+json"
+for head, little in ((manifest, 413), (manifest + b"\r\nExpect: 100-continue", None), (b"GET /v2/ HTTP/1.1", 200),
+                     (b"POST /v2/a/blobs/uploads/ HTTP/1.1", 202), (b"DELETE /v2/a/manifests/x HTTP/1.1", 404)):
+    if little:
+        got = send(head, 8)
+        assert got == [little], (head, got)
+    got = send(head, 40)
+    assert got in ([], [100]), (head, got)
+'
+	same "alive" "$(code /healthz)" 200
 }
 
 @test "serve: clients that dawdle lose their connection, others get their images meanwhile" {
