@@ -27,7 +27,6 @@ struct serve_options {
 #define SERVE_TIMEOUT_MS 10000 /* 5 to 10 s for a head */
 #define SERVE_GRACE_MS 30000
 #define SERVE_CONNECTIONS 512 /* one thread each */
-#define SERVE_CONNECTIONS_MAX 16384
 #define SERVE_BODY_FACTOR 3   /* a body's rate is measured over so many timeouts ... */
 #define SERVE_IDLE_FACTOR 12  /* ... an answer's, and what nobody uses ends after so many */
 #define SERVE_RATE_MIN 1024   /* bytes a second, of what is sent and of what is received */

@@ -38,11 +38,6 @@ static const struct {
 	[SHELF_NO_SPACE] = { "UNAVAILABLE", 507, DRAY_ERR_LIMIT },
 };
 
-const char *shelf_code_word(enum shelf_code code)
-{
-	return CODES[code].word;
-}
-
 int shelf_code_status(enum shelf_code code)
 {
 	return CODES[code].status;

@@ -2,7 +2,7 @@
  *
  * What a server hands out and takes in: repositories with tags, manifests and blobs. Between
  * HTTP, which knows of no files, and whoever keeps the bytes, who knows of no HTTP. Back
- * ends: images of other places (shelf_images.c, read-only), a folder (depot.c).
+ * ends: images of other places (images.c, read-only), a folder (depot.c).
  *
  * What HTTP promises to a shelf: every repository and tag fits the grammar of image/reference.h,
  * every digest is well formed, though its algorithm may be DIGEST_OTHER; those are nowhere and
@@ -45,8 +45,6 @@ enum shelf_code {
 };
 /** Set *err so that the client is told; returns -1. Paths of the host do not belong in the text. */
 int shelf_refuse(dray_error **err, enum shelf_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/** The word that the specification has for @p code; static. */
-const char *shelf_code_word(enum shelf_code code);
 /** HTTP status of @p code. */
 int shelf_code_status(enum shelf_code code);
 
