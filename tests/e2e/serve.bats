@@ -169,6 +169,34 @@ layout_make() {
 	same "by digest" "$(code "/v2/app/manifests/$index" -H "Accept: $MT_OCI_MANIFEST")" 200
 }
 
+@test "serve: a page of referrers has an end, whatever they are called" {
+	local subject
+	read -r _ subject _ < <(layout_make "$CASE/l")
+	python3 - "$CASE/l" "$subject" <<-'EOF_PYTHON'
+		import hashlib, json, sys
+		d, subject = sys.argv[1:]
+		index = json.load(open(d + "/index.json"))
+		for c in "abc":
+		    doc = json.load(open(d + "/blobs/sha256/" + index["manifests"][1]["digest"][7:]))
+		    doc["artifactType"] = c * (3 << 20)
+		    data = json.dumps(doc).encode()
+		    h = hashlib.sha256(data).hexdigest()
+		    open(d + "/blobs/sha256/" + h, "wb").write(data)
+		    index["manifests"].append(dict(mediaType=doc["mediaType"], digest="sha256:" + h, size=len(data)))
+		json.dump(index, open(d + "/index.json", "w"))
+	EOF_PYTHON
+	serve_start "$CASE/l"
+	local path="/v2/l/referrers/$subject" all=0 pages=0
+	while [ -n "$path" ]; do
+		same "a page" "$(code "$path")" 200
+		[ "$(stat -c %s "$CASE/body")" -lt $((5 << 20)) ]
+		all=$((all + $(jq '.manifests | length' "$CASE/body"))) pages=$((pages + 1))
+		path=$(field Link | sed -n 's/^<\(.*\)>.*/\1/p')
+	done
+	same "all of them" "$all" 5
+	[ "$pages" -ge 3 ]
+}
+
 @test "serve: several places at once; a name that two have is the first's" {
 	image_need sym
 	local sym=$IMAGE
