@@ -266,7 +266,7 @@ static struct depot *depot_new(const struct depot_options *o, dray_error **err)
 
 static int open_all(struct depot *d, const char *dir, dray_error **err)
 {
-	bool is_new;
+	bool is_new = false;
 
 	d->sessions.lock = lock_new(err);
 	if (!d->sessions.lock)
