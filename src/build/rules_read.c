@@ -122,12 +122,12 @@ static bool is_too_much(const char *text)
 
 static int compile(const char *text, regex_t *ret, dray_error **err)
 {
-	int code = regcomp(ret, text, REG_EXTENDED | REG_NOSUB);
+	int code = regcomp(ret, text, REG_EXTENDED);
 
 	return code == 0 ? 0 : bad_regex(ret, code, err);
 }
 
-/* A ')' that closes nothing is itself to regcomp(3), and would close the bracket that we open. */
+/* A ')' that closes nothing is itself to regcomp(3) of glibc; others refuse it. */
 static int check_closed(const char *text, dray_error **err)
 {
 	cleanup_free char *opened = mem_printf("(%s", text);
@@ -143,13 +143,12 @@ static int check_closed(const char *text, dray_error **err)
 		       "\"\\)\"");
 }
 
-/* The whole path is to fit, as it has to fit a glob. */
+/*
+ * The whole path is to fit, as it has to fit a glob. rules_fit() sees to that: "^(...)$" takes
+ * regcomp(3) of glibc forever where what may be empty is repeated.
+ */
 static int read_regex(const char *text, struct rule *ret, dray_error **err)
 {
-	cleanup_free char *whole = mem_printf("^(%s)$", text);
-
-	if (!whole)
-		return err_nomem(err);
 	if (strlen(text) > REGEX_MAX)
 		return err_set(err, DRAY_ERR_USAGE, "\"regex\": more than %d bytes", REGEX_MAX);
 	if (has_back_reference(text))
@@ -158,14 +157,14 @@ static int read_regex(const char *text, struct rule *ret, dray_error **err)
 		return err_set(err, DRAY_ERR_USAGE,
 			       "\"regex\": with its repeats written out more than %d characters",
 			       REGEX_PARTS_MAX);
-	/* By itself first: what closes our bracket is no expression. */
 	if (compile(text, &ret->regex, err) < 0)
 		return -1;
-	regfree(&ret->regex);
-	if (check_closed(text, err) < 0 || compile(whole, &ret->regex, err) < 0)
-		return -1;
 	ret->is_regex = true;
-	return 0;
+	if (check_closed(text, err) == 0)
+		return 0;
+	regfree(&ret->regex);
+	ret->is_regex = false;
+	return -1;
 }
 
 /* ---- extended attributes ---- */
@@ -296,6 +295,7 @@ int rules_fit(struct rules *r, size_t i, const struct match_path *parts, const c
 	      enum tar_type t, dray_error **err)
 {
 	const struct rule *rule = &r->list[i];
+	regmatch_t at;
 
 	if (!rule_is_for(&r->spec->rules[i], t))
 		return 0;
@@ -305,9 +305,10 @@ int rules_fit(struct rules *r, size_t i, const struct match_path *parts, const c
 	if (buf_add_byte(&r->slashed, '/', err) < 0 || buf_add_str(&r->slashed, path, err) < 0 ||
 	    buf_add_byte(&r->slashed, 0, err) < 0)
 		return -1;
-	switch (regexec(&rule->regex, (const char *)r->slashed.data, 0, NULL, 0)) {
+	/* The leftmost and then longest is all of it, if all of it fits. */
+	switch (regexec(&rule->regex, (const char *)r->slashed.data, 1, &at, 0)) {
 	case 0:
-		return 1;
+		return at.rm_so == 0 && (size_t)at.rm_eo == r->slashed.len - 1;
 	case REG_NOMATCH:
 		return 0;
 	default:
