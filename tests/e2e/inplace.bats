@@ -227,6 +227,7 @@ gone() {
 	"$CHECK" check "$T/x.tar"
 	same "image" "$DIGEST" "$("$DRAY" digest --image-id "$T/x.tar")"
 	docker load --quiet -i "$T/x.tar"
+	docker load --quiet -i "$IMAGE" # the name is that of an image of all tests
 	# From now on its documents are at the end.
 	dray_run edit "$T/x.tar" --env SECRET- --in-place
 	ok
