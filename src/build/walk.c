@@ -123,26 +123,6 @@ static int read_xattrs(struct walker *k, int dir, const char *base, struct layer
 
 /* ---- entries ---- */
 
-static enum tar_type type_of(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return TAR_FILE;
-	case S_IFDIR:
-		return TAR_DIR;
-	case S_IFLNK:
-		return TAR_SYMLINK;
-	case S_IFIFO:
-		return TAR_FIFO;
-	case S_IFCHR:
-		return TAR_CHAR;
-	case S_IFBLK:
-		return TAR_BLOCK_DEV;
-	default:
-		return TAR_OTHER;
-	}
-}
-
 static void set_attributes(struct layer_entry *e, const struct stat *st)
 {
 	e->mode = (uint32_t)st->st_mode & 07777;
@@ -206,7 +186,7 @@ static int add_content(struct walker *k, const char *rel, const struct stat *st,
 int walk_add(struct walker *k, const char *path, const char *rel, int dir, const char *base,
 	     const struct stat *st, dray_error **err)
 {
-	enum tar_type type = type_of(st->st_mode);
+	enum tar_type type = tar_type_of_mode(st->st_mode);
 	struct layer_entry *e;
 
 	if (type == TAR_OTHER)

@@ -102,31 +102,11 @@ static uint32_t shifted_back(uint32_t id, int64_t base)
 	return base && id >= base && id - base < SUBORDINATE ? (uint32_t)(id - base) : id;
 }
 
-static uint8_t type_of(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return TAR_FILE;
-	case S_IFDIR:
-		return TAR_DIR;
-	case S_IFLNK:
-		return TAR_SYMLINK;
-	case S_IFIFO:
-		return TAR_FIFO;
-	case S_IFCHR:
-		return TAR_CHAR;
-	case S_IFBLK:
-		return TAR_BLOCK_DEV;
-	default:
-		return TAR_OTHER;
-	}
-}
-
 /* Whole seconds, as engines write them. */
 static struct remnant_entry entry_of(const struct walker *w, const struct stat *st)
 {
 	struct remnant_entry e = {
-		.type = type_of(st->st_mode),
+		.type = (uint8_t)tar_type_of_mode(st->st_mode),
 		.mode = (uint32_t)st->st_mode & 07777,
 		.uid = shifted_back(st->st_uid, w->r->from.uid_base),
 		.gid = shifted_back(st->st_gid, w->r->from.gid_base),

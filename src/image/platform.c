@@ -120,6 +120,21 @@ int platform_from_json(struct json v, struct arena *a, struct platform *ret, dra
 	return 0;
 }
 
+void platform_write(struct jsonw *w, const struct platform *p)
+{
+	if (!p->os || !p->arch)
+		return;
+	jsonw_key(w, "platform");
+	jsonw_object(w);
+	jsonw_kstring(w, "architecture", p->arch);
+	jsonw_kstring(w, "os", p->os);
+	if (p->os_version)
+		jsonw_kstring(w, "os.version", p->os_version);
+	if (p->variant)
+		jsonw_kstring(w, "variant", p->variant);
+	jsonw_end_object(w);
+}
+
 void platform_host(struct platform *ret)
 {
 	*ret = (struct platform){ .os = "linux" };

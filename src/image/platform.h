@@ -19,6 +19,8 @@ int platform_parse(const char *text, struct arena *a, struct platform *ret,
 /** Members os, architecture, variant and os.version of @p v; FORMAT on a wrong type. */
 int platform_from_json(struct json v, struct arena *a, struct platform *ret,
 		       dray_error **err) MUST_CHECK;
+/** The member "platform" of an index entry, where os and architecture are known; else nothing. */
+void platform_write(struct jsonw *w, const struct platform *p);
 void platform_host(struct platform *ret); /* static strings */
 /**
  * Equal os and arch (a NULL in @p want accepts any); variants and OS versions equal, or one

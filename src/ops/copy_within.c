@@ -15,19 +15,8 @@ static void write_entry(struct jsonw *w, const struct plan *p, const struct mani
 	jsonw_kstring(w, "mediaType", m->media_type);
 	jsonw_kstring(w, "digest", m->digest.text);
 	jsonw_kint(w, "size", (int64_t)m->raw.len);
-	if (p->im->config && p->im->config->platform.os && p->im->config->platform.arch) {
-		const struct platform *of = &p->im->config->platform;
-
-		jsonw_key(w, "platform");
-		jsonw_object(w);
-		jsonw_kstring(w, "architecture", of->arch);
-		jsonw_kstring(w, "os", of->os);
-		if (of->os_version)
-			jsonw_kstring(w, "os.version", of->os_version);
-		if (of->variant)
-			jsonw_kstring(w, "variant", of->variant);
-		jsonw_end_object(w);
-	}
+	if (p->im->config)
+		platform_write(w, &p->im->config->platform);
 	jsonw_end_object(w);
 }
 

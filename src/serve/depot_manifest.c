@@ -12,6 +12,7 @@
 #include "image/manifest.h"
 #include "image/reference.h"
 
+#define HOLDER_MAX DIGEST_TEXT /* with NUL: a digest or a tag */
 #define TYPE_MAX 255 /* bytes of an artifact type, which every list of referrers repeats */
 
 /* One request: what is stored, where, and as which row. */
@@ -324,28 +325,11 @@ static int drop_tag(struct depot *d, int64_t repo, const char *tag, dray_error *
 	return d->o.immutable_tags ? refuse_tagged(tag, err) : 0;
 }
 
-static int check_untagged(struct depot *d, int64_t id, dray_error **err)
+/* Whoever @q names first holds the manifest. 1 with its name in @ret, 0 = nobody, -1. */
+static int held_by(struct depot *d, enum depot_query q, int64_t id, char ret[HOLDER_MAX],
+		   dray_error **err)
 {
-	cleanup_reset struct db_stmt *st = side_query(&d->writer, Q_TAG_WHO, err);
-	char tag[REFERENCE_TAG_MAX + 1];
-	struct span name;
-	int rc;
-
-	if (!st)
-		return -1;
-	db_bind_int(st, 1, id);
-	rc = db_step(st, err);
-	if (rc <= 0)
-		return rc;
-	name = db_column_text(st, 0);
-	snprintf(tag, sizeof(tag), "%.*s", (int)name.len, (const char *)name.data);
-	return refuse_tagged(tag, err);
-}
-
-/* An index stays whole: what is part of one goes after it. */
-static int check_part(struct depot *d, int64_t id, dray_error **err)
-{
-	cleanup_reset struct db_stmt *st = side_query(&d->writer, Q_PART_WHO, err);
+	cleanup_reset struct db_stmt *st = side_query(&d->writer, q, err);
 	struct span who;
 	int rc;
 
@@ -356,8 +340,22 @@ static int check_part(struct depot *d, int64_t id, dray_error **err)
 	if (rc <= 0)
 		return rc;
 	who = db_column_text(st, 0);
-	return shelf_refuse(err, SHELF_DENIED, "it is part of index %.*s: delete that first",
-			    (int)who.len, (const char *)who.data);
+	snprintf(ret, HOLDER_MAX, "%.*s", (int)who.len, (const char *)who.data);
+	return 1;
+}
+
+static int check_free(struct depot *d, int64_t id, dray_error **err)
+{
+	char who[HOLDER_MAX];
+	int rc = d->o.immutable_tags ? held_by(d, Q_TAG_WHO, id, who, err) : 0;
+
+	if (rc != 0)
+		return rc < 0 ? -1 : refuse_tagged(who, err);
+	/* An index stays whole: what is part of one goes after it. */
+	rc = held_by(d, Q_PART_WHO, id, who, err);
+	if (rc > 0)
+		shelf_refuse(err, SHELF_DENIED, "it is part of index %s: delete that first", who);
+	return rc == 0 ? 0 : -1;
 }
 
 /* Its tags and its needs go with it (ON DELETE CASCADE). */
@@ -369,9 +367,7 @@ static int drop_manifest(struct depot *d, int64_t repo, const struct digest *dig
 
 	if (rc <= 0)
 		return rc < 0 ? -1 : unknown(err);
-	if (d->o.immutable_tags && check_untagged(d, id, err) < 0)
-		return -1;
-	if (check_part(d, id, err) < 0 ||
+	if (check_free(d, id, err) < 0 ||
 	    side_run(&d->writer, Q_LINK_LET_GO, (int64_t[]){ id, depot_now(d) }, 2, err) < 0)
 		return -1;
 	return side_run(&d->writer, Q_MANIFEST_DROP, &id, 1, err);

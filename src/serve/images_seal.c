@@ -14,19 +14,6 @@
 
 /* ---- one name, several platforms ---- */
 
-static void write_platform(struct jsonw *w, const struct platform *p)
-{
-	jsonw_key(w, "platform");
-	jsonw_object(w);
-	jsonw_kstring(w, "architecture", p->arch);
-	jsonw_kstring(w, "os", p->os);
-	if (p->os_version)
-		jsonw_kstring(w, "os.version", p->os_version);
-	if (p->variant)
-		jsonw_kstring(w, "variant", p->variant);
-	jsonw_end_object(w);
-}
-
 static int write_index(const struct named *t, struct buf *ret, dray_error **err)
 {
 	struct jsonw w;
@@ -44,8 +31,8 @@ static int write_index(const struct named *t, struct buf *ret, dray_error **err)
 		jsonw_kstring(&w, "mediaType", d->media_type);
 		jsonw_kstring(&w, "digest", d->digest.text);
 		jsonw_kint(&w, "size", (int64_t)d->bytes.len);
-		if (d->config && d->config->platform.os && d->config->platform.arch)
-			write_platform(&w, &d->config->platform);
+		if (d->config)
+			platform_write(&w, &d->config->platform);
 		jsonw_end_object(&w);
 	}
 	jsonw_end_array(&w);

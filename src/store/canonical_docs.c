@@ -102,21 +102,6 @@ int canonical_write_manifest(struct canonical_image *im, dray_error **err)
 	return digest_of(span_buf(&im->manifest), &im->manifest_digest, err);
 }
 
-static void write_platform(struct jsonw *w, const struct platform *p)
-{
-	if (!p->os || !p->arch)
-		return;
-	jsonw_key(w, "platform");
-	jsonw_object(w);
-	jsonw_kstring(w, "architecture", p->arch);
-	jsonw_kstring(w, "os", p->os);
-	if (p->os_version)
-		jsonw_kstring(w, "os.version", p->os_version);
-	if (p->variant)
-		jsonw_kstring(w, "variant", p->variant);
-	jsonw_end_object(w);
-}
-
 /* @name NULL: the image has none. */
 static void write_entry(struct jsonw *w, const struct canonical_image *im, const char *name)
 {
@@ -131,7 +116,7 @@ static void write_entry(struct jsonw *w, const struct canonical_image *im, const
 		jsonw_kstring(w, NAME_OCI, name);
 		jsonw_end_object(w);
 	}
-	write_platform(w, &im->config->platform);
+	platform_write(w, &im->config->platform);
 	jsonw_end_object(w);
 }
 

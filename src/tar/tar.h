@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <sys/types.h>
 #include "base/arena.h"
 #include "flow/sink.h"
 #include "flow/source.h"
@@ -17,6 +18,8 @@ enum tar_type {
 	TAR_SPARSE,	/* GNU 'S' or pax sparse: data is what its extents hold */
 	TAR_OTHER,	/* typeflag kept in raw_type */
 };
+/** Of a file of the host, by its st_mode; sockets are TAR_OTHER. */
+enum tar_type tar_type_of_mode(mode_t mode);
 
 /**
  * An extended attribute. What Windows keeps of a file are attributes too, by the names of their

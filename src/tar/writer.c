@@ -5,6 +5,7 @@
  * Promises the same blocks for the same member, which all readers understand alike.
  */
 #include <stdio.h>
+#include <sys/stat.h>
 #include "base/text.h"
 #include "tar/tar_priv.h"
 
@@ -49,6 +50,26 @@ static struct split split_name(struct span name)
 	if (at == 0 || name.len - at - 1 > TAR_NAME_LEN)
 		return s;
 	return (struct split){ span_head(name, at), span_from(name, at + 1), true };
+}
+
+enum tar_type tar_type_of_mode(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return TAR_FILE;
+	case S_IFDIR:
+		return TAR_DIR;
+	case S_IFLNK:
+		return TAR_SYMLINK;
+	case S_IFIFO:
+		return TAR_FIFO;
+	case S_IFCHR:
+		return TAR_CHAR;
+	case S_IFBLK:
+		return TAR_BLOCK_DEV;
+	default:
+		return TAR_OTHER;
+	}
 }
 
 static uint8_t type_flag(enum tar_type t)
