@@ -110,19 +110,28 @@ DRAY_API int dray_edit_in_place(dray_context *ctx, const char *image,
 				const struct dray_copy_options *o, dray_copy_result **ret,
 				dray_error **err);
 /**
- * What dray_edit() would change in the config of one image. Nothing is written.
+ * Gets what would change in the config of one image. @p platform is that of an index's image,
+ * NULL for one that stands alone; @p d is lent for the call.
+ * 0 = go on; else dray_edit_preview() stops and returns that.
+ */
+typedef int dray_edit_preview_fn(void *arg, const char *platform, dray_diff *d);
+/**
+ * What dray_edit() would change in configs: @p each gets the images that are meant, in the order
+ * of the place. Nothing is written.
  *
- * @param sel  NULL = the only image
- * @return  0; -1
+ * @param o    image and all choose, as in dray_copy(); NULL = defaults
+ * @param arg  handed to each untouched
+ * @return  0; what @p each returned to stop; -1
  *
- * Owns:    *ret is the caller's: dray_diff_free()
+ * Owns:    nothing changes hands
  * Errors:  as dray_edit(); USAGE for a pipe, which is read twice
  * Threads: see dray_context_new()
  * Since:   0.1
  */
 DRAY_API int dray_edit_preview(dray_context *ctx, const char *image,
-			       const struct dray_select *sel, const struct dray_edit_options *e,
-			       dray_diff **ret, dray_error **err);
+			       const struct dray_edit_options *e,
+			       const struct dray_copy_options *o, dray_edit_preview_fn *each,
+			       void *arg, dray_error **err);
 
 #ifdef __cplusplus
 }

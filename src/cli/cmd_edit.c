@@ -56,9 +56,6 @@ static const struct option table[] = {
 };
 /* clang-format on */
 
-DEFINE_CLEANUP(dray_diff, cleanup_diff_fn, dray_diff_free)
-#define cleanup_diff CLEANUP(cleanup_diff_fn)
-
 #define cleanup_steps CLEANUP(edit_steps_clear)
 
 /* ---- options to steps ---- */
@@ -215,15 +212,33 @@ static int read_words(struct session *s, struct edit_steps *t, const char **ret_
 	return err_hint(err, "dray help edit");
 }
 
-static int preview(struct session *s, const char *src, const struct dray_edit_options *e,
-		   dray_error **err)
-{
-	struct dray_select select = session_select(s);
-	cleanup_diff dray_diff *d = NULL;
+struct previewing {
+	struct session *s;
+	dray_error **err;
+};
 
-	if (!session_context(s, err) || dray_edit_preview(s->ctx, src, &select, e, &d, err) < 0)
-		return -1;
-	return s->global.json ? diff_json(s, d, err) : diff_text(s, d, err);
+/* Images of an index are told apart by their platforms. */
+static int put_preview(void *arg, const char *platform, dray_diff *d)
+{
+	const struct previewing *v = arg;
+	struct session *s = v->s;
+
+	if (s->global.json)
+		return diff_json(s, d, platform, v->err);
+	if (platform) {
+		page_heading(&s->page, platform);
+		page_put(&s->page, "\n");
+	}
+	return diff_text(s, d, v->err);
+}
+
+static int preview(struct session *s, const char *src, const struct dray_edit_options *e,
+		   const struct dray_copy_options *o, dray_error **err)
+{
+	struct previewing v = { s, err };
+
+	return session_context(s, err) ? dray_edit_preview(s->ctx, src, e, o, put_preview, &v, err)
+				       : -1;
 }
 
 static int edit(struct session *s, const char *src, const struct dray_edit_options *e,
@@ -243,13 +258,15 @@ static int edit(struct session *s, const char *src, const struct dray_edit_optio
 	return rc;
 }
 
-/* Where it goes, and how; in place nothing is made anew, and so there is no how. */
+/* Where it goes, and how; where nothing is made anew, there is no how. */
 static int copy_options(struct session *s, const struct edit_flags *f,
 			struct dray_copy_options *ret, dray_error **err)
 {
-	if (!f->in_place)
+	if (!f->in_place && !f->dry_run)
 		return relayer_options(s, &f->relayer, ret, err);
 	*ret = (struct dray_copy_options)DRAY_COPY_OPTIONS_INIT;
+	if (f->dry_run)
+		return 0;
 	if (s->global.output)
 		return err_set(err, DRAY_ERR_USAGE, "--in-place and an output: one of both");
 	if (f->relayer.format || f->relayer.compression || s->global.no_clobber)
@@ -276,12 +293,12 @@ static int run(struct session *s, dray_error **err)
 	}
 	if (t.n == 0 && !e.tags)
 		return err_set(err, DRAY_ERR_USAGE, "nothing to change was named");
-	if (f->dry_run)
-		return preview(s, src, &e, err);
 	if (copy_options(s, f, &o, err) < 0)
 		return -1;
 	o.image = s->global.image;
 	o.all = s->global.all;
+	if (f->dry_run)
+		return preview(s, src, &e, &o, err);
 	return edit(s, src, &e, &o, err);
 }
 

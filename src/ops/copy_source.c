@@ -151,12 +151,12 @@ static int claim_tags(struct run *r, dray_error **err)
 /* Does the source hold indexes, and the target take them? */
 static int takes_indexes(struct run *r, bool *ret, dray_error **err)
 {
-	const struct target *t = r->copy.target;
+	const struct target *t = r->copy.target; /* NULL: nothing is written */
 
 	*ret = r->from.place.kind != PLACE_DAEMON;
 	if (r->from.place.kind != PLACE_ARCHIVE)
 		return 0;
-	*ret = !t->engine && !t->dest->lone;
+	*ret = !t || (!t->engine && !t->dest->lone);
 	return *ret ? store_lists_indexes(r->copy.store, ret, err) : 0;
 }
 

@@ -29,6 +29,9 @@ struct dray_diff {
 	size_t n_packages, cap_packages;
 };
 
+DEFINE_CLEANUP(dray_diff, cleanup_diff_fn, dray_diff_free)
+#define cleanup_diff CLEANUP(cleanup_diff_fn)
+
 /** Fill members. */
 int diff_config(struct dray_diff *d, dray_error **err) MUST_CHECK;
 /** Read what has to be read, make the trees, and count what differs if it was asked for. */

@@ -12,7 +12,6 @@
 #include "image/config_step.h"
 #include "json/edit.h"
 #include "ops/copy_run.h"
-#include "ops/diff_priv.h"
 #include "store/assemble.h"
 
 /* ---- the config ---- */
@@ -130,7 +129,7 @@ static bool lends_layers(const struct image *im)
 
 /* ---- the image ---- */
 
-static bool is_meant(const struct edit *e, const struct image *im)
+bool edit_means(const struct edit *e, const struct image *im)
 {
 	if (im->artifact || im->attestation || !im->config)
 		return false;
@@ -177,7 +176,7 @@ int edit_image(struct edit *e, struct image *im, dray_error **err)
 
 	if (set_tags(e, im, err) < 0)
 		return -1;
-	if (!is_meant(e, im))
+	if (!edit_means(e, im))
 		return 0;
 	if (im->broken)
 		return image_require_whole(im, err);
@@ -214,29 +213,4 @@ int dray_edit(dray_context *ctx, const char *image, const char *dst,
 	return edit_check_steps(e, err) < 0
 		       ? -1
 		       : copy_edited(ctx, &edit, image, dst, o ? o : &defaults, ret, err);
-}
-
-int dray_edit_preview(dray_context *ctx, const char *image, const struct dray_select *sel,
-		      const struct dray_edit_options *e, dray_diff **ret, dray_error **err)
-{
-	const struct stack_options so = { .lazy = true };
-	struct edit edit = { .o = e };
-	dray_diff *d;
-
-	if (strcmp(image, "-") == 0)
-		return err_set(err, DRAY_ERR_USAGE, "a pipe cannot be read twice");
-	if (edit_check_steps(e, err) < 0)
-		return -1;
-	d = mem_zalloc(sizeof(*d));
-	if (!d)
-		return err_nomem(err);
-	d->parts = DRAY_DIFF_CONFIG;
-	if (stack_open(ctx, image, sel, &so, &d->a, err) < 0 ||
-	    stack_open(ctx, image, sel, &so, &d->b, err) < 0 ||
-	    edit_image(&edit, d->b->im, err) < 0 || diff_config(d, err) < 0) {
-		dray_diff_free(d);
-		return -1;
-	}
-	*ret = d;
-	return 0;
 }

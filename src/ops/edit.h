@@ -13,6 +13,8 @@ struct edit {
 	struct selector which; /* of an index: platforms that are changed */
 	size_t n_meant, n_changed;
 };
+/** An image, and one of the platforms that are to change. */
+bool edit_means(const struct edit *e, const struct image *im);
 /**
  * Change config and manifest of @p im, if it is an image that is meant. Its layers and its
  * digest as others name it (wanted) stay.

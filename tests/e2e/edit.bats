@@ -189,6 +189,23 @@ odd_layout() {
 	expect 2 "*cannot be read twice*"
 }
 
+@test "a dry run of an index tells each image that would change" {
+	graph a
+	dray_run edit "oci:$T/a:multi" --env NEW=1 -n
+	expect 0
+	same platforms "$(grep -c '^linux/' <<<"$output")" 3
+	same additions "$(grep -c '+ /config/Env.*NEW=1' <<<"$output")" 3
+	dray_run edit "oci:$T/a:multi" --env NEW=1 -n --json
+	expect 0
+	same platforms "$(jq -r .platform <<<"$output" | sort | xargs)" "linux/amd64 linux/arm64/v8 linux/s390x"
+	jq -es 'all(.same == false)' <<<"$output"
+	dray_run edit "oci:$T/a:multi" --platform linux/arm64 --env NEW=1 -n --json
+	expect 0
+	same "the one" "$(jq -r .platform <<<"$output")" linux/arm64/v8
+	dray_run edit "oci:$T/a:multi" --platform linux/mips --env NEW=1 -n
+	expect 3 "*no image of that platform*"
+}
+
 @test "docker-copyedit: each of its commands is the option that the table names" {
 	full_image
 	local sentence
