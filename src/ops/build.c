@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "build/case_twins.h"
 #include "build/config_make.h"
 #include "ops/relayer.h"
 
@@ -76,6 +77,39 @@ int64_t build_folder_mtime(const struct build *b)
 	return b->spec->mtime.kind == SPEC_TIME_SET ? b->spec->mtime.sec : b->now;
 }
 
+static char *shown_path(const struct node *n, dray_error **err)
+{
+	cleanup_buf struct buf path = BUF_INIT(2 * LIMIT_PATH);
+	char *ret;
+
+	if (node_path(n, &path, err) < 0)
+		return NULL;
+	ret = text_safe(span_buf(&path), 400);
+	if (!ret)
+		err_nomem(err);
+	return ret;
+}
+
+static int warn_of_twins(const struct build *b, dray_error **err)
+{
+	cleanup_free char *x = NULL, *y = NULL;
+	struct case_twins t;
+
+	if (case_twins_find(b->tree, b->n_base, &t, err) < 0)
+		return -1;
+	if (t.n == 0)
+		return 0;
+	x = shown_path(t.a, err);
+	y = x ? shown_path(t.b, err) : NULL;
+	if (!y)
+		return -1;
+	context_log(b->ctx, DRAY_LOG_WARNING,
+		    "/%s and /%s differ in case alone (%zu such): a file system that folds "
+		    "case holds one of them",
+		    x, y, t.n);
+	return 0;
+}
+
 static int make_plan(struct build *b, const struct dray_build_options *o, dray_error **err)
 {
 	struct deal_input in;
@@ -83,7 +117,7 @@ static int make_plan(struct build *b, const struct dray_build_options *o, dray_e
 	build_cache_begin(b, o->cache);
 	if (build_settle(b, o, err) < 0 || build_open_base(b, err) < 0 ||
 	    build_take_sources(b, err) < 0 || build_dedupe(b, err) < 0 ||
-	    build_read_previous(b, err) < 0)
+	    warn_of_twins(b, err) < 0 || build_read_previous(b, err) < 0)
 		return -1;
 	in = (struct deal_input){ .spec = b->spec,
 				  .tree = b->tree,

@@ -25,7 +25,7 @@
 #   maps, threads that end in any order  "any number of threads ..."; tests/unit/build/test_layering.c: ties go by names
 #   temporary names, hosts, folders      "nothing of the machine is in it"
 #   a file that changes meanwhile        build_bad.bats, build_edges.bats
-#   file systems that fold names         "names are bytes"
+#   file systems that fold names         "names are bytes"; "names that differ in case alone are told once"
 #   time zones                           "another locale, time zone, environment"
 #   the outer tar                        "the outer tar: fixed modes, owners, times and order"
 #   a tag made of the output             build.bats, item 29
@@ -443,6 +443,21 @@ packed() {
 	printf 5 >names/$'\xff'
 	build --dir names:/ -o x.tar
 	same files "$("$DRAY" export x.tar 2>/dev/null | tar xO | tr -d '\n')" 23145
+}
+
+@test "names that differ in case alone are told once" {
+	mkdir -p names/d/sub names/e
+	touch names/d/{README,Readme,readme,other} names/d/sub/{x,y} names/e/{a,A}
+	build --dir names:/ -o x.tar
+	same told "$(grep -c 'in case alone' <<<"$stderr")" 1
+	[[ $stderr == *"/d/README and /d/Readme differ in case alone (3 such)"* ]] || fail "$stderr"
+	# What the base has is its own affair; one above it is not.
+	build --from x.tar --file /other=1 -o y.tar
+	absent "told of the base" "$(grep 'in case alone' <<<"$stderr" || true)"
+	build --from x.tar --file /d/Sub=1 -o y.tar
+	[[ $stderr == *"/d/Sub and /d/sub differ in case alone (1 such)"* ]] || fail "$stderr"
+	# It is a warning: the image has them all.
+	same names "$("$DRAY" files -q x.tar | grep -c -i readme)" 3
 }
 
 @test "the outer tar: fixed modes, owners, times and order" {
