@@ -12,6 +12,7 @@
 #include "build/mtree.h"
 #include "build/policy.h"
 #include "build/rules.h"
+#include "build/walk.h"
 #include "ops/remake.h"
 
 /* Annotation of a manifest: how many layers the base has. */
@@ -131,6 +132,24 @@ int build_keep_index(struct build *b, struct layer_index *ix, dray_error **err) 
 /** One more index in the tree, of the source @p source; UINT32_MAX = of none. */
 int build_apply(struct build *b, const struct merge_source *m, uint32_t source,
 		dray_error **err) MUST_CHECK;
+
+/** Where a source's folder is walked, and where its files go; policy and globs of @p s. */
+int build_walk_of(struct build *b, const struct spec_source *s, const struct policy *p,
+		  struct walk *ret, dray_error **err) MUST_CHECK;
+
+/** One more file of these bytes in @p ret. */
+int build_add_bytes(struct build *b, const char *path, struct span bytes, const struct policy *p,
+		    struct layer_index *ret, dray_error **err) MUST_CHECK;
+
+/* ---- build_tar.c ---- */
+
+int build_take_tar(struct build *b, const struct spec_source *s, const struct policy *p,
+		   struct layer_index *ret, dray_error **err) MUST_CHECK;
+
+/* ---- build_users.c ---- */
+
+/** Users and groups of the spec, above all sources. */
+int build_take_users(struct build *b, dray_error **err) MUST_CHECK;
 
 /* ---- build_listed.c ---- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The sources of a build, each made entries and put into the tree.
- * Relies on build/walk for folders, on layer/index for tars, on build/merge for the tree.
+ * Relies on build/walk for folders, on build_tar.c for tars, on build/merge for the tree.
  * Promises that a source which is not what it should be is named in the error.
  */
 #include "ops/build.h"
@@ -15,9 +15,6 @@
 #include "base/text.h"
 #include "build/accounts.h"
 #include "build/walk.h"
-#include "layer/sparse.h"
-
-#define PASSWD_MAX (16 * MIB) /* bytes of passwd or group of a base */
 
 int build_keep_index(struct build *b, struct layer_index *ix, dray_error **err)
 {
@@ -60,8 +57,8 @@ static int clean_name(struct build *b, const char *path, const char **ret, dray_
 
 /* ---- folders ---- */
 
-static int walk_of(struct build *b, const struct spec_source *s, const struct policy *p,
-		   struct walk *ret, dray_error **err)
+int build_walk_of(struct build *b, const struct spec_source *s, const struct policy *p,
+		  struct walk *ret, dray_error **err)
 {
 	*ret = (struct walk){ .in = &b->in, .root = s->from, .xattrs = &s->xattrs, .policy = p };
 	if (build_clean(b, "to", s->to ? s->to : "/", &ret->to, err) < 0 ||
@@ -75,7 +72,7 @@ static int take_dir(struct build *b, const struct spec_source *s, const struct p
 {
 	struct walk w;
 
-	return walk_of(b, s, p, &w, err) < 0 ? -1 : walk_dir(&w, ret, err);
+	return build_walk_of(b, s, p, &w, err) < 0 ? -1 : walk_dir(&w, ret, err);
 }
 
 /* What is no folder becomes a link to its own absolute path. */
@@ -101,7 +98,7 @@ static int take_tree(struct build *b, const struct spec_source *s, const struct 
 
 	if (tree[0] != '/')
 		return err_set(err, DRAY_ERR_USAGE, "\"trees\": expected absolute paths");
-	if (walk_of(b, s, p, &w, err) < 0)
+	if (build_walk_of(b, s, p, &w, err) < 0)
 		return -1;
 	w.root = tree;
 	if (walk_dir(&w, ret, err) < 0)
@@ -114,8 +111,8 @@ static int take_tree(struct build *b, const struct spec_source *s, const struct 
 
 /* ---- single names ---- */
 
-static int add_bytes(struct build *b, const char *path, struct span bytes, const struct policy *p,
-		     struct layer_index *ret, dray_error **err)
+int build_add_bytes(struct build *b, const char *path, struct span bytes, const struct policy *p,
+		    struct layer_index *ret, dray_error **err)
 {
 	struct layer_entry *e = entries_add(ret, path, TAR_FILE, err);
 	const struct content c = { .kind = CONTENT_BYTES,
@@ -150,7 +147,7 @@ static int take_file(struct build *b, const struct spec_source *s, const struct 
 		if (!bytes.data)
 			return err_nomem(err);
 	}
-	return add_bytes(b, w.to, bytes, p, ret, err);
+	return build_add_bytes(b, w.to, bytes, p, ret, err);
 }
 
 static int take_mkdir(struct build *b, const struct spec_source *s, const struct policy *p,
@@ -185,268 +182,6 @@ static int take_symlink(struct build *b, const struct spec_source *s, const stru
 	e->mtime = b->now;
 	policy_apply(p, e);
 	return 0;
-}
-
-/* ---- tars ---- */
-
-struct tar_taker {
-	struct build *b;
-	const struct spec_source *s;
-	const struct policy *policy;
-	struct walk w; /* globs and place */
-	int fd;
-	int64_t size;
-	struct stat seen; /* of the tar itself, when it was opened */
-	bool ours;	  /* fd: what it holds, in a temporary file */
-	struct match_path path;
-	bool has_links;
-	struct map files, placed; /* by name in the tar, by path in the image: struct tar_file */
-};
-
-/* An uncompressed tar is read where it lies, any other from a temporary file. */
-static int open_tar(struct tar_taker *t, dray_error **err)
-{
-	cleanup_fd int fd = io_openat(AT_FDCWD, t->s->from, O_RDONLY | O_NONBLOCK, 0, err);
-	cleanup_source struct source *in = NULL;
-	cleanup_sink struct sink *k = NULL;
-	uint8_t head[COMPRESSION_SNIFF];
-	int packed;
-	int64_t n;
-
-	if (fd < 0 || io_fstat(fd, &t->seen, err) < 0)
-		return -1;
-	if (!S_ISREG(t->seen.st_mode))
-		return err_set(err, DRAY_ERR_USAGE, "it is no file");
-	n = io_pread(fd, head, sizeof(head), 0, err);
-	if (n < 0)
-		return -1;
-	t->size = t->seen.st_size;
-	if (compression_sniff(span_of(head, (size_t)n)) == COMPRESSION_NONE) {
-		t->fd = steal_fd(&fd);
-		return inputs_keep_fd(&t->b->in, t->fd, err);
-	}
-	t->ours = true;
-	packed = fd;
-	in = source_decode_pool(source_from_fd(steal_fd(&fd), true, err),
-				context_pool(t->b->ctx, NULL), 0, NULL, err);
-	t->fd = in ? io_tempfile(t->b->ctx->tmpdir, err) : -1;
-	if (t->fd < 0 || inputs_keep_fd(&t->b->in, t->fd, err) < 0)
-		return -1;
-	k = sink_to_fd(t->fd, false, err);
-	t->size = k ? pump(in, k, err) : -1;
-	if (t->size < 0 || inputs_check(packed, &t->seen, t->s->from, err) < 0)
-		return -1;
-	return sink_finish(k, err);
-}
-
-/* Without its first @p n parts; NULL = nothing is left. */
-static const char *strip(const char *path, int64_t n)
-{
-	for (; n > 0; n--) {
-		path = strchr(path, '/');
-		if (!path)
-			return NULL;
-		path++;
-	}
-	return path;
-}
-
-static int place(struct tar_taker *t, const char *path, const char **ret, dray_error **err)
-{
-	const char *to = t->w.to;
-
-	*ret = arena_printf(&t->b->arena, "%s%s%s", to, to[0] && path[0] ? "/" : "", path);
-	return *ret ? 0 : err_nomem(err);
-}
-
-/* Holes are written out: few readers understand sparse entries. */
-static int spool_sparse(struct tar_taker *t, const struct layer_entry *from, struct content *c,
-			dray_error **err)
-{
-	cleanup_source struct source *full = sparse_expand(
-		source_from_extent(t->fd, from->data_off, from->size, err), from->sparse, err);
-	cleanup_sink struct sink *k = NULL;
-
-	c->fd = full ? io_tempfile(t->b->ctx->tmpdir, err) : -1;
-	if (c->fd < 0 || inputs_keep_fd(&t->b->in, c->fd, err) < 0)
-		return -1;
-	k = sink_to_fd(c->fd, false, err);
-	c->off = 0;
-	c->size = k ? pump(full, k, err) : -1;
-	return c->size < 0 ? -1 : sink_finish(k, err);
-}
-
-static int add_content(struct tar_taker *t, const struct layer_entry *from, struct layer_entry *e,
-		       dray_error **err)
-{
-	struct content c = {
-		.kind = CONTENT_EXTENT, .size = from->size, .fd = t->fd, .off = from->data_off
-	};
-
-	if (!t->ours && !from->sparse) {
-		c.path = t->s->from;
-		c.seen = seen_of(&t->seen);
-	}
-	if (from->sparse && spool_sparse(t, from, &c, err) < 0)
-		return -1;
-	e->size = c.size;
-	return inputs_add(&t->b->in, &c, &e->data_off, err);
-}
-
-/* Is it asked for? 1, 0, -1. */
-static int is_in(struct tar_taker *t, const char *path, bool is_dir, dray_error **err)
-{
-	if (t->w.include.n == 0 && t->w.exclude.n == 0)
-		return 1;
-	if (match_path_set(&t->path, path, err) < 0)
-		return -1;
-	return (t->w.include.n == 0 || match_any_holds(&t->w.include, &t->path, is_dir)) &&
-	       !match_any_holds(&t->w.exclude, &t->path, is_dir);
-}
-
-/* ---- hard links of a tar: to what the tar has, whether or not that is asked for ---- */
-
-struct tar_file {
-	const struct layer_entry *from;
-	const char *at; /* the last of its names in the image; NULL = none yet */
-};
-
-static struct tar_file *new_file(struct tar_taker *t, const struct layer_entry *from,
-				 dray_error **err)
-{
-	struct tar_file *f = arena_alloc(&t->b->arena, sizeof(*f));
-
-	if (!f) {
-		err_nomem(err);
-		return NULL;
-	}
-	*f = (struct tar_file){ .from = from };
-	return f;
-}
-
-/* The file that @p from is, or is a link to; NULL and no error when nobody will ask. */
-static int file_of(struct tar_taker *t, const struct layer_entry *from, struct tar_file **ret,
-		   dray_error **err)
-{
-	*ret = NULL;
-	if (!t->has_links)
-		return 0;
-	if (from->type != TAR_HARDLINK) {
-		*ret = new_file(t, from, err);
-		return *ret ? 0 : -1;
-	}
-	*ret = map_get(&t->files, span_str(from->link));
-	if (*ret && (*ret)->from->type != TAR_DIR)
-		return 0;
-	cleanup_free char *shown = text_safe(span_str(from->link), 4096);
-	return err_set(err, DRAY_ERR_FORMAT,
-		       "a hard link to %s, which is no file that the tar has before it",
-		       shown ? shown : "");
-}
-
-/* One that is still where it was put; else @p e is the file. */
-static const struct layer_entry *link_or_file(struct tar_taker *t, const struct tar_file *f,
-					      struct layer_entry *e)
-{
-	const struct layer_entry *from = f->from;
-
-	if (f->at && map_get(&t->placed, span_str(f->at)) == f) {
-		e->link = f->at;
-		return e;
-	}
-	e->type = from->type;
-	e->link = from->link;
-	e->dev_major = from->dev_major;
-	e->dev_minor = from->dev_minor;
-	if (!e->xattrs)
-		e->xattrs = from->xattrs;
-	return from;
-}
-
-static int put_entry(struct tar_taker *t, const struct layer_entry *from, struct tar_file *f,
-		     const char *path, struct layer_index *ret, dray_error **err)
-{
-	const struct layer_entry *data = from;
-	struct layer_entry *e;
-	const char *full;
-
-	if (place(t, path, &full, err) < 0)
-		return -1;
-	e = entries_add(ret, full, (enum tar_type)from->type, err);
-	if (!e)
-		return -1;
-	*e = *from;
-	e->path = full;
-	if (from->type == TAR_HARDLINK)
-		data = link_or_file(t, f, e);
-	if (is_overlay_whiteout(e))
-		return err_set(err, DRAY_ERR_FORMAT,
-			       "a character device 0:0 is overlayfs's whiteout");
-	if ((e->type == TAR_FILE || e->type == TAR_SPARSE) && add_content(t, data, e, err) < 0)
-		return -1;
-	e->sparse = NULL;
-	e->type = e->type == TAR_SPARSE ? TAR_FILE : e->type;
-	e->ambiguous = false;
-	policy_apply(t->policy, e);
-	if (!f)
-		return 0;
-	f->at = full;
-	return map_put(&t->placed, span_str(full), f, err);
-}
-
-static int add_entry(struct tar_taker *t, const struct layer_entry *from, struct layer_index *ret,
-		     dray_error **err)
-{
-	const char *path = strip(from->path, t->s->strip.v);
-	struct tar_file *f;
-	int rc;
-
-	if (whiteout_within(from->path))
-		return err_set(err, DRAY_ERR_FORMAT, "it is a whiteout, and this is no layer");
-	if (file_of(t, from, &f, err) < 0 ||
-	    (f && map_put(&t->files, span_str(from->path), f, err) < 0))
-		return -1;
-	if (!path || (!path[0] && !t->w.to[0]))
-		return 0;
-	rc = is_in(t, path, from->type == TAR_DIR, err);
-	return rc <= 0 ? rc : put_entry(t, from, f, path, ret, err);
-}
-
-static int take_entries(struct tar_taker *t, const struct layer_index *from,
-			struct layer_index *ret, dray_error **err)
-{
-	for (size_t i = 0; i < from->n; i++)
-		t->has_links = t->has_links || from->list[i].type == TAR_HARDLINK;
-	for (size_t i = 0; i < from->n; i++)
-		if (add_entry(t, &from->list[i], ret, err) < 0) {
-			cleanup_free char *shown = text_safe(span_str(from->list[i].path), 4096);
-
-			return err_ctx(err, "%s", shown ? shown : "");
-		}
-	return 0;
-}
-
-static int take_tar(struct build *b, const struct spec_source *s, const struct policy *p,
-		    struct layer_index *ret, dray_error **err)
-{
-	const struct layer_index_options o = { 0 };
-	struct tar_taker t = { .b = b, .s = s, .policy = p, .fd = -1 };
-	cleanup_source struct source *in = NULL;
-	struct layer_index *from;
-	int rc;
-
-	if (walk_of(b, s, p, &t.w, err) < 0 || open_tar(&t, err) < 0)
-		return -1;
-	in = source_from_extent(t.fd, 0, t.size, err);
-	if (!in || layer_index_read(in, &o, &from, err) < 0 || build_keep_index(b, from, err) < 0)
-		return -1;
-	rc = take_entries(&t, from, ret, err);
-	match_path_clear(&t.path);
-	map_clear(&t.files);
-	map_clear(&t.placed);
-	if (rc < 0 || t.ours)
-		return rc;
-	return inputs_check(t.fd, &t.seen, s->from, err);
 }
 
 /* ---- all of them ---- */
@@ -516,7 +251,7 @@ static int take_links(struct build *b, size_t i, dray_error **err)
 static int take_source(struct build *b, size_t i, dray_error **err)
 {
 	static take_fn *const take[SPEC_TYPES] = {
-		[SPEC_DIR] = take_dir,	       [SPEC_TAR] = take_tar,
+		[SPEC_DIR] = take_dir,	       [SPEC_TAR] = build_take_tar,
 		[SPEC_FILE] = take_file,       [SPEC_IMAGE] = build_take_image,
 		[SPEC_MKDIR] = take_mkdir,     [SPEC_CLOSURE] = build_take_closure,
 		[SPEC_SYMLINK] = take_symlink, [SPEC_LISTED] = build_take_listed,
@@ -532,91 +267,6 @@ static int take_source(struct build *b, size_t i, dray_error **err)
 	if (describe(b, s, &m, &p, err) < 0 || take[s->type](b, s, &p, m.ix, err) < 0)
 		return -1;
 	return build_apply(b, &m, (uint32_t)i, err);
-}
-
-/* ---- users ---- */
-
-static int read_old(struct build *b, const struct node *n, struct span *ret, dray_error **err)
-{
-	struct stack_file f = { .inode = n->inode };
-	uint8_t *bytes;
-	int64_t size = n->inode->data->size;
-
-	if (node_type(n) != TAR_FILE || size > PASSWD_MAX)
-		return err_set(err, DRAY_ERR_UNSUPPORTED, "it is no file that lines are added to");
-	if (n->inode->data_layer < b->n_base) {
-		if (stack_read_files(b->base, &f, 1, PASSWD_MAX, &b->arena, err) < 0)
-			return -1;
-		*ret = span_of(f.bytes.data, f.bytes.len);
-		return 0;
-	}
-	bytes = arena_alloc(&b->arena, (size_t)size + 1);
-	if (!bytes)
-		return err_nomem(err);
-	*ret = span_of(bytes, (size_t)size);
-	for (int64_t at = 0; at < size;) {
-		struct layer_feed feed = inputs_feed(&b->in);
-		int64_t got = feed.read(feed.arg, 0, n->inode->data->data_off + at, bytes + at,
-					(size_t)(size - at), err);
-
-		if (got < 0)
-			return -1;
-		at += got;
-	}
-	return 0;
-}
-
-typedef int lines_fn(const struct spec *s, struct span old, struct buf *ret, dray_error **err);
-
-/* The file with its new lines, as an entry that keeps what it carried. */
-static int add_lines(struct build *b, const char *name, lines_fn *lines, struct layer_index *ix,
-		     dray_error **err)
-{
-	const struct policy root = { .uname = "", .gname = "", .mtime = b->spec->mtime };
-	cleanup_buf struct buf text = BUF_INIT(PASSWD_MAX + LIMIT_SPEC);
-	struct span old = { 0 }, bytes;
-	const struct node *n;
-	const char *path;
-	struct layer_entry *e;
-
-	if (merge_resolve(&b->merge, name, &path, err) < 0)
-		return -1;
-	n = tree_find(b->tree, path);
-	if ((n && read_old(b, n, &old, err) < 0) || lines(b->spec, old, &text, err) < 0)
-		return -1;
-	if (span_eq(span_buf(&text), old))
-		return 0;
-	bytes = arena_dup(&b->arena, span_buf(&text));
-	if (!bytes.data)
-		return err_nomem(err);
-	if (add_bytes(b, path, bytes, &root, ix, err) < 0)
-		return -1;
-	e = &ix->list[ix->n - 1];
-	if (!n)
-		return 0;
-	e->mode = n->inode->attrs->mode;
-	e->uid = n->inode->attrs->uid;
-	e->gid = n->inode->attrs->gid;
-	e->xattrs = n->inode->attrs->xattrs;
-	return 0;
-}
-
-static int take_users(struct build *b, dray_error **err)
-{
-	const char *conflict = b->merge.conflict;
-	struct merge_source m = { .ix = entries_new(err) };
-	int rc;
-
-	if (!m.ix || build_keep_index(b, m.ix, err) < 0)
-		return -1;
-	if (add_lines(b, "etc/passwd", accounts_passwd, m.ix, err) < 0)
-		return err_ctx(err, "/etc/passwd");
-	if (add_lines(b, "etc/group", accounts_group, m.ix, err) < 0)
-		return err_ctx(err, "/etc/group");
-	b->merge.conflict = "last"; /* the new text has the old one in it */
-	rc = build_apply(b, &m, UINT32_MAX, err);
-	b->merge.conflict = conflict;
-	return rc;
 }
 
 /* What rules change of the base has to be stored once more. */
@@ -654,7 +304,7 @@ int build_take_sources(struct build *b, dray_error **err)
 		if (take_source(b, i, err) < 0)
 			return err_ctx(err, "source %zu (%s)", i + 1,
 				       spec_type_names[b->spec->sources[i].type]);
-	if (accounts_any(b->spec) && take_users(b, err) < 0)
+	if (accounts_any(b->spec) && build_take_users(b, err) < 0)
 		return -1;
 	tree_finish(b->tree);
 	if (b->lower && b->spec->n_rules && take_base(b, err) < 0)
