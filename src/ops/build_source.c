@@ -6,10 +6,6 @@
  */
 #include "ops/build.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-
-#include "base/io.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
