@@ -77,28 +77,13 @@ static int split_options(const struct split_flags *f, struct dray_split_options 
 /* The rule, or "libc6, zlib1g + 12". */
 static char *holds(const struct dray_split_layer *l)
 {
-	cleanup_buf struct buf b = BUF_INIT(PAGE_MAX);
-
 	if (l->kept)
 		return mem_strdup("as it is");
 	if (l->rule)
 		return text_safe(span_str(l->rule), HOLDS_MAX);
 	if (l->n_parts == 0)
 		return mem_strdup("removals");
-	for (size_t i = 0; i < l->n_parts; i++) {
-		cleanup_free char *name = text_safe(span_str(l->parts[i]), HOLDS_MAX);
-		int rc;
-
-		if (!name)
-			return NULL;
-		if (i > 0 && b.len + strlen(name) > HOLDS_MAX) {
-			rc = buf_printf(&b, NULL, " + %zu", l->n_parts - i);
-			return rc < 0 ? NULL : buf_steal_str(&b, NULL);
-		}
-		if (buf_printf(&b, NULL, "%s%s", i ? ", " : "", name) < 0)
-			return NULL;
-	}
-	return buf_steal_str(&b, NULL);
+	return human_list(l->parts, l->n_parts, HOLDS_MAX);
 }
 
 static void plan_text(struct page *p, const struct dray_split_layer *layers, size_t n)

@@ -132,3 +132,23 @@ void table_clear(struct table *t)
 	mem_free(t->cells);
 	*t = (struct table){ 0 };
 }
+
+char *human_list(const char *const *names, size_t n, size_t max)
+{
+	cleanup_buf struct buf b = BUF_INIT(PAGE_MAX);
+
+	for (size_t i = 0; i < n; i++) {
+		cleanup_free char *name = text_safe(span_str(names[i]), max);
+		int rc;
+
+		if (!name)
+			return NULL;
+		if (i > 0 && b.len + strlen(name) > max) {
+			rc = buf_printf(&b, NULL, " + %zu", n - i);
+			return rc < 0 ? NULL : buf_steal_str(&b, NULL);
+		}
+		if (buf_printf(&b, NULL, "%s%s", i ? ", " : "", name) < 0)
+			return NULL;
+	}
+	return buf_steal_str(&b, NULL);
+}

@@ -48,6 +48,8 @@ const char *human_size(int64_t size, char out[HUMAN_SIZE]);
 /** Seconds, UTC: "2026-11-20T22:34:47Z"; what is not a time comes back as it is. */
 #define HUMAN_TIME 48
 const char *human_time(const char *rfc3339, char out[HUMAN_TIME]);
+/** "a, b + 3": of @p n names, safe to show, what fits into @p max bytes; NULL = no memory. */
+char *human_list(const char *const *names, size_t n, size_t max) MUST_CHECK;
 /** "sha256:0123456789ab..." to its first 12 digits. */
 const char *short_digest(const char *digest, char out[13]);
 
