@@ -297,7 +297,7 @@ static int refuse_held(struct depot *d, const struct link *l, dray_error **err)
 	if (db_step(st, err) < 0)
 		return -1;
 	who = db_column_text(st, 0);
-	return shelf_refuse(err, SHELF_DENIED, "manifest %.*s needs this blob: delete that first",
+	return shelf_refuse(err, SHELF_KEPT, "manifest %.*s needs this blob: delete that first",
 			    (int)who.len, (const char *)who.data);
 }
 

@@ -305,7 +305,7 @@ static int unknown(dray_error **err)
 /* With --immutable-tags, a name that is set stays, so what it names does, too. */
 static int refuse_tagged(const char *tag, dray_error **err)
 {
-	return shelf_refuse(err, SHELF_DENIED, "tag %s is set, and tags stay here", tag);
+	return shelf_refuse(err, SHELF_KEPT, "tag %s is set, and tags stay here", tag);
 }
 
 /* The caller undoes it where it is refused. */
@@ -354,7 +354,7 @@ static int check_free(struct depot *d, int64_t id, dray_error **err)
 	/* An index stays whole: what is part of one goes after it. */
 	rc = held_by(d, Q_PART_WHO, id, who, err);
 	if (rc > 0)
-		shelf_refuse(err, SHELF_DENIED, "it is part of index %s: delete that first", who);
+		shelf_refuse(err, SHELF_KEPT, "it is part of index %s: delete that first", who);
 	return rc == 0 ? 0 : -1;
 }
 

@@ -223,8 +223,8 @@ enum MHD_Result reply_error(struct exchange *ex, dray_error **err)
 	if (rc < 0)
 		return MHD_NO;
 	reply = reply_bytes(r.status, "application/json; charset=utf-8", &text);
-	if (r.status == 405 && ex->allow)
-		reply_field(&reply, "Allow", ex->allow);
+	if (r.status == 405)
+		reply_field(&reply, "Allow", ex->allow ? ex->allow : "GET, HEAD");
 	if (r.status == 416 && ex->whole >= 0)
 		reply_fieldf(&reply, "Content-Range", "bytes */%lld", (long long)ex->whole);
 	return reply_send(ex, &reply);

@@ -38,6 +38,7 @@ enum shelf_code {
 	SHELF_TAG_INVALID,		/* 400 */
 	SHELF_UNAUTHORIZED,		/* 401 */
 	SHELF_DENIED,			/* 403 */
+	SHELF_KEPT,			/* 405, as "DENIED": what is not deleted; 403 is none of its answers */
 	SHELF_UNSUPPORTED,		/* 405 */
 	SHELF_TOOMANYREQUESTS,		/* 429 */
 	SHELF_NO_SPACE,			/* 507, as "UNAVAILABLE": disk or quota full */

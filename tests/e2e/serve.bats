@@ -465,8 +465,9 @@ for over in (0, 1):
 	same "by digest" "$(code "/v2/a/manifests/$d?tag=v1&tag=v2" -X PUT -H "$type" --data-binary "@$CASE/manifest") $(field OCI-Tag | xargs)" "201 v1 v2"
 	same "by tag" "$(code "/v2/a/manifests/v9?tag=v10" -X PUT -H "$type" --data-binary "@$CASE/manifest") $(field OCI-Tag)" "201 "
 	same "set" "$(get /v2/a/tags/list | jq -c .tags)" '["v1","v2","v9"]'
-	same "a tag deleted" "$(code /v2/a/manifests/v1 -X DELETE) $(jq -r '.errors[0].code' "$CASE/body")" "403 DENIED"
-	same "its manifest deleted" "$(code "/v2/a/manifests/$d" -X DELETE) $(jq -r '.errors[0].code' "$CASE/body")" "403 DENIED"
+	same "a tag deleted" "$(code /v2/a/manifests/v1 -X DELETE) $(jq -r '.errors[0].code' "$CASE/body")" "405 DENIED"
+	same "what is allowed" "$(field Allow)" "GET, HEAD"
+	same "its manifest deleted" "$(code "/v2/a/manifests/$d" -X DELETE) $(jq -r '.errors[0].code' "$CASE/body")" "405 DENIED"
 	same "there" "$(get /v2/a/tags/list | jq -c .tags)" '["v1","v2","v9"]'
 }
 

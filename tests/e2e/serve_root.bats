@@ -168,7 +168,7 @@ store_is_whole() {
 	expect 9 "*another process*gc-interval*"
 	dray_run serve --addr 127.0.0.1:0 --root "$ROOT"
 	expect 9 "*another process*"
-	same "a blob that is needed" "$(status_of -X DELETE "http://$ADDR/v2/a/blobs/sha256:$(printf kept | sha256sum | cut -d ' ' -f 1)")" 403
+	same "a blob that is needed" "$(status_of -X DELETE "http://$ADDR/v2/a/blobs/sha256:$(printf kept | sha256sum | cut -d ' ' -f 1)")" 405
 	peer_stop serve
 	dray_run gc "$ROOT"
 	expect 0
