@@ -43,8 +43,11 @@ struct dray_serve_options {
 	/** One line of JSON about each request, without its end; from any thread, one at a time. */
 	void (*access)(void *arg, const char *line);
 	void *arg;		/**< handed to all of them untouched */
+	bool metrics;		/**< GET /metrics has numbers for Prometheus */
+	int listen_fd;		/**< in place of addr: a TCP socket that listens; lent; -1 = none */
 };
-#define DRAY_SERVE_OPTIONS_INIT { .size = sizeof(struct dray_serve_options), .stop_fd = -1 }
+#define DRAY_SERVE_OPTIONS_INIT \
+	{ .size = sizeof(struct dray_serve_options), .stop_fd = -1, .listen_fd = -1 }
 
 /**
  * Be a registry (OCI distribution, over HTTP) for the images of @p n places, until o->stop_fd is

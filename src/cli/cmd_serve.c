@@ -18,7 +18,7 @@
 
 struct serve_flags {
 	const char *addr;
-	bool read_only, no_delete, immutable_tags;
+	bool read_only, no_delete, immutable_tags, metrics;
 	const char *root, *quota, *gc_interval;
 	int timeout, grace, connections;
 };
@@ -38,6 +38,7 @@ static const struct option serve_table[] = {
 	{ "gc-interval", 0, OPT_STRING, F(gc_interval), "DURATION",
 	  .help = "between garbage collections in DIR (default: 1h); 0 = none" },
 	{ "read-only", 0, OPT_FLAG, F(read_only), .help = "take nothing in" },
+	{ "metrics", 0, OPT_FLAG, F(metrics), .help = "numbers for Prometheus at /metrics" },
 	{ "timeout", 0, OPT_INT, F(timeout), "SECONDS",
 	  "how long a client may take for the head of a request (default: 10)", .lo = 1,
 	  .hi = 3600 },
@@ -174,6 +175,7 @@ static int run_serve(struct session *s, dray_error **err)
 	o.addr = f->addr;
 	o.plain_http = s->global.plain_http;
 	o.read_only = f->read_only;
+	o.metrics = f->metrics;
 	o.timeout = f->timeout;
 	o.grace = f->grace;
 	o.connections = f->connections;

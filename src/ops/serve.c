@@ -130,29 +130,18 @@ static void on_trouble(void *arg, const char *text)
 	context_log(s->ctx, DRAY_LOG_WARNING, "%s", text);
 }
 
-static int count(const struct serving *s, struct dray_serving *ret, dray_error **err)
-{
-	int64_t repositories;
-
-	if (s->root) {
-		if (depot_counts(root_shelf(s->root), &repositories, &ret->documents, err) < 0)
-			return -1;
-		ret->repositories = (size_t)repositories;
-	} else {
-		ret->repositories = images_shelf_repositories(s->places);
-		ret->documents = (int64_t)images_shelf_documents(s->places);
-	}
-	return 0;
-}
-
 static int tell_ready(const struct serving *s, const struct server *server, dray_error **err)
 {
 	struct dray_serving told = { .address = server_address(server) };
+	struct shelf_state state = SHELF_STATE_INIT;
+	struct shelf *shelf = shelf_of(s);
 
 	if (!s->o->ready)
 		return 0;
-	if (count(s, &told, err) < 0)
+	if (shelf->ops->state(shelf, &state, err) < 0)
 		return -1;
+	told.repositories = (size_t)state.repositories;
+	told.documents = state.manifests;
 	if (s->o->ready(s->o->arg, &told) == 0)
 		return 0;
 	return err_set(err, DRAY_ERR_CANCELLED, "cancelled");
@@ -163,8 +152,10 @@ static int run(struct serving *s, dray_error **err)
 	const struct dray_serve_options *o = s->o;
 	const struct serve_options so = {
 		.addr = o->addr,
+		.fd = o->listen_fd,
 		.open = o->plain_http,
 		.read_only = o->read_only,
+		.metrics = o->metrics,
 		.timeout_ms = o->timeout * 1000LL,
 		.grace_ms = o->grace * 1000LL,
 		.connections = o->connections,

@@ -244,6 +244,7 @@ const struct shelf_ops DEPOT_OPS = {
 	.blob = depot_blob,
 	.referrers = depot_referrers,
 	.health = depot_health,
+	.state = depot_state,
 	.free = depot_free,
 };
 

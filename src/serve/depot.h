@@ -42,10 +42,6 @@ struct depot_options {
 int depot_open(const char *dir, const struct depot_options *o, struct shelf **ret,
 	       dray_error **err) MUST_CHECK;
 
-/** How many repositories and manifests it has. */
-int depot_counts(struct shelf *s, int64_t *ret_repositories, int64_t *ret_manifests,
-		 dray_error **err) MUST_CHECK;
-
 struct depot_gc {
 	/*
 	 * Seconds since a blob was uploaded, mounted, asked for or let go of; unless 0, up to

@@ -411,6 +411,15 @@ static int collect_dry(struct gc *g, struct gc_window *w, dray_error **err)
 	return rc;
 }
 
+static void count_run(struct depot *d, const struct depot_collected *got)
+{
+	lock_take(d->sessions.lock);
+	d->collected.runs++;
+	d->collected.blobs += got->blobs;
+	d->collected.bytes += got->bytes;
+	lock_drop(d->sessions.lock);
+}
+
 int depot_collect(struct shelf *s, const struct depot_gc *o, struct depot_collected *ret,
 		  dray_error **err)
 {
@@ -425,6 +434,8 @@ int depot_collect(struct shelf *s, const struct depot_gc *o, struct depot_collec
 	sessions_expire(d);
 	if ((o->dry_run ? collect_dry(&g, w, err) : collect_all(&g, w, err)) < 0)
 		return -1;
+	if (!o->dry_run)
+		count_run(d, &got);
 	*ret = got;
 	return 0;
 }

@@ -154,26 +154,36 @@ int depot_tags(struct shelf *s, const char *repo, const struct shelf_part *part,
 	return 0;
 }
 
-static int read_counts(struct depot *d, int64_t *repositories, int64_t *manifests, dray_error **err)
+/* ---- how much there is ---- */
+
+static int read_counts(struct depot *d, struct shelf_state *ret, dray_error **err)
 {
 	cleanup_reset struct db_stmt *st = side_query(&d->reader, Q_COUNTS, err);
 
 	if (!st || db_step(st, err) < 0)
 		return -1;
-	*repositories = db_column_int(st, 0);
-	*manifests = db_column_int(st, 1);
+	ret->repositories = db_column_int(st, 0);
+	ret->manifests = db_column_int(st, 1);
+	ret->blobs = db_column_int(st, 2);
 	return 0;
 }
 
-int depot_counts(struct shelf *s, int64_t *ret_repositories, int64_t *ret_manifests,
-		 dray_error **err)
+int depot_state(struct shelf *s, struct shelf_state *ret, dray_error **err)
 {
 	struct depot *d = depot_of(s);
 	int rc;
 
 	lock_take(d->reader.lock);
-	rc = read_counts(d, ret_repositories, ret_manifests, err);
+	rc = read_counts(d, ret, err);
 	lock_drop(d->reader.lock);
+	lock_take(d->sessions.lock);
+	ret->bytes = d->space;
+	ret->uploads = (int64_t)d->sessions.n;
+	ret->quota = d->o.quota > 0 ? d->o.quota : -1;
+	ret->collections = d->collected.runs;
+	ret->collected_blobs = d->collected.blobs;
+	ret->collected_bytes = d->collected.bytes;
+	lock_drop(d->sessions.lock);
 	return rc;
 }
 

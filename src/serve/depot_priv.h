@@ -13,7 +13,7 @@ enum depot_query {
 	Q_REPO_FIND,	   /* name -> id */
 	Q_REPO_ADD,	   /* name */
 	Q_REPO_LIST,	   /* after, max -> name */
-	Q_COUNTS,	   /* -> repositories, manifests */
+	Q_COUNTS,	   /* -> repositories, manifests, blobs */
 	Q_REPO_TIDY,	   /* those with nothing */
 	Q_BLOB_FIND,	   /* digest -> id, size */
 	Q_BLOB_ADD,	   /* digest, size */
@@ -74,7 +74,7 @@ struct session {
 };
 
 struct sessions {
-	struct lock *lock; /* guards all of this, and space */
+	struct lock *lock; /* guards all of this, and what stands behind it in the depot */
 	struct session *bucket[SESSION_BUCKETS];
 	struct session *oldest, *newest;
 	size_t n;
@@ -86,7 +86,11 @@ struct depot {
 	int root, blobs, uploads, lock; /* folders, and the file */
 	struct depot_side reader, writer;
 	struct sessions sessions;
-	int64_t space; /* bytes of blobs and uploads, under the lock of sessions */
+	/* under the lock of sessions */
+	int64_t space; /* bytes of blobs and uploads */
+	struct {
+		int64_t runs, blobs, bytes;
+	} collected; /* garbage, since it was opened */
 };
 
 extern const struct shelf_ops DEPOT_OPS;
@@ -183,3 +187,4 @@ int depot_tags(struct shelf *s, const char *repo, const struct shelf_part *part,
 int depot_referrers(struct shelf *s, const char *repo, const struct digest *subject,
 		    const char *artifact_type, const struct shelf_part *part,
 		    struct shelf_referrers *ret, dray_error **err);
+int depot_state(struct shelf *s, struct shelf_state *ret, dray_error **err);

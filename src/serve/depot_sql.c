@@ -55,7 +55,8 @@ static const char *const SQL[Q_COUNT] = {
 			" ORDER BY name LIMIT ?2",
 	[Q_BLOB_FIND] = "SELECT id, size FROM blob WHERE digest=?1",
 	[Q_BLOB_ADD] = "INSERT INTO blob(digest, size) VALUES(?1, ?2)",
-	[Q_COUNTS] = "SELECT (SELECT count(*) FROM repository), (SELECT count(*) FROM manifest)",
+	[Q_COUNTS] = "SELECT (SELECT count(*) FROM repository), (SELECT count(*) FROM manifest),"
+		     " (SELECT count(*) FROM blob)",
 	[Q_REPO_TIDY] = "DELETE FROM repository"
 			" WHERE NOT EXISTS(SELECT 1 FROM manifest WHERE repository=repository.id)"
 			" AND NOT EXISTS(SELECT 1 FROM link WHERE repository=repository.id)",

@@ -149,6 +149,8 @@ static struct exchange *exchange_new(struct server *s, struct MHD_Connection *c,
 	ex->manifest = BUF_INIT(LIMIT_MANIFEST);
 	ex->piece = -1;
 	ex->whole = -1;
+	ex->route.kind = ROUTE_KINDS;
+	ex->route.method = METHODS;
 	ex->method = arena_strdup(&ex->arena, method);
 	if (ex->method)
 		return ex;
@@ -268,15 +270,33 @@ enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *c, const char 
 	return *size > 0 ? body_call(ex, data, size) : last_call(ex);
 }
 
+static void count_request(const struct exchange *ex, bool whole)
+{
+	const struct metrics_request r = {
+		.kind = ex->route.kind,
+		.method = ex->route.method,
+		.status = ex->status,
+		.cut = !whole,
+		.received = ex->received,
+		.sent = ex->sent,
+		.ms = io_now_ms() - ex->began_ms,
+	};
+
+	metrics_count(&ex->server->metrics, &r);
+}
+
 void exchange_done(void *cls, struct MHD_Connection *c, void **slot,
 		   enum MHD_RequestTerminationCode code)
 {
 	struct exchange *ex = *slot;
+	bool whole;
 
 	(void)cls, (void)c;
 	if (!ex)
 		return;
-	log_access(ex, ex->answered && code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	whole = ex->answered && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+	log_access(ex, whole);
+	count_request(ex, whole);
 	peer_enter(ex->peer, PEER_IDLE);
 	exchange_free(ex);
 	*slot = NULL;

@@ -234,12 +234,23 @@ static void images_free_shelf(struct shelf *base)
 	mem_free(s);
 }
 
+static int images_state(struct shelf *base, struct shelf_state *ret, dray_error **err)
+{
+	const struct images_shelf *s = (const struct images_shelf *)base;
+
+	(void)err;
+	ret->repositories = (int64_t)s->repos.len;
+	ret->manifests = (int64_t)s->docs.len;
+	return 0;
+}
+
 static const struct shelf_ops images_ops = {
 	.repositories = images_repositories,
 	.tags = images_tags,
 	.manifest = images_manifest,
 	.blob = images_blob,
 	.referrers = images_referrers,
+	.state = images_state,
 	.free = images_free_shelf,
 };
 
@@ -258,14 +269,4 @@ struct images_shelf *images_shelf_new(dray_error **err)
 struct shelf *images_shelf_base(struct images_shelf *s)
 {
 	return &s->base;
-}
-
-size_t images_shelf_repositories(const struct images_shelf *s)
-{
-	return s->repos.len;
-}
-
-size_t images_shelf_documents(const struct images_shelf *s)
-{
-	return s->docs.len;
 }

@@ -32,6 +32,3 @@ int images_shelf_add(struct images_shelf *s, struct store *st, struct image **im
 		     const char *name, images_note_fn *note, void *arg, dray_error **err) MUST_CHECK;
 /** Nothing is added any more: what the lists need is made. */
 int images_shelf_seal(struct images_shelf *s, dray_error **err) MUST_CHECK;
-/** Repositories, and manifests and indexes, it has. */
-size_t images_shelf_repositories(const struct images_shelf *s);
-size_t images_shelf_documents(const struct images_shelf *s);

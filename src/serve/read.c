@@ -298,6 +298,38 @@ static enum MHD_Result answer_health(struct exchange *ex)
 	return answer_text(ex, 503, "{\"status\":\"failing\"}");
 }
 
+/* Its path is none at all where nobody asked for it. */
+static int write_metrics(struct exchange *ex, struct buf *ret, dray_error **err)
+{
+	struct server *s = ex->server;
+	struct metrics_now now = {
+		.shelf = SHELF_STATE_INIT,
+		.connections = server_connections(s),
+		.connections_max = s->o.connections,
+		.started = s->started,
+	};
+
+	if (!s->o.metrics) {
+		shelf_refuse(err, SHELF_UNSUPPORTED, "no such route");
+		return err_http(err, 404, "UNSUPPORTED");
+	}
+	if (s->shelf->ops->state(s->shelf, &now.shelf, err) < 0)
+		return -1;
+	return metrics_write(&s->metrics, &now, ret, err);
+}
+
+static enum MHD_Result answer_metrics(struct exchange *ex)
+{
+	cleanup_buf struct buf text = BUF_INIT(METRICS_MAX);
+	cleanup_error dray_error *err = NULL;
+	struct reply r;
+
+	if (write_metrics(ex, &text, &err) < 0)
+		return fail(ex, &err);
+	r = reply_bytes(200, METRICS_TYPE, &text);
+	return reply_send(ex, &r);
+}
+
 static enum MHD_Result answer_upload(struct exchange *ex)
 {
 	cleanup_error dray_error *err = NULL;
@@ -335,6 +367,8 @@ enum MHD_Result answer_read(struct exchange *ex)
 		return answer_referrers(ex);
 	case ROUTE_HEALTH:
 		return answer_health(ex);
+	case ROUTE_METRICS:
+		return answer_metrics(ex);
 	default:
 		return answer_text(ex, 200, "{}");
 	}

@@ -29,6 +29,7 @@ static const struct {
 	[ROUTE_UPLOAD] = { "GET, HEAD, PATCH, PUT, DELETE", false },
 	[ROUTE_REFERRERS] = { "GET, HEAD", true },
 	[ROUTE_HEALTH] = { "GET, HEAD", false },
+	[ROUTE_METRICS] = { "GET, HEAD", false },
 };
 
 void route_clear(struct route *r)
@@ -203,6 +204,10 @@ static int parse_path(struct span text, struct route *r, dray_error **err)
 
 	if (span_is(text, "/healthz")) {
 		r->kind = ROUTE_HEALTH;
+		return 0;
+	}
+	if (span_is(text, "/metrics")) {
+		r->kind = ROUTE_METRICS;
 		return 0;
 	}
 	if (span_is(text, "/v2")) {
@@ -385,7 +390,7 @@ int route_parse(const char *method, struct span target, struct route *ret, const
 	struct span path = mark < 0 ? target : span_head(target, (size_t)mark);
 	struct span query = mark < 0 ? span_of("", 0) : span_from(target, (size_t)mark + 1);
 
-	*ret = (struct route){ .n = -1, .method = METHODS };
+	*ret = (struct route){ .n = -1, .kind = ROUTE_KINDS, .method = METHODS };
 	*ret_allow = NULL;
 	for (int m = 0; m < METHODS; m++)
 		if (strcmp(method, METHOD_NAMES[m]) == 0)

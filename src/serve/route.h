@@ -21,6 +21,7 @@ enum route_kind {
 	ROUTE_UPLOAD,	 /* /v2/NAME/blobs/uploads/ID */
 	ROUTE_REFERRERS, /* /v2/NAME/referrers/DIGEST */
 	ROUTE_HEALTH,	 /* /healthz */
+	ROUTE_METRICS,	 /* /metrics */
 	ROUTE_KINDS
 };
 
@@ -48,8 +49,9 @@ void route_clear(struct route *r);
 #define cleanup_route CLEANUP(route_clear)
 
 /**
- * @p target is lent. Refuses as shelf_refuse() does: what fits no route is 404, a method that the
- * route does not have 405 (*ret_allow then lists those that it has, static; else NULL).
+ * @p target is lent. Refuses as shelf_refuse() does: what fits no route is 404 (its kind stays
+ * ROUTE_KINDS), a method that the route does not have 405 (*ret_allow then lists those that it has,
+ * static; else NULL).
  */
 int route_parse(const char *method, struct span target, struct route *ret, const char **ret_allow,
 		dray_error **err) MUST_CHECK;

@@ -10,8 +10,10 @@
 /** What a server is like. Zero stands for the default where there is one. */
 struct serve_options {
 	const char *addr; /* "HOST:PORT", "[HOST]:PORT"; port 0 = any that is free */
+	int fd;		  /* in place of addr: a socket that listens already, lent; -1 = none */
 	bool open;	  /* others than this machine may reach it, in plain HTTP */
 	bool read_only;	  /* whatever the shelf could take in */
+	bool metrics;	  /* GET /metrics is answered */
 	int64_t timeout_ms; /* for the head of a request; see SERVE_*_FACTOR for the rest */
 	int64_t grace_ms;   /* how long requests may take when the server is to stop */
 	int connections;    /* at the same time; further ones are turned away */

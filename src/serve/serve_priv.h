@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "flow/pool.h"
 #include "serve/head.h"
+#include "serve/metrics.h"
 #include "serve/mhd_lib.h"
 #include "serve/route.h"
 #include "serve/serve.h"
@@ -56,7 +57,11 @@ struct server {
 	struct lock *log;
 	struct peer *peers;
 	atomic_bool stopping;
+	struct metrics metrics;
+	int64_t started; /* seconds since 1970 */
 };
+/** How many connections are open. */
+unsigned server_connections(const struct server *s);
 
 /** The fields of a head that anything asks for. Lent from the connection, or in the arena. */
 struct head {

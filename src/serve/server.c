@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
@@ -220,6 +221,7 @@ int server_start(struct shelf *shelf, const struct serve_options *o, struct serv
 	s->shelf = shelf;
 	s->o = *o;
 	s->fd = -1;
+	s->started = time(NULL);
 	set_defaults(&s->o);
 	s->lock = mhd_load(err) < 0 ? NULL : lock_new(err);
 	s->log = s->lock ? lock_new(err) : NULL;
@@ -265,7 +267,7 @@ int server_run(struct server *s, int stop_fd, dray_error **err)
 	return 0;
 }
 
-static unsigned connections(const struct server *s)
+unsigned server_connections(const struct server *s)
 {
 	const union MHD_DaemonInfo *i = mhd()->get_daemon_info(s->daemon,
 							       MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
@@ -281,7 +283,7 @@ void server_drain(struct server *s)
 	atomic_store(&s->stopping, true);
 	fd = mhd()->quiesce_daemon(s->daemon);
 	cleanup_fd_fn(&fd);
-	while (!cancel_requested() && connections(s) > 0 && io_now_ms() < end) {
+	while (!cancel_requested() && server_connections(s) > 0 && io_now_ms() < end) {
 		watch(s, true);
 		poll(NULL, 0, TICK_MIN_MS);
 	}

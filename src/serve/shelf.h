@@ -111,6 +111,14 @@ struct shelf_referrers {
 void shelf_referrers_clear(struct shelf_referrers *r);
 #define cleanup_shelf_referrers CLEANUP(shelf_referrers_clear)
 
+/** Numbers about a shelf; -1 = it has nothing of the kind, or does not know. */
+struct shelf_state {
+	int64_t repositories, manifests;
+	int64_t blobs, bytes, quota, uploads;
+	int64_t collections, collected_blobs, collected_bytes; /* garbage, since the start */
+};
+#define SHELF_STATE_INIT ((struct shelf_state){ -1, -1, -1, -1, -1, -1, -1, -1, -1 })
+
 /** A manifest by tag, or by digest where @p tag is NULL. */
 struct shelf_ref {
 	const char *tag;
@@ -220,6 +228,8 @@ struct shelf_ops {
 			 struct shelf_referrers *ret, dray_error **err);
 	/** Optional: whether it can do its work; the text of *err is for the log. */
 	int (*health)(struct shelf *s, dray_error **err);
+	/** What there is, for whoever runs the server; *ret is SHELF_STATE_INIT. */
+	int (*state)(struct shelf *s, struct shelf_state *ret, dray_error **err);
 	void (*free)(struct shelf *s);
 };
 

@@ -61,6 +61,19 @@ static void what_is_needed_stays(void **state)
 	assert_int_equal(check_store(s), 1);
 	got = collect(s, (struct depot_gc){ .grace = 0 });
 	assert_int_equal(got.blobs, 0);
+
+	/* A dry run is none. */
+	struct shelf_state have = SHELF_STATE_INIT;
+	assert_ok(s->ops->state(s, &have, &err), err);
+	assert_int_equal(have.collections, 3);
+	assert_int_equal(have.collected_blobs, 1);
+	assert_int_equal(have.collected_bytes, 5);
+	assert_int_equal(have.repositories, 1);
+	assert_int_equal(have.manifests, 1);
+	assert_int_equal(have.blobs, 2);
+	assert_int_equal(have.uploads, 0);
+	assert_int_equal(have.quota, -1);
+	assert_true(have.bytes > 7); /* and the manifest */
 	shelf_free(s);
 }
 
