@@ -15,6 +15,7 @@
 #include "base/number.h"
 #include "cli/cli.h"
 #include "cli/render.h"
+#include "cli/service.h"
 
 struct serve_flags {
 	const char *addr;
@@ -50,6 +51,28 @@ static const struct option serve_table[] = {
 	{ 0 },
 };
 
+/* ---- the service manager ---- */
+
+/* It goes on without having told: whoever waits for it says so loudly enough. */
+static void tell_manager(struct session *s, const char *state)
+{
+	cleanup_error dray_error *err = NULL;
+
+	if (service_tell(state, &err) < 0)
+		session_note(s, "the service manager was not told: %s", dray_error_message(err));
+}
+
+static int take_socket(const struct serve_flags *f, struct dray_serve_options *o, dray_error **err)
+{
+	if (service_socket(&o->listen_fd, err) < 0)
+		return -1;
+	if (o->listen_fd >= 0 && f->addr)
+		return err_set(
+			err, DRAY_ERR_USAGE,
+			"--addr is not for a server whose service manager passed its socket");
+	return 0;
+}
+
 /* ---- signals ---- */
 
 struct running {
@@ -80,6 +103,7 @@ static void on_stopping(void *arg)
 	if (io_read(r->fd, &told, sizeof(told), &ignored) < 0)
 		return;
 	pthread_sigmask(SIG_UNBLOCK, &r->signals, NULL);
+	tell_manager(r->s, "STOPPING=1");
 	session_note(r->s, "stopping; running requests may end, a second signal cuts them");
 }
 
@@ -114,7 +138,10 @@ static int on_ready(void *arg, const struct dray_serving *v)
 	if (!s->global.json)
 		page_put(&s->page, "%s\n", v->address);
 	session_note(s, "%zu repositories", v->repositories);
-	return session_answer(s, &err);
+	if (session_answer(s, &err) < 0)
+		return -1;
+	tell_manager(s, "READY=1");
+	return 0;
 }
 
 static void on_access(void *arg, const char *line)
@@ -170,7 +197,8 @@ static int run_serve(struct session *s, dray_error **err)
 	for (size_t i = 0; i < s->n_args; i++)
 		if (session_check_input(s, s->args[i], err) < 0)
 			return -1;
-	if (root_options(f, &o, err) < 0 || !session_context(s, err) || hold_signals(&r, err) < 0)
+	if (root_options(f, &o, err) < 0 || take_socket(f, &o, err) < 0 ||
+	    !session_context(s, err) || hold_signals(&r, err) < 0)
 		return -1;
 	o.addr = f->addr;
 	o.plain_http = s->global.plain_http;

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -120,6 +121,17 @@ static int open_socket(const struct addrinfo *ai, const char *text, char *ret_na
 	return name_socket(fd, ret_name, name_len, err) < 0 ? -1 : steal_fd(&fd);
 }
 
+/* @p text is what @p a was called. */
+static int check_reach(const struct sockaddr *a, bool open, const char *text, dray_error **err)
+{
+	if (open || is_loopback(a))
+		return 0;
+	err_set(err, DRAY_ERR_USAGE,
+		"others could reach %s, and there is no TLS to keep what they send and get", text);
+	return err_hint(err, "--plain-http serves them all the same; a proxy with TLS may stand "
+			     "in front of a loopback address");
+}
+
 int listen_open(const char *text, bool open, char *ret_name, size_t name_len, dray_error **err)
 {
 	struct addrinfo *ai = NULL;
@@ -127,15 +139,34 @@ int listen_open(const char *text, bool open, char *ret_name, size_t name_len, dr
 
 	if (resolve(text, &ai, err) < 0)
 		return -1;
-	if (!open && !is_loopback(ai->ai_addr)) {
-		err_set(err, DRAY_ERR_USAGE,
-			"others could reach %s, and there is no TLS to keep what they send and get",
-			text);
-		err_hint(err, "--plain-http serves them all the same; a proxy with TLS may stand "
-			      "in front of a loopback address");
-	} else {
+	if (check_reach(ai->ai_addr, open, text, err) == 0)
 		fd = open_socket(ai, text, ret_name, name_len, err);
-	}
 	freeaddrinfo(ai);
 	return fd;
+}
+
+static bool is_listening(int fd)
+{
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on;
+}
+
+int listen_adopt(int fd, bool open, char *ret_name, size_t name_len, dray_error **err)
+{
+	struct sockaddr_storage at = { 0 };
+	struct sockaddr *a = (struct sockaddr *)&at;
+	socklen_t len = sizeof(at);
+	int copy;
+
+	if (getsockname(fd, a, &len) < 0 || (a->sa_family != AF_INET && a->sa_family != AF_INET6) ||
+	    !is_listening(fd))
+		return err_set(err, DRAY_ERR_USAGE,
+			       "what was passed is no TCP socket that listens");
+	listen_name(a, ret_name, name_len);
+	if (check_reach(a, open, ret_name, err) < 0)
+		return -1;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return copy < 0 ? err_sys(err, errno, "%s", ret_name) : copy;
 }

@@ -211,6 +211,15 @@ static int start_daemon(struct server *s, dray_error **err)
 	return 0;
 }
 
+static int open_socket(struct server *s, dray_error **err)
+{
+	const struct serve_options *o = &s->o;
+
+	if (o->fd >= 0)
+		return listen_adopt(o->fd, o->open, s->address, sizeof(s->address), err);
+	return listen_open(o->addr, o->open, s->address, sizeof(s->address), err);
+}
+
 int server_start(struct shelf *shelf, const struct serve_options *o, struct server **ret,
 		 dray_error **err)
 {
@@ -226,7 +235,7 @@ int server_start(struct shelf *shelf, const struct serve_options *o, struct serv
 	s->lock = mhd_load(err) < 0 ? NULL : lock_new(err);
 	s->log = s->lock ? lock_new(err) : NULL;
 	if (s->log)
-		s->fd = listen_open(s->o.addr, s->o.open, s->address, sizeof(s->address), err);
+		s->fd = open_socket(s, err);
 	if (s->fd < 0 || start_daemon(s, err) < 0) {
 		server_free(s);
 		return -1;
