@@ -30,27 +30,26 @@ tells() {
 
 @test "demo: from docker save through a pipe into a registry and back, all private" {
 	require_root
-	require_peer dockerd docker docker-registry busybox
+	require_peer dockerd docker busybox
 	run demo
 	[ "$status" -eq 0 ]
 	tells "COPY a /a" "layer.tar -> ../" "dray explain sym.tar" "both are layer 1's bytes, same DiffID" \
-		"docker save demo/sym:1 | dray push -" "3 blobs sent" "0 blobs sent (0 B), 3 already there" "docker pull" \
+		"dray serve" "docker save demo/sym:1 | dray push -" "3 blobs sent" "0 blobs sent (0 B), 3 already there" "docker pull" \
 		"hello from dray sym" "dray why" "exit status 0" "v1_id " "blob_digest sha256:" "ok: 4 layers" \
 		"diff-id-mismatch" "exit status 1" "Done in"
 	[ -z "$(ls -A "$DEMO_TMP")" ]
 }
 
 @test "demo: without an engine, from an archive made by a script" {
-	require_peer docker-registry
 	run demo PEERS_DOCKER_DRIVER=none-such PEERS_DOCKERD_TIMEOUT=20
 	[ "$status" -eq 0 ]
-	tells "made by a script" "layer.tar -> ../" "both are layer 1's bytes, same DiffID" "cat sym.tar | dray push -" \
+	tells "made by a script" "layer.tar -> ../" "both are layer 1's bytes, same DiffID" "dray serve" \
+		"cat sym.tar | dray push -" \
 		"3 blobs sent" "0 blobs sent (0 B), 3 already there" "exit status 0" "diff-id-mismatch" "Done in"
 	[ -z "$(ls -A "$DEMO_TMP")" ]
 }
 
 @test "demo: Ctrl-C leaves nothing behind" {
-	require_peer docker-registry
 	# A terminal's Ctrl-C reaches the whole group; a shell's background jobs would ignore it.
 	run python3 - "$PEERS_TOP/script/demo" "$DEMO_TMP" <<-'EOF_PYTHON'
 		import os, signal, subprocess, sys, time
