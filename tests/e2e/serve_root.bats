@@ -81,6 +81,89 @@ source_image_id_at() {
 	echo "sha256:$(skopeo inspect --tls-verify=false --config --raw "docker://$1" | sha256sum | cut -d ' ' -f 1)"
 }
 
+# The digest that a tag has, as whoever asks for any index or manifest hears it.
+digest_at() {
+	get -I "http://$ADDR/v2/$1/manifests/$2" -H "Accept: $MT_OCI_MANIFEST, application/vnd.oci.image.index.v1+json" \
+		-H "Accept: $MT_DOCKER_MANIFEST, application/vnd.docker.distribution.manifest.list.v2+json" |
+		tr -d '\r' | sed -n 's/^[Dd]ocker-[Cc]ontent-[Dd]igest: //p'
+}
+
+@test "serve --root: an index with attestations as buildx makes it, by skopeo --all, to docker and back" {
+	local digest arch
+	image_need sym
+	require_peer skopeo
+	python3 "$PEERS_SRC/oci_graph.py" "$BATS_TEST_TMPDIR/graph" >/dev/null
+	digest=$(jq -r '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == "multi").digest' \
+		"$BATS_TEST_TMPDIR/graph/index.json")
+	serve_start
+	skopeo copy -q --all --dest-tls-verify=false "oci:$BATS_TEST_TMPDIR/graph:multi" "docker://$ADDR/x/multi:1"
+	same "its digest" "$(digest_at x/multi 1)" "$digest"
+	skopeo copy -q --all --src-tls-verify=false "docker://$ADDR/x/multi:1" "oci:$BATS_TEST_TMPDIR/back:multi"
+	same "on its way back" "$(jq -r '.manifests[0].digest' "$BATS_TEST_TMPDIR/back/index.json")" "$digest"
+	for arch in amd64 arm64; do
+		docker pull -q --platform "linux/$arch" "$ADDR/x/multi:1"
+		same "docker's image" "$(docker image inspect --format '{{.Architecture}}' "$ADDR/x/multi:1")" "$arch"
+		docker rmi "$ADDR/x/multi:1"
+	done
+}
+
+@test "serve --root: docker manifest makes an index of two images that it asks for there" {
+	image_need sym
+	export DOCKER_CLI_EXPERIMENTAL=enabled
+	serve_start
+	for tag in a b; do
+		docker tag test/sym:1 "$ADDR/x/list:$tag"
+		docker push -q "$ADDR/x/list:$tag"
+		docker rmi "$ADDR/x/list:$tag"
+	done
+	docker manifest create --insecure "$ADDR/x/list:both" "$ADDR/x/list:a" "$ADDR/x/list:b"
+	docker manifest annotate --arch arm64 --variant v8 "$ADDR/x/list:both" "$ADDR/x/list:b"
+	same "the digest that it tells" "$(docker manifest push --insecure "$ADDR/x/list:both")" "$(digest_at x/list both)"
+	docker manifest inspect --insecure "$ADDR/x/list:both" >"$BATS_TEST_TMPDIR/both"
+	same images "$(jq -r '.manifests[] | .digest + " " + .platform.architecture' "$BATS_TEST_TMPDIR/both")" \
+		"$(digest_at x/list a) amd64"$'\n'"$(digest_at x/list b) arm64"
+	docker pull -q "$ADDR/x/list:both"
+	same "its image" "$(docker_image_id "$ADDR/x/list:both")" "$(docker_image_id test/sym:1)"
+	docker rmi "$ADDR/x/list:both"
+}
+
+@test "serve --root: oras pushes artifacts, attaches, discovers, copies, and deletes them" {
+	local oras subject
+	oras=${DRAY_TEST_ORAS:-$(type -P oras || :)}
+	[ -x "$oras" ] || skip "no oras: set DRAY_TEST_ORAS"
+	serve_start
+	cd "$BATS_TEST_TMPDIR"
+	echo notes >notes.txt
+	head -c 3000000 /dev/urandom >large.bin
+	"$oras" push --plain-http --artifact-type text/notes "$ADDR/art/notes:1,second" notes.txt:text/plain large.bin
+	subject=$("$oras" resolve --plain-http "$ADDR/art/notes:1")
+	same "its digest" "$subject" "$(digest_at art/notes second)"
+	"$oras" attach --plain-http --artifact-type text/signature --annotation by=me "$ADDR/art/notes:1" notes.txt
+	"$oras" attach --plain-http --artifact-type text/sbom "$ADDR/art/notes:1" notes.txt
+	"$oras" discover --plain-http --format json "$ADDR/art/notes:1" >found
+	same "what refers to it" "$(jq -r '(.referrers // .manifests)[].artifactType' found | sort | paste -sd ' ')" \
+		"text/sbom text/signature"
+	"$oras" discover --plain-http --format json --artifact-type text/sbom "$ADDR/art/notes:1" >found
+	same "of one type" "$(jq -r '(.referrers // .manifests)[].artifactType' found)" text/sbom
+
+	"$oras" cp -r --from-plain-http --to-plain-http "$ADDR/art/notes:1" "$ADDR/art/copy:1"
+	same "its copy" "$("$oras" resolve --plain-http "$ADDR/art/copy:1")" "$subject"
+	same "with what refers to it" "$(get "http://$ADDR/v2/art/copy/referrers/$subject" | jq '.manifests | length')" 2
+	mkdir pulled
+	"$oras" pull --plain-http -o pulled "$ADDR/art/copy:1"
+	cmp notes.txt pulled/notes.txt
+	cmp large.bin pulled/large.bin
+
+	"$oras" tag --plain-http "$ADDR/art/notes:1" third
+	same tags "$("$oras" repo tags --plain-http "$ADDR/art/notes" | paste -sd ' ')" "1 second third"
+	same repositories "$("$oras" repo ls --plain-http "$ADDR" | paste -sd ' ')" "art/copy art/notes"
+	"$oras" blob push --plain-http "$ADDR/art/notes" notes.txt
+	"$oras" blob fetch --plain-http -o fetched "$ADDR/art/notes@sha256:$(sha256sum notes.txt | cut -d ' ' -f 1)"
+	cmp notes.txt fetched
+	"$oras" manifest delete --plain-http --force "$ADDR/art/notes:1"
+	same "all its tags" "$(get "http://$ADDR/v2/art/notes/tags/list" | jq -c .tags)" '[]'
+}
+
 # blob_push REPO TEXT: prints its digest.
 blob_push() {
 	local d at
