@@ -24,7 +24,7 @@ int disk_sniff(const char *path, enum disk_kind *ret, dray_error **err) MUST_CHE
  * FORMAT when it is none, UNSUPPORTED for what DISK_DOCKER_V1 is.
  */
 struct store *disk_open_docker(const char *path, const struct place_options *o, dray_error **err);
-/** containerd's content store: images without names, found by what their blobs are. */
+/** containerd's content store, with the names of its database; without one images by what blobs are. */
 struct store *disk_open_containerd(const char *path, dray_error **err);
 /** The storage of podman and others; @p path NULL = the user's own, root's for root. */
 struct store *disk_open_containers(const char *path, const struct place_options *o,

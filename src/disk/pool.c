@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * For: containerd's content store, its own or that of Docker 29 (formats.md 7.4), as a place.
- * Relies on: blobs that are named after their digests, as in an OCI layout.
- * Promises: what no index names stands in front; a blob counts as a document if its bytes prove it.
+ * Relies on: blobs that are named after their digests, as in an OCI layout; names by pool_names().
+ * Promises: images are those that containerd knows. Where its database cannot be read, they are what no index names,
+ *           and a blob counts as a document if its bytes prove it.
  */
 #include <fcntl.h>
 #include "base/io.h"
@@ -11,21 +12,10 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/text.h"
-#include "disk/disk_priv.h"
+#include "disk/pool_priv.h"
 
 #define SHOWN_PATH 200
-
-/* A manifest or an index among the blobs. */
-struct found {
-	const char *hex, *media_type;
-	int64_t size;
-};
-struct pool {
-	int root;	    /* of the content store */
-	struct arena arena; /* for the scan */
-	struct map found;   /* hex -> struct found, sorted */
-	struct map named;   /* hex -> not NULL */
-};
+#define IMAGE_NAME "io.containerd.image.name" /* annotation of an index's entries */
 
 static void pool_clear(struct pool *p)
 {
@@ -33,8 +23,17 @@ static void pool_clear(struct pool *p)
 	map_clear(&p->found);
 	map_clear(&p->named);
 	arena_clear(&p->arena);
+	mem_free(p->roots);
 }
 #define cleanup_pool CLEANUP(pool_clear)
+
+int pool_add(struct pool *p, const struct pool_root *root, dray_error **err)
+{
+	if (mem_grow(&p->roots, p->n_roots, &p->cap, sizeof(*p->roots)) < 0)
+		return err_nomem(err);
+	p->roots[p->n_roots++] = *root;
+	return 0;
+}
 
 /* ---- documents among blobs ---- */
 
@@ -69,16 +68,16 @@ static bool is_document(const struct manifest *m)
 
 static int add_found(struct pool *p, const char *hex, const struct manifest *m, dray_error **err)
 {
-	struct found *f = arena_alloc(&p->arena, sizeof(*f));
+	struct pool_root *f = arena_alloc(&p->arena, sizeof(*f));
 
 	if (!f)
 		return err_nomem(err);
-	*f = (struct found){
-		.hex = hex,
+	*f = (struct pool_root){
+		.digest = arena_printf(&p->arena, "sha256:%s", hex),
 		.media_type = arena_strdup(&p->arena, m->media_type),
 		.size = (int64_t)m->raw.len,
 	};
-	if (!f->media_type)
+	if (!f->digest || !f->media_type)
 		return err_nomem(err);
 	for (size_t i = 0; m->kind == MANIFEST_INDEX && i < m->n_entries; i++) {
 		const char *of = arena_strdup(&p->arena, digest_hex(&m->entries[i].digest));
@@ -121,10 +120,33 @@ static int scan(struct pool *p, dray_error **err)
 		    look(p, all.list[i], &e) < 0 && disk_forgive(&e, err) < 0)
 			return -1;
 	}
+	p->n_roots = 0;
+	for (size_t i = 0; i < p->found.len; i++) {
+		const struct pool_root *f = p->found.slots[i].value;
+
+		if (!map_get(&p->named, span_str(strchr(f->digest, ':') + 1)) &&
+		    pool_add(p, f, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
 /* ---- what stands for index.json ---- */
+
+static void write_root(struct jsonw *w, const struct pool_root *root)
+{
+	jsonw_object(w);
+	jsonw_kstring(w, "mediaType", root->media_type);
+	jsonw_kstring(w, "digest", root->digest);
+	jsonw_kint(w, "size", root->size);
+	if (root->name) {
+		jsonw_key(w, "annotations");
+		jsonw_object(w);
+		jsonw_kstring(w, IMAGE_NAME, root->name);
+		jsonw_end_object(w);
+	}
+	jsonw_end_object(w);
+}
 
 static int write_index(const struct pool *p, struct buf *ret, dray_error **err)
 {
@@ -135,20 +157,8 @@ static int write_index(const struct pool *p, struct buf *ret, dray_error **err)
 	jsonw_kint(&w, "schemaVersion", 2);
 	jsonw_key(&w, "manifests");
 	jsonw_array(&w);
-	for (size_t i = 0; i < p->found.len; i++) {
-		const struct found *f = p->found.slots[i].value;
-		cleanup_free char *digest = mem_printf("sha256:%s", f->hex);
-
-		if (!digest)
-			return err_nomem(err);
-		if (map_get(&p->named, span_str(f->hex)))
-			continue;
-		jsonw_object(&w);
-		jsonw_kstring(&w, "mediaType", f->media_type);
-		jsonw_kstring(&w, "digest", digest);
-		jsonw_kint(&w, "size", f->size);
-		jsonw_end_object(&w);
-	}
+	for (size_t i = 0; i < p->n_roots; i++)
+		write_root(&w, &p->roots[i]);
 	jsonw_end_array(&w);
 	jsonw_end_object(&w);
 	return jsonw_finish(&w);
@@ -157,14 +167,16 @@ static int write_index(const struct pool *p, struct buf *ret, dray_error **err)
 /* ---- opening ---- */
 
 /* Below the root of containerd, or below Docker's data root, which has one of those in it. */
-static int find_content(int root, const char **ret, dray_error **err)
+static int find_home(int root, const char **ret, const char **ret_content, dray_error **err)
 {
-	static const char *const places[] = { POOL_CONTENT, POOL_BESIDE "/" POOL_CONTENT };
+	static const char *const homes[] = { "", POOL_BESIDE "/" };
+	static const char *const contents[] = { POOL_CONTENT, POOL_BESIDE "/" POOL_CONTENT };
 
-	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		int there = beneath_is_dir(root, places[i], err);
+	for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
+		int there = beneath_is_dir(root, contents[i], err);
 
-		*ret = places[i];
+		*ret = homes[i];
+		*ret_content = contents[i];
 		if (there)
 			return there < 0 ? -1 : 0;
 	}
@@ -172,23 +184,43 @@ static int find_content(int root, const char **ret, dray_error **err)
 		       POOL_CONTENT);
 }
 
-static int open_pool(const char *path, struct pool *p, const char **ret_content, dray_error **err)
+/* Without the database images are what looking at all blobs finds; *ret_odd, in the arena, says why. */
+static int find_roots(struct pool *p, int root, const char *home, const char **ret_odd,
+		      dray_error **err)
+{
+	cleanup_error dray_error *odd = NULL;
+
+	*ret_odd = NULL;
+	if (pool_names(p, root, home, &odd) == 0)
+		return 0;
+	*ret_odd = arena_printf(&p->arena,
+				"the names that containerd has cannot be read, images are found by "
+				"their IDs and digests: %s",
+				dray_error_message(odd));
+	if (!*ret_odd)
+		return err_nomem(err);
+	return disk_forgive(&odd, err) < 0 ? -1 : scan(p, err);
+}
+
+static int open_pool(const char *path, struct pool *p, const char **ret_content,
+		     const char **ret_odd, dray_error **err)
 {
 	cleanup_fd int root = io_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, err);
+	const char *home;
 
-	if (root < 0 || find_content(root, ret_content, err) < 0)
+	if (root < 0 || find_home(root, &home, ret_content, err) < 0)
 		return -1;
 	p->root = io_open_beneath(root, *ret_content, err);
-	return p->root < 0 ? beneath_failed(err) : scan(p, err);
+	return p->root < 0 ? beneath_failed(err) : find_roots(p, root, home, ret_odd, err);
 }
 
 struct store *disk_open_containerd(const char *path, dray_error **err)
 {
 	cleanup_pool struct pool p = { .root = -1 };
-	cleanup_buf struct buf index = BUF_INIT(LIMIT_MANIFEST);
-	const char *content;
+	cleanup_buf struct buf index = BUF_INIT(LIMIT_MANIFEST_JSON);
+	const char *content, *odd = NULL;
 
-	if (open_pool(path, &p, &content, err) < 0 || write_index(&p, &index, err) < 0) {
+	if (open_pool(path, &p, &content, &odd, err) < 0 || write_index(&p, &index, err) < 0) {
 		cleanup_free char *safe = text_safe(span_str(path), SHOWN_PATH);
 
 		err_ctx(err, "%s", safe ? safe : "?");
@@ -199,8 +231,5 @@ struct store *disk_open_containerd(const char *path, dray_error **err)
 		err_nomem(err);
 		return NULL;
 	}
-	return store_open_blobs(path, folder, "containerd", span_buf(&index),
-				"containerd keeps names in a database that is not read: images "
-				"are found by their IDs and digests",
-				err);
+	return store_open_blobs(path, folder, "containerd", span_buf(&index), odd, err);
 }

@@ -107,8 +107,8 @@ struct store *store_open_blobs(const char *place, const char *folder, const char
 		return NULL;
 	}
 	if (members_open_dir(folder, &a->store.notes, &a->members, err) == 0 &&
-	    notes_add(&a->store.notes, false, "names-unread", a->label, NULL, NULL, err, "%s",
-		      odd) == 0) {
+	    (!odd || notes_add(&a->store.notes, false, "names-unread", a->label, NULL, NULL, err,
+			       "%s", odd) == 0)) {
 		a->n_opening_notes = a->store.notes.n;
 		return &a->store;
 	}

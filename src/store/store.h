@@ -289,8 +289,8 @@ struct store *store_open_dir(const char *path, dray_error **err);
 struct store *store_open_path(const char *path, const struct place_options *o, dray_error **err);
 /**
  * A folder with blobs/ALGORITHM/HEX as a layout has, and @p index (copied) for its index.json.
- * @p name is the kind in reports (static), @p place what messages call it, and @p odd what is
- * told of it each time.
+ * @p name is the kind in reports (static), @p place what messages call it, and @p odd (NULL =
+ * nothing) why its names are not known.
  */
 struct store *store_open_blobs(const char *place, const char *folder, const char *name,
 			       struct span index, const char *odd, dray_error **err);
