@@ -35,8 +35,11 @@ static int64_t varint(struct span s)
 static int is_name(const char *name, dray_error **err)
 {
 	cleanup_reference struct reference ref = { 0 };
-	int parsed = disk_reference(name, &ref, err);
+	struct digest bare;
 
+	if (digest_parse(span_str(name), &bare, NULL) == 0)
+		return 0;
+	int parsed = disk_reference(name, &ref, err);
 	return parsed > 0 ? ref.tag && !digest_set(&ref.digest) : parsed;
 }
 

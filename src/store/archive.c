@@ -60,6 +60,10 @@ static int archive_images(struct store *st, const struct selector *sel, struct i
 	if (read_images(a, sel, &l, err) < 0 || (!l.n && !sel->all && check_damage(a, err) < 0) ||
 	    image_list_select(&l, sel, a->label, err) < 0)
 		return -1;
+	/* An engine's disk: as with an engine, who names a tag gets the image under that tag alone. */
+	for (size_t i = 0; a->index.len && sel->ref && i < l.n; i++)
+		if (image_keep_names(l.list[i], sel->ref, err) < 0)
+			return -1;
 	*ret = l.list;
 	*ret_n = l.n;
 	l = (struct image_list){ 0 };

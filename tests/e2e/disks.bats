@@ -429,21 +429,31 @@ ctd_start() {
 ctd() { ctr -a "$CASE/ctd/c.sock" "$@"; }
 
 @test "disks: containerd's content store" {
-	local multi id
+	local multi id state
 	require_root
 	require_peer containerd
 	image_need sym
 	ctd_start
 	ctd images import --no-unpack "$IMAGE"
+	ctd --namespace moby images import --no-unpack "$IMAGE"
+	ctd --namespace moby images tag docker.io/test/sym:1 registry.example:5000/other/sym:2
+	# What Docker calls an image without a name, and Kubernetes one by its ID, are no names.
+	ctd --namespace moby images tag docker.io/test/sym:1 "moby-dangling@sha256:$(printf '%064d' 0)"
+	ctd --namespace moby images tag docker.io/test/sym:1 "sha256:$(printf '%064d' 0)"
 	id=$("$DRAY" digest --image-id "$IMAGE")
 	ctd images export "$CASE/exported.tar" docker.io/test/sym:1
-	peer_stop ctd 30
 	ROOT=$CASE/ctd/root
-	dray_run images --json "docker-root:$ROOT"
-	expect 0
-	same "store" "$(jq -r .store <<<"$output")" containerd
-	same "names are told to be missing" "$(jq -r '.warnings[].code' <<<"$output")" names-unread
-	same "image" "$(jq -r '.images[].image_id' <<<"$output")" "$id"
+	# Running, and stopped.
+	for state in running stopped; do
+		[ "$state" = running ] || peer_stop ctd 30
+		dray_run images --json "docker-root:$ROOT"
+		expect 0
+		same "store" "$(jq -r .store <<<"$output")" containerd
+		absent "$state: warnings" "$(jq -r '.warnings[].code' <<<"$output")"
+		same "$state: images" "$(jq -r '.images[].image_id' <<<"$output")" "$id"
+		same "$state: names" "$(jq -r '.images[].tags[]' <<<"$output" | sort | xargs)" \
+			"registry.example:5000/other/sym:2 test/sym:1"
+	done
 	# Byte for byte what containerd gives itself, and what it was given.
 	same "manifest" "$("$DRAY" digest "docker-root:$ROOT")" "$("$DRAY" digest "oci-archive:$CASE/exported.tar")"
 	dray_run verify "docker-root:$ROOT"
@@ -453,12 +463,34 @@ ctd() { ctr -a "$CASE/ctd/c.sock" "$@"; }
 	dray_run normalize --untagged "$IMAGE" -o "$CASE/want.tar"
 	expect 0
 	same_archives "$CASE/want.tar" "$CASE/got.tar" "sym"
+	dray_run normalize "docker-root:$ROOT:test/sym:1" -o "$CASE/got.tar"
+	expect 0
+	dray_run normalize "$IMAGE" -o "$CASE/want.tar"
+	expect 0
+	same_archives "$CASE/want.tar" "$CASE/got.tar" "sym by its name"
+	dray_run copy "docker-root:$ROOT:test/sym:2" "$CASE/named.tar"
+	expect 3
 	# As Docker 29 keeps it below its data root, and as a bare folder.
 	mkdir -p "$CASE/docker/containerd"
 	cp -a "$ROOT" "$CASE/docker/containerd/daemon"
 	same "Docker 29" "$("$DRAY" digest --image-id "$CASE/docker")" "$id"
-	dray_run copy "docker-root:$ROOT:test/sym:1" "$CASE/named.tar"
-	expect 3
+	# Without its database images are found by what their blobs are.
+	local meta=$CASE/docker/containerd/daemon/io.containerd.metadata.v1.bolt/meta.db
+	for state in cut none gone; do
+		case $state in
+		cut) truncate -s 8192 "$meta" ;;
+		none) echo nothing >"$meta" ;;
+		gone) rm "$meta" ;;
+		esac
+		dray_run images --json "docker-root:$CASE/docker"
+		expect 0
+		same "$state: warnings" "$(jq -r '.warnings[].code' <<<"$output")" names-unread
+		same "$state: image" "$(jq -r '.images[].image_id' <<<"$output")" "$id"
+		absent "$state: names" "$(jq -r '.images[].tags[]' <<<"$output")"
+	done
+	# Nor is a link followed in its place.
+	ln -s "$ROOT/io.containerd.metadata.v1.bolt/meta.db" "$meta"
+	same "link" "$("$DRAY" images --json "docker-root:$CASE/docker" | jq -r '.warnings[].code')" names-unread
 	# A blob that is another one than its name says is no image's; a layer that is cut is named.
 	local blobs=$CASE/docker/containerd/daemon/io.containerd.content.v1.content/blobs/sha256 big
 	big=$(ls -S "$blobs" | head -1)
