@@ -83,6 +83,7 @@ peers_setup() {
 
 # Everything that podman, skopeo, buildah, docker and dray look up under $HOME or XDG, so that nobody's login is used.
 peers_export_env() {
+	export DRAY_TEST_DOCKERD=${DRAY_TEST_DOCKERD:-$("$PEERS_TOP/script/engines" --dir)}
 	export HOME=$PEERS_DIR/home
 	export XDG_CONFIG_HOME=$HOME/.config
 	export XDG_CACHE_HOME=$PEERS_DIR/xdg/cache
@@ -420,6 +421,50 @@ spare_stop() {
 	peers_umount "$SPARE.data"
 	peers_umount "$SPARE.exec"
 	rm -rf --one-file-system "$SPARE.data" "$SPARE.exec"
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Docker 29
+
+# No Debian 12 has it: script/engines builds it, or DRAY_TEST_DOCKERD names a folder with dockerd, containerd and its shim.
+# Elsewhere it is skipped, in CI too.
+require_newer() {
+	local name
+	require_root || return 1
+	for name in dockerd containerd containerd-shim-runc-v2 ctr; do
+		[ -x "$DRAY_TEST_DOCKERD/$name" ] ||
+			skip "no newer $name: run script/engines, or set DRAY_TEST_DOCKERD"
+	done
+}
+
+# newer_start NAME [DOCKERD ARG...]: one of its own data root, $PEERS_DIR/newer/NAME, which stays when it stops.
+newer_start() {
+	local name=$1 d=$PEERS_DIR/newer/$1
+	shift
+	mkdir -p "$PEERS_DIR/newer"
+	peer_spawn "newer-$name" env -u DOCKER_HOST PATH="$DRAY_TEST_DOCKERD:$PATH:/usr/sbin:/sbin" dockerd \
+		--iptables=false --ip6tables=false --bridge=none --data-root "$d" --exec-root "$d.exec" \
+		--pidfile "$d.pid" --host "unix://$d.sock" --group "$(id -gn)" "$@"
+	wait_until 180 newer_ready_or_dead "$name" && newer_ready "$name" || {
+		peer_log "newer-$name" | tail -n 30 >&2
+		return 1
+	}
+}
+newer_ready() {
+	curl -fsS -o /dev/null --max-time 5 --unix-socket "$PEERS_DIR/newer/$1.sock" http://d/_ping 2>/dev/null
+}
+newer_ready_or_dead() { newer_ready "$1" || ! peer_alive "newer-$1"; }
+newer_stop() {
+	peer_stop "newer-$1" 30
+	peers_umount "$PEERS_DIR/newer/$1"
+	peers_umount "$PEERS_DIR/newer/$1.exec"
+}
+
+# newer NAME COMMAND...: with that engine as the one that everybody speaks to.
+newer() {
+	local name=$1
+	shift
+	DOCKER_HOST=unix://$PEERS_DIR/newer/$name.sock "$@"
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
