@@ -81,7 +81,11 @@ struct dray_disk_info {
 struct dray_image_info {
 	const char *const *tags;
 	size_t n_tags;
-	const char *image_id;		/**< digest of the config bytes; NULL for artifacts */
+	/**
+	 * Digest of the config bytes. NULL for artifacts, and where an engine with containerd's
+	 * store lists its images: it calls them by manifest or index.
+	 */
+	const char *image_id;
 	const char *manifest_digest;	/**< NULL where the place stores no manifest */
 	const char *media_type;		/**< of the manifest */
 	const char *platform;		/**< "linux/amd64" */

@@ -39,6 +39,14 @@ static void add_disk_cells(struct table *t, const struct dray_disk_info *disk)
 	table_add(t, disk && disk->state ? disk->state : "-");
 }
 
+/* By what an image is called: as its engine calls it, where the ID of its config is not told. */
+static const char *known_digest(const struct dray_image_info *image)
+{
+	if (image->image_id)
+		return image->image_id;
+	return image->manifest_digest ? image->manifest_digest : image->index_digest;
+}
+
 static void add_row(struct table *t, const struct dray_image_info *image, bool disk)
 {
 	char id[13], layers[24], size[HUMAN_SIZE], created[HUMAN_TIME];
@@ -47,7 +55,7 @@ static void add_row(struct table *t, const struct dray_image_info *image, bool d
 	snprintf(layers, sizeof(layers), "%zu", image->n_layers);
 	t->failed |= !tags;
 	table_add(t, tags);
-	table_add(t, short_digest(image->image_id ? image->image_id : image->manifest_digest, id));
+	table_add(t, short_digest(known_digest(image), id));
 	table_add(t, image->platform);
 	table_add(t, layers);
 	table_add(t, human_size(image->size, size));

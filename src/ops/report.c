@@ -295,7 +295,10 @@ static int fill_config(dray_report *r, const struct image *im, struct dray_image
 
 	if (!platform)
 		return err_nomem(err);
-	info->image_id = c->digest.text;
+	/* containerd's store calls an image by what it keeps of it, and tells no other ID. */
+	bool by_kept = im->listed && (digest_eq(&c->digest, &im->wanted) ||
+				      digest_eq(&c->digest, &im->index_digest));
+	info->image_id = by_kept ? NULL : c->digest.text;
 	info->created = c->created;
 	info->platform = arena_strdup(&r->arena, platform);
 	if (im->listed) /* a list has no config */
@@ -324,6 +327,8 @@ static int fill_image(dray_report *r, const struct image *im, const struct blob_
 	info->kind = im->manifest && manifest_is_artifact(im->manifest) ? "artifact" : "image";
 	info->index_digest = digest_or_null(&im->index_digest);
 	info->config_path = im->config_path;
+	if (im->listed)
+		info->manifest_digest = digest_or_null(&im->wanted);
 	if (im->manifest) {
 		info->manifest_digest = im->manifest->digest.text;
 		info->media_type = im->manifest->media_type;

@@ -94,15 +94,18 @@ static int parse_texts(struct json root, struct arena *a, struct engine_image *r
 static int parse_image(struct json root, struct arena *a, struct engine_image *ret,
 		       dray_error **err)
 {
-	struct json stored = json_get(json_get(root, "Descriptor"), "digest");
+	struct json kept = json_get(root, "Descriptor"), stored = json_get(kept, "digest");
+	const char *type = NULL;
 
 	if (json_want(root, JSON_OBJECT, false, "image", err) < 0 ||
 	    parse_id(json_get(root, "Id"), "image ID", &ret->id, err) < 0 ||
 	    (json_present(stored) && parse_id(stored, "Descriptor", &ret->stored, err) < 0) ||
+	    json_string(json_get(kept, "mediaType"), "mediaType", a, &type, err) < 0 ||
 	    parse_texts(root, a, ret, err) < 0 ||
 	    parse_tags(json_get(root, "RepoTags"), a, ret, err) < 0 ||
 	    parse_layers(json_get(json_get(root, "RootFS"), "Layers"), a, ret, err) < 0)
 		return -1;
+	ret->stored_index = type && mediatype_is_index(type);
 	return json_present(json_get(root, "Size"))
 		       ? json_int(json_get(root, "Size"), "Size", &ret->size, err)
 		       : 0;

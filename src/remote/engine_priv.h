@@ -57,7 +57,9 @@ const char *engine_message(struct span body, struct arena *a);
 /** What an engine says of one image. Strings in the arena given. */
 struct engine_image {
 	struct digest id;
-	struct digest stored;	/* of the manifest or index that it keeps; unset before 28 */
+	struct digest stored;	/* of the manifest or index that it keeps; unset before 28, and
+				 * where it keeps layers in a storage driver */
+	bool stored_index;	/* that is an index */
 	const char *created, *os, *arch, *variant; /* NULL when absent */
 	const char **tags;
 	size_t n_tags;

@@ -71,7 +71,10 @@ static int fill_listed(struct image *im, const struct engine_image *from, dray_e
 		im->layers[i].blob.size = -1;
 	if (im->config)
 		im->config->digest = from->id;
-	im->index_digest = from->stored;
+	if (from->stored_index)
+		im->index_digest = from->stored;
+	else
+		im->wanted = from->stored;
 	im->listed = true;
 	im->listed_size = from->size;
 	return 0;
@@ -208,7 +211,9 @@ static int save_path(const struct image_list *chosen, const char *name, char **r
 /* Is @p im what the list promised as @p listed? By its config, or by what containerd's store counts. */
 static bool is_listed(const struct image *im, const struct image *listed)
 {
-	const struct digest *id = &listed->config->digest, *stored = &listed->index_digest;
+	const struct digest *id = &listed->config->digest;
+	const struct digest *stored = digest_set(&listed->wanted) ? &listed->wanted
+								  : &listed->index_digest;
 
 	if (im->config && digest_eq(&im->config->digest, id))
 		return true;
@@ -220,14 +225,29 @@ static bool is_listed(const struct image *im, const struct image *listed)
 	return digest_eq(&im->index_digest, id) || digest_eq(&im->index_digest, stored);
 }
 
-static int check_saved(const struct image_list *chosen, struct image *const *images, size_t n,
-		       dray_error **err)
+/* Does the index that @p listed is lead to @p im? A saved archive lists the image alone, without it. */
+static bool leads_to(struct store *saved, const struct image *listed, const struct image *im)
+{
+	const struct digest *d = &listed->index_digest;
+	cleanup_manifest struct manifest *index = NULL;
+
+	if (!digest_set(d) || !im->manifest || store_index(saved, d, &index, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < index->n_entries; i++)
+		if (digest_eq(&index->entries[i].digest, &im->manifest->digest))
+			return true;
+	return false;
+}
+
+static int check_saved(struct store *saved, const struct image_list *chosen,
+		       struct image *const *images, size_t n, dray_error **err)
 {
 	for (size_t i = 0; i < chosen->n; i++) {
 		const struct image *listed = chosen->list[i];
 		size_t k = 0;
 
-		while (k < n && !is_listed(images[k], listed))
+		while (k < n && !is_listed(images[k], listed) &&
+		       !leads_to(saved, listed, images[k]))
 			k++;
 		if (k < n)
 			continue;
@@ -271,7 +291,7 @@ static int saved_images(struct engine_place *p, const struct selector *sel,
 
 	if (store_images(p->saved, &of_saved, &images, &n, err) < 0)
 		return -1;
-	if (check_saved(chosen, images, n, err) < 0) {
+	if (check_saved(p->saved, chosen, images, n, err) < 0) {
 		images_free(images, n);
 		return -1;
 	}
@@ -315,6 +335,16 @@ static struct source *engine_open_layer(struct store *st, const struct image *im
 	return NULL;
 }
 
+static int engine_index(struct store *st, const struct digest *d, struct manifest **ret,
+			dray_error **err)
+{
+	struct engine_place *p = (struct engine_place *)st;
+
+	if (p->saved && p->saved->ops->index)
+		return p->saved->ops->index(p->saved, d, ret, err);
+	return err_set(err, DRAY_ERR_NOT_FOUND, "%s has no indexes", st->place);
+}
+
 static void engine_place_free(struct store *st)
 {
 	struct engine_place *p = (struct engine_place *)st;
@@ -328,6 +358,7 @@ static void engine_place_free(struct store *st)
 static const struct store_ops engine_ops = {
 	.images = engine_images,
 	.open_layer = engine_open_layer,
+	.index = engine_index,
 	.free = engine_place_free,
 };
 

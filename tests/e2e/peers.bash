@@ -431,7 +431,7 @@ spare_stop() {
 require_newer() {
 	local name
 	require_root || return 1
-	for name in dockerd containerd containerd-shim-runc-v2 ctr; do
+	for name in dockerd containerd containerd-shim-runc-v2; do
 		[ -x "$DRAY_TEST_DOCKERD/$name" ] ||
 			skip "no newer $name: run script/engines, or set DRAY_TEST_DOCKERD"
 	done
