@@ -63,6 +63,24 @@ static const char *keep(struct arena *a, char *text)
 	return kept;
 }
 
+/*
+ * Where a tag is a ref.name as it is: an engine on containerd's store would take "NAME:TAG" for one of its own
+ * names, which begin with a registry, and never find it again. Docker 29 lists such an image twice and knows it not.
+ */
+static int announce(struct dest_index *x, const struct reference *ref, struct dest_entry *e,
+		    dray_error **err)
+{
+	cleanup_free char *familiar = reference_familiar(ref);
+
+	if (!familiar)
+		return err_nomem(err);
+	/* Readers show the announced name: it has to be the same text. */
+	if (!ref->tag || strcmp(familiar, e->tag) != 0)
+		return 0;
+	e->announced = keep(&x->arena, reference_text(ref));
+	return e->announced ? 0 : err_nomem(err);
+}
+
 /* "NAME:TAG" and "HOST/NAME" are names of images; a lone word is only a word. */
 static int set_name(struct dest_index *x, const char *text, struct dest_entry *e, dray_error **err)
 {
@@ -72,17 +90,20 @@ static int set_name(struct dest_index *x, const char *text, struct dest_entry *e
 	e->tag = arena_strdup(&x->arena, text);
 	if (!e->tag)
 		return err_nomem(err);
-	if (!x->named || !strpbrk(text, "/:"))
+	if (!strpbrk(text, "/:"))
 		return 0;
 	if (reference_parse(span_str(text), &ref, &odd) < 0)
 		return dray_error_kind(odd) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
 	if (digest_set(&ref.digest))
 		return 0;
+	if (!x->named)
+		return announce(x, &ref, e, err);
 	if (reference_default_tag(&ref, err) < 0)
 		return -1;
 	e->tag = arena_strdup(&x->arena, ref.tag);
 	e->full = keep(&x->arena, reference_text(&ref));
 	e->familiar = keep(&x->arena, reference_familiar(&ref));
+	e->announced = e->full;
 	return e->tag && e->full && e->familiar ? 0 : err_nomem(err);
 }
 
@@ -251,8 +272,8 @@ static int write_entry(struct edit *e, const struct dest_entry *entry, dray_erro
 	if (entry->tag) {
 		jsonw_key(&w, "annotations");
 		jsonw_object(&w);
-		if (entry->full)
-			jsonw_kstring(&w, IMAGE_NAME, entry->full);
+		if (entry->announced)
+			jsonw_kstring(&w, IMAGE_NAME, entry->announced);
 		jsonw_kstring(&w, REF_NAME, entry->tag);
 		jsonw_end_object(&w);
 	}

@@ -42,6 +42,7 @@ struct dest_entry {
 	const char *tag;	/* OCI ref name; NULL = by digest only */
 	/* "docker.io/library/app:1" for containerd, "app:1" for Docker; NULL where @tag is all */
 	const char *full, *familiar;
+	const char *announced; /* what containerd is to call it; NULL */
 };
 /** What makes two entries the same name. NULL = by digest only. */
 static inline const char *dest_entry_key(const struct dest_entry *e)
