@@ -158,7 +158,7 @@ int listen_adopt(int fd, bool open, char *ret_name, size_t name_len, dray_error 
 	struct sockaddr_storage at = { 0 };
 	struct sockaddr *a = (struct sockaddr *)&at;
 	socklen_t len = sizeof(at);
-	int copy;
+	int flags, copy;
 
 	if (getsockname(fd, a, &len) < 0 || (a->sa_family != AF_INET && a->sa_family != AF_INET6) ||
 	    !is_listening(fd))
@@ -167,6 +167,10 @@ int listen_adopt(int fd, bool open, char *ret_name, size_t name_len, dray_error 
 	listen_name(a, ret_name, name_len);
 	if (check_reach(a, open, ret_name, err) < 0)
 		return -1;
+	/* Whose connection went before it was accepted is not to be waited for. */
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return err_sys(err, errno, "%s", ret_name);
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return copy < 0 ? err_sys(err, errno, "%s", ret_name) : copy;
 }

@@ -16,7 +16,7 @@ int listen_open(const char *text, bool open, char *ret_name, size_t name_len,
 		dray_error **err) MUST_CHECK;
 /**
  * The same of @p fd, which listens already and stays the caller's: the result is another descriptor
- * for it. USAGE what is no TCP socket that listens.
+ * for it. It does not block from here on. USAGE what is no TCP socket that listens.
  */
 int listen_adopt(int fd, bool open, char *ret_name, size_t name_len, dray_error **err) MUST_CHECK;
 /** "127.0.0.1:5000" of @p a. */

@@ -127,6 +127,7 @@ static void everything(void **state)
 				      INT32_MAX);
 	char *text = text_of(m, &now);
 	assert_true(strlen(text) < METRICS_MAX / 4);
+	assert_null(strstr(text, "(null)")); /* a new route has its word */
 	mem_free(text);
 	mem_free(m);
 }

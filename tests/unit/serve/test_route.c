@@ -20,6 +20,7 @@ static void requests(void **state)
 		{ "HEAD", "/v2", ROUTE_BASE, NULL, NULL, NULL, NULL },
 		{ "GET", "/v2/?x=y", ROUTE_BASE, NULL, NULL, NULL, NULL },
 		{ "GET", "/healthz", ROUTE_HEALTH, NULL, NULL, NULL, NULL },
+		{ "GET", "/metrics", ROUTE_METRICS, NULL, NULL, NULL, NULL },
 		{ "GET", "/v2/_catalog", ROUTE_CATALOG, NULL, NULL, NULL, NULL },
 		{ "GET", "/v2/a/tags/list", ROUTE_TAGS, "a", NULL, NULL, NULL },
 		{ "GET", "/v2/a/b-c/d__e/f.g/tags/list", ROUTE_TAGS, "a/b-c/d__e/f.g", NULL, NULL,
