@@ -60,17 +60,29 @@ static bool has_name(const struct io_names *there, const char *name)
 	return false;
 }
 
+/* The journal is SQLite's, of its first moments: a power cut may leave its name alone. */
+static bool is_first_made(const char *name)
+{
+	static const char *const made[] = { LOCK_FILE, BLOBS, UPLOADS, DEPOT_DATABASE "-journal" };
+
+	for (size_t i = 0; i < ARRAY_LEN(made); i++)
+		if (strcmp(name, made[i]) == 0)
+			return true;
+	return false;
+}
+
 /*
  * An empty one is ours to take. One with a lock, which many programs call so, is ours with the
  * database, or when there is nothing but what we make before that, as a kill leaves it.
  */
 static bool is_ours(const struct io_names *there)
 {
-	size_t made;
+	size_t made = 0;
 
 	if (!has_name(there, LOCK_FILE))
 		return there->n == 0;
-	made = 1 + has_name(there, BLOBS) + has_name(there, UPLOADS);
+	for (size_t i = 0; i < there->n; i++)
+		made += is_first_made(there->list[i]);
 	return has_name(there, DEPOT_DATABASE) || there->n == made;
 }
 
@@ -97,7 +109,7 @@ static int take_lock(struct depot *d, bool *ret_new, dray_error **err)
 	return held ? (held < 0 ? -1 : 0) : err_sys(err, EBUSY, "another process has it");
 }
 
-/* The name of the folder has to last, too. Whoever may not list what it lies in did not make it. */
+/* The name of a new folder has to last. Whoever may not list what it lies in did not make it. */
 static int sync_parent(const struct depot *d, dray_error **err)
 {
 	cleanup_error dray_error *why = NULL;
@@ -110,6 +122,12 @@ static int sync_parent(const struct depot *d, dray_error **err)
 	if (err)
 		*err = steal_pointer(&why);
 	return -1;
+}
+
+/* The lock is on the disk before anything else is in it: without one it would be none of ours. */
+static int sync_new(const struct depot *d, dray_error **err)
+{
+	return io_fsync(d->root, err) < 0 ? -1 : sync_parent(d, err);
 }
 
 static int keep_private(struct depot *d, dray_error **err)
@@ -275,7 +293,7 @@ static int open_all(struct depot *d, const char *dir, dray_error **err)
 	if (io_mkdirat(AT_FDCWD, dir, FOLDER_MODE, true, err) < 0)
 		return -1;
 	d->root = io_openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0, err);
-	if (d->root < 0 || take_lock(d, &is_new, err) < 0 || (is_new && sync_parent(d, err) < 0) ||
+	if (d->root < 0 || take_lock(d, &is_new, err) < 0 || (is_new && sync_new(d, err) < 0) ||
 	    keep_private(d, err) < 0 || open_folders(d, err) < 0)
 		return -1;
 	return open_database(d, dir, err);
