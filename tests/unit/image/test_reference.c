@@ -4,6 +4,8 @@
  */
 #include "torture.h"
 
+#include <regex.h>
+
 #include "base/mem.h"
 #include "image/reference.h"
 
@@ -214,6 +216,64 @@ static void reference_torture(void **state)
 	torture_alloc(parse_all, NULL);
 }
 
+/*
+ * The expressions of the distribution-spec 1.1 ("Pulling manifests"), which POSIX reads as Go does.
+ * Every text of up to six of the bytes that matter to them, and each byte in the midst of a name.
+ */
+static bool (*const valid[])(struct span) = { reference_path_valid, reference_tag_valid };
+static const char *const expressions[] = {
+	"^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$",
+	"^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$",
+};
+
+static void check_against(size_t which, const regex_t *re, const char *text)
+{
+	bool want = regexec(re, text, 0, NULL, 0) == 0;
+
+	if (valid[which](span_str(text)) != want)
+		fail_msg("'%s' should%s match %s", text, want ? "" : " not", expressions[which]);
+}
+
+static void check_texts(size_t which, const regex_t *re)
+{
+	static const char bytes[] = "a0._-/A";
+	char text[7];
+
+	for (int len = 0, count = 1; len <= 6; len++, count *= 7)
+		for (int n = 0; n < count; n++) {
+			for (int i = 0, rest = n; i < len; i++, rest /= 7)
+				text[i] = bytes[rest % 7];
+			text[len] = 0;
+			check_against(which, re, text);
+		}
+}
+
+static void reference_as_the_spec_says(void **state)
+{
+	char text[140];
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(expressions); i++) {
+		regex_t re;
+
+		assert_int_equal(regcomp(&re, expressions[i], REG_EXTENDED | REG_NOSUB), 0);
+		check_texts(i, &re);
+		for (int c = 1; c < 256; c++) {
+			snprintf(text, sizeof(text), "a%cb", c);
+			check_against(i, &re, text);
+		}
+		for (size_t len = 126; len < 131; len++) {
+			memset(text, 'a', len);
+			text[len] = 0;
+			if (i == 1)
+				check_against(i, &re, text);
+		}
+		regfree(&re);
+	}
+	assert_false(reference_path_valid(SPAN_LIT("a\0b")));
+	assert_false(reference_tag_valid(SPAN_LIT("a\0b")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +282,7 @@ int main(void)
 		cmocka_unit_test(reference_secret),
 		cmocka_unit_test(reference_any_byte),
 		cmocka_unit_test(reference_default_tag_rules),
+		cmocka_unit_test(reference_as_the_spec_says),
 		cmocka_unit_test(reference_torture),
 	};
 
