@@ -6,6 +6,7 @@
 #include "depot_support.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #define GRACE DEPOT_GRACE
@@ -333,6 +334,121 @@ static void gc_with_grace_disturbs_nobody(void **state)
 	shelf_free(s);
 }
 
+/* ---- at the same moment ---- */
+
+#define RACES 150
+
+struct race {
+	struct shelf *s;
+	pthread_barrier_t gate;
+	bool told[2], stored;
+};
+
+static bool mounted(struct shelf *s, const char *text)
+{
+	const struct digest d = digest_text_of(text);
+
+	return s->write->mount(s, "b", &d, "a", NULL) == 1;
+}
+
+/* Asks for the one, mounts the other, and pushes what needs both. */
+static void *ask_and_rely(void *arg)
+{
+	struct race *r = arg;
+
+	for (int i = 0; i < RACES; i++) {
+		char layer[32];
+
+		snprintf(layer, sizeof(layer), "race %d", i);
+		pthread_barrier_wait(&r->gate);
+		r->told[0] = has_blob(r->s, "b", "{}");
+		r->told[1] = mounted(r->s, layer);
+		r->stored = put_image(r->s, "b", NULL, "{}", layer, NULL) == 0;
+		pthread_barrier_wait(&r->gate);
+	}
+	return NULL;
+}
+
+/* gc comes when both have just had their time: who was told all the same may rely on it. */
+static void who_is_told_is_told_the_truth(void **state)
+{
+	struct race r = { .s = site_open(*state) };
+	int both = 0, none = 0;
+	pthread_t asking;
+	dray_error *err = NULL;
+
+	pthread_barrier_init(&r.gate, NULL, 2);
+	assert_int_equal(pthread_create(&asking, NULL, ask_and_rely, &r), 0);
+	for (int i = 0; i < RACES; i++) {
+		char layer[32];
+
+		snprintf(layer, sizeof(layer), "race %d", i);
+		assert_ok(push_blob(r.s, "a", layer, &err), err);
+		assert_ok(push_blob(r.s, "b", "{}", &err), err);
+		site_seconds += PAST;
+		pthread_barrier_wait(&r.gate);
+		if (i % 3) /* or it would always be the first, or always the last */
+			sched_yield();
+		collect(r.s, (struct depot_gc){ .grace = GRACE, .untagged = true });
+		pthread_barrier_wait(&r.gate);
+		both += r.told[0] && r.told[1];
+		none += !r.told[0] || !r.told[1];
+		if (r.told[0] && r.told[1] && !r.stored)
+			fail_msg("round %d: it was told that blobs are there, and they were not",
+				 i);
+		check_store(r.s);
+	}
+	pthread_join(asking, NULL);
+	pthread_barrier_destroy(&r.gate);
+	print_message("gc came first %d times, second %d times\n", none, both);
+	shelf_free(r.s);
+}
+
+#define WRITERS 4
+
+struct writer {
+	pthread_t thread;
+	struct shelf *s;
+	int number;
+	int put;
+};
+
+static void *move_a_tag(void *arg)
+{
+	struct writer *w = arg;
+	char layer[32];
+
+	snprintf(layer, sizeof(layer), "layer %d", w->number);
+	for (int i = 0; i < ROUNDS; i++)
+		if (put_image(w->s, "a", "v", "{}", layer, NULL) == 0 && has_tag(w->s, "a", "v"))
+			w->put++;
+	return NULL;
+}
+
+/* A tag that many set is one of theirs at every moment, and there as soon as one was told. */
+static void writers_of_one_tag(void **state)
+{
+	struct shelf *s = site_open(*state);
+	struct writer w[WRITERS] = { 0 };
+	dray_error *err = NULL;
+	char layer[32];
+
+	assert_ok(push_blob(s, "a", "{}", &err), err);
+	for (int i = 0; i < WRITERS; i++) {
+		snprintf(layer, sizeof(layer), "layer %d", i);
+		assert_ok(push_blob(s, "a", layer, &err), err);
+		w[i] = (struct writer){ .s = s, .number = i };
+	}
+	for (int i = 0; i < WRITERS; i++)
+		assert_int_equal(pthread_create(&w[i].thread, NULL, move_a_tag, &w[i]), 0);
+	for (int i = 0; i < WRITERS; i++) {
+		pthread_join(w[i].thread, NULL);
+		assert_int_equal(w[i].put, ROUNDS);
+	}
+	assert_int_equal(check_store(s), 1);
+	shelf_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,6 +462,8 @@ int main(void)
 		site_test(many_blobs),
 		site_test(gc_beside_pushes),
 		site_test(gc_with_grace_disturbs_nobody),
+		site_test(who_is_told_is_told_the_truth),
+		site_test(writers_of_one_tag),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
