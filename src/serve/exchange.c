@@ -201,12 +201,12 @@ static bool has_body(const struct exchange *ex)
 }
 
 /*
- * A refused body is read to its end where that is cheap: most clients look at no answer before they
- * have sent all. Whoever asked before sending, or has much, is told at once.
+ * A refused body is read to its end where that is cheap, and the connection goes on. Whoever asked
+ * before sending, has much, or does not say how much, is told at once.
  */
 static bool refuse_now(const struct exchange *ex)
 {
-	return ex->head.unclear ||
+	return ex->head.unclear || ex->head.chunked ||
 	       (has_body(ex) && (ex->head.expects || ex->head.content_length > DISCARD_MAX));
 }
 
@@ -215,14 +215,25 @@ static enum MHD_Result refuse(struct exchange *ex)
 	return reply_error(ex, &ex->refusal);
 }
 
+/* libmicrohttpd takes no answer in the middle of a body; nothing follows this one. */
+static enum MHD_Result refuse_in_body(struct exchange *ex)
+{
+	if (!ex->refusal)
+		malformed(&ex->refusal, 413, "this request needs no such body");
+	ex->unread = true;
+	return reply_raw(ex, &ex->refusal);
+}
+
 static enum MHD_Result first_call(struct exchange *ex, const char *version)
 {
 	int rc = check_whole(ex->peer, version, &ex->refusal);
 
 	if (rc == 0)
 		rc = begin(ex, &ex->refusal);
-	if (rc < 0 && refuse_now(ex))
+	if (rc < 0 && refuse_now(ex)) {
+		ex->unread = true;
 		return refuse(ex);
+	}
 	if (ex->head.content_length < 0 && !ex->head.chunked)
 		return MHD_YES; /* no body: the next call answers */
 	peer_enter(ex->peer, PEER_BODY);
@@ -239,7 +250,7 @@ static enum MHD_Result body_call(struct exchange *ex, const char *data, size_t *
 	if (!ex->refusal && write_feed(ex, bytes, &ex->refusal) < 0)
 		write_end(ex);
 	if ((ex->refusal || ex->use == BODY_IGNORED) && ex->received > DISCARD_MAX)
-		return MHD_NO;
+		return refuse_in_body(ex);
 	atomic_store(&ex->peer->state, PEER_BODY);
 	return MHD_YES;
 }
@@ -291,12 +302,14 @@ void exchange_done(void *cls, struct MHD_Connection *c, void **slot,
 	struct exchange *ex = *slot;
 	bool whole;
 
-	(void)cls, (void)c;
+	(void)cls;
 	if (!ex)
 		return;
-	whole = ex->answered && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+	whole = ex->answered && (ex->raw || code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	log_access(ex, whole);
 	count_request(ex, whole);
+	if (ex->unread && ex->answered)
+		linger(ex->peer, c);
 	peer_enter(ex->peer, PEER_IDLE);
 	exchange_free(ex);
 	*slot = NULL;

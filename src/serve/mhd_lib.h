@@ -23,7 +23,8 @@
 	X(create_response_from_fd_at_offset64)                                                     \
 	X(add_response_header)                                                                     \
 	X(queue_response)                                                                          \
-	X(destroy_response)
+	X(destroy_response)                                                                        \
+	X(get_reason_phrase_for)
 
 struct mhd_lib {
 #define MHD_LIB_MEMBER(name) __typeof__(MHD_##name) *name;

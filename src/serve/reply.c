@@ -6,12 +6,14 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <sys/socket.h>
 
 #include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "serve/serve_priv.h"
 
+#define ERROR_TYPE "application/json; charset=utf-8"
 #define ERROR_MAX (64 * KIB) /* bytes of an error document */
 #define FIELD_MAX (16 * KIB) /* bytes of a field that we write */
 
@@ -211,21 +213,57 @@ static int write_errors(const struct refusal *r, struct buf *ret, dray_error **e
 	return jsonw_finish(&w);
 }
 
+/* The document for *err, which is freed; its status, or -1. */
+static int refuse_with(struct exchange *ex, dray_error **err, struct buf *ret)
+{
+	cleanup_error dray_error *e = steal_pointer(err);
+	struct refusal r = refusal_of(ex, e);
+	int rc = write_errors(&r, ret, NULL);
+
+	mem_free(r.text);
+	return rc < 0 ? -1 : r.status;
+}
+
 enum MHD_Result reply_error(struct exchange *ex, dray_error **err)
 {
 	cleanup_buf struct buf text = BUF_INIT(ERROR_MAX);
-	cleanup_error dray_error *e = steal_pointer(err);
-	struct refusal r = refusal_of(ex, e);
+	int status = refuse_with(ex, err, &text);
 	struct reply reply;
-	int rc = write_errors(&r, &text, NULL);
 
-	mem_free(r.text);
-	if (rc < 0)
+	if (status < 0)
 		return MHD_NO;
-	reply = reply_bytes(r.status, "application/json; charset=utf-8", &text);
-	if (r.status == 405)
+	reply = reply_bytes(status, ERROR_TYPE, &text);
+	if (status == 405)
 		reply_field(&reply, "Allow", ex->allow ? ex->allow : "GET, HEAD");
-	if (r.status == 416 && ex->whole >= 0)
+	if (status == 416 && ex->whole >= 0)
 		reply_fieldf(&reply, "Content-Range", "bytes */%lld", (long long)ex->whole);
 	return reply_send(ex, &reply);
+}
+
+/* ---- by hand ---- */
+
+/* Little enough for the socket's buffer, which has nothing else to send. */
+static bool send_all(int fd, struct span bytes)
+{
+	ssize_t n = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	return n >= 0 && (size_t)n == bytes.len;
+}
+
+enum MHD_Result reply_raw(struct exchange *ex, dray_error **err)
+{
+	cleanup_buf struct buf text = BUF_INIT(ERROR_MAX), all = BUF_INIT(ERROR_MAX + KIB);
+	int status = refuse_with(ex, err, &text);
+
+	if (status < 0 || !is_plain_tcp(ex->c) ||
+	    buf_printf(&all, NULL,
+		       "HTTP/1.1 %d %s\r\nContent-Type: " ERROR_TYPE "\r\nContent-Length: %zu\r\n"
+		       "Connection: close\r\n\r\n",
+		       status, mhd()->get_reason_phrase_for((unsigned)status), text.len) < 0 ||
+	    buf_add(&all, span_buf(&text), NULL) < 0)
+		return MHD_NO;
+	ex->status = status;
+	ex->sent = (int64_t)text.len;
+	ex->answered = ex->raw = send_all(ex->peer->fd, span_buf(&all));
+	return MHD_NO;
 }

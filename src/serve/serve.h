@@ -31,6 +31,7 @@ struct serve_options {
 #define SERVE_CONNECTIONS 512 /* one thread each */
 #define SERVE_BODY_FACTOR 3   /* a body's rate is measured over so many timeouts ... */
 #define SERVE_IDLE_FACTOR 12  /* ... an answer's, and what nobody uses ends after so many */
+#define SERVE_LINGER_FACTOR 3 /* a refused body is read on for so long, at that rate */
 #define SERVE_RATE_MIN 1024   /* bytes a second, of what is sent and of what is received */
 
 struct server;

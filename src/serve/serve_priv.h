@@ -25,7 +25,7 @@
 
 #define HEAD_FIELDS_MAX 100	    /* */
 #define HEAD_BYTES_MAX (64 * KIB)   /* memory of one connection, its head included; R-13 */
-#define DISCARD_MAX (16 * MIB)	    /* of a refused body that is read so that the client sees why */
+#define DISCARD_MAX (16 * MIB)	    /* of a refused body that is read so that the connection goes on */
 #define REPLY_BLOCK (128 * KIB)	    /* bytes asked of a source at once */
 
 enum peer_state { PEER_HEAD, PEER_BODY, PEER_WORK, PEER_REPLY, PEER_IDLE };
@@ -102,6 +102,8 @@ struct exchange {
 	int status;
 	int64_t sent; /* bytes of the answer's body, as announced */
 	bool answered;
+	bool raw;    /* ... by hand, while the body came */
+	bool unread; /* its body, or the end of it: linger() */
 };
 
 /* ---- answers (reply.c): each queues one, and says what libmicrohttpd wants to hear ---- */
@@ -127,6 +129,17 @@ void reply_fieldf(struct reply *r, const char *name, const char *fmt, ...) PRINT
 enum MHD_Result reply_send(struct exchange *ex, struct reply *r);
 /** What *err says, which is freed; a client never reads what was not meant for it. */
 enum MHD_Result reply_error(struct exchange *ex, dray_error **err);
+/**
+ * The same while a body still comes, when libmicrohttpd takes no answer: written to the socket,
+ * as the last thing on this connection. Under TLS the connection just ends. Returns MHD_NO.
+ */
+enum MHD_Result reply_raw(struct exchange *ex, dray_error **err);
+
+/* ---- the end of a connection that is still sent to (linger.c) ---- */
+
+bool is_plain_tcp(struct MHD_Connection *c);
+/** Read on for a while after the last answer, so that it arrives. */
+void linger(struct peer *p, struct MHD_Connection *c);
 
 /* ---- routes ---- */
 

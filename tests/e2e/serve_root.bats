@@ -8,7 +8,11 @@ setup() {
 	ROOT=$BATS_TEST_TMPDIR/root
 }
 
-teardown() { peers_teardown; }
+teardown() {
+	peer_stop serve # or what it has mounted stays
+	peers_umount "$BATS_TEST_TMPDIR"
+	peers_teardown
+}
 
 # serve_start [ARG...]: on ROOT; sets ADDR. What it prints first is the address, then come its requests.
 serve_start() {
@@ -317,4 +321,105 @@ absent_file() { [ ! -e "$1" ]; }
 	[[ $output == *507* ]]
 	store_is_whole
 	same "mode" "$(stat -c %a "$ROOT")" 700
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# All at once, full disks, clients that mean no good
+
+# clients WHAT ARG...: serve_clients.py does that to the server.
+clients() { timeout 300 python3 "$BATS_TEST_DIRNAME/serve_clients.py" "$ADDR" "$@"; }
+lines_at_least() { [ "$(wc -l <"$2")" -ge "$1" ]; }
+
+@test "serve --root: killed while four clients push, it has what they were told it has" {
+	local round pid said=$BATS_TEST_TMPDIR/said
+	: >"$said"
+	for round in 1 2 3; do
+		serve_start
+		clients acknowledged "$said" &
+		pid=$!
+		wait_until 60 lines_at_least $((round * 40)) "$said"
+		peer_kill9 serve
+		wait "$pid"
+		serve_start
+		clients whole
+		[ "$(clients kept "$said")" -ge 20 ]
+		peer_kill9 serve
+	done
+}
+
+@test "serve --root: writers of one tag, pulls beside deletes, pushes beside gc" {
+	serve_start --gc-interval 1s
+	clients writers
+	clients pulls "$ROOT"
+	clients told
+}
+
+# small_root OPTION...: a file system of its own.
+small_root() {
+	require_root
+	mkdir -m 700 "$ROOT"
+	mount -t tmpfs -o "mode=700,$1" dray-small "$ROOT" || skip "no tmpfs here"
+}
+
+@test "serve --root: a disk that is full is told, and what was there is served; with room again it goes on" {
+	small_root size=8m
+	serve_start
+	[ "$(clients fill)" -ge 8 ]
+	# What is let go of makes room, with no more to write with than a full disk has.
+	same "deleted" "$(status_of -X DELETE "http://$ADDR/v2/full/manifests/v")" 202
+	peer_stop serve
+	dray_run gc --grace 0s --json "$ROOT"
+	expect 0
+	[ "$(jq .blobs <<<"$output")" -ge 8 ]
+	serve_start
+	image_push full again "there is room"
+	clients fill
+	mount -o remount,size=16m "$ROOT"
+	image_push full more "there is more room"
+	clients whole
+}
+
+@test "serve --root: a disk without names for files is as full" {
+	small_root size=64m,nr_inodes=150
+	serve_start
+	clients fill_names
+	mount -o remount,nr_inodes=400 "$ROOT"
+	image_push full more "there are names"
+	clients whole
+}
+
+@test "serve --root: whoever sends what nobody wants finds the answer" {
+	serve_start
+	clients unwanted
+}
+
+@test "serve --root: nobody is read for ever, nor sent to who reads nothing" {
+	local pid
+	serve_start --timeout 1
+	head -c 33554432 /dev/zero >"$BATS_TEST_TMPDIR/big"
+	local d
+	d=sha256:$(sha256sum <"$BATS_TEST_TMPDIR/big" | cut -d ' ' -f 1)
+	same "pushed" "$(status_of -X POST --data-binary "@$BATS_TEST_TMPDIR/big" -H 'Content-Type: application/octet-stream' "http://$ADDR/v2/a/blobs/uploads/?digest=$d")" 201
+	clients endless &
+	pid=$!
+	clients unread a "$d"
+	wait "$pid"
+}
+
+@test "serve --root: requests in two minds, in floods, of other times: one answer, and nothing behind it" {
+	serve_start
+	clients shapes
+}
+
+@test "serve --root: 10,000 open uploads cost little, one more is refused, and nobody has another's" {
+	local grown
+	DRAY=${DRAY_PLAIN:-$DRAY} serve_start
+	grown=$(clients uploads "$(peer_pid serve)")
+	dray_sanitized || [ "$grown" -lt $((24 * 1024)) ]
+}
+
+@test "serve --root: ten seconds of requests changed at random" {
+	serve_start
+	clients soak 20261122 10
+	peer_alive serve
 }
