@@ -66,6 +66,8 @@ int io_tempfile(const char *dir, dray_error **err) MUST_CHECK;
 int io_flock(int fd, int operation, dray_error **err) MUST_CHECK;
 /** Everything written to the file system of @p fd is on the disk; its errors are final (G-03). */
 int io_syncfs(int fd, dray_error **err) MUST_CHECK;
+/** Bytes that the file system of @p fd has left; INT64_MAX where it does not say. */
+int io_space(int fd, int64_t *ret, dray_error **err) MUST_CHECK;
 
 /* ---- names of every kind, for who writes trees; symbolic links are never followed ---- */
 

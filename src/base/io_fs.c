@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include "base/cancel.h"
 #include "base/io_priv.h"
@@ -67,5 +68,17 @@ int io_syncfs(int fd, dray_error **err)
 {
 	if ((io_refused() ? -1 : syncfs(fd)) < 0)
 		return err_sys(err, errno, "sync file system");
+	return 0;
+}
+
+int io_space(int fd, int64_t *ret, dray_error **err)
+{
+	struct statvfs st;
+
+	if ((io_refused() ? -1 : fstatvfs(fd, &st)) < 0)
+		return err_sys(err, errno, "space of file system");
+	/* One without blocks is some program's. */
+	if (!st.f_blocks || __builtin_mul_overflow(st.f_bavail, st.f_frsize, ret))
+		*ret = INT64_MAX;
 	return 0;
 }

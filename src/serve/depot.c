@@ -52,6 +52,17 @@ int depot_disk_failed(dray_error **err)
 	return shelf_refuse(err, SHELF_NO_SPACE, "the disk of the registry is full");
 }
 
+int depot_disk_has_room(const struct depot *d, dray_error **err)
+{
+	int64_t left;
+
+	if (io_space(d->root, &left, err) < 0)
+		return -1;
+	if (left > DISK_RESERVE)
+		return 0;
+	return shelf_refuse(err, SHELF_NO_SPACE, "the disk of the registry is full");
+}
+
 static bool has_name(const struct io_names *there, const char *name)
 {
 	for (size_t i = 0; i < there->n; i++)

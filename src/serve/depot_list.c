@@ -6,7 +6,6 @@
  */
 #include "serve/depot_priv.h"
 
-#include "base/limits.h"
 #include "base/mem.h"
 
 /* ---- one manifest ---- */

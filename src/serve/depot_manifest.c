@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 
-#include "base/limits.h"
 #include "image/manifest.h"
 #include "image/reference.h"
 
@@ -284,7 +283,7 @@ int depot_put(struct shelf *s, const char *repo, const struct shelf_put *put,
 	int rc;
 
 	if (parse(put, &m, err) < 0 || name_of(put, &p.digest, err) < 0 ||
-	    depot_take_space(p.d, size, err) < 0)
+	    depot_disk_has_room(p.d, err) < 0 || depot_take_space(p.d, size, err) < 0)
 		return -1;
 	p.m = m;
 	rc = put_all(&p, err);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/limits.h"
 #include "db/db.h"
 #include "flow/pool.h"
 #include "serve/depot.h"
@@ -55,6 +56,12 @@ struct depot_side {
 	struct db_stmt *st[Q_COUNT];
 };
 
+/*
+ * Bytes of the disk that uploads and manifests leave to the database: what is let go of has to
+ * be written down before it makes room. Its log may have 1,000 pages (SQLite's default) and one
+ * transaction of gc.
+ */
+#define DISK_RESERVE (8 * MIB)
 #define SESSION_ID 32 /* hex digits: 128 bits */
 #define SESSION_BUCKETS 1024
 
@@ -103,6 +110,8 @@ static inline struct depot *depot_of(struct shelf *s)
 int64_t depot_now(const struct depot *d);
 /** What to tell a client when the disk has said no: NO_SPACE where it is full. Returns -1. */
 int depot_disk_failed(dray_error **err);
+/** NO_SPACE when there is no more than the reserve. */
+int depot_disk_has_room(const struct depot *d, dray_error **err) MUST_CHECK;
 
 /* ---- depot_sql.c ---- */
 

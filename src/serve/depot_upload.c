@@ -319,6 +319,14 @@ static bool grow(struct depot *d, struct session *u, int64_t n)
 	return !gone;
 }
 
+/* Asked once a MiB: some file systems take their time to say. */
+static int check_room(const struct depot *d, int64_t have, int64_t more, dray_error **err)
+{
+	if (have && have / MIB == (have + more) / MIB)
+		return 0;
+	return depot_disk_has_room(d, err);
+}
+
 int depot_upload_append(struct shelf *s, struct shelf_upload *up, struct span bytes,
 			dray_error **err)
 {
@@ -329,7 +337,7 @@ int depot_upload_append(struct shelf *s, struct shelf_upload *up, struct span by
 	if (d->o.blob_max && n > d->o.blob_max - up->size)
 		return shelf_refuse(err, SHELF_SIZE_INVALID, "a blob may have %lld bytes",
 				    (long long)d->o.blob_max);
-	if (depot_take_space(d, n, err) < 0)
+	if (check_room(d, up->size, n, err) < 0 || depot_take_space(d, n, err) < 0)
 		return -1;
 	if (io_pwrite_all(u->fd, bytes, up->size, err) < 0) {
 		depot_give_space(d, n);

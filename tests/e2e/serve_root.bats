@@ -362,19 +362,19 @@ small_root() {
 }
 
 @test "serve --root: a disk that is full is told, and what was there is served; with room again it goes on" {
-	small_root size=8m
+	small_root size=20m
 	serve_start
-	[ "$(clients fill)" -ge 8 ]
+	[ "$(clients fill)" -ge 16 ]
 	# What is let go of makes room, with no more to write with than a full disk has.
 	same "deleted" "$(status_of -X DELETE "http://$ADDR/v2/full/manifests/v")" 202
 	peer_stop serve
 	dray_run gc --grace 0s --json "$ROOT"
 	expect 0
-	[ "$(jq .blobs <<<"$output")" -ge 8 ]
+	[ "$(jq .blobs <<<"$output")" -ge 16 ]
 	serve_start
 	image_push full again "there is room"
 	clients fill
-	mount -o remount,size=16m "$ROOT"
+	mount -o remount,size=40m "$ROOT"
 	image_push full more "there is more room"
 	clients whole
 }
