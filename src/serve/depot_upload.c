@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 
-#define EVICT_AFTER 60 /* seconds: when there are too many, who waited this long may have to go */
+#define EVICT_AFTER 60 /* seconds: who waited this long may have to go for others, or their bytes */
 #define READ_STEP (256 * 1024)
 
 static struct session *session_of(struct shelf_upload *u)
@@ -320,11 +320,46 @@ static bool grow(struct depot *d, struct session *u, int64_t n)
 }
 
 /* Asked once a MiB: some file systems take their time to say. */
-static int check_room(const struct depot *d, int64_t have, int64_t more, dray_error **err)
+static int check_disk(const struct depot *d, int64_t have, int64_t more, dray_error **err)
 {
 	if (have && have / MIB == (have + more) / MIB)
 		return 0;
 	return depot_disk_has_room(d, err);
+}
+
+static int take_room(struct depot *d, int64_t have, int64_t more, dray_error **err)
+{
+	return check_disk(d, have, more, err) < 0 ? -1 : depot_take_space(d, more, err);
+}
+
+/* Whether any upload that nobody went on with has made room. */
+static bool evict(struct depot *d)
+{
+	struct sessions *t = &d->sessions;
+	int64_t now = depot_now(d);
+	size_t before;
+	bool any;
+
+	lock_take(t->lock);
+	before = t->n;
+	while (t->oldest && now - t->oldest->used >= EVICT_AFTER)
+		session_drop(d, t->oldest);
+	any = t->n < before;
+	lock_drop(t->lock);
+	return any;
+}
+
+static int make_room(struct depot *d, int64_t have, int64_t more, dray_error **err)
+{
+	cleanup_error dray_error *why = NULL;
+
+	if (take_room(d, have, more, &why) == 0)
+		return 0;
+	if (evict(d))
+		return take_room(d, have, more, err);
+	if (err)
+		*err = steal_pointer(&why);
+	return -1;
 }
 
 int depot_upload_append(struct shelf *s, struct shelf_upload *up, struct span bytes,
@@ -337,7 +372,7 @@ int depot_upload_append(struct shelf *s, struct shelf_upload *up, struct span by
 	if (d->o.blob_max && n > d->o.blob_max - up->size)
 		return shelf_refuse(err, SHELF_SIZE_INVALID, "a blob may have %lld bytes",
 				    (long long)d->o.blob_max);
-	if (check_room(d, up->size, n, err) < 0 || depot_take_space(d, n, err) < 0)
+	if (make_room(d, up->size, n, err) < 0)
 		return -1;
 	if (io_pwrite_all(u->fd, bytes, up->size, err) < 0) {
 		depot_give_space(d, n);

@@ -421,6 +421,29 @@ static void quota_and_ceiling(void **state)
 	shelf_free(s);
 }
 
+/* An upload that broke off does not keep others out for as long as it may be resumed. */
+static void idle_uploads_make_room(void **state)
+{
+	struct shelf *s = site_open_with(*state, (struct depot_options){ .quota = 20 });
+	struct shelf_upload *u;
+	char id[SHELF_UPLOAD_ID];
+	int64_t size;
+	dray_error *err = NULL;
+
+	assert_ok(s->write->begin(s, "r", id, &err), err);
+	assert_ok(s->write->open(s, "r", id, 0, &u, &err), err);
+	assert_ok(s->write->append(s, u, SPAN_LIT("123456789012"), &err), err);
+	s->write->close(s, u);
+	site_seconds += 59;
+	assert_refused(push_blob(s, "r", "nine byte", &err), err, SHELF_NO_SPACE);
+	assert_ok(s->write->status(s, "r", id, &size, &err), err);
+	site_seconds++;
+	assert_ok(push_blob(s, "r", "nine byte", &err), err);
+	assert_refused(s->write->status(s, "r", id, &size, &err), err, SHELF_BLOB_UPLOAD_UNKNOWN);
+	assert_refused(push_blob(s, "r", "twelve bytes", &err), err, SHELF_NO_SPACE);
+	shelf_free(s);
+}
+
 /* ---- who may read ---- */
 
 static void blobs_belong_to_repositories(void **state)
@@ -831,6 +854,7 @@ int main(void)
 		site_test(lost_bytes_are_no_blob),
 		site_test(many_uploads),
 		site_test(quota_and_ceiling),
+		site_test(idle_uploads_make_room),
 		site_test(blobs_belong_to_repositories),
 		site_test(what_a_manifest_needs),
 		site_test(an_index_needs_manifests),
