@@ -415,7 +415,7 @@ small_root() {
 	local grown
 	DRAY=${DRAY_PLAIN:-$DRAY} serve_start
 	grown=$(clients uploads "$(peer_pid serve)")
-	dray_sanitized || [ "$grown" -lt $((24 * 1024)) ]
+	dray_sanitized || [ "$grown" -lt $((16 * 1024)) ]
 }
 
 @test "serve --root: ten seconds of requests changed at random" {
