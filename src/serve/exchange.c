@@ -147,6 +147,7 @@ static struct exchange *exchange_new(struct server *s, struct MHD_Connection *c,
 	ex->c = c;
 	ex->began_ms = io_now_ms();
 	ex->manifest = BUF_INIT(LIMIT_MANIFEST);
+	ex->gathered = BUF_INIT(UPLOAD_BLOCK);
 	ex->piece = -1;
 	ex->whole = -1;
 	ex->route.kind = ROUTE_KINDS;
@@ -163,6 +164,7 @@ static void exchange_free(struct exchange *ex)
 	write_end(ex);
 	dray_error_free(ex->refusal);
 	buf_clear(&ex->manifest);
+	buf_clear(&ex->gathered);
 	route_clear(&ex->route);
 	arena_clear(&ex->arena);
 	mem_free(ex);

@@ -27,6 +27,7 @@
 #define HEAD_BYTES_MAX (64 * KIB)   /* memory of one connection, its head included; R-13 */
 #define DISCARD_MAX (16 * MIB)	    /* of a refused body that is read so that the connection goes on */
 #define REPLY_BLOCK (128 * KIB)	    /* bytes asked of a source at once */
+#define UPLOAD_BLOCK (128 * KIB)    /* of an upload, gathered before the shelf has them */
 
 enum peer_state { PEER_HEAD, PEER_BODY, PEER_WORK, PEER_REPLY, PEER_IDLE };
 
@@ -95,6 +96,7 @@ struct exchange {
 	dray_error *refusal; /* told when the body has passed */
 	struct shelf_upload *upload;
 	char upload_id[SHELF_UPLOAD_ID]; /* of one that this request began */
+	struct buf gathered;		 /* what the upload does not have yet */
 	struct buf manifest;
 	int64_t piece; /* bytes that Content-Range promises; -1 */
 	int64_t whole; /* size of what a range was asked of, for a refusal; -1 */

@@ -123,14 +123,32 @@ static int feed_manifest(struct exchange *ex, struct span bytes, dray_error **er
 			    (long long)LIMIT_MANIFEST);
 }
 
-static int feed_upload(struct exchange *ex, struct span bytes, dray_error **err)
+static int pass_on(struct exchange *ex, dray_error **err)
 {
 	struct shelf *s = ex->server->shelf;
+	struct span bytes = span_buf(&ex->gathered);
 
+	ex->gathered.len = 0;
+	return bytes.len ? s->write->append(s, ex->upload, bytes, err) : 0;
+}
+
+/* A body comes in small pieces, and a big one is cheaper to hash and to write. */
+static int feed_upload(struct exchange *ex, struct span bytes, dray_error **err)
+{
 	if (ex->piece >= 0 && ex->received > ex->piece)
 		return shelf_refuse(err, SHELF_BLOB_UPLOAD_INVALID,
 				    "the body is longer than Content-Range says");
-	return s->write->append(s, ex->upload, bytes, err);
+	while (bytes.len > 0) {
+		size_t room = (size_t)UPLOAD_BLOCK - ex->gathered.len;
+		struct span now = span_head(bytes, bytes.len < room ? bytes.len : room);
+
+		if (buf_add(&ex->gathered, now, err) < 0)
+			return -1;
+		if (now.len == room && pass_on(ex, err) < 0)
+			return -1;
+		bytes = span_from(bytes, now.len);
+	}
+	return 0;
 }
 
 int write_feed(struct exchange *ex, struct span bytes, dray_error **err)
@@ -145,17 +163,22 @@ int write_feed(struct exchange *ex, struct span bytes, dray_error **err)
 	}
 }
 
-/* An upload that this request began has an id that its client never learnt. */
+/*
+ * What came of an upload stays, and its status tells how much that is; but one that this request began has
+ * an id that its client never learnt.
+ */
 void write_end(struct exchange *ex)
 {
 	struct shelf *s = ex->server->shelf;
 	cleanup_error dray_error *ignored = NULL;
-	struct shelf_upload *u = steal_pointer(&ex->upload);
+	bool unknown = ex->upload_id[0];
 
-	if (!u)
+	if (!ex->upload)
 		return;
-	s->write->close(s, u);
-	if (ex->upload_id[0] && s->write->cancel(s, ex->route.repo, ex->upload_id, &ignored) < 0)
+	if (!unknown && pass_on(ex, &ignored) < 0)
+		err_clear(&ignored);
+	s->write->close(s, steal_pointer(&ex->upload));
+	if (unknown && s->write->cancel(s, ex->route.repo, ex->upload_id, &ignored) < 0)
 		log_trouble(ex->server, ex, dray_error_message(ignored));
 }
 
@@ -296,6 +319,12 @@ static enum MHD_Result remove_something(struct exchange *ex)
 
 enum MHD_Result write_answer(struct exchange *ex)
 {
+	cleanup_error dray_error *err = NULL;
+
+	if (ex->upload && pass_on(ex, &err) < 0) {
+		write_end(ex);
+		return reply_error(ex, &err);
+	}
 	switch (ex->route.kind) {
 	case ROUTE_UPLOADS:
 		return answer_uploads(ex);

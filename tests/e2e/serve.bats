@@ -438,6 +438,30 @@ up() { code "$1" -H 'Content-Type: application/octet-stream' "${@:2}"; }
 	same "not there" "$(code "/v2/i/blobs/$digest")" 404
 }
 
+# came AT BYTES: what the upload says that it has.
+came() { [ "$(up "$1") $(field Range)" = "204 0-$(($2 - 1))" ]; }
+# goes_on AT RANGE: $CASE/piece is taken.
+goes_on() { [ "$(up "$1" -X PATCH -H "Content-Range: $2" --data-binary "@$CASE/piece")" = 202 ]; }
+
+@test "serve: an upload that breaks off goes on behind every byte that came" {
+	local blob=$CASE/blob at
+	serve_start --root "$CASE/root"
+	head -c 300000 /dev/urandom >"$blob"
+	up /v2/a/blobs/uploads/ -X POST
+	at=$(field Location)
+	AT=$at BLOB=$blob raw '
+s = connect()
+s.sendall(b"PATCH %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\nContent-Length: 300000\r\n\r\n"
+          % os.environ["AT"].encode() + open(os.environ["BLOB"], "rb").read(200000))
+s.close()
+'
+	wait_until 60 came "$at" 200000
+	tail -c +200001 "$blob" >"$CASE/piece"
+	wait_until 60 goes_on "$at" 200000-299999 # 416 until the broken request has let go
+	same "the end" "$(up "$at?digest=sha256:$(sha256sum <"$blob" | cut -d ' ' -f 1)" -X PUT)" 201
+	cmp <(get "$(field Location)") "$blob"
+}
+
 @test "serve: manifests of 4 MiB are taken, and not a byte more" {
 	serve_start --root "$CASE/root"
 	python3 -c '
