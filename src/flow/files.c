@@ -5,6 +5,8 @@
  */
 #include "flow/source.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 
 #include "base/io.h"
@@ -194,11 +196,26 @@ static int extent_rewind(struct source *s, int64_t off, dray_error **err)
 	return 0;
 }
 
+static int extent_own(struct source *s, int *ret_fd, int64_t *ret_off, int64_t *ret_len,
+		      dray_error **err)
+{
+	const struct file_source *f = (const struct file_source *)s;
+	int fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return err_sys(err, errno, "dup");
+	*ret_fd = fd;
+	*ret_off = f->first;
+	*ret_len = f->total;
+	return 1;
+}
+
 static const struct source_ops extent_ops = {
 	.peek = extent_peek,
 	.consume = file_consume,
 	.skip = extent_skip,
 	.rewind = extent_rewind,
+	.own_extent = extent_own,
 	.free = file_free,
 };
 

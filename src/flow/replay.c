@@ -215,6 +215,16 @@ static int reopenable_rewind(struct source *s, int64_t off, dray_error **err)
 	return 0;
 }
 
+static int reopenable_own_extent(struct source *s, int *ret_fd, int64_t *ret_off, int64_t *ret_len,
+				 dray_error **err)
+{
+	struct reopenable *r = (struct reopenable *)s;
+
+	if (reopenable_open(r, err) < 0)
+		return -1;
+	return source_own_extent(r->now, ret_fd, ret_off, ret_len, err);
+}
+
 static void reopenable_free(struct source *s)
 {
 	struct reopenable *r = (struct reopenable *)s;
@@ -230,6 +240,7 @@ static const struct source_ops reopenable_ops = {
 	.consume = reopenable_consume,
 	.skip = reopenable_skip,
 	.rewind = reopenable_rewind,
+	.own_extent = reopenable_own_extent,
 	.free = reopenable_free,
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For: the reader's half of every source, whatever its kind.
- * Relies on: the five operations of struct source_ops.
+ * Relies on: the operations of struct source_ops.
  * Promises: end is final, failure is sticky, no byte is consumed that was not lent.
  */
 #include "flow/source.h"
@@ -153,6 +153,14 @@ int source_rewind(struct source *s, int64_t off, dray_error **err)
 	s->ended = false;
 	s->pos = off;
 	return 0;
+}
+
+int source_own_extent(struct source *s, int *ret_fd, int64_t *ret_off, int64_t *ret_len,
+		      dray_error **err)
+{
+	if (!s->ops->own_extent || s->pos > 0)
+		return 0;
+	return s->ops->own_extent(s, ret_fd, ret_off, ret_len, err);
 }
 
 void source_free(struct source *s)

@@ -27,6 +27,9 @@ struct source_ops {
 	int64_t (*skip)(struct source *s, int64_t n, dray_error **err);
 	/** Optional: start again at byte @p off of the same stream. A refusal changes nothing. */
 	int (*rewind)(struct source *s, int64_t off, dray_error **err);
+	/** Optional: see source_own_extent(); nothing was taken yet. */
+	int (*own_extent)(struct source *s, int *ret_fd, int64_t *ret_off, int64_t *ret_len,
+			  dray_error **err);
 	/** Free the private part; the struct itself too. */
 	void (*free)(struct source *s);
 };
@@ -86,6 +89,12 @@ struct source *source_from_file(int fd, int64_t len, dray_error **err);
  * who wants to go back to the bytes need not copy them. False leaves the rest alone.
  */
 bool source_extent(const struct source *s, int *ret_fd, int64_t *ret_off, int64_t *ret_len);
+/**
+ * The same with a descriptor of the caller's own, so also of files that are closed with their source
+ * and of sources that are opened when they are read: 1, 0 = it is none, -1.
+ */
+int source_own_extent(struct source *s, int *ret_fd, int64_t *ret_off, int64_t *ret_len,
+		      dray_error **err) MUST_CHECK;
 
 /* ---- stages: each consumes @p in ---- */
 

@@ -5,9 +5,7 @@
  * Promises: nothing is written, nothing changes after the start; a blob is found only in
  * repositories that name it.
  */
-#include <errno.h>
-#include <fcntl.h>
-
+#include "base/io.h"
 #include "base/mem.h"
 #include "serve/images_priv.h"
 
@@ -114,18 +112,19 @@ static int images_manifest(struct shelf *base, const char *name, const struct sh
 
 /* ---- blobs ---- */
 
-/* The kernel can send what lies in a file as it is served: a descriptor of its own for it. */
+/* The kernel can send what lies in a file as it is served. */
 static int as_extent(struct source *data, struct shelf_blob *ret, dray_error **err)
 {
+	cleanup_fd int fd = -1;
 	int64_t len;
-	int fd;
+	int rc = source_own_extent(data, &fd, &ret->off, &len, err);
 
-	if (!source_extent(data, &fd, &ret->off, &len))
-		return 0;
+	if (rc <= 0)
+		return rc;
 	if (len != ret->size)
 		return err_set(err, DRAY_ERR_CORRUPT, "a layer has another size than at the start");
-	ret->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	return ret->fd < 0 ? err_sys(err, errno, "dup") : 1;
+	ret->fd = steal_fd(&fd);
+	return 1;
 }
 
 static int open_layer(const struct held *h, struct shelf_blob *ret, dray_error **err)

@@ -160,6 +160,65 @@ static void extents_share_a_descriptor(void **state)
 	assert_int_equal(lseek(fd, 0, SEEK_CUR), 0);
 }
 
+static struct source *open_file(void *arg, dray_error **err)
+{
+	(void)arg;
+	return source_from_file(file_of(SPAN_LIT("0123456789")), 10, err);
+}
+
+/* Takes an extent of all of @in, frees @in, and reads from the extent. */
+static void owns(struct source *in)
+{
+	cleanup_source struct source *s = in;
+	cleanup_fd int fd = -1;
+	dray_error *err = NULL;
+	int64_t off, len;
+	char data[10];
+
+	assert_int_equal(source_own_extent(s, &fd, &off, &len, &err), 1);
+	assert_ok(source_read_exact(s, data, 10, &err), err);
+	source_free(s);
+	s = NULL;
+	assert_int_equal(len, 10);
+	assert_int_equal(pread(fd, data, 10, off), 10);
+	assert_memory_equal(data, "0123456789", 10);
+}
+
+static void extents_outlive_their_source(void **state)
+{
+	dray_error *err = NULL;
+	cleanup_fd int fd = file_of(SPAN_LIT("xx0123456789xx"));
+
+	(void)state;
+	owns(source_from_extent(fd, 2, 10, &err));
+	owns(open_file(NULL, &err));
+	owns(source_reopenable(open_file, NULL, NULL, &err));
+}
+
+static struct source *open_text(void *arg, dray_error **err)
+{
+	(void)arg;
+	return source_from_span(SPAN_LIT("0123456789"), err);
+}
+
+static void only_whole_extents_are_owned(void **state)
+{
+	dray_error *err = NULL;
+	cleanup_source struct source *begun = open_file(NULL, &err);
+	cleanup_source struct source *text = source_reopenable(open_text, NULL, NULL, &err);
+	int64_t off, len;
+	char c;
+	int fd = -1;
+
+	(void)state;
+	assert_ok(source_read_exact(begun, &c, 1, &err), err);
+	assert_int_equal(source_own_extent(begun, &fd, &off, &len, &err), 0);
+	assert_int_equal(source_own_extent(text, &fd, &off, &len, &err), 0);
+	assert_int_equal(fd, -1);
+	assert_ok(source_read_exact(text, &c, 1, &err), err);
+	assert_int_equal(c, '0');
+}
+
 static void absurd_extents_are_refused(void **state)
 {
 	dray_error *err = NULL;
@@ -200,6 +259,8 @@ int main(void)
 		cmocka_unit_test(slurp_obeys_the_maximum),
 		cmocka_unit_test(short_file_is_corrupt),
 		cmocka_unit_test(extents_share_a_descriptor),
+		cmocka_unit_test(extents_outlive_their_source),
+		cmocka_unit_test(only_whole_extents_are_owned),
 		cmocka_unit_test(absurd_extents_are_refused),
 		cmocka_unit_test(faults_are_errors_G17),
 	};
