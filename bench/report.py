@@ -38,6 +38,16 @@ TITLES = {
     "build-gzip": "folder to an archive, gzip layers (tar: with gzip -1, one layer, both digests; umoci: repack)",
     "build-push": "folder to an empty registry",
     "build-again": "the same again, the registry has all of it",
+    "serve-pull": "serve: curl pulls a blob of 500 MB, four times",
+    "serve-pull-drain": "serve: the same by a client that lets the kernel throw it away",
+    "serve-manifest": "serve: 10,000 requests of a manifest by tag",
+    "serve-manifest-digest": "serve: 10,000 requests of a manifest by digest",
+    "serve-push": "serve: a blob of 500 MB in one PUT",
+    "serve-push-stream": "serve: the same as a PATCH of unknown length",
+    "serve-push-image-dray": "serve: the corpus, pushed by dray from a layout",
+    "serve-push-image-skopeo": "serve: the corpus, pushed by skopeo from a layout",
+    "serve-clients": "serve: 64 clients at once, half of them pull 100 MB, half push 16 MB",
+    "serve-place": "serve: all layers of a docker-archive where it lies (dray-layout: of a layout)",
     "index-images": "images (skopeo: inspect --config)",
     "index-explain": "explain (skopeo: inspect --config)",
     "start": "start-up",
@@ -78,22 +88,20 @@ def failed(runs):
 
 
 def table(rows):
-    out = [("what", "tool", "median", "min - max", "processor time", "peak memory", "output bytes", "time / dray", "memory / dray")]
+    out = [("what", "tool", "median", "min - max", "processor time", "peak memory", "output bytes", "time / dray", "processor time / dray", "memory / dray")]
     for row, tools in rows.items():
         dray = tools.get("dray")
         base = None
         if dray and not failed(dray):
-            base = (statistics.median(r[0] for r in dray), max(r[1] for r in dray))
+            base = [statistics.median(r[0] for r in dray), statistics.median(r[3] for r in dray), max(r[1] for r in dray)]
         for tool, runs in tools.items():
             if failed(runs):
-                out.append((TITLES[row], tool, failed(runs), "", "", "", "", "", ""))
+                out.append((TITLES[row], tool, failed(runs), "", "", "", "", "", "", ""))
                 continue
             times = [r[0] for r in runs]
             median, rss, size = statistics.median(times), max(r[1] for r in runs), runs[-1][2]
             cpu = statistics.median(r[3] for r in runs)
-            ratio = ("", "")
-            if base:
-                ratio = (f"{median / base[0]:.2f}", f"{rss / base[1]:.2f}")
+            ratio = [f"{mine / its:.2f}" if its else "" for mine, its in zip((median, cpu, rss), base)] if base else [""] * 3
             out.append((
                 TITLES[row], tool, seconds(median), f"{seconds(min(times))} - {seconds(max(times))}",
                 seconds(cpu) if cpu else "", f"{rss / 1024:.1f} MiB", f"{size:,}" if size else "", *ratio))
