@@ -104,6 +104,11 @@ int folder_files(int root, const char *folder, struct tarsplit_files *ret,
 /* containerd's content store below its root, and that root below Docker's data root. */
 #define POOL_CONTENT "io.containerd.content.v1.content"
 #define POOL_BESIDE "containerd/daemon"
+/**
+ * 1 = containerd below @p home of @p root ("" or with '/' at its end) has images, 0 = not. -1:
+ * nobody knows.
+ */
+int pool_any(int root, const char *home, dray_error **err) MUST_CHECK;
 
 /** Evidence that cannot be understood tells nothing: 0, and *e is dropped; -1 for all else. */
 int disk_forgive(dray_error **e, dray_error **err) MUST_CHECK;

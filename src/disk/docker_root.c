@@ -440,19 +440,18 @@ static int no_docker_root(const char *path, dray_error **err)
 	}
 }
 
-/* Docker 29 keeps images in containerd, and beside them those that it had before: not both are read. */
+/*
+ * Docker 29 keeps images in containerd, and beside them those that it had before: not both are read. With a storage
+ * driver it keeps the manifests of what it pulled there, which are no images of containerd's.
+ */
 static int look_beside(struct disk_store *d, dray_error **err)
 {
-	static const char blobs[] = POOL_BESIDE "/" POOL_CONTENT "/blobs/sha256";
-	cleanup_names struct names all = { 0 };
 	cleanup_error dray_error *e = NULL;
-	struct arena a = { 0 };
-	int rc = beneath_list(d->root, blobs, &a, &all, &e);
+	int any = pool_any(d->root, POOL_BESIDE "/", &e);
 
-	arena_clear(&a);
-	if (rc < 0)
+	if (any < 0)
 		return disk_forgive(&e, err);
-	if (!all.n)
+	if (!any)
 		return 0;
 	if (notes_add(&d->store.notes, false, "containerd-beside", d->label, NULL, NULL, err,
 		      "containerd's images (Docker 29) are not among these: docker-root:%s/%s "

@@ -35,6 +35,13 @@ int pool_add(struct pool *p, const struct pool_root *root, dray_error **err)
 	return 0;
 }
 
+int pool_any(int root, const char *home, dray_error **err)
+{
+	cleanup_pool struct pool p = { .root = -1 };
+
+	return pool_names(&p, root, home, err) < 0 ? -1 : p.n_roots > 0;
+}
+
 /* ---- documents among blobs ---- */
 
 /* 1 = small, and begins as JSON does, in *ret; 0 = not, -1. */

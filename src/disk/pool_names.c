@@ -31,14 +31,25 @@ static int64_t varint(struct span s)
 	return v & 1 ? -1 : (int64_t)(v >> 1);
 }
 
+/* 1 = @p text is a digest, 0 = not, -1. */
+static int is_digest(const char *text, dray_error **err)
+{
+	cleanup_error dray_error *odd = NULL;
+	struct digest d;
+
+	if (digest_parse(span_str(text), &d, &odd) == 0)
+		return 1;
+	return dray_error_kind(odd) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
+}
+
 /* 1 = @p name is a name with a tag; Docker's moby-dangling@DIGEST and Kubernetes' bare digests are none. 0, -1. */
 static int is_name(const char *name, dray_error **err)
 {
 	cleanup_reference struct reference ref = { 0 };
-	struct digest bare;
+	int bare = is_digest(name, err);
 
-	if (digest_parse(span_str(name), &bare, NULL) == 0)
-		return 0;
+	if (bare)
+		return bare < 0 ? -1 : 0;
 	int parsed = disk_reference(name, &ref, err);
 	return parsed > 0 ? ref.tag && !digest_set(&ref.digest) : parsed;
 }
@@ -62,7 +73,6 @@ static int add_target(struct pool *p, struct bolt *db, const char *name,
 {
 	struct pool_root root = { .name = name };
 	struct bolt_item size;
-	struct digest digest;
 
 	if (find_text(p, db, target, "digest", &root.digest, err) < 0 ||
 	    find_text(p, db, target, "mediatype", &root.media_type, err) < 0)
@@ -71,9 +81,8 @@ static int add_target(struct pool *p, struct bolt *db, const char *name,
 	if (sized <= 0 || !root.digest || !root.media_type)
 		return sized < 0 ? -1 : 0;
 	root.size = varint(size.value);
-	if (root.size < 0 || digest_parse(span_str(root.digest), &digest, NULL) < 0)
-		return 0;
-	return pool_add(p, &root, err);
+	int sound = root.size < 0 ? 0 : is_digest(root.digest, err);
+	return sound > 0 ? pool_add(p, &root, err) : sound;
 }
 
 static int add_image(struct pool *p, struct bolt *db, const struct bolt_item *image,

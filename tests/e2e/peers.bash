@@ -426,12 +426,13 @@ spare_stop() {
 # ---------------------------------------------------------------------------------------------------------------------
 # Docker 29
 
-# No Debian 12 has it: script/engines builds it, or DRAY_TEST_DOCKERD names a folder with dockerd, containerd and its shim.
+# No Debian 12 has it: script/engines builds it, or DRAY_TEST_DOCKERD names a folder with dockerd, containerd, its
+# shim and runc.
 # Elsewhere it is skipped, in CI too.
 require_newer() {
 	local name
 	require_root || return 1
-	for name in dockerd containerd containerd-shim-runc-v2; do
+	for name in dockerd containerd containerd-shim-runc-v2 runc; do
 		[ -x "$DRAY_TEST_DOCKERD/$name" ] ||
 			skip "no newer $name: run script/engines, or set DRAY_TEST_DOCKERD"
 	done
@@ -444,7 +445,7 @@ newer_start() {
 	mkdir -p "$PEERS_DIR/newer"
 	peer_spawn "newer-$name" env -u DOCKER_HOST PATH="$DRAY_TEST_DOCKERD:$PATH:/usr/sbin:/sbin" dockerd \
 		--iptables=false --ip6tables=false --bridge=none --data-root "$d" --exec-root "$d.exec" \
-		--pidfile "$d.pid" --host "unix://$d.sock" --group "$(id -gn)" "$@"
+		--pidfile "$d.pid" --host "unix://$d.sock" --group "$(id -gn)" --seccomp-profile unconfined "$@"
 	wait_until 180 newer_ready_or_dead "$name" && newer_ready "$name" || {
 		peer_log "newer-$name" | tail -n 30 >&2
 		return 1

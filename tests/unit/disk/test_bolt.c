@@ -8,86 +8,10 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "disk/bolt.h"
+#include "bolt_file.h"
 #include "torture.h"
 
-#define PAGE 512
-#define N_PAGES 12
-
-/* ---- a database ---- */
-
-struct file {
-	uint8_t bytes[N_PAGES * PAGE];
-	size_t size;
-	int fd;
-};
-
-static void put(uint8_t *p, uint64_t v, size_t n)
-{
-	for (size_t i = 0; i < n; i++, v >>= 8)
-		p[i] = (uint8_t)v;
-}
-
-static void put_meta(struct file *f, size_t page, uint64_t root, uint64_t txid)
-{
-	uint8_t *p = f->bytes + page * PAGE, *m = p + 16;
-	uint64_t sum = 0xcbf29ce484222325;
-
-	put(p, page, 8);
-	put(p + 8, 4, 2);
-	put(m, 0xED0CDAED, 4);
-	put(m + 4, 2, 4);
-	put(m + 8, PAGE, 4);
-	put(m + 16, root, 8);
-	put(m + 48, txid, 8);
-	for (size_t i = 0; i < 56; i++)
-		sum = (sum ^ m[i]) * 0x100000001b3;
-	put(m + 56, sum, 8);
-}
-
-struct element {
-	const char *key;
-	struct span value;
-	bool bucket;
-	uint64_t page; /* of a branch */
-};
-
-/* A page at @p p with what @p n elements say; its length. */
-static size_t put_page(uint8_t *p, uint64_t id, unsigned flags, const struct element *e, size_t n)
-{
-	size_t at = 16 + 16 * n;
-
-	put(p, id, 8);
-	put(p + 8, flags, 2);
-	put(p + 10, n, 2);
-	for (size_t i = 0; i < n; i++) {
-		uint8_t *el = p + 16 + 16 * i;
-		size_t key = strlen(e[i].key), off = at - (16 + 16 * i);
-
-		if (flags == 2) {
-			put(el, e[i].bucket, 4);
-			put(el + 4, off, 4);
-			put(el + 8, key, 4);
-			put(el + 12, e[i].value.len, 4);
-		} else {
-			put(el, off, 4);
-			put(el + 4, key, 4);
-			put(el + 8, e[i].page, 8);
-		}
-		memcpy(p + at, e[i].key, key);
-		at += key;
-		if (e[i].value.len)
-			memcpy(p + at, e[i].value.data, e[i].value.len);
-		at += e[i].value.len;
-	}
-	return at;
-}
-
-static void put_leaf(struct file *f, uint64_t id, const struct element *e, size_t n)
-{
-	put_page(f->bytes + id * PAGE, id, 2, e, n);
-}
-
-static void write_out(struct file *f)
+static void write_out(struct bolt_file *f)
 {
 	assert_int_equal(ftruncate(f->fd, 0), 0);
 	assert_int_equal(pwrite(f->fd, f->bytes, f->size, 0), (ssize_t)f->size);
@@ -97,7 +21,7 @@ static void write_out(struct file *f)
  * Page 3 is the top of transaction 7: "in" is a bucket inside the page, "out" one of two leaves below
  * a branch, "x" a value. Page 4 is the top of transaction 6, with "old" in it.
  */
-static void fill(struct file *f)
+static void fill(struct bolt_file *f)
 {
 	static uint8_t in[100], out[16];
 	const struct element inner[] = { { .key = "k", .value = SPAN_LIT("v") } };
@@ -115,7 +39,7 @@ static void fill(struct file *f)
 
 	memset(f->bytes, 0, sizeof(f->bytes));
 	f->size = sizeof(f->bytes);
-	put(out, 5, 8);
+	put_int(out, 5, 8);
 	put_meta(f, 0, 4, 6);
 	put_meta(f, 1, 3, 7);
 	put_leaf(f, 3, top, ROWS(top));
@@ -128,7 +52,7 @@ static void fill(struct file *f)
 
 static int setup(void **state)
 {
-	struct file *f = calloc(1, sizeof(*f));
+	struct bolt_file *f = calloc(1, sizeof(*f));
 	FILE *temp = tmpfile();
 
 	assert_non_null(f);
@@ -142,7 +66,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct file *f = *state;
+	struct bolt_file *f = *state;
 
 	close(f->fd);
 	free(f);
@@ -174,7 +98,7 @@ static int list(struct bolt *db, const struct bolt_bucket *bucket, bool top, str
 	return rc;
 }
 
-static int listing(const struct file *f, struct buf *ret, dray_error **err)
+static int listing(const struct bolt_file *f, struct buf *ret, dray_error **err)
 {
 	cleanup_bolt struct bolt db = { .fd = -1 };
 
@@ -190,7 +114,7 @@ static int listing(const struct file *f, struct buf *ret, dray_error **err)
 
 #define WHOLE "in{k=v }out{a=1 b=2 c=3 }x=12 "
 
-static void assert_lists(const struct file *f, const char *want)
+static void assert_lists(const struct bolt_file *f, const char *want)
 {
 	cleanup_buf struct buf out = BUF_INIT(1000);
 	dray_error *err = NULL;
@@ -201,7 +125,7 @@ static void assert_lists(const struct file *f, const char *want)
 
 static void test_whole(void **state)
 {
-	struct file *f = *state;
+	struct bolt_file *f = *state;
 	cleanup_bolt struct bolt db = { .fd = -1 };
 	dray_error *err = NULL;
 	struct bolt_item item;
@@ -221,7 +145,7 @@ static void test_whole(void **state)
 /* A meta that was torn while it was written does not count, wherever the other one is. */
 static void test_newest(void **state)
 {
-	struct file *f = *state;
+	struct bolt_file *f = *state;
 
 	f->bytes[PAGE + 16 + 20] ^= 1;
 	write_out(f);
@@ -237,7 +161,7 @@ static void test_newest(void **state)
 
 static void test_changed(void **state)
 {
-	struct file *f = *state;
+	struct bolt_file *f = *state;
 	cleanup_bolt struct bolt db = { .fd = -1 };
 	dray_error *err = NULL;
 
@@ -279,21 +203,21 @@ static void test_damaged(void **state)
 		{ 5 * PAGE + 16 + 8, UINT64_MAX, 8, DRAY_ERR_FORMAT, "there is no such page" },
 		{ 5 * PAGE + 16 + 8, 5, 8, DRAY_ERR_FORMAT, "deeper than any" },
 	};
-	struct file *f = *state;
+	struct bolt_file *f = *state;
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		cleanup_buf struct buf out = BUF_INIT(1000);
 		dray_error *err = NULL;
 
 		fill(f);
-		put(f->bytes + rows[i].at, rows[i].value, rows[i].n);
+		put_int(f->bytes + rows[i].at, rows[i].value, rows[i].n);
 		write_out(f);
 		assert_int_equal(listing(f, &out, &err), -1);
 		assert_err(err, rows[i].kind, rows[i].says);
 	}
 }
 
-static void assert_refused(struct file *f, enum dray_err_kind kind, const char *says)
+static void assert_refused(struct bolt_file *f, enum dray_err_kind kind, const char *says)
 {
 	cleanup_buf struct buf out = BUF_INIT(1000);
 	dray_error *err = NULL;
@@ -305,7 +229,7 @@ static void assert_refused(struct file *f, enum dray_err_kind kind, const char *
 
 static void test_none(void **state)
 {
-	struct file *f = *state;
+	struct bolt_file *f = *state;
 
 	f->size = 6 * PAGE;
 	assert_refused(f, DRAY_ERR_FORMAT, "page 6: there is no such page");
@@ -318,14 +242,14 @@ static void test_none(void **state)
 	fill(f);
 	f->bytes[16 + 4] = f->bytes[PAGE + 16 + 4] = 3;
 	assert_refused(f, DRAY_ERR_UNSUPPORTED, "another version");
-	put(f->bytes + 16, 0xEDDA0CED, 4);
+	put_int(f->bytes + 16, 0xEDDA0CED, 4);
 	assert_refused(f, DRAY_ERR_UNSUPPORTED, "big-endian");
 }
 
 /* The file is shorter by now than it was when it was opened. */
 static void test_shrunk(void **state)
 {
-	struct file *f = *state;
+	struct bolt_file *f = *state;
 	cleanup_buf struct buf out = BUF_INIT(1000);
 	dray_error *err = NULL;
 
@@ -338,7 +262,7 @@ static void test_shrunk(void **state)
 static void test_endless(void **state)
 {
 	enum { FAN = 20 };
-	struct file *f = *state;
+	struct bolt_file *f = *state;
 	struct element fan[FAN];
 
 	for (size_t page = 5; page < N_PAGES; page++) {
