@@ -16,9 +16,6 @@ teardown_file() { peers_teardown; }
 
 setup() {
 	verbs_setup
-	require_newer
-	image_need sym
-	SYM=$IMAGE
 	cd "$BATS_TEST_TMPDIR"
 }
 teardown() {
@@ -27,6 +24,13 @@ teardown() {
 		newer_ready "$name" && newer "$name" empty
 	done
 	peers_teardown
+}
+
+# engines: both, and in SYM an image of 20.10's.
+engines() {
+	require_newer
+	image_need sym
+	SYM=$IMAGE
 }
 
 # No image is left for the next test.
@@ -49,6 +53,7 @@ loads() {
 }
 
 @test "docker 29: the versions and stores that these tests mean" {
+	engines
 	same "graph" "$(newer graph docker info -f '{{.Driver}}')" overlay2
 	same "store" "$(newer store docker info -f '{{.Driver}}')" overlayfs
 }
@@ -57,6 +62,7 @@ loads() {
 # Archives
 
 @test "docker 29: what it saves is read, and gives the canonical archive that a save by 20.10 gives" {
+	engines
 	local name id want
 	id=$(docker_image_id test/sym:1)
 	want=$(canonical "$SYM")
@@ -76,6 +82,7 @@ loads() {
 }
 
 @test "docker 29: it loads what dray writes" {
+	engines
 	local name
 	"$DRAY" normalize -q "$SYM" -o canonical.tar
 	"$DRAY" save -q --legacy "$SYM" -o legacy.tar
@@ -101,6 +108,7 @@ loads() {
 }
 
 @test "docker 29: OCI archives go into containerd's store under the name they have" {
+	engines
 	local compression
 	for compression in none gzip zstd; do
 		"$DRAY" copy -q "$SYM" oci-archive:oci.tar:test/sym:1 --compression "$compression"
@@ -114,10 +122,11 @@ loads() {
 }
 
 @test "docker 29: built images, and several platforms" {
+	engines
 	local name
 	mkdir -p root/bin
 	cp "$(type -P busybox)" root/bin
-	"$DRAY" build -q --dir root:/ --entrypoint /bin/busybox --cmd echo --cmd "$SYM_LINE" --name built/app:1 -o built.tar
+	"$DRAY" build -q --dir root:/ --entrypoint '["/bin/busybox"]' --cmd "[\"echo\",\"$SYM_LINE\"]" --name built/app:1 -o built.tar
 	for name in graph store; do newer "$name" loads built.tar built/app:1; done
 	graph multi --platforms 2
 	"$DRAY" copy -q --canonical --all-platforms oci:multi:multi docker-archive:multi.tar:app/m:1
@@ -141,6 +150,7 @@ loads() {
 # Its socket
 
 @test "docker 29: images are listed as it calls them" {
+	engines
 	local name
 	for name in graph store; do
 		newer "$name" docker load -q -i "$SYM"
@@ -163,6 +173,7 @@ loads() {
 }
 
 @test "docker 29: into it and out of it" {
+	engines
 	local name source id
 	id=$(docker_image_id test/sym:1)
 	"$DRAY" copy -q "$SYM" oci:layout:x --compression zstd
@@ -184,6 +195,7 @@ loads() {
 # Deltas
 
 @test "docker 29: a delta by docker load where a storage driver has the base, else by delta load" {
+	engines
 	local name two
 	image_need big
 	image_need big2
@@ -211,6 +223,7 @@ loads() {
 # Its disk, and a registry
 
 @test "docker 29: its data root, running and stopped" {
+	engines
 	local name tag root state
 	"$DRAY" edit -q "$SYM" -o edited.tar --env A=b --tag test/sym:2
 	for name in graph store; do
@@ -237,6 +250,7 @@ loads() {
 }
 
 @test "docker 29: pushes to serve and pulls from it; the disk knows the digest" {
+	engines
 	local name ref addr
 	peer_spawn serve "$DRAY" serve --addr 127.0.0.1:0 --root "$BATS_TEST_TMPDIR/depot"
 	wait_until 60 grep -q '127\.0\.0\.1:[1-9]' "$PEERS_DIR/d/serve/log"
@@ -258,4 +272,30 @@ loads() {
 		# A storage driver's engine keeps manifests in containerd, too: no images are there to be told of.
 		absent "$name: warnings" "$stderr"
 	done
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Without it
+
+# Made by the engines of script/engines: an image FROM scratch, COPY a /a, COPY b /a, COPY a /a, built and saved by the one
+# with overlay2, loaded and saved by the one with containerd's store.
+@test "docker 29: archives that it wrote once are read, and are the same image to 20.10" {
+	local kept id=sha256:4d8d644a7ace341fc5aec59fce880ad9a900356417a02f5357443a21d8be21fb
+	require_docker
+	for kept in overlay2 containerd; do
+		cp "$PEERS_TOP/tests/archives/docker29/docker29-$kept.tar" kept.tar
+		dray_run verify kept.tar
+		expect 0
+		dray_run images --json kept.tar
+		expect 0
+		same "$kept: image ID" "$(jq -r '.images[].image_id' <<<"$output")" "$id"
+		same "$kept: names" "$(jq -r '.images[].tags[]' <<<"$output" | sort | xargs)" "registry.example:5000/tiny:2 test/tiny:1"
+		same "$kept: canonical archive" "$(canonical kept.tar)" \
+			"f906f5be0ba382008881f6aa4e5990f2c14e745090136418c659f63cc59b5af4  -"
+	done
+	docker load -q -i "$PEERS_TOP/tests/archives/docker29/docker29-overlay2.tar"
+	same "20.10" "$(docker_image_id test/tiny:1)" "$id"
+	docker save -o saved.tar test/tiny:1 registry.example:5000/tiny:2
+	docker rmi test/tiny:1 registry.example:5000/tiny:2
+	same "saved by 20.10" "$(canonical saved.tar)" "$(canonical kept.tar)"
 }
