@@ -9,6 +9,9 @@ load lib
 # 20.10's images and archives are what 29's are held against.
 setup_file() {
 	[ -x "$DRAY_TEST_DOCKERD/dockerd" ] && [ "$(id -u)" -eq 0 ] || return 0
+	newer_both
+}
+newer_both() {
 	newer_start graph --storage-driver overlay2
 	newer_start store
 }
@@ -245,8 +248,8 @@ loads() {
 			dray_run verify "docker-root:$root"
 			expect 0
 		done
-		if [ "$name" = graph ]; then newer_start graph --storage-driver overlay2; else newer_start store; fi
 	done
+	PEERS_SCOPE=file-docker29.bats newer_both
 }
 
 @test "docker 29: pushes to serve and pulls from it; the disk knows the digest" {
