@@ -19,7 +19,7 @@ teardown_file() { peers_teardown; }
 
 setup() {
 	verbs_setup
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return 1
 }
 teardown() {
 	local name

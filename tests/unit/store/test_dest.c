@@ -17,6 +17,10 @@
 #define ENTRY(d, tag)                                                             \
 	"{\"mediaType\":\"" MT_OCI_MANIFEST "\",\"digest\":\"" d "\",\"size\":7," \
 	"\"annotations\":{\"org.opencontainers.image.ref.name\":\"" tag "\"}}"
+#define NAMED(d, full, tag)                                                       \
+	"{\"mediaType\":\"" MT_OCI_MANIFEST "\",\"digest\":\"" d "\",\"size\":7," \
+	"\"annotations\":{\"io.containerd.image.name\":\"" full "\","             \
+	"\"org.opencontainers.image.ref.name\":\"" tag "\"}}"
 #define UNTAGGED(d) "{\"mediaType\":\"" MT_OCI_MANIFEST "\",\"digest\":\"" d "\",\"size\":7}"
 #define INDEX(list) "{\"schemaVersion\":2,\"manifests\":[" list "]}"
 
@@ -45,6 +49,15 @@ static const struct {
 	  "] ,\"annotations\":{\"k\":\"\\u0041\"} } \n", { { .digest = D2, .tag = "b" } } },
 	{ "{\"manifests\":null}", "{\"manifests\":[" ENTRY(D1, "a") "]}", { { .digest = D1, .tag = "a" } } },
 	{ INDEX(""), INDEX(ENTRY(D1, "\\\"\\n")), { { .digest = D1, .tag = "\"\n" } } },
+	/* A name that an engine may look for, unless its text is not how that one shows it. */
+	{ INDEX(""), INDEX(NAMED(D1, "docker.io/library/a:1", "a:1")), { { .digest = D1, .tag = "a:1" } } },
+	{ INDEX(""), INDEX(NAMED(D1, "h:5/a/b:1", "h:5/a/b:1")), { { .digest = D1, .tag = "h:5/a/b:1" } } },
+	{ INDEX(""), INDEX(ENTRY(D1, "a/b")), { { .digest = D1, .tag = "a/b" } } },
+	{ INDEX(""), INDEX(ENTRY(D1, "docker.io/library/a:1")), { { .digest = D1, .tag = "docker.io/library/a:1" } } },
+	{ INDEX(""), INDEX(ENTRY(D1, "A:B:C")), { { .digest = D1, .tag = "A:B:C" } } },
+	{ INDEX(ENTRY(D1, "a:1")), INDEX(NAMED(D2, "docker.io/library/a:1", "a:1")), { { .digest = D2, .tag = "a:1" } } },
+	{ INDEX(NAMED(D1, "docker.io/library/a:1", "a:1")), INDEX(NAMED(D2, "docker.io/library/a:1", "a:1")),
+	  { { .digest = D2, .tag = "a:1" } } },
 	{ "", NULL, { { .digest = D1, .tag = "a" } } },
 	{ "{\"manifests\":[", NULL, { { .digest = D1, .tag = "a" } } },
 	{ "[]", NULL, { { .digest = D1, .tag = "a" } } },
