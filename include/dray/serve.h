@@ -45,6 +45,26 @@ struct dray_serve_options {
 	void *arg;		/**< handed to all of them untouched */
 	bool metrics;		/**< GET /metrics has numbers for Prometheus */
 	int listen_fd;		/**< in place of addr: a TCP socket that listens; lent; -1 = none */
+	/**
+	 * Certificate, with those above it behind it, and private key, in PEM: HTTPS, TLS 1.2 and 1.3. All
+	 * files here are read again within a second when they change; one that is no good then is
+	 * warned of, and what was read before holds.
+	 */
+	const char *tls_cert;
+	const char *tls_key;
+	/** Users and bcrypt hashes as htpasswd -B writes them, who may do everything; NULL = see below. */
+	const char *htpasswd;
+	bool anonymous_read;	/**< who has no name may pull and list */
+	/**
+	 * Or tokens (JWT) that are made elsewhere: where clients get them, our name there ("aud"), his
+	 * name ("iss"; NULL = any that has a key), files of his public keys or certificates in PEM.
+	 * Without users and tokens everybody may do everything.
+	 */
+	const char *token_realm;
+	const char *token_service;
+	const char *token_issuer;
+	const char *const *token_keys;
+	size_t n_token_keys;
 };
 #define DRAY_SERVE_OPTIONS_INIT \
 	{ .size = sizeof(struct dray_serve_options), .stop_fd = -1, .listen_fd = -1 }
@@ -68,8 +88,9 @@ struct dray_serve_options {
  *
  * Units:   seconds
  * Owns:    nothing changes hands
- * Errors:  USAGE references, address, one that is not loopback without o->plain_http; NOT_FOUND
- *          place; UNSUPPORTED pipes, compressed archives, registries, no libmicrohttpd; FORMAT,
+ * Errors:  USAGE references, address, one that is not loopback without o->plain_http and without TLS,
+ *          options that do not go together, a key of another certificate; NOT_FOUND place, file;
+ *          FORMAT files of users, keys, certificates; UNSUPPORTED hashes other than bcrypt, pipes, compressed archives, registries, no libmicrohttpd; FORMAT,
  *          CORRUPT a place that cannot be read; SYSTEM the address is taken, EBUSY another
  *          process has the root; CANCELLED
  * Threads: see dray_context_new(); one per connection; callbacks from any of them

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For: standard base64 (RFC 4648 section 4).
+ * For: standard base64 (RFC 4648 section 4), and that of URLs without padding (section 5).
  * Relies on: span.h.
  * Promises: one text per value: no line breaks, full padding, unused bits zero.
  */
@@ -89,4 +89,22 @@ int base64_decode(struct span s, struct buf *ret, dray_error **err)
 		ret->len += n - 1;
 	}
 	return 0;
+}
+
+int base64url_decode(struct span s, struct buf *ret, dray_error **err)
+{
+	cleanup_secret_buf struct buf text = BUF_INIT(SIZE_MAX);
+
+	if (buf_reserve(&text, s.len + 2, err) < 0)
+		return -1;
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t c = s.data[i];
+
+		if (c == '+' || c == '/' || c == '=')
+			return err_set(err, DRAY_ERR_FORMAT, "base64: malformed at byte %zu", i);
+		text.data[text.len++] = c == '-' ? '+' : c == '_' ? '/' : c; /* there is room */
+	}
+	while (s.len % 4 > 1 && text.len % 4)
+		text.data[text.len++] = '=';
+	return base64_decode(span_buf(&text), ret, err);
 }

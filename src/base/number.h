@@ -35,3 +35,5 @@ void hex_decode(const char *hex, uint8_t *out, size_t n);
 char *base64_encode(struct span s);
 /** Append what strict standard base64 stands for; -1 with FORMAT when malformed. */
 int base64_decode(struct span s, struct buf *ret, dray_error **err) MUST_CHECK;
+/** The same of the alphabet of URLs, without padding (RFC 4648 5). */
+int base64url_decode(struct span s, struct buf *ret, dray_error **err) MUST_CHECK;

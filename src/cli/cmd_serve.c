@@ -22,6 +22,11 @@ struct serve_flags {
 	bool read_only, no_delete, immutable_tags, metrics;
 	const char *root, *quota, *gc_interval;
 	int timeout, grace, connections;
+	const char *tls_cert, *tls_key;
+	const char *htpasswd;
+	bool anonymous_read;
+	const char *token_realm, *token_service, *token_issuer;
+	struct option_list token_keys;
 };
 
 #define F(field) offsetof(struct serve_flags, field)
@@ -48,6 +53,21 @@ static const struct option serve_table[] = {
 	  .hi = 86400 },
 	{ "max-connections", 0, OPT_INT, F(connections), "N",
 	  "at the same time; further ones are turned away (default: 512)", .lo = 1, .hi = 16384 },
+	{ "tls-cert", 0, OPT_STRING, F(tls_cert), "FILE",
+	  .help = "HTTPS with this certificate, and those above it, in PEM" },
+	{ "tls-key", 0, OPT_STRING, F(tls_key), "FILE", .help = "its private key, in PEM" },
+	{ "htpasswd", 0, OPT_STRING, F(htpasswd), "FILE",
+	  .help = "ask for user and password: lines of htpasswd -B" },
+	{ "anonymous-read", 0, OPT_FLAG, F(anonymous_read),
+	  .help = "who has no name may pull and list; only users push and delete" },
+	{ "token-realm", 0, OPT_STRING, F(token_realm), "URL",
+	  .help = "ask for a token (JWT) that is made there" },
+	{ "token-service", 0, OPT_STRING, F(token_service), "NAME",
+	  .help = "this registry's name there, which tokens have to name (aud)" },
+	{ "token-issuer", 0, OPT_STRING, F(token_issuer), "NAME",
+	  .help = "who makes them (iss; default: whoever has a key)" },
+	{ "token-key", 0, OPT_LIST, F(token_keys), "FILE",
+	  .help = "public keys or certificates of who makes them, in PEM; may be repeated" },
 	{ 0 },
 };
 
@@ -187,6 +207,19 @@ static int root_options(const struct serve_flags *f, struct dray_serve_options *
 	return 0;
 }
 
+static void door_options(const struct serve_flags *f, struct dray_serve_options *o)
+{
+	o->tls_cert = f->tls_cert;
+	o->tls_key = f->tls_key;
+	o->htpasswd = f->htpasswd;
+	o->anonymous_read = f->anonymous_read;
+	o->token_realm = f->token_realm;
+	o->token_service = f->token_service;
+	o->token_issuer = f->token_issuer;
+	o->token_keys = f->token_keys.list;
+	o->n_token_keys = f->token_keys.n;
+}
+
 static int run_serve(struct session *s, dray_error **err)
 {
 	const struct serve_flags *f = s->options;
@@ -200,6 +233,7 @@ static int run_serve(struct session *s, dray_error **err)
 	if (root_options(f, &o, err) < 0 || take_socket(f, &o, err) < 0 ||
 	    !session_context(s, err) || hold_signals(&r, err) < 0)
 		return -1;
+	door_options(f, &o);
 	o.addr = f->addr;
 	o.plain_http = s->global.plain_http;
 	o.read_only = f->read_only;
@@ -225,15 +259,17 @@ const struct command cmd_serve = {
 	.min_args = 0,
 	.max_args = 1000,
 	.complete = COMPLETE_PLACE,
-	.notes = "Serves the images of places to docker, podman, skopeo, ctr and every other "
-		 "client, straight from where they lie: nothing is imported or copied. With --root "
-		 "it "
-		 "is a registry that takes images in, kept in a folder; what it acknowledged is on "
-		 "the disk, and dray gc clears up. Prints the "
-		 "address when clients may come; --addr 127.0.0.1:0 takes a free port. Others than "
-		 "this machine reach it only with --plain-http and an --addr that they can see. "
-		 "Requests are logged on standard error, one JSON object in a line. SIGTERM and "
-		 "SIGINT end it when running requests are done.",
+	.notes =
+		"Serves the images of places to docker, podman, skopeo, ctr and every other "
+		"client, straight from where they lie: nothing is imported or copied. With --root "
+		"it "
+		"is a registry that takes images in, kept in a folder; what it acknowledged is on "
+		"the disk, and dray gc clears up. Prints the "
+		"address when clients may come; --addr 127.0.0.1:0 takes a free port. Others than "
+		"this machine reach it only with TLS (or --plain-http) and an --addr that they can "
+		"see. Without --htpasswd or --token-realm whoever reaches it may do everything. "
+		"Requests are logged on standard error, one JSON object in a line. SIGTERM and "
+		"SIGINT end it when running requests are done.",
 	.features = FEATURE_JSON,
 	.options = serve_table,
 	.options_size = sizeof(struct serve_flags),

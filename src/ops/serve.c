@@ -8,6 +8,7 @@
 
 #include "ops/ops.h"
 #include "ops/serve_root.h"
+#include "serve/guard.h"
 #include "serve/images.h"
 #include "serve/serve.h"
 
@@ -101,6 +102,7 @@ struct serving {
 	const struct dray_serve_options *o;
 	struct root *root; /* or */
 	struct images_shelf *places;
+	struct guard *guard;
 };
 
 static struct shelf *shelf_of(const struct serving *s)
@@ -163,6 +165,9 @@ static int run(struct serving *s, dray_error **err)
 		.on_trouble = on_trouble,
 		.on_tick = on_tick,
 		.arg = s,
+		.guard = s->guard,
+		.tls_cert = o->tls_cert,
+		.tls_key = o->tls_key,
 	};
 	struct server *server = NULL;
 	int rc;
@@ -196,6 +201,25 @@ static int open_shelf(struct serving *s, const char *const *places, size_t n, dr
 	return s->places ? 0 : -1;
 }
 
+/* Before the images, which may take a while to read. */
+static int open_doors(struct serving *s, dray_error **err)
+{
+	const struct dray_serve_options *o = s->o;
+	const struct guard_options ao = {
+		.htpasswd = o->htpasswd,
+		.anonymous_read = o->anonymous_read,
+		.realm = o->token_realm,
+		.service = o->token_service,
+		.issuer = o->token_issuer,
+		.keys = o->token_keys,
+		.n_keys = o->n_token_keys,
+	};
+
+	if (!o->tls_cert != !o->tls_key)
+		return err_set(err, DRAY_ERR_USAGE, "TLS needs both a certificate and its key");
+	return guard_open(&ao, &s->guard, err);
+}
+
 int dray_serve(dray_context *ctx, const char *const *places, size_t n,
 	       const struct dray_serve_options *o, dray_error **err)
 {
@@ -203,9 +227,10 @@ int dray_serve(dray_context *ctx, const char *const *places, size_t n,
 	struct serving s = { .ctx = ctx, .o = o ? o : &defaults };
 	int rc;
 
-	if (open_shelf(&s, places, n, err) < 0)
-		return -1;
-	rc = run(&s, err);
+	rc = open_doors(&s, err) < 0 ? -1 : open_shelf(&s, places, n, err);
+	if (rc == 0)
+		rc = run(&s, err);
+	guard_free(s.guard);
 	root_close(s.root);
 	if (s.places)
 		shelf_free(images_shelf_base(s.places));

@@ -12,6 +12,7 @@
 
 #define LINE_MAX_BYTES (64 * KIB)
 #define AGENT_MAX 256 /* bytes of User-Agent that are kept */
+#define USER_MAX 256  /* bytes of a user's name, which may come from a token */
 
 static void write_time(struct jsonw *w)
 {
@@ -29,6 +30,10 @@ static void write_line(struct jsonw *w, const struct exchange *ex, bool whole)
 	jsonw_object(w);
 	write_time(w);
 	jsonw_kstring(w, "client", ex->peer->name);
+	if (ex->who.user) {
+		jsonw_key(w, "user");
+		jsonw_bytes(w, span_head(span_str(ex->who.user), USER_MAX));
+	}
 	jsonw_kstring(w, "method", ex->method);
 	jsonw_kstring(w, "target", ex->peer->target);
 	if (ex->route.repo)

@@ -72,7 +72,14 @@ static enum MHD_Result take_field(void *cls, enum MHD_ValueKind kind, const char
 		join(f, &h->content_range, value);
 	else if (ascii_ieq(name, "user-agent"))
 		h->agent = value;
-	else if (ascii_ieq(name, "expect"))
+	else if (ascii_ieq(name, "host"))
+		h->host = value;
+	else if (ascii_ieq(name, "x-forwarded-proto"))
+		h->forwarded_proto = value;
+	else if (ascii_ieq(name, "authorization")) {
+		f->broken = f->broken || h->authorization; /* which of two is meant? */
+		h->authorization = value;
+	} else if (ascii_ieq(name, "expect"))
 		h->expects = true;
 	else if (ascii_ieq(name, "content-length")) {
 		f->lengths++;
@@ -192,7 +199,8 @@ static int check_whole(const struct peer *p, const char *version, dray_error **e
 static int begin(struct exchange *ex, dray_error **err)
 {
 	if (head_read(ex->c, &ex->arena, &ex->head, err) < 0 ||
-	    route_parse(ex->method, span_str(ex->peer->target), &ex->route, &ex->allow, err) < 0)
+	    route_parse(ex->method, span_str(ex->peer->target), &ex->route, &ex->allow, err) < 0 ||
+	    gate_check(ex, err) < 0)
 		return -1;
 	return writes(&ex->route) ? write_begin(ex, err) : 0;
 }

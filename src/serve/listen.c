@@ -109,7 +109,7 @@ static int name_socket(int fd, char *ret, size_t len, dray_error **err)
 static int open_socket(const struct addrinfo *ai, const char *text, char *ret_name, size_t name_len,
 		       dray_error **err)
 {
-	cleanup_fd int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cleanup_fd int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int on = 1;
 
 	if (fd < 0)
@@ -128,8 +128,9 @@ static int check_reach(const struct sockaddr *a, bool open, const char *text, dr
 		return 0;
 	err_set(err, DRAY_ERR_USAGE,
 		"others could reach %s, and there is no TLS to keep what they send and get", text);
-	return err_hint(err, "--plain-http serves them all the same; a proxy with TLS may stand "
-			     "in front of a loopback address");
+	return err_hint(err,
+			"--tls-cert and --tls-key give it TLS; --plain-http serves them all the "
+			"same; a proxy with TLS may stand in front of a loopback address");
 }
 
 int listen_open(const char *text, bool open, char *ret_name, size_t name_len, dray_error **err)

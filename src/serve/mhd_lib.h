@@ -15,6 +15,7 @@
 	X(stop_daemon)                                                                             \
 	X(quiesce_daemon)                                                                          \
 	X(get_daemon_info)                                                                         \
+	X(is_feature_supported)                                                                    \
 	X(get_connection_info)                                                                     \
 	X(get_connection_values)                                                                   \
 	X(create_response_from_buffer)                                                             \

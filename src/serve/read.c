@@ -369,6 +369,8 @@ enum MHD_Result answer_read(struct exchange *ex)
 		return answer_health(ex);
 	case ROUTE_METRICS:
 		return answer_metrics(ex);
+	case ROUTE_TOKEN:
+		return answer_token(ex);
 	default:
 		return answer_text(ex, 200, "{}");
 	}

@@ -233,6 +233,8 @@ enum MHD_Result reply_error(struct exchange *ex, dray_error **err)
 	if (status < 0)
 		return MHD_NO;
 	reply = reply_bytes(status, ERROR_TYPE, &text);
+	if (status == 401 && ex->who.challenge)
+		reply_field(&reply, "WWW-Authenticate", ex->who.challenge);
 	if (status == 405)
 		reply_field(&reply, "Allow", ex->allow ? ex->allow : "GET, HEAD");
 	if (status == 416 && ex->whole >= 0)

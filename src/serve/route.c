@@ -30,6 +30,7 @@ static const struct {
 	[ROUTE_REFERRERS] = { "GET, HEAD", true },
 	[ROUTE_HEALTH] = { "GET, HEAD", false },
 	[ROUTE_METRICS] = { "GET, HEAD", false },
+	[ROUTE_TOKEN] = { "GET, HEAD", false },
 };
 
 void route_clear(struct route *r)
@@ -208,6 +209,10 @@ static int parse_path(struct span text, struct route *r, dray_error **err)
 	}
 	if (span_is(text, "/metrics")) {
 		r->kind = ROUTE_METRICS;
+		return 0;
+	}
+	if (span_is(text, "/token")) {
+		r->kind = ROUTE_TOKEN;
 		return 0;
 	}
 	if (span_is(text, "/v2")) {

@@ -22,6 +22,7 @@ enum route_kind {
 	ROUTE_REFERRERS, /* /v2/NAME/referrers/DIGEST */
 	ROUTE_HEALTH,	 /* /healthz */
 	ROUTE_METRICS,	 /* /metrics */
+	ROUTE_TOKEN,	 /* /token */
 	ROUTE_KINDS
 };
 

@@ -5,13 +5,14 @@
  */
 #pragma once
 
+#include "serve/guard.h"
 #include "serve/shelf.h"
 
 /** What a server is like. Zero stands for the default where there is one. */
 struct serve_options {
 	const char *addr; /* "HOST:PORT", "[HOST]:PORT"; port 0 = any that is free */
 	int fd;		  /* in place of addr: a socket that listens already, lent; -1 = none */
-	bool open;	  /* others than this machine may reach it, in plain HTTP */
+	bool open;	  /* others than this machine may reach it, even in plain HTTP */
 	bool read_only;	  /* whatever the shelf could take in */
 	bool metrics;	  /* GET /metrics is answered */
 	int64_t timeout_ms; /* for the head of a request; see SERVE_*_FACTOR for the rest */
@@ -23,6 +24,9 @@ struct serve_options {
 	void (*on_trouble)(void *arg, const char *text);
 	/** Called now and then by server_run(), for whoever has work beside; NULL = nobody. */
 	void (*on_tick)(void *arg);
+	struct guard *guard;	/* lent: who may do what; NULL = everybody everything */
+	const char *tls_cert;	/* files in PEM, lent, read again when they change; NULL = plain HTTP */
+	const char *tls_key;
 	void *arg;
 };
 #define SERVE_ADDR "127.0.0.1:5000"

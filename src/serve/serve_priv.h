@@ -22,10 +22,12 @@
 #include "serve/mhd_lib.h"
 #include "serve/route.h"
 #include "serve/serve.h"
+#include "serve/tls.h"
 
 #define HEAD_FIELDS_MAX 100	    /* */
 #define HEAD_BYTES_MAX (64 * KIB)   /* memory of one connection, its head included; R-13 */
 #define DISCARD_MAX (16 * MIB)	    /* of a refused body that is read so that the connection goes on */
+#define DAEMONS_MAX 8		    /* one for each certificate that somebody still talks by */
 #define REPLY_BLOCK (128 * KIB)	    /* bytes asked of a source at once */
 #define UPLOAD_BLOCK (128 * KIB)    /* of an upload, gathered before the shelf has them */
 
@@ -51,10 +53,14 @@ void peer_enter(struct peer *p, enum peer_state state);
 struct server {
 	struct shelf *shelf;
 	struct serve_options o;
-	struct MHD_Daemon *daemon;
-	int fd; /* that listens; -1 once the daemon has it */
+	struct MHD_Daemon *daemons[DAEMONS_MAX]; /* by the lock; the first accepts, clients of others stay */
+	size_t n_daemons;
+	int fd; /* that listens; each daemon has a duplicate */
+	struct tls_files tls;
+	char said[256]; /* by libmicrohttpd, while it starts */
+	atomic_bool starting;
 	char address[80];
-	struct lock *lock; /* of peers */
+	struct lock *lock; /* of peers and daemons */
 	struct lock *log;
 	struct peer *peers;
 	atomic_bool stopping;
@@ -62,13 +68,14 @@ struct server {
 	int64_t started; /* seconds since 1970 */
 };
 /** How many connections are open. */
-unsigned server_connections(const struct server *s);
+unsigned server_connections(struct server *s);
 
 /** The fields of a head that anything asks for. Lent from the connection, or in the arena. */
 struct head {
 	const char *accept;	   /* all of them, joined */
 	const char *if_none_match; /* likewise */
 	const char *if_range, *range, *content_type, *content_range, *agent;
+	const char *authorization, *host, *forwarded_proto;
 	int64_t content_length;	   /* -1 unknown */
 	bool chunked, expects;	   /* a body in chunks; "100-continue" */
 	bool unclear;		   /* nobody can say where its body ends: nothing follows it */
@@ -90,6 +97,7 @@ struct exchange {
 	struct head head;
 	struct route route;
 	const char *allow;
+	struct guard_answer who;
 	int64_t began_ms;
 	enum body_use use;
 	int64_t received;
@@ -155,6 +163,24 @@ int write_feed(struct exchange *ex, struct span bytes, dray_error **err) MUST_CH
 enum MHD_Result write_answer(struct exchange *ex);
 /** Let go of what a broken request held. */
 void write_end(struct exchange *ex);
+
+/** Whether who sent this may have it done (gate.c). UNAUTHORIZED. */
+int gate_check(struct exchange *ex, dray_error **err) MUST_CHECK;
+/** Answer ROUTE_TOKEN (gate.c). */
+enum MHD_Result answer_token(struct exchange *ex);
+
+/* ---- daemons (daemon.c) ---- */
+
+/** The first one, on s->fd. Errors of tls.h; SYSTEM. */
+int daemons_start(struct server *s, dray_error **err) MUST_CHECK;
+/** Another one where the certificate changed; -1 = it is no good, and the one before it stays. */
+int daemons_refresh(struct server *s, dray_error **err) MUST_CHECK;
+/** Accept nobody more. */
+void daemons_quiesce(struct server *s);
+void daemons_stop(struct server *s);
+/** A connection began or ended (server.c). */
+void server_notice(void *cls, struct MHD_Connection *c, void **slot,
+		   enum MHD_ConnectionNotificationCode code);
 
 /* ---- for libmicrohttpd (exchange.c) ---- */
 

@@ -20,7 +20,6 @@
 #include "serve/listen.h"
 #include "serve/serve_priv.h"
 
-#define STACK_SIZE (1024 * KIB) /* of a connection's thread; its pages cost when touched */
 #define TICK_MIN_MS 20
 #define TICK_MAX_MS 1000
 
@@ -73,8 +72,8 @@ static struct peer *peer_new(struct server *s, struct MHD_Connection *c)
 }
 
 /* A connection without memory for its peer is answered nothing: exchange_handle() ends it. */
-static void on_connection(void *cls, struct MHD_Connection *c, void **slot,
-			  enum MHD_ConnectionNotificationCode code)
+void server_notice(void *cls, struct MHD_Connection *c, void **slot,
+		   enum MHD_ConnectionNotificationCode code)
 {
 	struct server *s = cls;
 	struct peer *p = *slot;
@@ -178,46 +177,14 @@ static void set_defaults(struct serve_options *o)
 	o->connections = o->connections > 0 ? o->connections : SERVE_CONNECTIONS;
 }
 
-/* Targets reach route.c as they were sent. */
-static size_t leave_escaped(void *cls, struct MHD_Connection *c, char *text)
-{
-	(void)cls, (void)c;
-	return strlen(text);
-}
-
-/* What it has to say is about clients, who know. */
-static void say_nothing(void *cls, const char *fmt, va_list args)
-{
-	(void)cls, (void)fmt, (void)args;
-}
-
-static int start_daemon(struct server *s, dray_error **err)
-{
-	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
-			 MHD_USE_POLL | MHD_USE_ITC;
-
-	s->daemon = mhd()->start_daemon(
-		flags, 0, NULL, NULL, exchange_handle, s, MHD_OPTION_EXTERNAL_LOGGER, say_nothing,
-		NULL, MHD_OPTION_LISTEN_SOCKET, s->fd, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)s->o.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)HEAD_BYTES_MAX, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_SIZE,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-		MHD_OPTION_URI_LOG_CALLBACK, exchange_target, s, MHD_OPTION_NOTIFY_COMPLETED,
-		exchange_done, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-		MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
-	if (!s->daemon)
-		return err_sys(err, errno, "the server does not start");
-	s->fd = -1;
-	return 0;
-}
-
 static int open_socket(struct server *s, dray_error **err)
 {
 	const struct serve_options *o = &s->o;
+	bool open = o->open || o->tls_cert;
 
 	if (o->fd >= 0)
-		return listen_adopt(o->fd, o->open, s->address, sizeof(s->address), err);
-	return listen_open(o->addr, o->open, s->address, sizeof(s->address), err);
+		return listen_adopt(o->fd, open, s->address, sizeof(s->address), err);
+	return listen_open(o->addr, open, s->address, sizeof(s->address), err);
 }
 
 int server_start(struct shelf *shelf, const struct serve_options *o, struct server **ret,
@@ -231,12 +198,14 @@ int server_start(struct shelf *shelf, const struct serve_options *o, struct serv
 	s->o = *o;
 	s->fd = -1;
 	s->started = time(NULL);
+	s->tls.cert.path = o->tls_cert;
+	s->tls.key.path = o->tls_key;
 	set_defaults(&s->o);
 	s->lock = mhd_load(err) < 0 ? NULL : lock_new(err);
 	s->log = s->lock ? lock_new(err) : NULL;
 	if (s->log)
 		s->fd = open_socket(s, err);
-	if (s->fd < 0 || start_daemon(s, err) < 0) {
+	if (s->fd < 0 || daemons_start(s, err) < 0) {
 		server_free(s);
 		return -1;
 	}
@@ -258,6 +227,17 @@ static int tick(const struct server *s)
 	return (int)(ms < TICK_MIN_MS ? TICK_MIN_MS : ms > TICK_MAX_MS ? TICK_MAX_MS : ms);
 }
 
+/* What others change on the disk while we run. */
+static void refresh(struct server *s)
+{
+	cleanup_error dray_error *tls = NULL, *users = NULL;
+
+	if (daemons_refresh(s, &tls) < 0)
+		log_trouble(s, NULL, dray_error_message(tls));
+	if (s->o.guard && guard_refresh(s->o.guard, &users) < 0)
+		log_trouble(s, NULL, dray_error_message(users));
+}
+
 int server_run(struct server *s, int stop_fd, dray_error **err)
 {
 	struct pollfd wait = { .fd = stop_fd, .events = POLLIN };
@@ -270,28 +250,19 @@ int server_run(struct server *s, int stop_fd, dray_error **err)
 		if (n > 0)
 			return 0;
 		watch(s, false);
+		refresh(s);
 		if (s->o.on_tick)
 			s->o.on_tick(s->o.arg);
 	}
 	return 0;
 }
 
-unsigned server_connections(const struct server *s)
-{
-	const union MHD_DaemonInfo *i = mhd()->get_daemon_info(s->daemon,
-							       MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-
-	return i ? i->num_connections : 0;
-}
-
 void server_drain(struct server *s)
 {
 	int64_t end = io_now_ms() + s->o.grace_ms;
-	int fd;
 
 	atomic_store(&s->stopping, true);
-	fd = mhd()->quiesce_daemon(s->daemon);
-	cleanup_fd_fn(&fd);
+	daemons_quiesce(s);
 	while (!cancel_requested() && server_connections(s) > 0 && io_now_ms() < end) {
 		watch(s, true);
 		poll(NULL, 0, TICK_MIN_MS);
@@ -302,9 +273,7 @@ void server_free(struct server *s)
 {
 	if (!s)
 		return;
-	if (s->daemon)
-		mhd()->stop_daemon(s->daemon);
-	cleanup_fd_fn(&s->fd);
+	daemons_stop(s);
 	lock_free(s->log);
 	lock_free(s->lock);
 	mem_free(s);
