@@ -278,6 +278,37 @@ static void test_bad_base64(void **state)
 	assert_err_kind(err, DRAY_ERR_LIMIT);
 }
 
+/* The other alphabet, and no padding. */
+static void test_base64url(void **state)
+{
+	static const struct {
+		const char *text, *bytes; /* NULL = malformed */
+	} rows[] = {
+		{ "", "" },
+		{ "Zg", "f" },
+		{ "Zm8", "fo" },
+		{ "Zm9v", "foo" },
+		{ "-_-_", "\xfb\xff\xbf" },
+		{ "+/+/", NULL },
+		{ "Zg==", NULL },
+		{ "Z", NULL },
+		{ "Zh", NULL },
+		{ "Zm9vZ", NULL },
+		{ "Zm9v\n", NULL },
+		{ "Zm.v", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_buf struct buf b = BUF_INIT(64);
+		int rc = base64url_decode(span_str(rows[i].text), &b, NULL);
+
+		assert_int_equal(rc, rows[i].bytes ? 0 : -1);
+		if (rows[i].bytes)
+			assert_span_is(span_buf(&b), rows[i].bytes);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +322,7 @@ int main(void)
 		cmocka_unit_test(test_hex),
 		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_bad_base64),
+		cmocka_unit_test(test_base64url),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
