@@ -75,7 +75,8 @@ everybody_pushes() {
 	VERIFY=true
 
 	# Nobody reads or writes without a name, nor with a wrong password.
-	same "docker without a name" "$(docker pull -q "$ADDR/a:1" 2>&1 | grep -c 'no basic auth credentials')" 1
+	run docker pull "$ADDR/a:1"
+	[ "$status" -ne 0 ] && [[ $output == *"no basic auth credentials"* ]] || same "docker without a name" "$output" ""
 	run docker login -u "$REGISTRY_USER" --password-stdin "$ADDR" <<<wrong
 	[ "$status" -ne 0 ]
 	run skopeo copy -q --dest-creds "$REGISTRY_USER:wrong" "docker-archive:$IMAGE:test/sym:1" "docker://$ADDR/by/skopeo:1"
@@ -147,7 +148,8 @@ everybody_pushes() {
 	same "by what is no name" "$(field www-authenticate)" "Bearer realm=\"https://$ADDR/token\",service=\"dray\""
 }
 
-@test "serve --token-realm: docker, podman, skopeo and dray do what their tokens say" {
+# Not dray: a token server on a private address that is not the registry's own gets nothing from it.
+@test "serve --token-realm: docker, podman and skopeo do what their tokens say" {
 	local id by
 	image_need sym
 	require_peer skopeo podman
@@ -182,10 +184,6 @@ everybody_pushes() {
 	docker_agrees "$ADDR/by/skopeo:1" "$id" "$SYM_LINE"
 	run skopeo inspect --tls-verify=false "docker://$ADDR/private/x:1"
 	[ "$status" -ne 0 ]
-	dray_run verify "docker://$ADDR/by/docker:1"
-	expect 0
-	dray_run verify "docker://$ADDR/private/x:1"
-	expect 4
 	same users "$(serve_log | grep '^{' | jq -r 'select(.status == 201).user' | sort -u)" ann
 }
 
