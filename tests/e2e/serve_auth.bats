@@ -266,8 +266,7 @@ serve_gone() { ! peer_alive serve; }
 	expect 2 '*no TLS*--tls-cert*'
 	serve_start --addr 0.0.0.0:0 --tls-cert "$CA/server.crt" --tls-key "$CA/server.key" --token-realm https://t/ \
 		--token-service r --token-key "$CASE/ed.pub" --token-key "$CA/client.crt"
-	ADDR=127.0.0.1:${ADDR##*:}
-	same "it serves" "$(code /healthz)" 200
+	same "it serves" "$(ADDR=127.0.0.1:${ADDR##*:} code /healthz)" 200
 }
 
 # secure PYTHON: connect() gives a TCP connection, tls() one with TLS.
