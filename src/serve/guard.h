@@ -46,7 +46,10 @@ struct guard_answer {
 
 struct guard;
 
-/** USAGE options that do not belong together; else what htpasswd.h and token_keys.h say. */
+/**
+ * NULL in *ret where everybody may everything; all below take that. USAGE options that do not belong
+ * together; else what htpasswd.h and token_keys.h say.
+ */
 int guard_open(const struct guard_options *o, struct guard **ret, dray_error **err) MUST_CHECK;
 void guard_free(struct guard *a);
 /**
