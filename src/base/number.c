@@ -264,6 +264,28 @@ const char *time_format_utc(int64_t sec, int32_t nsec, char out[TIME_TEXT])
 	return time_format_go(sec, nsec, 0, out);
 }
 
+const char *human_size(int64_t size, char out[HUMAN_SIZE])
+{
+	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
+	size_t unit = 0;
+	int64_t whole = size, tenths = 0;
+
+	if (size < 0) {
+		snprintf(out, HUMAN_SIZE, "?");
+		return out;
+	}
+	while (whole >= 1000) {
+		tenths = whole % 1000 / 100;
+		whole /= 1000;
+		unit++;
+	}
+	if (unit == 0)
+		snprintf(out, HUMAN_SIZE, "%d B", (int)whole);
+	else
+		snprintf(out, HUMAN_SIZE, "%d.%d %s", (int)whole, (int)tenths, units[unit]);
+	return out;
+}
+
 void hex_encode(const uint8_t *data, size_t n, char *out)
 {
 	static const char digits[] = "0123456789abcdef";

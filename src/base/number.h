@@ -26,6 +26,10 @@ const char *time_format_utc(int64_t sec, int32_t nsec, char out[TIME_TEXT]);
 /** Go's RFC3339Nano of the same instant and offset (fraction trimmed, "Z" for offset 0). */
 const char *time_format_go(int64_t sec, int32_t nsec, int32_t off_min, char out[TIME_TEXT]);
 
+/** "12.3 MB" as Docker counts (powers of 1000); negative is "?". */
+#define HUMAN_SIZE 24
+const char *human_size(int64_t size, char out[HUMAN_SIZE]);
+
 /** lower-case hex; out has 2*n+1 bytes. */
 void hex_encode(const uint8_t *data, size_t n, char *out);
 bool hex_is_lower(struct span s, size_t digits);

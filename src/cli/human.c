@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For: sizes, times, digests and tables for people.
+ * For: times, digests and tables for people.
  * Relies on: number.h; no locale, no time zone.
  * Promises: columns line up whatever the cells hold; cells are escaped.
  */
@@ -10,28 +10,6 @@
 #include "cli/page.h"
 
 #define CELL_MAX 4096 /* bytes; what is longer is cut */
-
-const char *human_size(int64_t size, char out[HUMAN_SIZE])
-{
-	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
-	size_t unit = 0;
-	int64_t whole = size, tenths = 0;
-
-	if (size < 0) {
-		snprintf(out, HUMAN_SIZE, "?");
-		return out;
-	}
-	while (whole >= 1000) {
-		tenths = whole % 1000 / 100;
-		whole /= 1000;
-		unit++;
-	}
-	if (unit == 0)
-		snprintf(out, HUMAN_SIZE, "%d B", (int)whole);
-	else
-		snprintf(out, HUMAN_SIZE, "%d.%d %s", (int)whole, (int)tenths, units[unit]);
-	return out;
-}
 
 const char *human_time(const char *rfc3339, char out[HUMAN_TIME])
 {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/jsonw.h"
+#include "base/number.h"
 #include "base/span.h"
 
 #define PAGE_MAX (1LL << 30) /* bytes; a report of LIMIT_LAYERS layers is far below it */
@@ -42,9 +43,6 @@ void page_json_part(struct page *p, struct span json);
 /** Check and write everything. @p tty: a terminal will show it. */
 int page_write(struct page *p, int fd, bool tty, dray_error **err) MUST_CHECK;
 
-/** "12.3 MB" as Docker counts (powers of 1000); -1 is "?". */
-#define HUMAN_SIZE 24
-const char *human_size(int64_t size, char out[HUMAN_SIZE]);
 /** Seconds, UTC: "2026-11-20T22:34:47Z"; what is not a time comes back as it is. */
 #define HUMAN_TIME 48
 const char *human_time(const char *rfc3339, char out[HUMAN_TIME]);
