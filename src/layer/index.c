@@ -361,6 +361,8 @@ static int add(struct layer_index *ix, struct tar_reader *r, const struct tar_en
 {
 	struct layer_entry *e;
 
+	if (o->max_entries && ix->n >= o->max_entries)
+		return err_set(err, DRAY_ERR_LIMIT, "more than %zu entries", o->max_entries);
 	if (ix->n >= LIMIT_LAYER_ENTRIES)
 		return err_set(err, DRAY_ERR_LIMIT, "more than %d entries (LIMIT_LAYER_ENTRIES)",
 			       LIMIT_LAYER_ENTRIES);

@@ -74,6 +74,7 @@ struct layer_index {
 
 struct layer_index_options {
 	bool contents;	      /* compute layer_entry.content */
+	size_t max_entries;    /* 0 = LIMIT_LAYER_ENTRIES */
 	tar_oddity_fn *on_odd; /* may be NULL */
 	void *arg;
 	/**
