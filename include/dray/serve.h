@@ -65,6 +65,7 @@ struct dray_serve_options {
 	const char *token_issuer;
 	const char *const *token_keys;
 	size_t n_token_keys;
+	bool no_page;		/**< no pages for browsers: everything outside of the API is 404 */
 };
 #define DRAY_SERVE_OPTIONS_INIT \
 	{ .size = sizeof(struct dray_serve_options), .stop_fd = -1, .listen_fd = -1 }

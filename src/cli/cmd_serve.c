@@ -19,7 +19,7 @@
 
 struct serve_flags {
 	const char *addr;
-	bool read_only, no_delete, immutable_tags, metrics;
+	bool read_only, no_page, no_delete, immutable_tags, metrics;
 	const char *root, *quota, *gc_interval;
 	int timeout, grace, connections;
 	const char *tls_cert, *tls_key;
@@ -45,6 +45,7 @@ static const struct option serve_table[] = {
 	  .help = "between garbage collections in DIR (default: 1h); 0 = none" },
 	{ "read-only", 0, OPT_FLAG, F(read_only), .help = "take nothing in" },
 	{ "metrics", 0, OPT_FLAG, F(metrics), .help = "numbers for Prometheus at /metrics" },
+	{ "no-page", 0, OPT_FLAG, F(no_page), .help = "no pages for browsers" },
 	{ "timeout", 0, OPT_INT, F(timeout), "SECONDS",
 	  "how long a client may take for the head of a request (default: 10)", .lo = 1,
 	  .hi = 3600 },
@@ -238,6 +239,7 @@ static int run_serve(struct session *s, dray_error **err)
 	o.plain_http = s->global.plain_http;
 	o.read_only = f->read_only;
 	o.metrics = f->metrics;
+	o.no_page = f->no_page;
 	o.timeout = f->timeout;
 	o.grace = f->grace;
 	o.connections = f->connections;

@@ -7,6 +7,7 @@
 #include <dray/serve.h>
 
 #include "ops/ops.h"
+#include "ops/serve_look.h"
 #include "ops/serve_root.h"
 #include "serve/guard.h"
 #include "serve/images.h"
@@ -103,11 +104,20 @@ struct serving {
 	struct root *root; /* or */
 	struct images_shelf *places;
 	struct guard *guard;
+	struct looker looker;
 };
 
 static struct shelf *shelf_of(const struct serving *s)
 {
 	return s->root ? root_shelf(s->root) : images_shelf_base(s->places);
+}
+
+static int on_look(void *arg, const char *repo, const struct manifest *m, struct serve_layer *ret,
+		   dray_error **err)
+{
+	struct serving *s = arg;
+
+	return looker_look(&s->looker, repo, m, ret, err);
 }
 
 static void on_tick(void *arg)
@@ -164,6 +174,8 @@ static int run(struct serving *s, dray_error **err)
 		.on_access = o->access ? on_access : NULL,
 		.on_trouble = on_trouble,
 		.on_tick = on_tick,
+		.no_page = o->no_page,
+		.look = on_look,
 		.arg = s,
 		.guard = s->guard,
 		.tls_cert = o->tls_cert,
@@ -172,6 +184,8 @@ static int run(struct serving *s, dray_error **err)
 	struct server *server = NULL;
 	int rc;
 
+	s->looker.ctx = s->ctx;
+	s->looker.shelf = shelf_of(s);
 	if (server_start(shelf_of(s), &so, &server, err) < 0)
 		return -1;
 	rc = tell_ready(s, server, err);

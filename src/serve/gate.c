@@ -18,6 +18,7 @@ static enum guard_need need_of(const struct route *r)
 	switch (r->kind) {
 	case ROUTE_HEALTH:
 	case ROUTE_TOKEN:
+	case ROUTE_ASSET: /* the page that refuses wants to look like one */
 		return GUARD_FREE;
 	case ROUTE_BASE:
 		return GUARD_ENTER;
@@ -29,6 +30,8 @@ static enum guard_need need_of(const struct route *r)
 		return reads ? GUARD_PULL : r->method == METHOD_DELETE ? GUARD_DELETE : GUARD_PUSH;
 	case ROUTE_TAGS:
 	case ROUTE_REFERRERS:
+	case ROUTE_REPO:
+	case ROUTE_IMAGE:
 		return GUARD_PULL;
 	default:
 		return GUARD_CATALOG;
@@ -44,15 +47,20 @@ static bool host_valid(const char *host)
 	return host && *host && strlen(host) <= ORIGIN_MAX && host[strspn(host, chars)] == 0;
 }
 
-/* As the client calls us. A proxy with TLS in front tells in a field that it is there. */
+bool gate_encrypted(const struct exchange *ex)
+{
+	const char *proto = ex->head.forwarded_proto;
+
+	return ex->server->o.tls_cert || (proto && ascii_ieq(span_str(proto), "https"));
+}
+
+/* As the client calls us. */
 static const char *origin_of(struct exchange *ex)
 {
-	const struct head *h = &ex->head;
-	bool tls = ex->server->o.tls_cert ||
-		   (h->forwarded_proto && ascii_ieq(span_str(h->forwarded_proto), "https"));
+	const char *host = ex->head.host;
 
-	return arena_printf(&ex->arena, "%s://%s", tls ? "https" : "http",
-			    host_valid(h->host) ? h->host : ex->server->address);
+	return arena_printf(&ex->arena, "%s://%s", gate_encrypted(ex) ? "https" : "http",
+			    host_valid(host) ? host : ex->server->address);
 }
 
 static int request_of(struct exchange *ex, struct guard_request *ret, dray_error **err)

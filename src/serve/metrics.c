@@ -22,7 +22,9 @@ static const char *const ROUTE_TEXT[ROUTE_KINDS + 1] = {
 	[ROUTE_BASE] = "base",	       [ROUTE_CATALOG] = "catalog",	[ROUTE_TAGS] = "tags",
 	[ROUTE_MANIFEST] = "manifest", [ROUTE_BLOB] = "blob",		[ROUTE_UPLOADS] = "uploads",
 	[ROUTE_UPLOAD] = "upload",     [ROUTE_HEALTH] = "healthz",	[ROUTE_METRICS] = "metrics",
-	[ROUTE_TOKEN] = "token",       [ROUTE_REFERRERS] = "referrers", [ROUTE_KINDS] = "other",
+	[ROUTE_TOKEN] = "token",       [ROUTE_REFERRERS] = "referrers", [ROUTE_HOME] = "home",
+	[ROUTE_REPO] = "repository",   [ROUTE_IMAGE] = "image",		[ROUTE_ASSET] = "asset",
+	[ROUTE_KINDS] = "other",
 };
 static const char *const METHOD_TEXT[METHODS + 1] = {
 	[METHOD_GET] = "GET", [METHOD_HEAD] = "HEAD",	[METHOD_POST] = "POST",

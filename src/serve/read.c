@@ -371,6 +371,11 @@ enum MHD_Result answer_read(struct exchange *ex)
 		return answer_metrics(ex);
 	case ROUTE_TOKEN:
 		return answer_token(ex);
+	case ROUTE_HOME:
+	case ROUTE_REPO:
+	case ROUTE_IMAGE:
+	case ROUTE_ASSET:
+		return answer_web(ex);
 	default:
 		return answer_text(ex, 200, "{}");
 	}

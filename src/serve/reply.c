@@ -224,20 +224,29 @@ static int refuse_with(struct exchange *ex, dray_error **err, struct buf *ret)
 	return rc < 0 ? -1 : r.status;
 }
 
-enum MHD_Result reply_error(struct exchange *ex, dray_error **err)
+static struct reply refusal_reply(struct exchange *ex, const struct refusal *r)
 {
 	cleanup_buf struct buf text = BUF_INIT(ERROR_MAX);
-	int status = refuse_with(ex, err, &text);
-	struct reply reply;
 
-	if (status < 0)
-		return MHD_NO;
-	reply = reply_bytes(status, ERROR_TYPE, &text);
-	if (status == 401 && ex->who.challenge)
+	if (reads_pages(ex))
+		return reply_refusal_page(r->status, r->text ? r->text : "");
+	if (write_errors(r, &text, NULL) < 0)
+		return (struct reply){ .failed = true };
+	return reply_bytes(r->status, ERROR_TYPE, &text);
+}
+
+enum MHD_Result reply_error(struct exchange *ex, dray_error **err)
+{
+	cleanup_error dray_error *e = steal_pointer(err);
+	struct refusal r = refusal_of(ex, e);
+	struct reply reply = refusal_reply(ex, &r);
+
+	mem_free(r.text);
+	if (r.status == 401 && ex->who.challenge)
 		reply_field(&reply, "WWW-Authenticate", ex->who.challenge);
-	if (status == 405)
+	if (r.status == 405)
 		reply_field(&reply, "Allow", ex->allow ? ex->allow : "GET, HEAD");
-	if (status == 416 && ex->whole >= 0)
+	if (r.status == 416 && ex->whole >= 0)
 		reply_fieldf(&reply, "Content-Range", "bytes */%lld", (long long)ex->whole);
 	return reply_send(ex, &reply);
 }

@@ -31,6 +31,10 @@ static const struct {
 	[ROUTE_HEALTH] = { "GET, HEAD", false },
 	[ROUTE_METRICS] = { "GET, HEAD", false },
 	[ROUTE_TOKEN] = { "GET, HEAD", false },
+	[ROUTE_HOME] = { "GET, HEAD", false },
+	[ROUTE_REPO] = { "GET, HEAD", false },
+	[ROUTE_IMAGE] = { "GET, HEAD", false },
+	[ROUTE_ASSET] = { "GET, HEAD", false },
 };
 
 void route_clear(struct route *r)
@@ -39,7 +43,7 @@ void route_clear(struct route *r)
 	*r = (struct route){ 0 };
 }
 
-/* ---- the path ---- */
+/* ---- the path of the API ---- */
 
 struct path {
 	struct span text;		    /* behind "/v2/" */
@@ -190,6 +194,41 @@ static int parse_api(const struct path *p, struct route *r, dray_error **err)
 	return not_there(err);
 }
 
+/* ---- pages for people ---- */
+
+/* No repository's name begins with a hyphen. */
+static int take_asset(struct span name, struct route *r, dray_error **err)
+{
+	r->kind = ROUTE_ASSET;
+	r->asset = arena_strndup(&r->arena, (const char *)name.data, name.len);
+	return r->asset ? 0 : err_nomem(err);
+}
+
+/*
+ * What a client would pull, behind the server's address: no name has an '@' or a colon in it. A
+ * tag beside a digest says nothing.
+ */
+static int parse_web(struct span text, struct route *r, dray_error **err)
+{
+	int64_t at = span_find(text, '@');
+	struct span tagged = at < 0 ? text : span_head(text, (size_t)at);
+	int64_t colon = span_find(tagged, ':');
+	struct span name = colon < 0 ? tagged : span_head(tagged, (size_t)colon);
+	struct span tag = colon < 0 ? span_of("", 0) : span_from(tagged, (size_t)colon + 1);
+
+	if (!reference_path_valid(name) || (colon >= 0 && !reference_tag_valid(tag)))
+		return not_there(err);
+	r->kind = at < 0 && colon < 0 ? ROUTE_REPO : ROUTE_IMAGE;
+	r->repo = arena_strndup(&r->arena, (const char *)name.data, name.len);
+	if (!r->repo)
+		return err_nomem(err);
+	if (at >= 0)
+		return take_digest(span_from(text, (size_t)at + 1), &r->ref.digest, err);
+	return colon < 0 ? 0 : take_reference(tag, r, err);
+}
+
+/* ---- the path ---- */
+
 /* Bytes that a target never has; a server that lets them in lets them into its log and headers. */
 static bool target_clean(struct span s)
 {
@@ -199,30 +238,52 @@ static bool target_clean(struct span s)
 	return true;
 }
 
+static const struct {
+	const char *path;
+	enum route_kind kind;
+} FIXED[] = {
+	{ "/", ROUTE_HOME },
+	{ "/v2", ROUTE_BASE },
+	{ "/healthz", ROUTE_HEALTH },
+	{ "/metrics", ROUTE_METRICS },
+	{ "/token", ROUTE_TOKEN },
+};
+
+/* The kind of a route that has one path only; ROUTE_KINDS = it is none of them. */
+static enum route_kind fixed_kind(struct span path)
+{
+	for (size_t i = 0; i < sizeof(FIXED) / sizeof(FIXED[0]); i++)
+		if (span_is(path, FIXED[i].path))
+			return FIXED[i].kind;
+	return ROUTE_KINDS;
+}
+
 static int parse_path(struct span text, struct route *r, dray_error **err)
 {
 	struct path p;
 
-	if (span_is(text, "/healthz")) {
-		r->kind = ROUTE_HEALTH;
+	r->kind = fixed_kind(text);
+	if (r->kind != ROUTE_KINDS)
 		return 0;
-	}
-	if (span_is(text, "/metrics")) {
-		r->kind = ROUTE_METRICS;
-		return 0;
-	}
-	if (span_is(text, "/token")) {
-		r->kind = ROUTE_TOKEN;
-		return 0;
-	}
-	if (span_is(text, "/v2")) {
-		r->kind = ROUTE_BASE;
-		return 0;
-	}
-	if (!span_starts(text, "/v2/"))
-		return not_there(err);
-	return split_path(span_from(text, strlen("/v2/")), &p, err) < 0 ? -1
-									: parse_api(&p, r, err);
+	if (span_starts(text, "/v2/"))
+		return split_path(span_from(text, strlen("/v2/")), &p, err) < 0
+			       ? -1
+			       : parse_api(&p, r, err);
+	if (span_starts(text, "/-/"))
+		return parse_web(span_from(text, strlen("/-/")), r, err);
+	if (span_starts(text, "/-"))
+		return take_asset(span_from(text, strlen("/-")), r, err);
+	return span_starts(text, "/") ? parse_web(span_from(text, 1), r, err) : not_there(err);
+}
+
+const char *route_of_repo(const char *name, struct arena *a)
+{
+	const char *path = arena_printf(a, "/%s", name);
+
+	if (!path ||
+	    (fixed_kind(span_str(path)) == ROUTE_KINDS && !span_starts(span_str(path), "/v2/")))
+		return path;
+	return arena_printf(a, "/-%s", path);
 }
 
 /* ---- the query ---- */
@@ -327,6 +388,17 @@ static int add_tag(const char *value, struct route *r, dray_error **err)
 	return 0;
 }
 
+static int set_web_parameter(struct span name, const char *value, struct route *r, dray_error **err)
+{
+	if (r->kind == ROUTE_IMAGE) {
+		r->look = r->look || span_is(name, "efficiency");
+		return 0;
+	}
+	if (span_is(name, "last"))
+		return set_text("last", value, &r->last, err);
+	return span_is(name, "q") ? set_text("q", value, &r->prefix, err) : 0;
+}
+
 /* What a route does not know is some proxy's or some client's own, and passed over. */
 static int set_parameter(struct span name, const char *value, struct route *r, dray_error **err)
 {
@@ -336,6 +408,8 @@ static int set_parameter(struct span name, const char *value, struct route *r, d
 		return set_text("last", value, &r->last, err);
 	if (r->kind == ROUTE_REFERRERS && span_is(name, "artifactType"))
 		return set_text("artifactType", value, &r->artifact_type, err);
+	if (r->kind == ROUTE_HOME || r->kind == ROUTE_REPO || r->kind == ROUTE_IMAGE)
+		return set_web_parameter(name, value, r, err);
 	if (r->kind == ROUTE_MANIFEST && r->method == METHOD_PUT && span_is(name, "tag"))
 		return add_tag(value, r, err);
 	if (r->kind != ROUTE_UPLOADS && r->kind != ROUTE_UPLOAD)

@@ -23,6 +23,11 @@ enum route_kind {
 	ROUTE_HEALTH,	 /* /healthz */
 	ROUTE_METRICS,	 /* /metrics */
 	ROUTE_TOKEN,	 /* /token */
+	/* for people, see web.h */
+	ROUTE_HOME,	 /* / */
+	ROUTE_REPO,	 /* /NAME */
+	ROUTE_IMAGE,	 /* /NAME:TAG, /NAME@DIGEST */
+	ROUTE_ASSET,	 /* /-style.css and the like */
 	ROUTE_KINDS
 };
 
@@ -34,8 +39,9 @@ struct route {
 	enum route_kind kind;
 	enum method method;
 	const char *repo;	/* NULL where the route has none */
-	struct shelf_ref ref;	/* MANIFEST; digest also of BLOB, REFERRERS */
+	struct shelf_ref ref;	/* MANIFEST, IMAGE; digest also of BLOB, REFERRERS */
 	const char *upload;	/* id of UPLOAD */
+	const char *asset;	/* "style.css" of ASSET */
 	/* from the query; unset, NULL or -1 where it is not there */
 	struct digest digest;	/* of UPLOADS and UPLOAD */
 	struct digest mount;
@@ -43,11 +49,16 @@ struct route {
 	const char *artifact_type;
 	const char *last;
 	int64_t n;
+	const char *prefix;	/* of the names that HOME and REPO list */
+	bool look;		/* IMAGE: into its layers, too */
 	const char *tags[ROUTE_TAGS_MAX];
 	size_t n_tags;
 };
 void route_clear(struct route *r);
 #define cleanup_route CLEANUP(route_clear)
+
+/** Where the page of repository @p name is: "/NAME", or "/-/NAME" where that is of the API. In @p a. */
+const char *route_of_repo(const char *name, struct arena *a);
 
 /**
  * @p target is lent. Refuses as shelf_refuse() does: what fits no route is 404 (its kind stays

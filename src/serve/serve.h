@@ -6,7 +6,21 @@
 #pragma once
 
 #include "serve/guard.h"
+#include "image/manifest.h"
 #include "serve/shelf.h"
+
+/** What a layer is found to be when somebody looks into it, in bytes. */
+struct serve_layer {
+	int64_t size;	/* of its tar, uncompressed */
+	int64_t files;	/* in its files */
+	int64_t hidden; /* of these, what later layers replace or delete */
+};
+/**
+ * Look into the layers of @p m, an image of @p repo: one of @p ret for each. What is refused as
+ * shelf_refuse() does is told to whoever asked, anything else as "the layers cannot be read".
+ */
+typedef int serve_look_fn(void *arg, const char *repo, const struct manifest *m,
+			  struct serve_layer *ret, dray_error **err);
 
 /** What a server is like. Zero stands for the default where there is one. */
 struct serve_options {
@@ -18,6 +32,8 @@ struct serve_options {
 	int64_t timeout_ms; /* for the head of a request; see SERVE_*_FACTOR for the rest */
 	int64_t grace_ms;   /* how long requests may take when the server is to stop */
 	int connections;    /* at the same time; further ones are turned away */
+	bool no_page;	    /* for machines alone: no pages for people, see web.h */
+	serve_look_fn *look; /* for the pages; from any thread; NULL = they do without */
 	/** One line of JSON about each request, without its end; from any thread, one at a time. */
 	void (*on_access)(void *arg, const char *line);
 	/** What went wrong inside, for whoever runs the server; likewise. */

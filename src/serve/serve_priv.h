@@ -155,6 +155,11 @@ void linger(struct peer *p, struct MHD_Connection *c);
 
 /** Answer what only reads (read.c). */
 enum MHD_Result answer_read(struct exchange *ex);
+/** Answer with a page for people (web_http.c). */
+enum MHD_Result answer_web(struct exchange *ex);
+/** Would who asks read a refusal as a page? */
+bool reads_pages(const struct exchange *ex);
+struct reply reply_refusal_page(int status, const char *text);
 /** Get ready for the body of what writes (write.c). Refuses. */
 int write_begin(struct exchange *ex, dray_error **err) MUST_CHECK;
 /** A piece of the body. */
@@ -166,6 +171,8 @@ void write_end(struct exchange *ex);
 
 /** Whether who sent this may have it done (gate.c). UNAUTHORIZED. */
 int gate_check(struct exchange *ex, dray_error **err) MUST_CHECK;
+/** The client came by TLS: to us, or to a proxy in front that says so in a field. */
+bool gate_encrypted(const struct exchange *ex);
 /** Answer ROUTE_TOKEN (gate.c). */
 enum MHD_Result answer_token(struct exchange *ex);
 

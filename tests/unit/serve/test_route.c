@@ -47,6 +47,19 @@ static void requests(void **state)
 		{ "GET", "/v2/tags/list/tags/list", ROUTE_TAGS, "tags/list", NULL, NULL, NULL },
 		{ "GET", "/v2/a/manifests/list", ROUTE_MANIFEST, "a", "list", NULL, NULL },
 		{ "GET", "/v2/v2/manifests/v2", ROUTE_MANIFEST, "v2", "v2", NULL, NULL },
+		/* pages */
+		{ "GET", "/", ROUTE_HOME, NULL, NULL, NULL, NULL },
+		{ "HEAD", "/?q=a&last=b", ROUTE_HOME, NULL, NULL, NULL, NULL },
+		{ "GET", "/a", ROUTE_REPO, "a", NULL, NULL, NULL },
+		{ "GET", "/a/b?q=1", ROUTE_REPO, "a/b", NULL, NULL, NULL },
+		{ "GET", "/a/b:1", ROUTE_IMAGE, "a/b", "1", NULL, NULL },
+		{ "GET", "/a/b:1?efficiency=1", ROUTE_IMAGE, "a/b", "1", NULL, NULL },
+		{ "GET", "/a@" DIGEST, ROUTE_IMAGE, "a", NULL, DIGEST, NULL },
+		{ "GET", "/a:1@sha256%3A" HEX, ROUTE_IMAGE, "a", NULL, DIGEST, NULL },
+		{ "GET", "/-/v2/a:1", ROUTE_IMAGE, "v2/a", "1", NULL, NULL },
+		{ "GET", "/-/healthz", ROUTE_REPO, "healthz", NULL, NULL, NULL },
+		{ "GET", "/v2x", ROUTE_REPO, "v2x", NULL, NULL, NULL },
+		{ "GET", "/-style.css", ROUTE_ASSET, NULL, NULL, NULL, NULL },
 	};
 
 	(void)state;
@@ -75,7 +88,22 @@ static void refusals(void **state)
 		const char *code;
 	} rows[] = {
 		{ "GET", "", 404, "UNSUPPORTED" },
-		{ "GET", "/", 404, "UNSUPPORTED" },
+		{ "POST", "/", 405, "UNSUPPORTED" },
+		{ "PUT", "/a:1", 405, "UNSUPPORTED" },
+		{ "GET", "/A", 404, "UNSUPPORTED" },
+		{ "GET", "/a/", 404, "UNSUPPORTED" },
+		{ "GET", "/../a", 404, "UNSUPPORTED" },
+		{ "GET", "/a/%2e%2e/b", 404, "UNSUPPORTED" },
+		{ "GET", "/a:", 404, "UNSUPPORTED" },
+		{ "GET", "/a:.x", 404, "UNSUPPORTED" },
+		{ "GET", "/a:b/c", 404, "UNSUPPORTED" },
+		{ "GET", "/a:1:2", 404, "UNSUPPORTED" },
+		{ "GET", "/a@", 400, "DIGEST_INVALID" },
+		{ "GET", "/a@sha256:0123", 400, "DIGEST_INVALID" },
+		{ "GET", "/:1", 404, "UNSUPPORTED" },
+		{ "GET", "/-/", 404, "UNSUPPORTED" },
+		{ "GET", "/?q=a&q=b", 400, "UNSUPPORTED" },
+		{ "GET", "/?q=%0a", 400, "UNSUPPORTED" },
 		{ "GET", "/v1/", 404, "UNSUPPORTED" },
 		{ "GET", "/v2/a", 404, "UNSUPPORTED" },
 		{ "GET", "/v2/a/b/c", 404, "UNSUPPORTED" },
@@ -159,6 +187,36 @@ static void refusals(void **state)
 				 dray_error_http_status(err), dray_error_registry_code(err));
 		assert_int_equal(rows[i].status == 405, allow != NULL);
 		err_clear(&err);
+	}
+}
+
+/* Every repository has a page, and its address leads there. */
+static void pages(void **state)
+{
+	static const struct {
+		const char *repo, *path;
+	} rows[] = {
+		{ "a", "/a" },
+		{ "a/b", "/a/b" },
+		{ "v2", "/-/v2" },
+		{ "v2/a/manifests/x", "/-/v2/a/manifests/x" },
+		{ "healthz", "/-/healthz" },
+		{ "healthz/a", "/healthz/a" },
+		{ "style.css", "/style.css" },
+		{ "v2.0", "/v2.0" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		CLEANUP(arena_clear) struct arena a = { 0 };
+		cleanup_route struct route r;
+		const char *path = route_of_repo(rows[i].repo, &a), *allow;
+		dray_error *err = NULL;
+
+		assert_string_equal(path, rows[i].path);
+		assert_ok(route_parse("GET", span_str(path), &r, &allow, &err), err);
+		assert_int_equal(r.kind, ROUTE_REPO);
+		assert_string_equal(r.repo, rows[i].repo);
 	}
 }
 
@@ -276,9 +334,10 @@ static void no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(requests),   cmocka_unit_test(refusals),
-		cmocka_unit_test(queries),    cmocka_unit_test(limits),
-		cmocka_unit_test(many_parts), cmocka_unit_test(no_memory),
+		cmocka_unit_test(requests),  cmocka_unit_test(refusals),
+		cmocka_unit_test(queries),   cmocka_unit_test(pages),
+		cmocka_unit_test(limits),    cmocka_unit_test(many_parts),
+		cmocka_unit_test(no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Pages of a shelf whose documents mean no good: text stays text, lists have an end.
+ */
+#include "torture.h"
+
+#include "base/mem.h"
+#include "serve/web.h"
+#include "store/box.h"
+
+/* ---- a shelf of one image ---- */
+
+struct fixed {
+	struct shelf base;
+	const char *const *repos; /* sorted */
+	size_t n_repos;
+	const char *manifest, *type, *config, *referrer; /* referrer: its artifact type; NULL */
+	bool lost;					 /* the config is not here */
+};
+
+static int page_of(const char *const *names, size_t n, const struct shelf_part *part,
+		   struct shelf_page *ret, dray_error **err)
+{
+	ret->names = arena_array(&ret->arena, part->max + 1, sizeof(*ret->names));
+	if (!ret->names)
+		return err_nomem(err);
+	for (size_t i = 0; i < n && !ret->more; i++) {
+		if (part->after && strcmp(names[i], part->after) <= 0)
+			continue;
+		ret->more = ret->n == part->max;
+		if (!ret->more)
+			ret->names[ret->n++] = names[i];
+	}
+	return 0;
+}
+
+static int fixed_repositories(struct shelf *s, const struct shelf_part *part,
+			      struct shelf_page *ret, dray_error **err)
+{
+	const struct fixed *f = (struct fixed *)s;
+
+	return page_of(f->repos, f->n_repos, part, ret, err);
+}
+
+static int fixed_tags(struct shelf *s, const char *repo, const struct shelf_part *part,
+		      struct shelf_page *ret, dray_error **err)
+{
+	static const char *const tags[] = { "1", "2", "3", "4", "5", "6" };
+
+	(void)s, (void)repo;
+	return page_of(tags, ROWS(tags), part, ret, err);
+}
+
+static int fixed_manifest(struct shelf *s, const char *repo, const struct shelf_ref *ref,
+			  bool content, struct shelf_doc *ret, dray_error **err)
+{
+	const struct fixed *f = (struct fixed *)s;
+
+	(void)repo, (void)content;
+	if (ref->tag && strcmp(ref->tag, "none") == 0)
+		return shelf_refuse(err, SHELF_MANIFEST_UNKNOWN, "no such manifest");
+	ret->media_type = mem_strdup(f->type);
+	ret->size = (int64_t)strlen(f->manifest);
+	ret->bytes = BUF_INIT(LIMIT_MANIFEST);
+	if (!ret->media_type || buf_add_str(&ret->bytes, f->manifest, err) < 0)
+		return err && *err ? -1 : err_nomem(err);
+	return digest_of(span_buf(&ret->bytes), &ret->digest, err);
+}
+
+static int fixed_blob(struct shelf *s, const char *repo, const struct digest *digest, bool content,
+		      struct shelf_blob *ret, dray_error **err)
+{
+	const struct fixed *f = (struct fixed *)s;
+
+	(void)repo, (void)digest, (void)content;
+	if (f->lost)
+		return shelf_refuse(err, SHELF_BLOB_UNKNOWN, "no such blob");
+	ret->size = (int64_t)strlen(f->config);
+	ret->data = source_from_span(span_str(f->config), err);
+	return ret->data ? 0 : -1;
+}
+
+static int fixed_referrers(struct shelf *s, const char *repo, const struct digest *subject,
+			   const char *type, const struct shelf_part *part,
+			   struct shelf_referrers *ret, dray_error **err)
+{
+	const struct fixed *f = (struct fixed *)s;
+
+	(void)repo, (void)type, (void)part;
+	if (!f->referrer)
+		return 0;
+	ret->list = arena_array(&ret->arena, 1, sizeof(*ret->list));
+	if (!ret->list)
+		return err_nomem(err);
+	*ret->list = (struct shelf_referrer){ .media_type = MT_OCI_MANIFEST, .digest = *subject };
+	ret->list->artifact_type = f->referrer;
+	ret->n = 1;
+	return 0;
+}
+
+static const struct shelf_ops fixed_ops = {
+	.repositories = fixed_repositories,
+	.tags = fixed_tags,
+	.manifest = fixed_manifest,
+	.blob = fixed_blob,
+	.referrers = fixed_referrers,
+};
+
+static int fixed_look(void *arg, const char *repo, const struct manifest *m,
+		      struct serve_layer *ret, dray_error **err)
+{
+	(void)repo;
+	if (arg)
+		return shelf_refuse(err, SHELF_SIZE_INVALID, "%s", (const char *)arg);
+	for (size_t i = 0; i < m->n_entries; i++)
+		ret[i] = (struct serve_layer){ 4000, 2000, i == 0 ? 500 : 0 };
+	return 0;
+}
+
+/* ---- pages ---- */
+
+struct asked {
+	struct fixed *shelf;
+	const char *target;
+	char *trouble; /* of looks */
+};
+
+static int ask_for(const struct asked *a, struct buf *ret, dray_error **err)
+{
+	cleanup_route struct route r;
+	const char *allow;
+	struct web_ask ask = { .shelf = &a->shelf->base,
+			       .route = &r,
+			       .host = "h.test:5000",
+			       .writes = true,
+			       .look = fixed_look,
+			       .arg = a->trouble };
+
+	if (route_parse("GET", span_str(a->target), &r, &allow, err) < 0)
+		return -1;
+	return web_page(&ask, ret, err);
+}
+
+/* NUL-terminated, the test's to free. */
+static char *page(struct fixed *f, const char *target, char *trouble)
+{
+	const struct asked a = { f, target, trouble };
+	struct buf out = BUF_INIT(WEB_PAGE_MAX);
+	dray_error *err = NULL;
+
+	f->base.ops = &fixed_ops;
+	assert_ok(ask_for(&a, &out, &err), err);
+	return buf_steal_str(&out, NULL);
+}
+
+static void has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("no \"%s\" in:\n%s", part, text);
+}
+
+static void lacks(const char *text, const char *part)
+{
+	if (strstr(text, part))
+		fail_msg("\"%s\" in:\n%s", part, text);
+}
+
+static size_t times(const char *text, const char *part)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, part)); text += strlen(part))
+		n++;
+	return n;
+}
+
+/* An image with @p layers, all alike, over @p config; both texts are the test's to free. */
+struct made {
+	char *manifest, *config;
+};
+static struct made make(size_t layers, const char *members)
+{
+	static const char one[] = "{\"mediaType\":\"" MT_OCI_LAYER_GZIP
+				  "\",\"digest\":\"sha256:" HEX_A "\",\"size\":1000}";
+	cleanup_buf struct buf m = BUF_INIT(16 * MIB), c = BUF_INIT(32 * MIB);
+	struct digest d;
+	struct made ret;
+
+	assert_int_equal(buf_printf(&c, NULL,
+				    "{\"os\":\"linux\",\"architecture\":\"amd64\",%s"
+				    "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[",
+				    members),
+			 0);
+	for (size_t i = 0; i < layers; i++)
+		assert_int_equal(buf_printf(&c, NULL, "%s\"sha256:" HEX_A "\"", i ? "," : ""), 0);
+	assert_int_equal(buf_add_str(&c, "]}}", NULL), 0);
+	ret.config = buf_steal_str(&c, NULL);
+	assert_int_equal(digest_of(span_str(ret.config), &d, NULL), 0);
+	assert_int_equal(buf_printf(&m, NULL,
+				    "{\"schemaVersion\":2,\"mediaType\":\"" MT_OCI_MANIFEST
+				    "\",\"config\":{\"mediaType\":\"" MT_OCI_CONFIG "\",\"digest\":"
+				    "\"%s\",\"size\":%zu},\"layers\":[",
+				    d.text, strlen(ret.config)),
+			 0);
+	for (size_t i = 0; i < layers; i++)
+		assert_int_equal(buf_printf(&m, NULL, "%s%s", i ? "," : "", one), 0);
+	assert_int_equal(buf_add_str(&m, "]}", NULL), 0);
+	ret.manifest = buf_steal_str(&m, NULL);
+	return ret;
+}
+
+static void made_clear(struct made *m)
+{
+	mem_free(m->manifest);
+	mem_free(m->config);
+}
+
+static struct fixed shelf_of(const struct made *m)
+{
+	static const char *const repos[] = { "a" };
+
+	return (struct fixed){ .repos = repos,
+			       .n_repos = 1,
+			       .manifest = m->manifest,
+			       .type = MT_OCI_MANIFEST,
+			       .config = m->config };
+}
+
+/* ---- text of others ---- */
+
+#define EVIL "<script>alert(1)</script><img src=x onerror=alert(1)>\\\"'\\u202e"
+
+static void hostile(void **state)
+{
+	CLEANUP(made_clear)
+	struct made m = make(1, "\"author\":\"" EVIL "\",\"created\":\"" EVIL
+				"\",\"history\":[{\"created_by\":\"" EVIL "\",\"comment\":\"" EVIL
+				"\"}],\"config\":{\"Env\":[\"" EVIL "\"],\"Entrypoint\":[\"" EVIL
+				"\"],\"Cmd\":\"" EVIL "\",\"User\":\"" EVIL "\",\"Labels\":{\"" EVIL
+				"\":\"" EVIL "\"},\"ExposedPorts\":{\"" EVIL
+				"\":{}},\"Volumes\":[\"" EVIL "\"],\"Healthcheck\":{\"" EVIL
+				"\":1}},");
+	struct fixed f = shelf_of(&m);
+	cleanup_free char *text = NULL;
+
+	(void)state;
+	f.referrer = "<script>alert(1)</script>/sbom";
+	text = page(&f, "/a:1", NULL);
+	assert_int_equal(times(text, "<script"), 1); /* our own, in the head */
+	lacks(text, "<img");
+	lacks(text, "\xe2\x80\xae");
+	assert_true(times(text, "&lt;script&gt;alert(1)&lt;/script&gt;") >= 13);
+	has(text, "\\u{202e}");
+	has(text, "<th scope=\"row\">SBOM</th>");
+}
+
+/* Values of other types than engines know are shown as JSON, and none of them is an error. */
+static void odd_types(void **state)
+{
+	CLEANUP(made_clear)
+	struct made m = make(
+		1, "\"author\":7,\"config\":{\"Env\":{\"A\":1},\"Entrypoint\":{\"x\":[1]},\"Cmd\":"
+		   "null,"
+		   "\"User\":12,\"Labels\":[1],\"ExposedPorts\":[\"80\"],\"Volumes\":false},");
+	struct fixed f = shelf_of(&m);
+	cleanup_free char *text = page(&f, "/a:1", NULL);
+
+	(void)state;
+	has(text, "<code>{&quot;x&quot;:[1]}</code>");
+	has(text, "<dt>User</dt><dd><code>12</code>");
+	has(text, "<code>[&quot;80&quot;]</code>");
+	lacks(text, "Command");
+}
+
+/* ---- much of it ---- */
+
+static char *many(size_t n, const char *one)
+{
+	struct buf b = BUF_INIT(32 * MIB);
+
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(buf_printf(&b, NULL, "%s%s", i ? "," : "", one), 0);
+	return buf_steal_str(&b, NULL);
+}
+
+static void no_end(void **state)
+{
+	cleanup_free char *env = many(100000, "\"A=\\u0000\"");
+	cleanup_free char *steps = many(10000, "{\"created_by\":\"x\"}");
+	cleanup_free char *label = mem_alloc(1000001);
+	cleanup_free char *members = NULL, *text = NULL;
+
+	(void)state;
+	memset(label, '<', 1000000);
+	label[1000000] = 0;
+	members = mem_printf(
+		"\"history\":[%s],\"config\":{\"Env\":[%s],\"Labels\":{\"a\":\"%s\"}},", steps, env,
+		label);
+	CLEANUP(made_clear) struct made m = make(10000, members);
+	struct fixed f = shelf_of(&m);
+
+	assert_true(strlen(m.config) < WEB_CONFIG_MAX);
+	text = page(&f, "/a:1?efficiency=1", NULL);
+	assert_true(strlen(text) < MIB);
+	has(text, "… and 99800 more variables");
+	has(text, "… and 9500 more steps");
+	has(text, "… 1000000 bytes in all");
+}
+
+/* What is too large to be read for a page is left out; the rest is there. */
+static void large_config(void **state)
+{
+	cleanup_free char *pad = mem_alloc(WEB_CONFIG_MAX + 1);
+	cleanup_free char *members = NULL, *text = NULL;
+
+	(void)state;
+	memset(pad, 'x', WEB_CONFIG_MAX);
+	pad[WEB_CONFIG_MAX] = 0;
+	members = mem_printf("\"author\":\"%s\",", pad);
+	CLEANUP(made_clear) struct made m = make(2, members);
+	struct fixed f = shelf_of(&m);
+
+	text = page(&f, "/a:1", NULL);
+	lacks(text, "xxx");
+	has(text, "config cannot be shown");
+	has(text, "docker pull h.test:5000/a:1");
+	assert_int_equal(times(text, "<dt>Blob</dt>"), 2);
+}
+
+/* ---- what is on a page ---- */
+
+static void an_image(void **state)
+{
+	CLEANUP(made_clear)
+	struct made m = make(
+		2, "\"created\":\"2026-11-20T23:34:47+01:00\",\"history\":[{\"created_by\":\"/bin/"
+		   "sh -c "
+		   "#(nop)  ADD a in /\"},{\"created_by\":\"ENV A=1\",\"empty_layer\":true},"
+		   "{\"created_by\":\"RUN x\",\"comment\":\"buildkit.dockerfile.v0\"}],"
+		   "\"config\":{\"Env\":[\"A=1=2\",\"B\"],\"Labels\":{\"x\":\"y\"}},");
+	struct fixed f = shelf_of(&m);
+	cleanup_free char *text = page(&f, "/a:1", NULL);
+
+	(void)state;
+	has(text, "<time datetime=\"2026-11-20T22:34:47Z\">");
+	has(text, "<code class=\"step\">ADD a in /</code>");
+	has(text, "<tr class=\"empty\">");
+	has(text, "<th scope=\"row\"><code>A</code></th><td><code>1=2</code></td>");
+	has(text, "<th scope=\"row\"><code>B</code></th><td><code></code></td>");
+	lacks(text, "buildkit.dockerfile");
+	assert_int_equal(times(text, "50.00%"), 7); /* five of the picture, and of each layer */
+	has(text, "podman pull --tls-verify=false h.test:5000/a:1<");
+	has(text, "insecure-registries");
+	has(text, "href=\"?efficiency=1#efficiency\"");
+	assert_int_equal(times(text, "<dt>ChainID</dt>"), 3);
+}
+
+static void looks(void **state)
+{
+	CLEANUP(made_clear) struct made m = make(2, "");
+	struct fixed f = shelf_of(&m);
+	char why[] = "too <large>";
+	cleanup_free char *found = page(&f, "/a:1?efficiency=1", NULL);
+	cleanup_free char *refused = page(&f, "/a:1?efficiency=1", why);
+
+	(void)state;
+	has(found, "<strong>87.50%</strong>");
+	has(found, ">4.0 kB</span>");
+	assert_int_equal(times(found, "<rect class=\"hidden\""), 1);
+	has(refused, "not known: too &lt;large&gt;.");
+	lacks(refused, "<rect class=\"hidden\"");
+}
+
+/* Histories of other images are not shown as if they were of this one. */
+static void other_history(void **state)
+{
+	CLEANUP(made_clear) struct made m = make(2, "\"history\":[{\"created_by\":\"RUN x\"}],");
+	struct fixed f = shelf_of(&m);
+	cleanup_free char *text = page(&f, "/a:1", NULL);
+
+	(void)state;
+	lacks(text, "RUN x");
+	has(text, "of another number of layers");
+}
+
+static void documents(void **state)
+{
+	static const char index[] = "{\"schemaVersion\":2,\"mediaType\":\"" MT_OCI_INDEX
+				    "\",\"manifests\":[{\"mediaType\":"
+				    "\"" MT_OCI_MANIFEST "\",\"digest\":\"sha256:" HEX_A
+				    "\",\"size\":7,\"platform\":{\"os\":"
+				    "\"linux\",\"architecture\":\"<b>\"}}]}";
+	CLEANUP(made_clear) struct made m = make(1, "");
+	struct fixed f = shelf_of(&m), broken = f, list = f, lost = f;
+	cleanup_free char *none = NULL, *of_list = NULL, *without = NULL;
+
+	(void)state;
+	broken.manifest = "{\"schemaVersion\":2";
+	list.manifest = index;
+	list.type = MT_OCI_INDEX;
+	lost.lost = true;
+	none = page(&broken, "/a:1", NULL);
+	of_list = page(&list, "/a:1", NULL);
+	without = page(&lost, "/a:1", NULL);
+	has(none, "a document that cannot be read");
+	has(of_list, "<th scope=\"row\">linux/&lt;b&gt;</th>");
+	has(of_list, "Index digest");
+	has(without, "config cannot be shown");
+	has(without, "<dt>Blob</dt>");
+}
+
+/* ---- lists ---- */
+
+static void prefixes(void **state)
+{
+	static const char *const repos[] = { "a", "ab", "ab/c", "abc", "b", "b0", "z" };
+	static const struct {
+		const char *target;
+		size_t n;
+		const char *first;
+	} rows[] = {
+		{ "/", 7, "/a" },
+		{ "/?q=", 7, "/a" },
+		{ "/?q=a", 4, "/a" },
+		{ "/?q=ab", 3, "/ab" },
+		{ "/?q=ab%2Fc", 1, "/ab/c" },
+		{ "/?q=b", 2, "/b" },
+		{ "/?q=z", 1, "/z" },
+		{ "/?q=zz", 0, NULL },
+		{ "/?q=%20", 0, NULL },
+		{ "/?q=%FF", 0, NULL },
+		{ "/?q=ab&last=ab", 2, "/ab/c" },
+		{ "/?q=b&last=a", 2, "/b" },
+		{ "/?last=b0", 1, "/z" },
+		{ "/?q=%3Cb%3E", 0, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		CLEANUP(made_clear) struct made m = make(1, "");
+		struct fixed f = shelf_of(&m);
+		cleanup_free char *text = NULL, *first = NULL;
+
+		f.repos = repos;
+		f.n_repos = ROWS(repos);
+		text = page(&f, rows[i].target, NULL);
+		first = mem_printf("<tbody>\n<tr><th scope=\"row\"><a href=\"%s\">",
+				   rows[i].first ? rows[i].first : "");
+		if (times(text, "<tr><th scope=\"row\">") != rows[i].n)
+			fail_msg("%s: %zu rows", rows[i].target,
+				 times(text, "<tr><th scope=\"row\">"));
+		if (rows[i].first)
+			has(text, first);
+		lacks(text, "<b>");
+	}
+}
+
+static void many_names(void **state)
+{
+	static const char *names[250];
+	static char room[250][8];
+	CLEANUP(made_clear) struct made m = make(1, "");
+	struct fixed f = shelf_of(&m);
+	cleanup_free char *first = NULL, *last = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(names); i++) {
+		snprintf(room[i], sizeof(room[i]), "r%03zu", i);
+		names[i] = room[i];
+	}
+	f.repos = names;
+	f.n_repos = ROWS(names);
+	first = page(&f, "/?q=r", NULL);
+	last = page(&f, "/?q=r&last=r199", NULL);
+	assert_int_equal(times(first, "<tr><th scope=\"row\">"), WEB_NAMES);
+	has(first, "href=\"/?q=r&amp;last=r099\"");
+	lacks(first, "rel=\"first\"");
+	assert_int_equal(times(last, "<tr><th scope=\"row\">"), 50);
+	lacks(last, "rel=\"next\"");
+	has(last, "href=\"/?q=r\"");
+}
+
+/* ---- hosts ---- */
+
+static void hosts(void **state)
+{
+	static const struct {
+		const char *host;
+		bool encrypted;
+		const char *want;
+	} rows[] = {
+		{ "127.0.0.1:5000", false, "127.0.0.1:5000" },
+		{ "Registry.Example.Test", true, "registry.example.test" },
+		{ "registry", false, "registry:80" },
+		{ "registry", true, "registry:443" },
+		{ "registry:5000", true, "registry:5000" },
+		{ "localhost", false, "localhost" },
+		{ "[::1]:5000", false, "[::1]:5000" },
+		{ NULL, false, NULL },
+		{ "", false, NULL },
+		{ "a b", false, NULL },
+		{ "a/b", false, NULL },
+		{ "a?b", false, NULL },
+		{ "user@host", false, NULL },
+		{ "$(reboot)", false, NULL },
+		{ "a;b", false, NULL },
+		{ "<b>", false, NULL },
+		{ "a:99999", false, NULL },
+		{ "a\\b", false, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		CLEANUP(arena_clear) struct arena a = { 0 };
+		const char *got = web_host(rows[i].host, rows[i].encrypted, &a);
+
+		if (strcmp(got ? got : "-", rows[i].want ? rows[i].want : "-") != 0)
+			fail_msg("%s: %s", rows[i].host ? rows[i].host : "NULL", got ? got : "-");
+	}
+}
+
+/* ---- memory ---- */
+
+static int torture_page(void *arg, dray_error **err)
+{
+	cleanup_buf struct buf out = BUF_INIT(WEB_PAGE_MAX);
+
+	return ask_for(arg, &out, err);
+}
+
+static void no_memory(void **state)
+{
+	static const char by_digest[] = "/a@sha256:" HEX_A;
+	static const char *const targets[] = { "/?q=a&last=0", "/a", "/a:1?efficiency=1",
+					       by_digest };
+	CLEANUP(made_clear)
+	struct made m = make(2, "\"author\":\"me\",\"created\":\"2026-11-20T22:34:47Z\","
+				"\"history\":[{\"created_by\":"
+				"\"a\"},{\"created_by\":\"b\"}],\"config\":{\"Env\":[\"A=1\"],"
+				"\"Labels\":{\"x\":\"y\"},"
+				"\"ExposedPorts\":{\"80/tcp\":{}}},");
+	struct fixed f = shelf_of(&m);
+
+	(void)state;
+	f.base.ops = &fixed_ops;
+	f.referrer = "x/sbom";
+	for (size_t i = 0; i < ROWS(targets); i++) {
+		struct asked a = { &f, targets[i], NULL };
+
+		torture_alloc(torture_page, &a);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hostile),	 cmocka_unit_test(odd_types),
+		cmocka_unit_test(no_end),	 cmocka_unit_test(large_config),
+		cmocka_unit_test(an_image),	 cmocka_unit_test(looks),
+		cmocka_unit_test(other_history), cmocka_unit_test(documents),
+		cmocka_unit_test(prefixes),	 cmocka_unit_test(many_names),
+		cmocka_unit_test(hosts),	 cmocka_unit_test(no_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
