@@ -19,6 +19,7 @@ teardown() {
 # serve_start ARG...: with a folder of its own; sets ADDR.
 serve_start() {
 	: >"$CASE/serve.out"
+	LOG_AT=$(peer_log serve | wc -c)
 	# shellcheck disable=SC2016
 	peer_spawn serve sh -c 'out=$1; shift; exec "$@" >"$out"' - "$CASE/serve.out" \
 		"$DRAY" serve --addr 127.0.0.1:0 --root "$CASE/root" "$@"
@@ -30,7 +31,7 @@ serve_start() {
 	}
 }
 serve_listens_or_dead() { [ -s "$CASE/serve.out" ] || ! peer_alive serve; }
-serve_log() { peer_log serve; }
+serve_log() { peer_log serve | tail -c +$((LOG_AT + 1)); } # of this start
 serve_says() { serve_log | grep -q "$1"; }
 log_out() {
 	docker logout "$ADDR" 2>"$CASE/logout" >&2 || :
