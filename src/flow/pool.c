@@ -272,6 +272,7 @@ int run_parallel(int threads, size_t n, int (*fn)(void *arg, size_t index, dray_
 
 struct lock {
 	pthread_mutex_t mutex;
+	pthread_cond_t woken;
 };
 
 struct lock *lock_new(dray_error **err)
@@ -283,6 +284,7 @@ struct lock *lock_new(dray_error **err)
 		return NULL;
 	}
 	pthread_mutex_init(&l->mutex, NULL);
+	pthread_cond_init(&l->woken, NULL);
 	return l;
 }
 
@@ -290,6 +292,7 @@ void lock_free(struct lock *l)
 {
 	if (!l)
 		return;
+	pthread_cond_destroy(&l->woken);
 	pthread_mutex_destroy(&l->mutex);
 	mem_free(l);
 }
@@ -302,6 +305,16 @@ void lock_take(struct lock *l)
 void lock_drop(struct lock *l)
 {
 	pthread_mutex_unlock(&l->mutex);
+}
+
+void lock_wait(struct lock *l)
+{
+	pthread_cond_wait(&l->woken, &l->mutex);
+}
+
+void lock_wake(struct lock *l)
+{
+	pthread_cond_broadcast(&l->woken);
 }
 
 int cpu_count(void)

@@ -48,6 +48,10 @@ struct lock *lock_new(dray_error **err);
 void lock_free(struct lock *l);
 void lock_take(struct lock *l);
 void lock_drop(struct lock *l);
+/** Drop @p l until somebody calls lock_wake(), and take it again; now and then for no reason. */
+void lock_wait(struct lock *l);
+/** Everybody who waits with @p l, which the caller has taken. */
+void lock_wake(struct lock *l);
 
 /** Number of usable CPUs (sched_getaffinity), at least 1. */
 int cpu_count(void);
