@@ -90,6 +90,11 @@ struct source *remote_open_blob(struct remote *r, const struct descriptor *d, dr
 	return remote_open_blob_at(r, d, 0, err);
 }
 
+int64_t remote_blob_size(const struct source *s)
+{
+	return download_size(s);
+}
+
 /* ---- mount ---- */
 
 /* 202: an ordinary session was opened; nobody will use it. */

@@ -19,7 +19,7 @@ struct download {
 	struct url
 		url; /* at the registry: signed addresses of redirects end too soon to resume with */
 	char *url_strings[3];
-	int64_t size;	 /* as the descriptor says, -1 */
+	int64_t size;	 /* as the descriptor says, else as the first answer announced; -1 */
 	int64_t off;	 /* in the blob, of the next byte to be consumed */
 	struct buf kept; /* bytes behind off that came before the last break */
 	int64_t skip;	 /* bytes of x that we had before */
@@ -72,7 +72,11 @@ static int judge(struct download *d, const struct call *call, dray_error **err)
 
 	if (status == 200) {
 		d->skip = wanted(d);
-		return check_length(d, d->a.http.length, err) < 0 ? -1 : 1;
+		if (check_length(d, d->a.http.length, err) < 0)
+			return -1;
+		if (d->size < 0)
+			d->size = d->a.http.length;
+		return 1;
 	}
 	if (status == 206 && call->range_from > 0) {
 		int rc = check_partial(d, err);
@@ -281,4 +285,9 @@ struct source *download_open(struct client *c, const struct url *url, int64_t si
 		return NULL;
 	}
 	return &d->source;
+}
+
+int64_t download_size(const struct source *s)
+{
+	return ((const struct download *)s)->size;
 }

@@ -14,3 +14,5 @@
  */
 struct source *download_open(struct client *c, const struct url *url, int64_t size, int64_t off,
 			     dray_error **err);
+/** Of a source of download_open(): the size of the whole blob, as told or as first announced; -1. */
+int64_t download_size(const struct source *s);

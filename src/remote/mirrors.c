@@ -233,6 +233,8 @@ int remote_open_for(const struct reference *ref, enum remote_purpose purpose,
 
 	if (!name)
 		return err_nomem(err);
+	if (o->direct)
+		return open_by_rule(NULL, ref, name, 0, purpose, o, ret, err);
 	if (mirrors_load(&all, err) < 0)
 		return -1;
 	rule = registries_find(&all, name, &matched);

@@ -20,6 +20,7 @@ struct remote_options {
 	const char *cert_dir;	/* *.crt, *.cert with *.key, as docker's certs.d */
 	bool tls_skip_verify;
 	bool plain_http;	/* not asked: loopback hosts that speak no TLS get http */
+	bool direct;		/* registries.conf says nothing, and no mirror is asked */
 	int retries;		/* -1 = 5 */
 	int verbose;		/* from 1 each request is logged */
 	void (*log)(void *arg, const char *line);	/* secrets redacted; may be NULL */
@@ -81,6 +82,8 @@ int remote_has_blob(struct remote *r, const struct digest *d, int64_t *ret_size,
  * connection. @p r must outlive it.
  */
 struct source *remote_open_blob(struct remote *r, const struct descriptor *d, dray_error **err);
+/** Of such a source: the size of its blob, of @p d or as the registry announced it; -1. */
+int64_t remote_blob_size(const struct source *s);
 /** Names, each once. */
 struct remote_names {
 	struct arena arena;
