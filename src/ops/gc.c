@@ -15,7 +15,7 @@
 
 static int open_depot(const char *dir, bool dry_run, struct shelf **ret, dray_error **err)
 {
-	const struct depot_options options = { .leave_uploads = dry_run };
+	const struct depot_options options = { .leave_uploads = dry_run, .either = true };
 	struct stat st;
 
 	/* Opening makes what is not there. */

@@ -195,7 +195,7 @@ static int make_schema(struct depot *d, dray_error **err)
 {
 	if (depot_begin(d, err) < 0)
 		return -1;
-	if (db_exec(d->writer.db, DEPOT_SCHEMA, err) < 0)
+	if (db_exec(d->writer.db, DEPOT_SCHEMA, err) < 0 || cache_open(d, true, err) < 0)
 		return depot_abort(d);
 	return depot_commit(d, err);
 }
@@ -207,7 +207,7 @@ static int check_schema(struct depot *d, dray_error **err)
 	if (db_version(d->writer.db, &version, err) < 0)
 		return -1;
 	if (version == SCHEMA_VERSION)
-		return 0;
+		return cache_open(d, false, err);
 	if (version != 0)
 		return err_set(err, DRAY_ERR_UNSUPPORTED,
 			       DEPOT_DATABASE " is of a later dray (version %lld)",
@@ -251,6 +251,7 @@ static void depot_free(struct shelf *s)
 	cleanup_fd_fn(&d->blobs);
 	cleanup_fd_fn(&d->lock);
 	cleanup_fd_fn(&d->root);
+	lock_free(d->evicting);
 	mem_free(d);
 }
 
@@ -300,6 +301,9 @@ static int open_all(struct depot *d, const char *dir, dray_error **err)
 
 	d->sessions.lock = lock_new(err);
 	if (!d->sessions.lock)
+		return -1;
+	d->evicting = lock_new(err);
+	if (!d->evicting)
 		return -1;
 	if (io_mkdirat(AT_FDCWD, dir, FOLDER_MODE, true, err) < 0)
 		return -1;

@@ -30,13 +30,21 @@ struct depot_options {
 	bool no_delete;		/* clients delete neither tags nor manifests nor blobs */
 	bool immutable_tags;	/* a tag, once set, names what it names, and stays */
 	bool leave_uploads;	/* what a killed process left in uploads/ stays */
+	/*
+	 * The registry whose images the folder keeps; NULL = it is a registry of its own. A folder
+	 * is one or the other, and the cache of one registry, from its beginning on.
+	 */
+	const char *cache_of;
+	int64_t cache_keep;	/* seconds after which what nobody used may go; 0 = never */
+	bool either;		/* be what the folder is; cache_of is not looked at */
 	int64_t (*now)(void);	/* seconds, for tests; NULL = the clock */
 };
 
 /**
  * Open the folder @p dir, made if it is not there (mode 0700, as it is kept).
  *
- * Errors: USAGE it has files but is no such folder; SYSTEM, EBUSY = another process has it;
+ * Errors: USAGE it has files but is no such folder, or is one of another kind; SYSTEM, EBUSY =
+ * another process has it;
  * CORRUPT the database is damaged; UNSUPPORTED it is of a later dray.
  */
 int depot_open(const char *dir, const struct depot_options *o, struct shelf **ret,
@@ -58,7 +66,21 @@ struct depot_collected {
 };
 /**
  * Remove what nothing needs any more. Safe beside requests, which wait for it for moments only.
- * @p s is from depot_open().
+ * @p s is from depot_open(). In a cache only what was not used for cache_keep goes, and grace and
+ * untagged say nothing.
  */
 int depot_collect(struct shelf *s, const struct depot_gc *gc, struct depot_collected *ret,
 		  dray_error **err) MUST_CHECK;
+
+/* ---- a cache (depot_cache.c); all of its shelf's other operations are as ever ---- */
+
+/** Room for @p bytes more, whatever was not used for longest going for it. NO_SPACE. */
+int depot_make_room(struct shelf *s, int64_t bytes, dray_error **err) MUST_CHECK;
+/** Whether any repository has the blob, and its size: 1, 0, -1. */
+int depot_knows(struct shelf *s, const struct digest *digest, int64_t *ret_size,
+		dray_error **err) MUST_CHECK;
+/** Make a blob that any repository has one of @p repo, too: 1, 0 = none has it, -1. */
+int depot_adopt(struct shelf *s, const char *repo, const struct digest *digest,
+		dray_error **err) MUST_CHECK;
+/** The file of an open upload, to read what it has: the caller's; also as a blob it stays the same. */
+int depot_upload_file(const struct shelf_upload *u, dray_error **err) MUST_CHECK;

@@ -139,6 +139,9 @@ int depot_blob(struct shelf *s, const char *repo, const struct digest *digest, b
 		return rc < 0 ? -1 : unknown(err);
 	if (content && open_blob(d, digest, &b, err) < 0)
 		return -1;
+	/* It is open, so it may go meanwhile; and that it was used can be noted the next time. */
+	if (content && d->cache)
+		(void)!touch(d, &l, NULL);
 	b.size = l.size;
 	*ret = b;
 	b = SHELF_BLOB_INIT;
@@ -194,6 +197,23 @@ static int move_in(const struct depot *d, const char *name, const struct digest 
 	return io_fsync(place, err);
 }
 
+int depot_blob_find(struct depot *d, struct depot_side *side, const struct digest *digest,
+		    int64_t *ret, int64_t *ret_size, dray_error **err)
+{
+	cleanup_reset struct db_stmt *st = side_query(side, Q_BLOB_FIND, err);
+	int rc;
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, span_str(digest->text));
+	rc = db_step(st, err);
+	if (rc <= 0)
+		return rc;
+	*ret = db_column_int(st, 0);
+	*ret_size = db_column_int(st, 1);
+	return depot_blob_there(d, digest, *ret_size, err);
+}
+
 /* 1 = it is new, 0 = it was known, -1. */
 static int blob_row(struct depot *d, const struct digest *digest, int64_t size, int64_t *ret,
 		    dray_error **err)
@@ -222,7 +242,7 @@ static int blob_row(struct depot *d, const struct digest *digest, int64_t size, 
 	return 1;
 }
 
-static int link_set(struct depot *d, const char *repo, int64_t blob, dray_error **err)
+int depot_link_set(struct depot *d, const char *repo, int64_t blob, dray_error **err)
 {
 	int64_t n[] = { 0, blob, depot_now(d) };
 
@@ -245,7 +265,7 @@ int depot_blob_add(struct depot *d, const char *repo, const char *name, const st
 		return depot_disk_failed(err);
 	}
 	is_new = blob_row(d, digest, size, &blob, err);
-	if (is_new < 0 || link_set(d, repo, blob, err) < 0) {
+	if (is_new < 0 || depot_link_set(d, repo, blob, err) < 0) {
 		depot_abort(d);
 		return depot_disk_failed(err);
 	}
@@ -263,7 +283,7 @@ static int mount(struct depot *d, const char *repo, const struct digest *digest,
 
 	if (rc > 0)
 		rc = depot_blob_there(d, digest, l.size, err);
-	if (rc > 0 && link_set(d, repo, l.blob, err) < 0)
+	if (rc > 0 && depot_link_set(d, repo, l.blob, err) < 0)
 		rc = -1;
 	return rc;
 }

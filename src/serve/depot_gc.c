@@ -3,7 +3,8 @@
  * For: removing what nothing needs any more, while requests go on.
  * Relies on: links, which tell who may still use a blob, and since when nobody asked.
  * Promises: nothing goes that a manifest needs or that somebody was told of within the grace
- * (R-12); a file goes after its row, so a kill leaves a file too many, never one too few.
+ * (R-12); a file goes after its row, so a kill leaves a file too many, never one too few. In a
+ * cache manifests need nothing, and all goes that nobody used for as long as it is to be kept.
  *
  * It goes through the tables by windows, and holds the writer's lock for one at a time.
  */
@@ -22,7 +23,8 @@ struct gc {
 	struct depot *d;
 	const struct depot_gc *o;
 	struct depot_collected *ret;
-	int64_t cutoff; /* seconds; what was seen before that may go */
+	int64_t cutoff;		     /* seconds; what was seen before that may go */
+	enum depot_query find, drop; /* manifests that may */
 };
 
 /* A row of some window; what the numbers mean is each pass's own. */
@@ -103,7 +105,7 @@ static int remove_row(struct gc *g, enum depot_query q, const int64_t *n, size_t
 	return db_changed(g->d->writer.db) > before;
 }
 
-/* ---- manifests that nothing leads to ---- */
+/* ---- manifests that nothing leads to, or of a cache those that nobody used ---- */
 
 static int read_loose(struct db_stmt *st, struct gc_row *ret, dray_error **err)
 {
@@ -120,7 +122,7 @@ static int remove_loose(struct gc *g, const struct gc_row *r, int64_t *bytes, dr
 
 	if (side_run(&g->d->writer, Q_LINK_LET_GO, (int64_t[]){ r->a, now }, 2, err) < 0)
 		return -1;
-	rc = remove_row(g, Q_MANIFEST_LOOSE_DROP, (int64_t[]){ g->cutoff, r->a }, 2, err);
+	rc = remove_row(g, g->drop, (int64_t[]){ g->cutoff, r->a }, 2, err);
 	if (rc > 0) {
 		g->ret->manifests++;
 		*bytes += r->b;
@@ -154,8 +156,8 @@ static int collect_manifests(struct gc *g, struct gc_window *w, dray_error **err
 		int n;
 
 		before = g->ret->manifests;
-		while ((n = window(g, Q_MANIFEST_LOOSE, (int64_t[]){ g->cutoff, last }, 2,
-				   read_loose, w, err)) > 0) {
+		while ((n = window(g, g->find, (int64_t[]){ g->cutoff, last }, 2, read_loose, w,
+				   err)) > 0) {
 			last = w->row[n - 1].a;
 			if (remove_loose_window(g, w, err) < 0)
 				return -1;
@@ -388,7 +390,7 @@ static int collect_strays(struct gc *g, const char *algo, dray_error **err)
 
 static int collect_all(struct gc *g, struct gc_window *w, dray_error **err)
 {
-	if (g->o->untagged && collect_manifests(g, w, err) < 0)
+	if ((g->o->untagged || g->d->cache) && collect_manifests(g, w, err) < 0)
 		return -1;
 	if (collect_links(g, w, err) < 0 || collect_blobs(g, w, err) < 0 ||
 	    collect_strays(g, "sha256", err) < 0 || collect_strays(g, "sha512", err) < 0)
@@ -420,13 +422,49 @@ static void count_run(struct depot *d, const struct depot_collected *got)
 	lock_drop(d->sessions.lock);
 }
 
+static struct gc gc_of(struct depot *d, const struct depot_gc *o, int64_t cutoff,
+		       struct depot_collected *ret)
+{
+	return (struct gc){
+		.d = d,
+		.o = o,
+		.ret = ret,
+		.cutoff = cutoff,
+		.find = d->cache ? Q_MANIFEST_OLD : Q_MANIFEST_LOOSE,
+		.drop = d->cache ? Q_MANIFEST_OLD_DROP : Q_MANIFEST_LOOSE_DROP,
+	};
+}
+
+int depot_expire(struct depot *d, int64_t cutoff, dray_error **err)
+{
+	const struct depot_gc o = { 0 };
+	struct depot_collected got = { 0 };
+	struct gc g = gc_of(d, &o, cutoff, &got);
+	cleanup_free struct gc_window *w = mem_alloc(sizeof(*w));
+
+	if (!w)
+		return err_nomem(err);
+	if (collect_manifests(&g, w, err) < 0 || collect_links(&g, w, err) < 0)
+		return -1;
+	return collect_blobs(&g, w, err);
+}
+
+/* What was last used, or seen, before that may go. */
+static int64_t cutoff_of(const struct depot *d, const struct depot_gc *o)
+{
+	int64_t now = depot_now(d);
+
+	if (d->cache)
+		return d->o.cache_keep ? now - d->o.cache_keep : INT64_MIN;
+	return o->grace ? now - o->grace - DEPOT_TOUCH_AFTER : now;
+}
+
 int depot_collect(struct shelf *s, const struct depot_gc *o, struct depot_collected *ret,
 		  dray_error **err)
 {
 	struct depot *d = depot_of(s);
 	struct depot_collected got = { 0 };
-	int64_t grace = o->grace ? o->grace + DEPOT_TOUCH_AFTER : 0;
-	struct gc g = { .d = d, .o = o, .ret = &got, .cutoff = depot_now(d) - grace };
+	struct gc g = gc_of(d, o, cutoff_of(d, o), &got);
 	cleanup_free struct gc_window *w = mem_alloc(sizeof(*w));
 
 	if (!w)

@@ -24,9 +24,14 @@ static int read_doc(struct db_stmt *st, bool content, struct shelf_doc *ret, dra
 	return content ? buf_add(&ret->bytes, db_column_blob(st, 3), err) : 0;
 }
 
+/* Which manifest it is, and when it was last used. */
+struct doc_row {
+	int64_t id, seen;
+};
+
 /* 1, 0 = there is none, -1. */
 static int find_doc(struct depot *d, const char *repo, const struct shelf_ref *ref, bool content,
-		    struct shelf_doc *ret, dray_error **err)
+		    struct shelf_doc *ret, struct doc_row *row, dray_error **err)
 {
 	enum depot_query q = ref->tag ? Q_MANIFEST_BY_TAG : Q_MANIFEST_BY_DIGEST;
 	cleanup_reset struct db_stmt *st = side_query(&d->reader, q, err);
@@ -39,6 +44,8 @@ static int find_doc(struct depot *d, const char *repo, const struct shelf_ref *r
 	rc = db_step(st, err);
 	if (rc > 0 && read_doc(st, content, ret, err) < 0)
 		return -1;
+	if (rc > 0)
+		*row = (struct doc_row){ db_column_int(st, 4), db_column_int(st, 5) };
 	return rc;
 }
 
@@ -47,16 +54,19 @@ int depot_manifest(struct shelf *s, const char *repo, const struct shelf_ref *re
 {
 	cleanup_shelf_doc struct shelf_doc doc = { 0 };
 	struct depot *d = depot_of(s);
+	struct doc_row row;
 	int rc;
 
 	lock_take(d->reader.lock);
-	rc = find_doc(d, repo, ref, content, &doc, err);
+	rc = find_doc(d, repo, ref, content, &doc, &row, err);
 	lock_drop(d->reader.lock);
 	if (rc < 0)
 		return -1;
 	if (rc == 0)
 		return shelf_refuse(err, SHELF_MANIFEST_UNKNOWN,
 				    "the repository has no such manifest");
+	if (d->cache)
+		cache_used(d, row.id, row.seen);
 	*ret = doc;
 	doc = (struct shelf_doc){ 0 };
 	return 0;

@@ -3,6 +3,7 @@
  * For: manifests that come, with their tags, and manifests and tags that go.
  * Relies on: image/ for what a document names; one transaction for each request.
  * Promises: no manifest is there without what it needs, no tag without its manifest (R-06, G-09).
+ * In a cache a manifest needs nothing: what it names comes when somebody asks for it.
  */
 #include "serve/depot_priv.h"
 
@@ -267,7 +268,8 @@ static int put_all(struct putting *p, dray_error **err)
 {
 	if (depot_begin(p->d, err) < 0)
 		return -1;
-	if (put_row(p, err) < 0 || put_needs(p, err) < 0 || put_tags(p, err) < 0) {
+	if (put_row(p, err) < 0 || (!p->d->cache && put_needs(p, err) < 0) ||
+	    put_tags(p, err) < 0) {
 		depot_abort(p->d);
 		return depot_disk_failed(err);
 	}

@@ -15,6 +15,8 @@ enum depot_query {
 	Q_REPO_ADD,	   /* name */
 	Q_REPO_LIST,	   /* after, max -> name */
 	Q_COUNTS,	   /* -> repositories, manifests, blobs */
+	Q_ORIGIN,	   /* -> name of the registry that this is a cache of */
+	Q_ORIGIN_SET,	   /* name */
 	Q_REPO_TIDY,	   /* those with nothing */
 	Q_BLOB_FIND,	   /* digest -> id, size */
 	Q_BLOB_ADD,	   /* digest, size */
@@ -30,7 +32,7 @@ enum depot_query {
 	Q_HOLD_ADD,	   /* repository, blob, manifest */
 	Q_HOLD_WHO,	   /* repository, blob -> digest of a manifest */
 	Q_LINK_LET_GO,	   /* manifest, seen: of all that it holds */
-	Q_MANIFEST_BY_TAG, /* repository name, tag -> digest, type, size, bytes */
+	Q_MANIFEST_BY_TAG, /* repository name, tag -> digest, type, size, bytes, id, seen */
 	Q_MANIFEST_BY_DIGEST,
 	Q_MANIFEST_FIND, /* repository, digest -> id, size */
 	Q_MANIFEST_ADD,	 /* repository, digest, type, size, subject, artifact type, annotations, seen, bytes */
@@ -38,6 +40,10 @@ enum depot_query {
 	Q_MANIFEST_DROP, /* id */
 	Q_MANIFEST_LOOSE, /* seen before, after id, max -> id, size */
 	Q_MANIFEST_LOOSE_DROP, /* id, seen before: if it is loose */
+	Q_MANIFEST_TOUCH, /* id, seen */
+	Q_MANIFEST_OLD,	 /* seen before, after id, max -> id, size */
+	Q_MANIFEST_OLD_DROP, /* id, seen before */
+	Q_USES,		 /* -> seen, size of links and manifests, oldest first */
 	Q_PART_ADD,	 /* whole, part */
 	Q_PART_WHO,	 /* part -> digest of an index */
 	Q_TAG_SET,	 /* repository, name, manifest */
@@ -90,6 +96,7 @@ struct sessions {
 struct depot {
 	struct shelf shelf;
 	struct depot_options o;
+	bool cache; /* of another registry: manifests need nothing, and use tells what stays */
 	int root, blobs, uploads, lock; /* folders, and the file */
 	struct depot_side reader, writer;
 	struct sessions sessions;
@@ -98,6 +105,7 @@ struct depot {
 	struct {
 		int64_t runs, blobs, bytes;
 	} collected; /* garbage, since it was opened */
+	struct lock *evicting; /* held by the one that makes room in a cache */
 };
 
 extern const struct shelf_ops DEPOT_OPS;
@@ -181,6 +189,22 @@ int depot_upload_finish(struct shelf *s, struct shelf_upload *u, const struct di
 int depot_upload_status(struct shelf *s, const char *repo, const char *id, int64_t *ret_size,
 			dray_error **err);
 int depot_upload_cancel(struct shelf *s, const char *repo, const char *id, dray_error **err);
+
+/* ---- depot_cache.c, depot_gc.c ---- */
+
+/** Whether the folder is what the options say; a @p fresh one becomes it. Sets d->cache. */
+int cache_open(struct depot *d, bool fresh, dray_error **err) MUST_CHECK;
+/** Let what was used longest ago go until @p bytes more fit the quota, or nothing is left. */
+int cache_evict(struct depot *d, int64_t bytes, dray_error **err) MUST_CHECK;
+/** A manifest of a cache was used, last time at @p seen. That it cannot be noted is no failure. */
+void cache_used(struct depot *d, int64_t manifest, int64_t seen);
+/** Of a cache: remove what was not used since @p cutoff, manifests and blobs. */
+int depot_expire(struct depot *d, int64_t cutoff, dray_error **err) MUST_CHECK;
+/** Id of a blob that any repository has, whole: 1, 0, -1. Takes no lock. */
+int depot_blob_find(struct depot *d, struct depot_side *side, const struct digest *digest,
+		    int64_t *ret, int64_t *ret_size, dray_error **err) MUST_CHECK;
+/** Let @p repo have it from now on; in a transaction. */
+int depot_link_set(struct depot *d, const char *repo, int64_t blob, dray_error **err) MUST_CHECK;
 
 /* ---- depot_manifest.c, depot_list.c ---- */
 

@@ -8,7 +8,8 @@
 
 /*
  * link: this repository may hand out that blob (R-09). hold: for it a manifest there needs it,
- * so a hold never is without its link. part: what an index is made of.
+ * so a hold never is without its link. part: what an index is made of. origin: of a cache, the
+ * registry that all this comes from.
  */
 const char DEPOT_SCHEMA[] =
 	"CREATE TABLE repository(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
@@ -36,6 +37,7 @@ const char DEPOT_SCHEMA[] =
 	" name TEXT NOT NULL, manifest INTEGER NOT NULL REFERENCES manifest(id) ON DELETE CASCADE,"
 	" PRIMARY KEY(repository, name)) WITHOUT ROWID;"
 	"CREATE INDEX tag_manifest ON tag(manifest);"
+	"CREATE TABLE origin(name TEXT NOT NULL);"
 	"PRAGMA user_version=1;";
 
 #define IS_HELD \
@@ -44,7 +46,7 @@ const char DEPOT_SCHEMA[] =
 	"m.seen<=?1 AND NOT EXISTS(SELECT 1 FROM tag WHERE manifest=m.id)"    \
 	" AND NOT EXISTS(SELECT 1 FROM part WHERE part=m.id) AND NOT EXISTS(" \
 	"SELECT 1 FROM manifest s WHERE s.repository=m.repository AND s.digest=m.subject)"
-#define MANIFEST_COLUMNS "SELECT m.digest, m.type, m.size, m.bytes FROM repository r"
+#define MANIFEST_COLUMNS "SELECT m.digest, m.type, m.size, m.bytes, m.id, m.seen FROM repository r"
 
 static const char *const SQL[Q_COUNT] = {
 	[Q_REPO_FIND] = "SELECT id FROM repository WHERE name=?1",
@@ -57,6 +59,8 @@ static const char *const SQL[Q_COUNT] = {
 	[Q_BLOB_ADD] = "INSERT INTO blob(digest, size) VALUES(?1, ?2)",
 	[Q_COUNTS] = "SELECT (SELECT count(*) FROM repository), (SELECT count(*) FROM manifest),"
 		     " (SELECT count(*) FROM blob)",
+	[Q_ORIGIN] = "SELECT name FROM origin",
+	[Q_ORIGIN_SET] = "INSERT INTO origin VALUES(?1)",
 	[Q_REPO_TIDY] = "DELETE FROM repository"
 			" WHERE NOT EXISTS(SELECT 1 FROM manifest WHERE repository=repository.id)"
 			" AND NOT EXISTS(SELECT 1 FROM link WHERE repository=repository.id)",
@@ -97,6 +101,12 @@ static const char *const SQL[Q_COUNT] = {
 	[Q_MANIFEST_LOOSE] = "SELECT m.id, m.size FROM manifest m WHERE m.id>?2 AND " IS_LOOSE
 			     " ORDER BY m.id LIMIT ?3",
 	[Q_MANIFEST_LOOSE_DROP] = "DELETE FROM manifest AS m WHERE m.id=?2 AND " IS_LOOSE,
+	[Q_MANIFEST_TOUCH] = "UPDATE manifest SET seen=?2 WHERE id=?1",
+	[Q_MANIFEST_OLD] = "SELECT id, size FROM manifest WHERE seen<=?1 AND id>?2"
+			   " ORDER BY id LIMIT ?3",
+	[Q_MANIFEST_OLD_DROP] = "DELETE FROM manifest WHERE seen<=?1 AND id=?2",
+	[Q_USES] = "SELECT link.seen, b.size FROM link JOIN blob b ON b.id=link.blob"
+		   " UNION ALL SELECT seen, size FROM manifest ORDER BY 1",
 	[Q_PART_ADD] = "INSERT OR IGNORE INTO part VALUES(?1, ?2)",
 	[Q_PART_WHO] = "SELECT m.digest FROM part p JOIN manifest m ON m.id=p.whole"
 		       " WHERE p.part=?1 LIMIT 1",

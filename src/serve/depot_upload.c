@@ -24,7 +24,7 @@ static struct session *session_of(struct shelf_upload *u)
 
 /* ---- space ---- */
 
-int depot_take_space(struct depot *d, int64_t bytes, dray_error **err)
+static bool take_space(struct depot *d, int64_t bytes)
 {
 	bool fits;
 
@@ -33,7 +33,16 @@ int depot_take_space(struct depot *d, int64_t bytes, dray_error **err)
 	if (fits)
 		d->space += bytes;
 	lock_drop(d->sessions.lock);
-	if (fits)
+	return fits;
+}
+
+int depot_take_space(struct depot *d, int64_t bytes, dray_error **err)
+{
+	if (take_space(d, bytes))
+		return 0;
+	if (d->cache && cache_evict(d, bytes, err) < 0)
+		return -1;
+	if (d->cache && take_space(d, bytes))
 		return 0;
 	return shelf_refuse(err, SHELF_NO_SPACE, "the registry may hold %lld bytes, and does",
 			    (long long)d->o.quota);

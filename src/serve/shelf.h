@@ -2,7 +2,8 @@
  *
  * What a server hands out and takes in: repositories with tags, manifests and blobs. Between
  * HTTP, which knows of no files, and whoever keeps the bytes, who knows of no HTTP. Back
- * ends: images of other places (images.c, read-only), a folder (depot.c).
+ * ends: images of other places (images.c, read-only), a folder (depot.c), another registry whose
+ * images are kept in a folder (proxy.c).
  *
  * What HTTP promises to a shelf: every repository and tag fits the grammar of image/reference.h,
  * every digest is well formed, though its algorithm may be DIGEST_OTHER; those are nowhere and
@@ -42,6 +43,7 @@ enum shelf_code {
 	SHELF_UNSUPPORTED,		/* 405 */
 	SHELF_TOOMANYREQUESTS,		/* 429 */
 	SHELF_NO_SPACE,			/* 507, as "UNAVAILABLE": disk or quota full */
+	SHELF_UNREACHABLE,		/* 502, likewise: the registry behind gives no answer, or none of use */
 	SHELF_CODES
 };
 /** Set *err so that the client is told; returns -1. Paths of the host do not belong in the text. */
@@ -75,6 +77,7 @@ struct shelf_doc {
 	char *media_type; /* owned; as it was pushed or as the place has it */
 	int64_t size;
 	struct buf bytes; /* exactly as stored; empty unless asked for */
+	bool stale;	  /* what its tag named when that could last be found out */
 };
 void shelf_doc_clear(struct shelf_doc *d);
 #define cleanup_shelf_doc CLEANUP(shelf_doc_clear)
@@ -226,6 +229,8 @@ struct shelf_ops {
 	int (*referrers)(struct shelf *s, const char *repo, const struct digest *subject,
 			 const char *artifact_type, const struct shelf_part *part,
 			 struct shelf_referrers *ret, dray_error **err);
+	/** Optional: whether a mirror of @p registry ("docker.io") is looked for here; NULL = of any. */
+	bool (*stands_for)(const struct shelf *s, const char *registry);
 	/** Optional: whether it can do its work; the text of *err is for the log. */
 	int (*health)(struct shelf *s, dray_error **err);
 	/** What there is, for whoever runs the server; *ret is SHELF_STATE_INIT. */
