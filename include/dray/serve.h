@@ -32,6 +32,14 @@ struct dray_serve_options {
 	bool no_delete;		/**< clients delete nothing */
 	bool immutable_tags;	/**< a tag, once set, names what it names, and stays */
 	int gc_interval;	/**< seconds between garbage collections; 0 = 3600, -1 = none */
+	/**
+	 * A registry whose images are served, and kept in root as they are asked for: "docker.io",
+	 * "https://HOST:PORT", "HOST/PREFIX"; NULL = none. Nothing can be pushed then; with a
+	 * quota what was not used for longest makes room.
+	 */
+	const char *proxy;
+	int proxy_ttl;		/**< seconds for which a tag is believed without asking; 0 = always ask */
+	int64_t proxy_keep;	/**< seconds after which what nobody used goes; 0 = stays */
 	int timeout;		/**< seconds for the head of a request, others follow from it; 0 = 10 */
 	int grace;		/**< seconds that running requests get at the end; 0 = 30 */
 	int connections;	/**< at once, further ones are turned away; 0 = 512 */
@@ -81,6 +89,9 @@ struct dray_serve_options {
  *
  * With o->root it is a registry of its own, which takes images in (unless o->read_only): what it
  * acknowledged is on the disk, whatever kills it. One process has a folder at a time.
+ *
+ * With o->proxy the root is a cache of that registry: credentials and TLS are those of the context,
+ * registries.conf is not looked at. What it has is served when that registry cannot be asked.
  *
  * @param places  references as dray(1) spells them; one that chooses no image serves all it has;
  *                none with o->root

@@ -21,6 +21,7 @@ struct serve_flags {
 	const char *addr;
 	bool read_only, no_page, no_delete, immutable_tags, metrics;
 	const char *root, *quota, *gc_interval;
+	const char *proxy, *proxy_ttl, *proxy_keep;
 	int timeout, grace, connections;
 	const char *tls_cert, *tls_key;
 	const char *htpasswd;
@@ -43,6 +44,12 @@ static const struct option serve_table[] = {
 	  .help = "a tag in DIR, once set, names what it names, and stays" },
 	{ "gc-interval", 0, OPT_STRING, F(gc_interval), "DURATION",
 	  .help = "between garbage collections in DIR (default: 1h); 0 = none" },
+	{ "proxy", 0, OPT_STRING, F(proxy), "REGISTRY",
+	  .help = "serve the images of REGISTRY, and keep in DIR what was asked for" },
+	{ "proxy-ttl", 0, OPT_STRING, F(proxy_ttl), "DURATION",
+	  .help = "for which a tag of REGISTRY is believed without asking (default: 0)" },
+	{ "proxy-keep", 0, OPT_STRING, F(proxy_keep), "DURATION",
+	  .help = "after which what nobody used goes from DIR (default: it stays)" },
 	{ "read-only", 0, OPT_FLAG, F(read_only), .help = "take nothing in" },
 	{ "metrics", 0, OPT_FLAG, F(metrics), .help = "numbers for Prometheus at /metrics" },
 	{ "no-page", 0, OPT_FLAG, F(no_page), .help = "no pages for browsers" },
@@ -188,11 +195,54 @@ static int check_root_flags(const struct serve_flags *f, dray_error **err)
 	return err_set(err, DRAY_ERR_USAGE, "%s says nothing without --root", name);
 }
 
-static int root_options(const struct serve_flags *f, struct dray_serve_options *o, dray_error **err)
+static int check_proxy_flags(const struct serve_flags *f, dray_error **err)
+{
+	const char *alone = f->proxy_ttl ? "--proxy-ttl" : f->proxy_keep ? "--proxy-keep" : NULL;
+	const char *beside = !f->root		 ? NULL
+			     : f->read_only	 ? "--read-only"
+			     : f->no_delete	 ? "--no-delete"
+			     : f->immutable_tags ? "--immutable-tags"
+						 : NULL;
+
+	if (!f->proxy && alone)
+		return err_set(err, DRAY_ERR_USAGE, "%s says nothing without --proxy", alone);
+	if (f->proxy && !f->root)
+		return err_set(err, DRAY_ERR_USAGE, "--proxy needs --root, to keep images in");
+	if (f->proxy && beside)
+		return err_set(err, DRAY_ERR_USAGE, "%s says nothing with --proxy", beside);
+	return 0;
+}
+
+/* Less than a second is a second. */
+static int take_seconds(const char *name, const char *text, int64_t *ret, dray_error **err)
 {
 	int64_t ms;
 
-	if (check_root_flags(f, err) < 0)
+	if (!num_parse_duration_ms(text, &ms) || ms / 1000 > INT32_MAX)
+		return err_set(err, DRAY_ERR_USAGE, "%s takes 30m, 1h and the like", name);
+	*ret = ms > 0 && ms < 1000 ? 1 : ms / 1000;
+	return 0;
+}
+
+static int proxy_options(const struct serve_flags *f, struct dray_serve_options *o,
+			 dray_error **err)
+{
+	int64_t ttl = 0;
+
+	if (check_proxy_flags(f, err) < 0 ||
+	    (f->proxy_ttl && take_seconds("--proxy-ttl", f->proxy_ttl, &ttl, err) < 0) ||
+	    (f->proxy_keep && take_seconds("--proxy-keep", f->proxy_keep, &o->proxy_keep, err) < 0))
+		return -1;
+	o->proxy = f->proxy;
+	o->proxy_ttl = (int)ttl;
+	return 0;
+}
+
+static int root_options(const struct serve_flags *f, struct dray_serve_options *o, dray_error **err)
+{
+	int64_t seconds = 0;
+
+	if (check_root_flags(f, err) < 0 || proxy_options(f, o, err) < 0)
 		return -1;
 	o->root = f->root;
 	o->no_delete = f->no_delete;
@@ -201,10 +251,9 @@ static int root_options(const struct serve_flags *f, struct dray_serve_options *
 		return err_set(err, DRAY_ERR_USAGE, "--quota takes bytes, as 500MB or 20GiB");
 	if (!f->gc_interval)
 		return 0;
-	if (!num_parse_duration_ms(f->gc_interval, &ms) || ms / 1000 > INT32_MAX)
-		return err_set(err, DRAY_ERR_USAGE, "--gc-interval takes 30m, 1h and the like");
-	/* Less than a second is a second: 0 alone turns it off. */
-	o->gc_interval = ms == 0 ? -1 : ms < 1000 ? 1 : (int)(ms / 1000);
+	if (take_seconds("--gc-interval", f->gc_interval, &seconds, err) < 0)
+		return -1;
+	o->gc_interval = seconds ? (int)seconds : -1;
 	return 0;
 }
 
@@ -266,7 +315,8 @@ const struct command cmd_serve = {
 		"client, straight from where they lie: nothing is imported or copied. With --root "
 		"it "
 		"is a registry that takes images in, kept in a folder; what it acknowledged is on "
-		"the disk, and dray gc clears up. Prints the "
+		"the disk, and dray gc clears up. With --proxy the folder is a cache of another "
+		"registry. Prints the "
 		"address when clients may come; --addr 127.0.0.1:0 takes a free port. Others than "
 		"this machine reach it only with TLS (or --plain-http) and an --addr that they can "
 		"see. Without --htpasswd or --token-realm whoever reaches it may do everything. "

@@ -195,12 +195,17 @@ static int run(struct serving *s, dray_error **err)
 		o->stopping(o->arg);
 	if (rc == 0)
 		server_drain(server);
+	if (s->root)
+		root_stop(s->root);
 	server_free(server);
 	return rc;
 }
 
 static int open_shelf(struct serving *s, const char *const *places, size_t n, dray_error **err)
 {
+	if (s->o->proxy && (!s->o->root || s->o->read_only))
+		return err_set(err, DRAY_ERR_USAGE,
+			       "a proxy keeps what it brings in a root that it may write to");
 	if (s->o->root && n)
 		return err_set(
 			err, DRAY_ERR_USAGE,

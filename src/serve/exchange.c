@@ -195,12 +195,22 @@ static int check_whole(const struct peer *p, const char *version, dray_error **e
 	return malformed(err, 400, "the request's target is malformed");
 }
 
+static int check_ns(const struct exchange *ex, dray_error **err)
+{
+	const struct shelf *s = ex->server->shelf;
+	const char *ns = ex->route.ns;
+
+	if (!ns || !s->ops->stands_for || s->ops->stands_for(s, ns))
+		return 0;
+	return shelf_refuse(err, SHELF_NAME_UNKNOWN, "this is the mirror of another registry");
+}
+
 /* Everything that can be decided before the body comes. */
 static int begin(struct exchange *ex, dray_error **err)
 {
 	if (head_read(ex->c, &ex->arena, &ex->head, err) < 0 ||
 	    route_parse(ex->method, span_str(ex->peer->target), &ex->route, &ex->allow, err) < 0 ||
-	    gate_check(ex, err) < 0)
+	    gate_check(ex, err) < 0 || check_ns(ex, err) < 0)
 		return -1;
 	return writes(&ex->route) ? write_begin(ex, err) : 0;
 }

@@ -74,6 +74,8 @@ static enum MHD_Result answer_manifest(struct exchange *ex)
 	r = is_head(ex) ? reply_head(200, d.media_type, d.size)
 			: reply_bytes(200, d.media_type, &d.bytes);
 	add_identity(&r, &d.digest, etag);
+	if (d.stale)
+		reply_field(&r, "Warning", "110 - \"Response is Stale\"");
 	return reply_send(ex, &r);
 }
 

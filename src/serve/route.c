@@ -402,6 +402,8 @@ static int set_web_parameter(struct span name, const char *value, struct route *
 /* What a route does not know is some proxy's or some client's own, and passed over. */
 static int set_parameter(struct span name, const char *value, struct route *r, dray_error **err)
 {
+	if (r->repo && span_is(name, "ns"))
+		return set_text("ns", value, &r->ns, err);
 	if (ROUTES[r->kind].listed && span_is(name, "n"))
 		return set_count(value, r, err);
 	if (ROUTES[r->kind].listed && span_is(name, "last"))

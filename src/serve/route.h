@@ -46,6 +46,7 @@ struct route {
 	struct digest digest;	/* of UPLOADS and UPLOAD */
 	struct digest mount;
 	const char *from;	/* a repository */
+	const char *ns;		/* the registry that containerd takes this one for a mirror of */
 	const char *artifact_type;
 	const char *last;
 	int64_t n;

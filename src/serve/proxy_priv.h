@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside the shelf before another registry.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "flow/pool.h"
+#include "serve/depot.h"
+#include "serve/proxy.h"
+
+#define STRIPES 64 /* questions about manifests that go on at once */
+
+struct proxy {
+	struct shelf shelf;
+	struct shelf *depot;
+	struct upstream *up;
+	struct proxy_options o;
+	struct lock *asking[STRIPES]; /* of one manifest one asks, and the others wait */
+	struct lock *lock;	      /* of the next four */
+	struct arena arena;	      /* of beliefs */
+	struct map beliefs;	      /* "repository:tag" -> when it was asked about, see believe() */
+	int64_t silent_until;	      /* ms: the upstream gave no answer of use */
+	struct fetch *fetches;	      /* blobs under way; first come first */
+	atomic_bool stop;	      /* for the threads that work for it, too */
+	struct pool *pool;
+	struct fetcher *fetchers; /* one for each of its threads */
+};
+
+/** What a thread of the pool does: bring blobs until the proxy stops. */
+struct fetcher {
+	struct job job;
+	struct proxy *p;
+};
+
+static inline struct proxy *proxy_of(struct shelf *s)
+{
+	return (struct proxy *)s;
+}
+
+/**
+ * Tell a client of @p why, which is freed: @p unknown where there is none such. What the upstream
+ * did wrong goes to the log. Returns -1.
+ */
+int proxy_refuse(struct proxy *p, dray_error *why, enum shelf_code unknown, dray_error **err);
+/** A note about @p what and why; @p why may be NULL. */
+void proxy_note(struct proxy *p, const char *what, const dray_error *why);
+
+/* ---- proxy_fetch.c ---- */
+
+/** Begin the threads that bring blobs. */
+int fetch_begin(struct proxy *p, dray_error **err) MUST_CHECK;
+/** Wait for their end; NULL-safe. */
+void fetch_end(struct proxy *p);
+/** A blob that the folder does not have, while it comes. */
+int fetch_blob(struct proxy *p, const char *repo, const struct digest *digest,
+	       struct shelf_blob *ret, dray_error **err) MUST_CHECK;
