@@ -90,45 +90,74 @@ static char *belief_key(const char *repo, const char *tag)
 	return mem_printf("%s:%s", repo, tag);
 }
 
-/* Was the tag asked about at @since or later? */
-static bool believed(struct proxy *p, const char *repo, const char *tag, int64_t since)
+/* Zeros where it was not, or nobody remembers. */
+static struct belief belief_of(struct proxy *p, const char *repo, const char *tag)
 {
 	cleanup_free char *key = belief_key(repo, tag);
-	const int64_t *at;
-	bool yes;
+	struct belief ret = { 0 };
+	const struct belief *b;
 
 	if (!key)
-		return false;
+		return ret;
 	lock_take(p->lock);
-	at = map_get(&p->beliefs, span_str(key));
-	yes = at && *at >= since;
+	b = map_get(&p->beliefs, span_str(key));
+	if (b)
+		ret = *b;
 	lock_drop(p->lock);
-	return yes;
+	return ret;
 }
 
-static void put_belief(struct proxy *p, const char *key, int64_t asked)
+/* Was the tag asked about lately, or since the @question that was the last when we came? */
+static bool believed(struct proxy *p, const char *repo, const char *tag, int64_t question)
 {
-	int64_t *at = map_get(&p->beliefs, span_str(key));
+	struct belief b = belief_of(p, repo, tag);
+
+	return b.question > question || (b.question && io_now_ms() - b.ms < p->o.ttl_ms);
+}
+
+static int64_t last_question(struct proxy *p)
+{
+	int64_t ret;
+
+	lock_take(p->lock);
+	ret = p->questions;
+	lock_drop(p->lock);
+	return ret;
+}
+
+static struct belief begin_question(struct proxy *p)
+{
+	struct belief ret = { .ms = io_now_ms() };
+
+	lock_take(p->lock);
+	ret.question = ++p->questions;
+	lock_drop(p->lock);
+	return ret;
+}
+
+static void put_belief(struct proxy *p, const char *key, struct belief asked)
+{
+	struct belief *b = map_get(&p->beliefs, span_str(key));
 	char *own;
 
-	if (at) {
-		*at = asked;
+	if (b) {
+		*b = asked;
 		return;
 	}
 	if (p->beliefs.len >= BELIEFS_MAX) {
 		map_clear(&p->beliefs);
 		arena_clear(&p->arena);
 	}
-	at = arena_alloc(&p->arena, sizeof(*at));
+	b = arena_alloc(&p->arena, sizeof(*b));
 	own = arena_strdup(&p->arena, key);
-	if (!at || !own)
+	if (!b || !own)
 		return;
-	*at = asked;
-	(void)!map_put(&p->beliefs, span_str(own), at, NULL);
+	*b = asked;
+	(void)!map_put(&p->beliefs, span_str(own), b, NULL);
 }
 
 /* What cannot be noted is asked again. */
-static void believe(struct proxy *p, const char *repo, const char *tag, int64_t asked)
+static void believe(struct proxy *p, const char *repo, const char *tag, struct belief asked)
 {
 	cleanup_free char *key = belief_key(repo, tag);
 
@@ -233,7 +262,7 @@ static int ask_tag(struct proxy *p, const char *repo, const struct shelf_ref *re
 		   struct shelf_doc *ret, dray_error **err)
 {
 	cleanup_error dray_error *why = NULL;
-	int64_t asked = io_now_ms();
+	struct belief asked = begin_question(p);
 	int here = from_folder(p, repo, ref, content, ret, err), rc;
 
 	if (here < 0)
@@ -257,25 +286,27 @@ static int ask_tag(struct proxy *p, const char *repo, const struct shelf_ref *re
 	return proxy_refuse(p, steal_pointer(&why), SHELF_MANIFEST_UNKNOWN, err);
 }
 
-static struct lock *stripe_of(struct proxy *p, const char *name)
+static struct lock *stripe_of(struct proxy *p, const char *repo, const char *name)
 {
-	return p->asking[map_hash(span_str(name)) % STRIPES];
+	uint64_t mixed = map_hash(span_str(repo)) * 3 + map_hash(span_str(name));
+
+	return p->asking[mixed % STRIPES];
 }
 
 /* Of those who ask at the same time one asks for all. */
 static int by_tag(struct proxy *p, const char *repo, const struct shelf_ref *ref, bool content,
 		  struct shelf_doc *ret, dray_error **err)
 {
-	struct lock *l = stripe_of(p, ref->tag);
-	int64_t since = io_now_ms() - p->o.ttl_ms;
+	struct lock *l = stripe_of(p, repo, ref->tag);
+	int64_t last = last_question(p);
 	int rc = 0;
 
-	if (believed(p, repo, ref->tag, since))
+	if (believed(p, repo, ref->tag, last))
 		rc = from_folder(p, repo, ref, content, ret, err);
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
 	lock_take(l);
-	if (believed(p, repo, ref->tag, since))
+	if (believed(p, repo, ref->tag, last))
 		rc = from_folder(p, repo, ref, content, ret, err);
 	if (rc == 0)
 		rc = ask_tag(p, repo, ref, content, ret, err);
@@ -296,7 +327,7 @@ static int ask_digest(struct proxy *p, const char *repo, const struct digest *di
 static int by_digest(struct proxy *p, const char *repo, const struct shelf_ref *ref, bool content,
 		     struct shelf_doc *ret, dray_error **err)
 {
-	struct lock *l = stripe_of(p, ref->digest.text);
+	struct lock *l = stripe_of(p, repo, ref->digest.text);
 	int rc = from_folder(p, repo, ref, content, ret, err);
 
 	if (rc != 0)

@@ -13,15 +13,22 @@
 
 #define STRIPES 64 /* questions about manifests that go on at once */
 
+/** When a tag was last asked about. */
+struct belief {
+	int64_t question; /* by number, counted when it began */
+	int64_t ms;
+};
+
 struct proxy {
 	struct shelf shelf;
 	struct shelf *depot;
 	struct upstream *up;
 	struct proxy_options o;
 	struct lock *asking[STRIPES]; /* of one manifest one asks, and the others wait */
-	struct lock *lock;	      /* of the next four */
+	struct lock *lock;	      /* of the next five */
 	struct arena arena;	      /* of beliefs */
-	struct map beliefs;	      /* "repository:tag" -> when it was asked about, see believe() */
+	struct map beliefs;	      /* "repository:tag" -> struct belief */
+	int64_t questions;	      /* about tags, so far */
 	int64_t silent_until;	      /* ms: the upstream gave no answer of use */
 	struct fetch *fetches;	      /* blobs under way; first come first */
 	atomic_bool stop;	      /* for the threads that work for it, too */
