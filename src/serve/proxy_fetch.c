@@ -158,11 +158,12 @@ static int adopt(struct proxy *p, const struct fetch *f, dray_error **err)
 	int64_t size, there;
 	int rc = depot_knows(p->depot, &f->digest, &size, err);
 
-	if (rc > 0)
-		rc = p->up->ops->blob_size(p->up, f->repo, &f->digest, &there, err);
-	if (rc > 0)
-		rc = depot_adopt(p->depot, f->repo, &f->digest, err);
-	return rc;
+	if (rc <= 0)
+		return rc;
+	rc = p->up->ops->blob_size(p->up, f->repo, &f->digest, &there, err);
+	if (rc <= 0)
+		return rc < 0 ? -1 : err_set(err, DRAY_ERR_NOT_FOUND, "no such blob there");
+	return depot_adopt(p->depot, f->repo, &f->digest, err);
 }
 
 /* Somebody may have brought it between the question to the folder and this one. 1, 0, -1. */

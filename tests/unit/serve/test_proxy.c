@@ -730,7 +730,7 @@ static void no_memory_breaks_nothing(void **state)
 	bool reached = true;
 
 	big_digest();
-	for (uint64_t nth = 1; reached; nth += 3) {
+	for (uint64_t nth = 1; reached; nth++) {
 		struct setting g = { 0 };
 		dray_error *err = NULL;
 		int rc;
