@@ -133,14 +133,14 @@ int depot_blob(struct shelf *s, const char *repo, const struct digest *digest, b
 
 	if (rc > 0)
 		rc = depot_blob_there(d, digest, l.size, err);
-	if (rc > 0 && !content)
+	if (rc > 0 && !content && !d->cache)
 		rc = touch(d, &l, err);
 	if (rc <= 0)
 		return rc < 0 ? -1 : unknown(err);
 	if (content && open_blob(d, digest, &b, err) < 0)
 		return -1;
-	/* It is open, so it may go meanwhile; and that it was used can be noted the next time. */
-	if (content && d->cache)
+	/* Nothing depends on its staying: what cannot be noted now is the next time. */
+	if (d->cache)
 		(void)!touch(d, &l, NULL);
 	b.size = l.size;
 	*ret = b;

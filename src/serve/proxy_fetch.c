@@ -13,6 +13,7 @@
 #define PIECE (64 * 1024) /* bytes that are waited for, and told of, at once */
 
 #define STATUS_NO_SPACE 507 /* of what the folder refuses for want of room */
+#define FULL_MS 60000	    /* for which blobs pass through when a download met a full disk */
 
 enum fetch_state { FETCH_COMING, FETCH_WHOLE, FETCH_FAILED };
 
@@ -233,19 +234,31 @@ static int begin_upload(struct proxy *p, struct fetch *f, int64_t size, char id[
 	return 0;
 }
 
-static int bring(struct proxy *p, struct fetch *f, dray_error **err)
+static void disk_is_full(struct proxy *p)
 {
-	cleanup_source struct source *data = NULL;
+	lock_take(p->lock);
+	p->full_until = io_now_ms() + FULL_MS;
+	lock_drop(p->lock);
+}
+
+static bool is_full(struct proxy *p)
+{
+	bool full;
+
+	lock_take(p->lock);
+	full = io_now_ms() < p->full_until;
+	lock_drop(p->lock);
+	return full;
+}
+
+static int take_in(struct proxy *p, struct fetch *f, struct source *data, int64_t size,
+		   dray_error **err)
+{
 	char id[SHELF_UPLOAD_ID] = "";
 	struct shelf *d = p->depot;
 	struct shelf_upload *u;
-	int64_t size = -1;
-	int rc;
+	int rc = begin_upload(p, f, size, id, &u, err);
 
-	data = p->up->ops->blob(p->up, f->repo, &f->digest, &size, err);
-	if (!data || (size > 0 && depot_make_room(d, size, err) < 0))
-		return -1;
-	rc = begin_upload(p, f, size, id, &u, err);
 	if (rc == 0) {
 		rc = pour(p, f, data, size, u, err);
 		if (rc == 0)
@@ -254,6 +267,22 @@ static int bring(struct proxy *p, struct fetch *f, dray_error **err)
 	}
 	if (*id)
 		(void)!d->write->cancel(d, f->repo, id, NULL);
+	return rc;
+}
+
+static int bring(struct proxy *p, struct fetch *f, dray_error **err)
+{
+	cleanup_source struct source *data = NULL;
+	int64_t size = -1;
+	int rc;
+
+	data = p->up->ops->blob(p->up, f->repo, &f->digest, &size, err);
+	if (!data || (size > 0 && depot_make_room(p->depot, size, err) < 0))
+		return -1;
+	rc = take_in(p, f, data, size, err);
+	/* The quota had room for it. */
+	if (rc < 0 && dray_error_http_status(*err) == STATUS_NO_SPACE)
+		disk_is_full(p);
 	return rc;
 }
 
@@ -491,10 +520,13 @@ static int pass_on(struct proxy *p, const char *repo, const struct digest *diges
 static int fetch_or_pass(struct proxy *p, const char *repo, const struct digest *digest,
 			 struct shelf_blob *ret, dray_error **err)
 {
-	struct fetch *f = join(p, repo, digest, err);
 	cleanup_error dray_error *why = NULL;
+	struct fetch *f;
 	int64_t size;
 
+	if (is_full(p))
+		return pass_on(p, repo, digest, ret, err);
+	f = join(p, repo, digest, err);
 	if (!f)
 		return -1;
 	if (await_begin(f, &size, &why) == 0)

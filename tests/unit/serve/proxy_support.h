@@ -6,6 +6,7 @@
 
 #include "depot_support.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
 

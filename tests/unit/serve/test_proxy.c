@@ -704,22 +704,28 @@ static void stopping_waits_for_nobody(void **state)
 	assert_int_equal(uploads_of(*state), 0);
 }
 
-/* ---- without memory ---- */
+/* ---- without memory, without room ---- */
 
-/* One image through a new cache. */
-static int pull_all(struct setting *g, dray_error **err)
+static int pull(struct setting *g, dray_error **err)
 {
 	cleanup_shelf_doc struct shelf_doc doc = { 0 };
 	cleanup_shelf_blob struct shelf_blob b = SHELF_BLOB_INIT;
 	const struct digest d = big_digest();
-	const struct proxy_options o = { .downloads = 1 };
 
-	if (proxy_open(g->depot, &g->up.base, &o, &g->proxy, err) < 0)
-		return -1;
 	if (get(g, &(struct shelf_ref){ .tag = "v" }, &doc, err) < 0 ||
 	    open_blob(g, "a", &d, &b, err) < 0)
 		return -1;
 	return read_blob(&b, 0, err) < 0 ? -1 : 0;
+}
+
+/* The same through a new cache. */
+static int pull_all(struct setting *g, dray_error **err)
+{
+	const struct proxy_options o = { .downloads = 1 };
+
+	if (proxy_open(g->depot, &g->up.base, &o, &g->proxy, err) < 0)
+		return -1;
+	return pull(g, err);
 }
 
 /* Whatever allocation fails: it works nevertheless or says so, and the next one gets it right. */
@@ -756,6 +762,36 @@ static void no_memory_breaks_nothing(void **state)
 	free(one);
 }
 
+/* At whatever call it is met: who comes again is served, and from then on it is kept or not. */
+static void a_full_disk_keeps_nobody_from_pulling(void **state)
+{
+	char *one = manifest_of("{}", "one", "");
+	struct site *t = *state;
+	bool reached = true;
+
+	big_digest();
+	for (uint64_t nth = 1; reached; nth++) {
+		dray_error *err = NULL;
+		struct setting g;
+		int rc;
+
+		begin(&g, t);
+		g.up.tags[0].tag = "v";
+		g.up.tags[0].text = one;
+		g.up.blobs[0] = span_of(big, sizeof(big));
+		fault_arm(FAULT_IO, nth, ENOSPC);
+		rc = pull(&g, &err);
+		fault_arm(FAULT_IO, 0, 0);
+		reached = fault_count(FAULT_IO) >= nth;
+		assert_int_equal(rc < 0, err != NULL);
+		err_clear(&err);
+		assert_ok(pull(&g, &err), err);
+		end(&g);
+		site_wipe(t);
+	}
+	free(one);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -778,6 +814,7 @@ int main(void)
 		site_test(it_is_a_mirror_of_one),
 		site_test(stopping_waits_for_nobody),
 		site_test(no_memory_breaks_nothing),
+		site_test(a_full_disk_keeps_nobody_from_pulling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
