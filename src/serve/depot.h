@@ -84,3 +84,6 @@ int depot_adopt(struct shelf *s, const char *repo, const struct digest *digest,
 		dray_error **err) MUST_CHECK;
 /** The file of an open upload, to read what it has: the caller's; also as a blob it stays the same. */
 int depot_upload_file(const struct shelf_upload *u, dray_error **err) MUST_CHECK;
+/** Whether what it has is @p digest, before it is on the disk. Only finish() with that may follow. */
+int depot_upload_prove(struct shelf_upload *u, const struct digest *digest,
+		       dray_error **err) MUST_CHECK;

@@ -84,6 +84,7 @@ struct session {
 	int fd;	      /* while held */
 	int64_t begun; /* see io_writeback() */
 	struct hash hash; /* sha256 of what it has; ctx NULL = nothing yet */
+	struct digest proven; /* that all of it has; see depot_upload_prove() */
 };
 
 struct sessions {

@@ -4,6 +4,7 @@
  * Relies on: an upload of the folder's, whose file can be read while it grows and after.
  * Promises: what was begun is brought to its end, whoever goes away. The last byte is given out
  * when the digest is proven, so nobody holds a wrong blob for whole; a wrong one leaves nothing.
+ * Nobody waits for the disk: the blob is kept when all have it, or is not kept.
  */
 #include "base/cancel.h"
 #include "base/io.h"
@@ -31,7 +32,7 @@ struct fetch {
 	enum fetch_state state;
 	int fd;		    /* of the file that grows; -1 before */
 	int64_t size, have; /* as announced, -1 = it is not; and what the file has of it */
-	dray_error *why;    /* it failed */
+	dray_error *why;    /* it failed, or could not be kept */
 };
 
 static void fetch_free(struct fetch *f)
@@ -134,8 +135,18 @@ static void tell_more(struct fetch *f, int64_t have)
 	lock_drop(f->lock);
 }
 
+/* It is what it should be: all of it is given, and whether it can be kept matters to nobody's answer. */
+static void tell_proven(struct fetch *f)
+{
+	lock_take(f->lock);
+	f->state = FETCH_WHOLE;
+	f->size = f->have;
+	lock_wake(f->lock);
+	lock_drop(f->lock);
+}
+
 /* Nobody finds it any more: who comes now finds the blob in the folder, or begins anew. */
-static void tell_over(struct proxy *p, struct fetch *f, int rc, dray_error *why)
+static void tell_over(struct proxy *p, struct fetch *f, dray_error *why)
 {
 	struct fetch **at;
 
@@ -144,10 +155,9 @@ static void tell_over(struct proxy *p, struct fetch *f, int rc, dray_error *why)
 	*at = f->next;
 	lock_drop(p->lock);
 	lock_take(f->lock);
-	f->state = rc < 0 ? FETCH_FAILED : FETCH_WHOLE;
 	f->why = why;
-	if (rc >= 0)
-		f->size = f->have;
+	if (f->state == FETCH_COMING)
+		f->state = FETCH_FAILED;
 	lock_wake(f->lock);
 	lock_drop(f->lock);
 	leave(p, f);
@@ -175,6 +185,7 @@ static int from_folder(struct proxy *p, struct fetch *f, dray_error **err)
 
 	if (p->depot->ops->blob(p->depot, f->repo, &f->digest, true, &b, &why) == 0) {
 		tell_begun(f, steal_fd(&b.fd), b.size, b.size);
+		tell_proven(f);
 		return 1;
 	}
 	if (dray_error_kind(why) == DRAY_ERR_NOT_FOUND)
@@ -262,7 +273,11 @@ static int take_in(struct proxy *p, struct fetch *f, struct source *data, int64_
 	if (rc == 0) {
 		rc = pour(p, f, data, size, u, err);
 		if (rc == 0)
+			rc = depot_upload_prove(u, &f->digest, err);
+		if (rc == 0) {
+			tell_proven(f);
 			return d->write->finish(d, u, &f->digest, err);
+		}
 		d->write->close(d, u);
 	}
 	if (*id)
@@ -298,7 +313,9 @@ static void run_fetch(struct proxy *p, struct fetch *f)
 	}
 	if (rc == 0)
 		rc = bring(p, f, &why);
-	tell_over(p, f, rc, why);
+	if (rc < 0 && f->state == FETCH_WHOLE)
+		proxy_note(p, "a blob is handed on and not kept", why);
+	tell_over(p, f, why);
 }
 
 /* ---- the threads ---- */

@@ -250,6 +250,7 @@ source_manifest_digest_at() { echo "sha256:$(skopeo inspect --tls-verify=false -
 	e=$(blob_put "http://$FAKEREG_ADDR" org/x "$BATS_TEST_TMPDIR/small")
 	proxy_start "http://$FAKEREG_ADDR"
 	same_bytes "$e" org/x
+	wait_until 60 test -f "$ROOT/blobs/sha256/${e:7:2}/${e:7}"
 	fakereg_faults "$FAKEREG_ADDR" "stall=1000000@GET:blobs/$d"
 	get -o "$BATS_TEST_TMPDIR/got" "http://$ADDR/v2/org/x/blobs/$d" 3>&- &
 	wait_until 60 some_came
