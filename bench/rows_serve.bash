@@ -5,7 +5,7 @@
 # Promises: the time is the client's; processor time and peak memory are the server's, of that run alone. Both servers
 # write an access log, and what they answered is checked.
 
-# shellcheck disable=SC2154 # app, top, work: of script/bench
+# shellcheck disable=SC2154,SC2034 # app, top, work are script/bench's, CPU and RSS for it
 BIG_BYTES=500000000  # of one big blob
 PULLS=4              # of it, in one run of serve-pull
 WRK_SECONDS=5
@@ -211,7 +211,7 @@ row_serve_clients() {
 	for ((i = 0; i < CLIENTS / 2; i++)); do
 		has_blob "bench/run$3" "$(digest_of "$work/pieces/$i")" || die "$1 $2: a push was lost"
 	done
-	record "$@" $((CLIENTS / 2 * (PULL_BYTES + PIECE_BYTES)))
+	record "$@" $((CLIENTS * (PULL_BYTES + PIECE_BYTES) / 2))
 }
 
 # Every layer of the corpus, uncompressed: from the archive where it lies, and from a layout of the same.
