@@ -8,6 +8,7 @@
 #include "disk/bolt.h"
 
 #include <inttypes.h>
+#include "base/cancel.h"
 #include "base/io.h"
 #include "base/limits.h"
 
@@ -159,6 +160,15 @@ static int read_exactly(struct bolt *db, uint64_t id, uint8_t *data, size_t len,
 	return (size_t)n == len ? 0 : page_broken(id, "the file ends in it", err);
 }
 
+static int charge(struct bolt *db, uint64_t len, dray_error **err)
+{
+	if (len > LIMIT_BOLT - db->n_read)
+		return err_set(err, DRAY_ERR_LIMIT, "more than LIMIT_BOLT (%lld) to read of it",
+			       (long long)LIMIT_BOLT);
+	db->n_read += len;
+	return cancel_check(err);
+}
+
 /* A page with those that continue it. */
 static int read_page(struct bolt *db, uint64_t id, struct span *ret, dray_error **err)
 {
@@ -173,10 +183,8 @@ static int read_page(struct bolt *db, uint64_t id, struct span *ret, dray_error 
 	if (little(head, 8) != id || more >= n_pages - id)
 		return page_broken(id, "its head is damaged", err);
 	uint64_t len = (more + 1) * db->page_size;
-	if (len > LIMIT_BOLT - db->n_read)
-		return err_set(err, DRAY_ERR_LIMIT, "more than LIMIT_BOLT (%lld) to read of it",
-			       (long long)LIMIT_BOLT);
-	db->n_read += len;
+	if (charge(db, len, err) < 0)
+		return -1;
 	uint8_t *data = arena_alloc(&db->arena, (size_t)len);
 	if (!data)
 		return err_nomem(err);
@@ -242,7 +250,9 @@ static bool as_bucket(struct bolt_item *item)
 	return true;
 }
 
-static int leaf_item(const struct bolt_frame *f, size_t at, struct bolt_item *ret, dray_error **err)
+/* Elements may lie on each other, and buckets in themselves: what is handed out counts, too. */
+static int leaf_item(struct bolt *db, const struct bolt_frame *f, size_t at, struct bolt_item *ret,
+		     dray_error **err)
 {
 	const uint8_t *e = f->page.data + at;
 	uint64_t off = little(e + 4, 4), n_key = little(e + 8, 4), n_value = little(e + 12, 4);
@@ -252,7 +262,7 @@ static int leaf_item(const struct bolt_frame *f, size_t at, struct bolt_item *re
 	    !cut(f->page, at, off + n_key, n_value, &ret->value) ||
 	    (little(e, 4) & ELEMENT_BUCKET && !as_bucket(ret)))
 		return page_broken(little(f->page.data, 8), "an element reaches out of it", err);
-	return 1;
+	return charge(db, ELEMENT + n_key + n_value, err) < 0 ? -1 : 1;
 }
 
 int bolt_next(struct bolt_cursor *c, struct bolt_item *ret, dray_error **err)
@@ -268,7 +278,7 @@ int bolt_next(struct bolt_cursor *c, struct bolt_item *ret, dray_error **err)
 		}
 		f->i++;
 		if (f->leaf)
-			return leaf_item(f, at, ret, err);
+			return leaf_item(c->db, f, at, ret, err);
 		if (read_page(c->db, little(f->page.data + at + 8, 8), &below, err) < 0 ||
 		    push(c, below, err) < 0)
 			return -1;

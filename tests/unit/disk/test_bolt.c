@@ -275,6 +275,31 @@ static void test_endless(void **state)
 	assert_refused(f, DRAY_ERR_LIMIT, "LIMIT_BOLT");
 }
 
+/* Elements that lie on each other, and buckets that are handed out again and again, have an end. */
+static void test_bounded(void **state)
+{
+	static uint8_t page[PAGE], value[PAGE - 100];
+	const struct element e[] = { { .key = "k", .value = span_of(value, sizeof(value)) } };
+	cleanup_error dray_error *err = NULL;
+	cleanup_bolt struct bolt db = { .fd = -1 };
+	struct bolt_file *f = *state;
+	struct bolt_bucket bucket = { .inlined = span_of(page, PAGE) };
+	struct bolt_item item;
+	int64_t n = 0;
+	int rc = 1;
+
+	assert_ok(bolt_open(&db, f->fd, (int64_t)f->size, &err), err);
+	put_page(page, 0, 2, e, 1);
+	for (; rc > 0; n++) {
+		struct bolt_cursor c;
+
+		assert_ok(bolt_begin(&db, &bucket, &c, &err), err);
+		rc = bolt_next(&c, &item, &err);
+	}
+	assert_int_equal(dray_error_kind(err), DRAY_ERR_LIMIT);
+	assert_true(n <= LIMIT_BOLT / (int64_t)sizeof(value) + 1);
+}
+
 static int once(void *arg, dray_error **err)
 {
 	cleanup_buf struct buf out = BUF_INIT(1000);
@@ -298,6 +323,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shrunk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_endless, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_faults, setup, teardown),
 	};
 
