@@ -99,6 +99,20 @@ struct entry_name {
 	const char *ref, *full;
 };
 
+/* For containerd, where the name is the very text that readers show; as a new layout does it. */
+static int announce(struct inplace *p, const struct reference *ref, struct entry_name *ret,
+		    dray_error **err)
+{
+	cleanup_free char *familiar = reference_familiar(ref), *full = reference_text(ref);
+
+	if (!familiar || !full)
+		return err_nomem(err);
+	if (!ref->tag || digest_set(&ref->digest) || strcmp(familiar, ret->ref) != 0)
+		return 0;
+	ret->full = arena_strdup(&p->arena, full);
+	return ret->full ? 0 : err_nomem(err);
+}
+
 static int name_of(struct inplace *p, const char *tag, struct entry_name *ret, dray_error **err)
 {
 	cleanup_reference struct reference ref = { 0 };
@@ -106,8 +120,12 @@ static int name_of(struct inplace *p, const char *tag, struct entry_name *ret, d
 	cleanup_free char *full = NULL;
 
 	*ret = (struct entry_name){ .ref = tag };
-	if (!p->named || reference_parse(span_str(tag), &ref, &odd) < 0)
-		return odd && dray_error_kind(odd) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
+	if (!p->named && !strpbrk(tag, "/:"))
+		return 0;
+	if (reference_parse(span_str(tag), &ref, &odd) < 0)
+		return dray_error_kind(odd) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
+	if (!p->named)
+		return announce(p, &ref, ret, err);
 	if (reference_default_tag(&ref, err) < 0)
 		return -1;
 	full = reference_text(&ref);

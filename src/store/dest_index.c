@@ -64,8 +64,9 @@ static const char *keep(struct arena *a, char *text)
 }
 
 /*
- * Where a tag is a ref.name as it is: an engine on containerd's store would take "NAME:TAG" for one of its own
- * names, which begin with a registry, and never find it again. Docker 29 lists such an image twice and knows it not.
+ * Where a tag is a ref.name as it is: an engine on containerd's store would take "NAME:TAG" for one
+ * of its own names, which begin with a registry, and never find it again. Docker 29 lists such an
+ * image twice and knows it not.
  */
 static int announce(struct dest_index *x, const struct reference *ref, struct dest_entry *e,
 		    dray_error **err)

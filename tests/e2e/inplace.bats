@@ -217,6 +217,21 @@ gone() {
 	"$CHECK" check "$T/x.tar"
 }
 
+@test "names that are announced to containerd: none is given twice, and a new one is announced" {
+	image_need sym
+	"$DRAY" copy -q "$IMAGE" "oci:$T/lay:app:1" >/dev/null
+	"$DRAY" edit -q "$IMAGE" --user u -o "oci:$T/lay:app:2" >/dev/null
+	"$DRAY" copy -q --all "oci:$T/lay" "oci-archive:$T/two.tar" >/dev/null
+	cp "$T/two.tar" "$T/before.tar"
+	dray_run edit "oci-archive:$T/two.tar:app:2" --tag app:1 --in-place
+	expect 2 "*another image of the archive has the tag app:1*"
+	cmp "$T/before.tar" "$T/two.tar"
+	dray_run edit "oci-archive:$T/two.tar:app:2" --tag app:3 --in-place
+	ok
+	same "announced" "$(tar -xOf "$T/two.tar" index.json | jq -r '.manifests[].annotations["io.containerd.image.name"]' | xargs)" \
+		"docker.io/library/app:1 docker.io/library/app:3"
+}
+
 @test "documents in front of their layers: copied as a whole, and said; the way out is the same" {
 	image_need big
 	"$DRAY" normalize -q "$IMAGE" -o "$T/canonical.tar" >/dev/null
