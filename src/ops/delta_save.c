@@ -71,15 +71,18 @@ static int64_t stored_bytes(const struct image *im)
 
 static int add_image(struct delta_save *v, const struct image *im, dray_error **err)
 {
+	const struct digest *id;
 	struct delta_side *side;
 	int64_t bytes = stored_bytes(im);
 
 	if (!im->config || im->artifact || im->attestation || im->broken)
 		return 0;
+	id = image_id(im);
 	side = add_side(v, err);
 	if (!side || haves_add_image(&side->haves, im, err) < 0)
 		return -1;
-	side->need.image_id = im->config->digest;
+	if (id)
+		side->need.image_id = *id;
 	if (bytes > v->base_bytes)
 		v->base_bytes = bytes;
 	return copy_tags(&v->doc.arena, im, &side->need, err);

@@ -289,16 +289,14 @@ static int fill_config(dray_report *r, const struct image *im, struct dray_image
 		       dray_error **err)
 {
 	const struct config *c = im->config;
+	const struct digest *id = image_id(im);
 	struct json inner = json_get(json_root(c->doc), "config");
 	struct json author = json_get(json_root(c->doc), "author");
 	cleanup_free char *platform = platform_text(&c->platform);
 
 	if (!platform)
 		return err_nomem(err);
-	/* containerd's store calls an image by what it keeps of it, and tells no other ID. */
-	bool by_kept = im->listed && (digest_eq(&c->digest, &im->wanted) ||
-				      digest_eq(&c->digest, &im->index_digest));
-	info->image_id = by_kept ? NULL : c->digest.text;
+	info->image_id = id ? id->text : NULL;
 	info->created = c->created;
 	info->platform = arena_strdup(&r->arena, platform);
 	if (im->listed) /* a list has no config */

@@ -74,6 +74,14 @@ static bool breaks(const char *code)
 	return strcmp(code, "config-name-differs") != 0 && strcmp(code, "config-no-diff-ids") != 0;
 }
 
+const struct digest *image_id(const struct image *im)
+{
+	const struct digest *id = &im->config->digest;
+
+	return im->listed && (digest_eq(id, &im->wanted) || digest_eq(id, &im->index_digest)) ? NULL
+											      : id;
+}
+
 int image_require_whole(const struct image *im, dray_error **err)
 {
 	if (!im->broken)

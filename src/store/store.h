@@ -108,6 +108,11 @@ struct image {
 void image_free(struct image *im);
 /** Something names its manifest, and the place does not have it. */
 bool image_is_hole(const struct image *im);
+/**
+ * Its ID; NULL where it is not known: in lists, containerd's store calls an image by what it keeps of
+ * it, and tells nothing else.
+ */
+const struct digest *image_id(const struct image *im);
 /** 0; -1 with why a broken image is of no use: FORMAT, CORRUPT, NOT_FOUND, UNSUPPORTED. */
 int image_require_whole(const struct image *im, dray_error **err) MUST_CHECK;
 
