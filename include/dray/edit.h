@@ -110,11 +110,13 @@ DRAY_API int dray_edit_in_place(dray_context *ctx, const char *image,
 				const struct dray_copy_options *o, dray_copy_result **ret,
 				dray_error **err);
 /**
- * Gets what would change in the config of one image. @p platform is that of an index's image,
- * NULL for one that stands alone; @p d is lent for the call.
+ * Gets what would change in the config of one image. @p image is a name of it, or its ID, where
+ * there are several to tell apart, else NULL; @p platform is that of an index's image, NULL for
+ * one that stands alone; @p d is lent for the call.
  * 0 = go on; else dray_edit_preview() stops and returns that.
  */
-typedef int dray_edit_preview_fn(void *arg, const char *platform, dray_diff *d);
+typedef int dray_edit_preview_fn(void *arg, const char *image, const char *platform,
+				 dray_diff *d);
 /**
  * What dray_edit() would change in configs: @p each gets the images that are meant, in the order
  * of the place. Nothing is written.

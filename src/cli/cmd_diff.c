@@ -87,7 +87,7 @@ static int run_diff(struct session *s, dray_error **err)
 
 	if (open_diff(s, &d, err) < 0)
 		return -1;
-	rc = s->global.json ? diff_json(s, d, NULL, err) : diff_text(s, d, err);
+	rc = s->global.json ? diff_json(s, d, NULL, NULL, err) : diff_text(s, d, err);
 	if (rc < 0)
 		return -1;
 	return dray_diff_same(d) ? STATUS_OK : STATUS_NEGATIVE;

@@ -217,18 +217,26 @@ struct previewing {
 	dray_error **err;
 };
 
-/* Images of an index are told apart by their platforms. */
-static int put_preview(void *arg, const char *platform, dray_diff *d)
+static void put_heading(struct page *p, const char *image, const char *platform)
+{
+	if (image)
+		page_heading(p, image);
+	if (image && platform)
+		page_put(p, " ");
+	if (platform)
+		page_heading(p, platform);
+	if (image || platform)
+		page_put(p, "\n");
+}
+
+static int put_preview(void *arg, const char *image, const char *platform, dray_diff *d)
 {
 	const struct previewing *v = arg;
 	struct session *s = v->s;
 
 	if (s->global.json)
-		return diff_json(s, d, platform, v->err);
-	if (platform) {
-		page_heading(&s->page, platform);
-		page_put(&s->page, "\n");
-	}
+		return diff_json(s, d, image, platform, v->err);
+	put_heading(&s->page, image, platform);
 	return diff_text(s, d, v->err);
 }
 

@@ -8,8 +8,9 @@
 #include <dray/diff.h>
 #include "cli/cli.h"
 
-/** One document; @p platform is told in it unless it is NULL. */
-int diff_json(struct session *s, dray_diff *d, const char *platform, dray_error **err) MUST_CHECK;
+/** One document; @p image and @p platform are told in it unless they are NULL. */
+int diff_json(struct session *s, dray_diff *d, const char *image, const char *platform,
+	      dray_error **err) MUST_CHECK;
 int diff_text(struct session *s, dray_diff *d, dray_error **err) MUST_CHECK;
 /** "added", "removed" or "changed". */
 const char *diff_change(const void *a, const void *b);

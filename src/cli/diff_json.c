@@ -202,7 +202,8 @@ static void render_counts(struct jsonw *w, const dray_diff *d)
 }
 
 /* The document without its last brace. */
-static int put_head(struct page *p, const dray_diff *d, const char *platform, dray_error **err)
+static int put_head(struct page *p, const dray_diff *d, const char *image, const char *platform,
+		    dray_error **err)
 {
 	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
 	struct jsonw w;
@@ -210,6 +211,8 @@ static int put_head(struct page *p, const dray_diff *d, const char *platform, dr
 	jsonw_init(&w, &out, err);
 	jsonw_object(&w);
 	jsonw_kint(&w, "schema", 1);
+	if (image)
+		jsonw_kstring(&w, "image", image);
 	if (platform)
 		jsonw_kstring(&w, "platform", platform);
 	jsonw_kbool(&w, "same", dray_diff_same(d));
@@ -250,13 +253,14 @@ static int put_file(void *arg, const struct dray_diff_file *f)
 	return session_pour(l->s, l->err);
 }
 
-int diff_json(struct session *s, dray_diff *d, const char *platform, dray_error **err)
+int diff_json(struct session *s, dray_diff *d, const char *image, const char *platform,
+	      dray_error **err)
 {
 	struct listing l = { .s = s, .one = BUF_INIT(PAGE_MAX), .err = err };
 	struct page *p = &s->page;
 	int rc;
 
-	if (put_head(p, d, platform, err) < 0)
+	if (put_head(p, d, image, platform, err) < 0)
 		return -1;
 	page_put(p, ",\"files\":[");
 	rc = dray_diff_files(d, put_file, &l, err);

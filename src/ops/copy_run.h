@@ -28,6 +28,7 @@ struct run {
 	struct copy copy;
 	const struct made *made; /* in place of a source; NULL */
 	struct edit *edit; /* what is done to the images of the source; NULL */
+	bool quiet;	   /* notes of the source were told before */
 	struct origin from;
 	uintptr_t n_images;	/* of all sources so far */
 	struct map tags;	/* text -> the image that has it, by its number from 1 */

@@ -203,6 +203,14 @@ static int open_place(struct run *r, const struct place_options *po, dray_error 
 	return 0;
 }
 
+static void tell_notes(const struct run *r)
+{
+	context_notes(r->copy.ctx, &r->copy.store->notes);
+	for (size_t i = 0; i < r->from.n; i++)
+		if (!r->from.images[i]->broken) /* else the first of them is the error */
+			context_notes(r->copy.ctx, &r->from.images[i]->notes);
+}
+
 int run_open(struct run *r, member_fn *walk, dray_error **err)
 {
 	const struct place_options po = { .on_member = walk,
@@ -216,10 +224,8 @@ int run_open(struct run *r, member_fn *walk, dray_error **err)
 	r->copy.forward = r->copy.store->forward_only;
 	if (store_images(r->copy.store, sel, &r->from.images, &r->from.n, err) < 0)
 		return -1;
-	context_notes(r->copy.ctx, &r->copy.store->notes);
-	for (size_t i = 0; i < r->from.n; i++)
-		if (!r->from.images[i]->broken) /* else the first of them is the error */
-			context_notes(r->copy.ctx, &r->from.images[i]->notes);
+	if (!r->quiet)
+		tell_notes(r);
 	if (r->from.n == 0)
 		return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image", r->from.place.text);
 	if (!sel->whole && refuse_twins(r, err) < 0)

@@ -35,28 +35,39 @@ static int compare(struct image *before, struct image *after, dray_diff **ret, d
 	return 0;
 }
 
-static int tell(struct image *before, struct image *after, dray_edit_preview_fn *each, void *arg,
-		dray_error **err)
+/* What it is called: a name of it or of its index, else the digest that was asked for. */
+static const char *name_of(const struct image *im)
 {
-	const struct platform *of = after->index_platform ? after->index_platform
-							  : &after->config->platform;
-	cleanup_free char *platform = digest_set(&after->root) ? platform_text(of) : NULL;
+	return im->n_tags ? im->tags[0] : im->config->digest.text;
+}
+
+/* @p before says which image it is: the edit may have given it other names, or another platform. */
+static int tell(struct image *before, struct image *after, bool alone, dray_edit_preview_fn *each,
+		void *arg, dray_error **err)
+{
+	const struct platform *of = before->index_platform ? before->index_platform
+							   : &before->config->platform;
+	bool in_index = digest_set(&before->root);
+	cleanup_free char *platform = in_index ? platform_text(of) : NULL;
 	cleanup_diff dray_diff *d = NULL;
 
-	if (digest_set(&after->root) && !platform)
+	if (in_index && !platform)
 		return err_nomem(err);
 	if (compare(before, after, &d, err) < 0)
 		return -1;
-	return each(arg, platform, d);
+	return each(arg, alone ? NULL : name_of(before), platform, d);
 }
 
 static int open_run(struct run *r, dray_context *ctx, struct edit *e, const char *image,
 		    const struct dray_copy_options *o, dray_error **err)
 {
 	r->edit = e;
-	return run_begin(r, ctx, o, err) < 0 || run_source(r, image, err) < 0
-		       ? -1
-		       : run_open(r, NULL, err);
+	if (run_begin(r, ctx, o, err) < 0 || run_source(r, image, err) < 0 ||
+	    run_open(r, NULL, err) < 0)
+		return -1;
+	if (!r->copy.forward)
+		return 0;
+	return err_set(err, DRAY_ERR_USAGE, "a pipe cannot be read twice");
 }
 
 int dray_edit_preview(dray_context *ctx, const char *image, const struct dray_edit_options *e,
@@ -65,7 +76,7 @@ int dray_edit_preview(dray_context *ctx, const char *image, const struct dray_ed
 {
 	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
 	static const struct dray_edit_options nothing = DRAY_EDIT_OPTIONS_INIT;
-	cleanup_run struct run before = { 0 }, after = { 0 };
+	cleanup_run struct run before = { 0 }, after = { .quiet = true };
 	struct edit none = { .o = &nothing }, all = { .o = e };
 	int rc = 0;
 
@@ -78,7 +89,8 @@ int dray_edit_preview(dray_context *ctx, const char *image, const struct dray_ed
 	if (before.from.n != after.from.n)
 		return err_set(err, DRAY_ERR_SYSTEM, "%s changed while it was read", image);
 	for (size_t i = 0; rc == 0 && i < after.from.n; i++)
-		if (edit_means(&all, after.from.images[i]))
-			rc = tell(before.from.images[i], after.from.images[i], each, arg, err);
+		if (edit_means(&none, before.from.images[i]))
+			rc = tell(before.from.images[i], after.from.images[i],
+				  before.from.n_roots == 1, each, arg, err);
 	return rc;
 }

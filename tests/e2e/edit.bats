@@ -206,6 +206,24 @@ odd_layout() {
 	expect 3 "*no image of that platform*"
 }
 
+@test "a dry run tells which of several images changes, also one that changes its platform" {
+	image_need sym
+	"$DRAY" copy -q "$IMAGE" "oci:$T/o:app:1" >/dev/null
+	"$DRAY" edit -q "$IMAGE" --user u -o "oci:$T/o:app:2" >/dev/null
+	dray_run edit "oci:$T/o" --all --env NEW=1 -n
+	expect 0
+	same headings "$(grep -c '^app:[12]$' <<<"$output")" 2
+	dray_run edit "oci:$T/o" --all --env NEW=1 -n --json
+	expect 0
+	same images "$(jq -r .image <<<"$output" | sort | xargs)" "app:1 app:2"
+	# It is meant by what it was.
+	dray_run edit "$IMAGE" --platform linux/amd64 --platform-set linux/arm64 -n
+	expect 0
+	[[ $output == *'/architecture: "amd64" -> "arm64"'* ]]
+	dray_run edit <(cat "$IMAGE") --user app -n
+	expect 2 "*cannot be read twice*"
+}
+
 @test "docker-copyedit: each of its commands is the option that the table names" {
 	full_image
 	local sentence
