@@ -12,7 +12,7 @@
 #include "serve/web_priv.h"
 
 #define TAGS_SHOWN 5 /* of each repository, beside its name */
-#define QUERY_MAX (16 * KIB)
+#define QUERY_MAX (4 * ROUTE_TARGET_MAX) /* what was asked, each byte as "%XX", and a name */
 
 /* ---- names that begin as asked ---- */
 

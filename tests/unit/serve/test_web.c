@@ -455,6 +455,21 @@ static void prefixes(void **state)
 	}
 }
 
+/* A search as long as a target may be grows when its bytes are escaped. */
+static void long_search(void **state)
+{
+	static char target[ROUTE_TARGET_MAX + 1] = "/?last=a&q=";
+	CLEANUP(made_clear) struct made m = make(1, "");
+	struct fixed f = shelf_of(&m);
+	cleanup_free char *text = NULL;
+
+	(void)state;
+	memset(target + strlen(target), '\'', ROUTE_TARGET_MAX - strlen(target));
+	text = page(&f, target, NULL);
+	has(text, "rel=\"first\" href=\"/?q=%27%27");
+	has(text, "that begin so");
+}
+
 static void many_names(void **state)
 {
 	static const char *names[250];
@@ -559,7 +574,8 @@ int main(void)
 		cmocka_unit_test(an_image),	 cmocka_unit_test(looks),
 		cmocka_unit_test(other_history), cmocka_unit_test(documents),
 		cmocka_unit_test(prefixes),	 cmocka_unit_test(many_names),
-		cmocka_unit_test(hosts),	 cmocka_unit_test(no_memory),
+		cmocka_unit_test(long_search),	 cmocka_unit_test(hosts),
+		cmocka_unit_test(no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
