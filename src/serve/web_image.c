@@ -103,17 +103,33 @@ static int summarise(struct shelf_doc *d, struct web_summary *ret, dray_error **
 	return 0;
 }
 
+/* Its bytes only where they are to be read. */
+static int small_document(struct web *w, const struct shelf_ref *ref, struct shelf_doc *ret,
+			  dray_error **err)
+{
+	const char *repo = w->ask->route->repo;
+	struct shelf *s = w->ask->shelf;
+
+	if (s->ops->manifest(s, repo, ref, false, ret, err) < 0)
+		return -1;
+	if (ret->size > WEB_SUMMARY_MAX)
+		return 0;
+	shelf_doc_clear(ret);
+	return s->ops->manifest(s, repo, ref, true, ret, err);
+}
+
 int web_summary(struct web *w, const struct shelf_ref *ref, struct web_summary *ret,
 		dray_error **err)
 {
 	cleanup_shelf_doc struct shelf_doc d = { 0 };
 	cleanup_error dray_error *told = NULL;
-	struct shelf *s = w->ask->shelf;
+	int status;
 
-	if (s->ops->manifest(s, w->ask->route->repo, ref, true, &d, &told) == 0)
+	if (small_document(w, ref, &d, &told) == 0)
 		return summarise(&d, ret, err);
-	*ret = (struct web_summary){ .gone = true, .size = -1 };
-	if (dray_error_http_status(told) == 404)
+	status = dray_error_http_status(told);
+	*ret = (struct web_summary){ .gone = status == 404, .kind = "not known", .size = -1 };
+	if (status > 0)
 		return 0;
 	*err = steal_pointer(&told);
 	return -1;

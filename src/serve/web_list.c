@@ -139,7 +139,7 @@ static void add_nothing(struct web *w, const char *what)
 
 /* ---- repositories ---- */
 
-/* The first tags, as links. A repository that went meanwhile has none. */
+/* The first tags, as links. A repository that is refused, or went meanwhile, shows none. */
 static int add_tags(struct web *w, const char *repo, dray_error **err)
 {
 	cleanup_shelf_page struct shelf_page tags = { 0 };
@@ -148,7 +148,7 @@ static int add_tags(struct web *w, const char *repo, dray_error **err)
 	cleanup_error dray_error *gone = NULL;
 
 	if (s->ops->tags(s, repo, &part, &tags, &gone) < 0) {
-		if (dray_error_http_status(gone) == 404)
+		if (dray_error_http_status(gone) > 0)
 			return 0;
 		*err = steal_pointer(&gone);
 		return -1;
@@ -236,7 +236,8 @@ static int add_tag(struct web *w, const char *tag, dray_error **err)
 	if (s.size >= 0)
 		html_size(&w->h, s.size);
 	html_raw(&w->h, "</td><td>");
-	web_image_link(w, &(struct shelf_ref){ .digest = s.digest });
+	if (digest_set(&s.digest))
+		web_image_link(w, &(struct shelf_ref){ .digest = s.digest });
 	html_raw(&w->h, "</td></tr>\n");
 	return 0;
 }

@@ -32,9 +32,9 @@ void web_more(struct web *w, size_t n, const char *what);
 /** Whole digest, that can be selected at once. */
 void web_digest(struct web *w, const struct digest *d);
 
-/** A row of a list: what a manifest is, as far as it tells alone. */
+/** A row of a list: what a manifest is, as far as it tells alone. A refusal leaves it unknown. */
 struct web_summary {
-	struct digest digest;
+	struct digest digest; /* unset where that is not known */
 	const char *kind; /* static */
 	int64_t size;	  /* of config and layers as they are sent; -1 = not known */
 	size_t entries;	  /* of an index */

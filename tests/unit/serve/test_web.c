@@ -16,6 +16,8 @@ struct fixed {
 	size_t n_repos;
 	const char *manifest, *type, *config, *referrer; /* referrer: its artifact type; NULL */
 	bool lost;					 /* the config is not here */
+	const char *refused; /* a repository whose tags, and a tag whose manifest, are; NULL */
+	size_t contents;     /* of manifests, that were asked for */
 };
 
 static int page_of(const char *const *names, size_t n, const struct shelf_part *part,
@@ -46,19 +48,24 @@ static int fixed_tags(struct shelf *s, const char *repo, const struct shelf_part
 		      struct shelf_page *ret, dray_error **err)
 {
 	static const char *const tags[] = { "1", "2", "3", "4", "5", "6" };
+	const struct fixed *f = (struct fixed *)s;
 
-	(void)s, (void)repo;
+	if (f->refused && strcmp(f->refused, repo) == 0)
+		return shelf_refuse(err, SHELF_DENIED, "not for you");
 	return page_of(tags, ROWS(tags), part, ret, err);
 }
 
 static int fixed_manifest(struct shelf *s, const char *repo, const struct shelf_ref *ref,
 			  bool content, struct shelf_doc *ret, dray_error **err)
 {
-	const struct fixed *f = (struct fixed *)s;
+	struct fixed *f = (struct fixed *)s;
 
-	(void)repo, (void)content;
+	(void)repo;
 	if (ref->tag && strcmp(ref->tag, "none") == 0)
 		return shelf_refuse(err, SHELF_MANIFEST_UNKNOWN, "no such manifest");
+	if (ref->tag && f->refused && strcmp(f->refused, ref->tag) == 0)
+		return shelf_refuse(err, SHELF_UNREACHABLE, "nobody answers");
+	f->contents += content;
 	ret->media_type = mem_strdup(f->type);
 	ret->size = (int64_t)strlen(f->manifest);
 	ret->bytes = BUF_INIT(LIMIT_MANIFEST);
@@ -455,6 +462,41 @@ static void prefixes(void **state)
 	}
 }
 
+/* What is refused is missed in its row, and nowhere else. */
+static void refused_rows(void **state)
+{
+	static const char *const repos[] = { "a", "b" };
+	CLEANUP(made_clear) struct made m = make(1, "");
+	struct fixed f = shelf_of(&m);
+	cleanup_free char *home = NULL, *repo = NULL;
+
+	(void)state;
+	f.repos = repos;
+	f.n_repos = ROWS(repos);
+	f.refused = "b";
+	home = page(&f, "/", NULL);
+	has(home, "href=\"/b\">b</a></th><td></td>");
+	has(home, "href=\"/a:1\"");
+	f.refused = "2";
+	repo = page(&f, "/a", NULL);
+	has(repo, ">2</a></th><td>not known</td><td class=\"number\"></td><td></td>");
+	assert_int_equal(times(repo, "<td>image</td>"), 5);
+}
+
+/* A row does not read a document that is too large for it. */
+static void large_rows(void **state)
+{
+	CLEANUP(made_clear) struct made m = make(4000, "");
+	struct fixed f = shelf_of(&m);
+	cleanup_free char *text = NULL;
+
+	(void)state;
+	assert_true(strlen(m.manifest) > WEB_SUMMARY_MAX);
+	text = page(&f, "/a", NULL);
+	assert_int_equal(times(text, "<td>document</td>"), 6);
+	assert_int_equal(f.contents, 0);
+}
+
 /* A search as long as a target may be grows when its bytes are escaped. */
 static void long_search(void **state)
 {
@@ -574,6 +616,7 @@ int main(void)
 		cmocka_unit_test(an_image),	 cmocka_unit_test(looks),
 		cmocka_unit_test(other_history), cmocka_unit_test(documents),
 		cmocka_unit_test(prefixes),	 cmocka_unit_test(many_names),
+		cmocka_unit_test(refused_rows),	 cmocka_unit_test(large_rows),
 		cmocka_unit_test(long_search),	 cmocka_unit_test(hosts),
 		cmocka_unit_test(no_memory),
 	};
