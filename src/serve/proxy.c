@@ -585,6 +585,11 @@ static bool proxy_stands_for(const struct shelf *s, const char *registry)
 	return p->up->ops->is_called(p->up, registry);
 }
 
+static struct shelf *proxy_here(struct shelf *s)
+{
+	return proxy_of(s)->depot;
+}
+
 static int proxy_state(struct shelf *s, struct shelf_state *ret, dray_error **err)
 {
 	struct shelf *d = proxy_of(s)->depot;
@@ -620,6 +625,7 @@ static const struct shelf_ops PROXY_OPS = {
 	.blob = proxy_blob,
 	.referrers = proxy_referrers,
 	.stands_for = proxy_stands_for,
+	.here = proxy_here,
 	.state = proxy_state,
 	.health = proxy_health,
 	.free = proxy_free,

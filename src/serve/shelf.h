@@ -231,6 +231,11 @@ struct shelf_ops {
 			 struct shelf_referrers *ret, dray_error **err);
 	/** Optional: whether a mirror of @p registry ("docker.io") is looked for here; NULL = of any. */
 	bool (*stands_for)(const struct shelf *s, const char *registry);
+	/**
+	 * Optional: the shelf of what it has itself (lent), where it asks another server for the rest:
+	 * who shows what there is makes no requests of its own.
+	 */
+	struct shelf *(*here)(struct shelf *s);
 	/** Optional: whether it can do its work; the text of *err is for the log. */
 	int (*health)(struct shelf *s, dray_error **err);
 	/** What there is, for whoever runs the server; *ret is SHELF_STATE_INIT. */

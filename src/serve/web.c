@@ -30,6 +30,13 @@ int web_pass_over(dray_error *told, dray_error **err)
 	return nomem ? err_nomem(err) : 0;
 }
 
+struct shelf *web_here(const struct web *w)
+{
+	struct shelf *s = w->ask->shelf;
+
+	return s->ops->here ? s->ops->here(s) : s;
+}
+
 /* The way from the server's first page to this one. */
 static void add_way(struct web *w)
 {

@@ -108,7 +108,7 @@ static int small_document(struct web *w, const struct shelf_ref *ref, struct she
 			  dray_error **err)
 {
 	const char *repo = w->ask->route->repo;
-	struct shelf *s = w->ask->shelf;
+	struct shelf *s = web_here(w);
 
 	if (s->ops->manifest(s, repo, ref, false, ret, err) < 0)
 		return -1;

@@ -11,7 +11,7 @@
 #include "proto/url.h"
 #include "serve/web_priv.h"
 
-#define TAGS_SHOWN 5 /* of each repository, beside its name */
+#define TAGS_SHOWN 5			 /* of each repository, beside its name */
 #define QUERY_MAX (4 * ROUTE_TARGET_MAX) /* what was asked, each byte as "%XX", and a name */
 
 /* ---- names that begin as asked ---- */
@@ -39,7 +39,7 @@ static int before_prefix(const char *prefix, struct arena *a, const char **ret, 
 static int list_names(struct web *w, struct shelf_page *ret, dray_error **err)
 {
 	const struct route *r = w->ask->route;
-	struct shelf *s = w->ask->shelf;
+	struct shelf *s = web_here(w);
 	struct shelf_part part = { .after = r->last, .max = WEB_NAMES };
 	const char *prefix = r->prefix ? r->prefix : "", *from;
 	int rc;
@@ -144,7 +144,7 @@ static int add_tags(struct web *w, const char *repo, dray_error **err)
 {
 	cleanup_shelf_page struct shelf_page tags = { 0 };
 	const struct shelf_part part = { .max = TAGS_SHOWN };
-	struct shelf *s = w->ask->shelf;
+	struct shelf *s = web_here(w);
 	cleanup_error dray_error *gone = NULL;
 
 	if (s->ops->tags(s, repo, &part, &tags, &gone) < 0) {

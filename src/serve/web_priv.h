@@ -15,6 +15,8 @@ struct web {
 	struct arena arena;
 };
 
+/** Where lists and their rows come from: what is here, without asking another server. */
+struct shelf *web_here(const struct web *w);
 /** Everything before the contents. @p title is its heading too. */
 void web_begin(struct web *w, const char *title);
 void web_end(struct web *w);

@@ -105,6 +105,48 @@ static int fixed_referrers(struct shelf *s, const char *repo, const struct diges
 	return 0;
 }
 
+/* A shelf that has another behind it, as a proxy has. */
+struct afar {
+	struct shelf base;
+	struct fixed *here;
+	size_t asked; /* of what is not here */
+};
+
+static struct shelf *afar_here(struct shelf *s)
+{
+	return &((struct afar *)s)->here->base;
+}
+
+static int afar_manifest(struct shelf *s, const char *repo, const struct shelf_ref *ref,
+			 bool content, struct shelf_doc *ret, dray_error **err)
+{
+	struct afar *a = (struct afar *)s;
+
+	a->asked++;
+	return fixed_manifest(&a->here->base, repo, ref, content, ret, err);
+}
+
+static int afar_blob(struct shelf *s, const char *repo, const struct digest *digest, bool content,
+		     struct shelf_blob *ret, dray_error **err)
+{
+	return fixed_blob(afar_here(s), repo, digest, content, ret, err);
+}
+
+static int afar_referrers(struct shelf *s, const char *repo, const struct digest *subject,
+			  const char *type, const struct shelf_part *part,
+			  struct shelf_referrers *ret, dray_error **err)
+{
+	return fixed_referrers(afar_here(s), repo, subject, type, part, ret, err);
+}
+
+/* It has no lists: who asks it for one crashes. */
+static const struct shelf_ops afar_ops = {
+	.manifest = afar_manifest,
+	.blob = afar_blob,
+	.referrers = afar_referrers,
+	.here = afar_here,
+};
+
 static const struct shelf_ops fixed_ops = {
 	.repositories = fixed_repositories,
 	.tags = fixed_tags,
@@ -127,7 +169,7 @@ static int fixed_look(void *arg, const char *repo, const struct manifest *m,
 /* ---- pages ---- */
 
 struct asked {
-	struct fixed *shelf;
+	struct shelf *shelf;
 	const char *target;
 	char *trouble; /* of looks */
 };
@@ -136,7 +178,7 @@ static int ask_for(const struct asked *a, struct buf *ret, dray_error **err)
 {
 	cleanup_route struct route r;
 	const char *allow;
-	struct web_ask ask = { .shelf = &a->shelf->base,
+	struct web_ask ask = { .shelf = a->shelf,
 			       .route = &r,
 			       .host = "h.test:5000",
 			       .writes = true,
@@ -149,15 +191,20 @@ static int ask_for(const struct asked *a, struct buf *ret, dray_error **err)
 }
 
 /* NUL-terminated, the test's to free. */
-static char *page(struct fixed *f, const char *target, char *trouble)
+static char *page_from(struct shelf *s, const char *target, char *trouble)
 {
-	const struct asked a = { f, target, trouble };
+	const struct asked a = { s, target, trouble };
 	struct buf out = BUF_INIT(WEB_PAGE_MAX);
 	dray_error *err = NULL;
 
-	f->base.ops = &fixed_ops;
 	assert_ok(ask_for(&a, &out, &err), err);
 	return buf_steal_str(&out, NULL);
+}
+
+static char *page(struct fixed *f, const char *target, char *trouble)
+{
+	f->base.ops = &fixed_ops;
+	return page_from(&f->base, target, trouble);
 }
 
 static void has(const char *text, const char *part)
@@ -497,6 +544,25 @@ static void large_rows(void **state)
 	assert_int_equal(f.contents, 0);
 }
 
+/* Another server is asked for the image that a page is about, and for no row. */
+static void asks_little(void **state)
+{
+	static const char *const targets[] = { "/", "/a", "/a:1" };
+	static const char *const marks[] = { "href=\"/a:5\"", "<td>image</td>", "<dt>Blob</dt>" };
+	CLEANUP(made_clear) struct made m = make(1, "");
+	struct fixed f = shelf_of(&m);
+	struct afar afar = { .base.ops = &afar_ops, .here = &f };
+
+	(void)state;
+	f.base.ops = &fixed_ops;
+	for (size_t i = 0; i < ROWS(targets); i++) {
+		cleanup_free char *text = page_from(&afar.base, targets[i], NULL);
+
+		has(text, marks[i]);
+		assert_int_equal(afar.asked, i == 2);
+	}
+}
+
 /* A search as long as a target may be grows when its bytes are escaped. */
 static void long_search(void **state)
 {
@@ -602,7 +668,7 @@ static void no_memory(void **state)
 	f.base.ops = &fixed_ops;
 	f.referrer = "x/sbom";
 	for (size_t i = 0; i < ROWS(targets); i++) {
-		struct asked a = { &f, targets[i], NULL };
+		struct asked a = { &f.base, targets[i], NULL };
 
 		torture_alloc(torture_page, &a);
 	}
@@ -617,8 +683,8 @@ int main(void)
 		cmocka_unit_test(other_history), cmocka_unit_test(documents),
 		cmocka_unit_test(prefixes),	 cmocka_unit_test(many_names),
 		cmocka_unit_test(refused_rows),	 cmocka_unit_test(large_rows),
-		cmocka_unit_test(long_search),	 cmocka_unit_test(hosts),
-		cmocka_unit_test(no_memory),
+		cmocka_unit_test(asks_little),	 cmocka_unit_test(long_search),
+		cmocka_unit_test(hosts),	 cmocka_unit_test(no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
