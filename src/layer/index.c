@@ -348,6 +348,17 @@ static int pass_content(const struct layer_index_options *o, struct layer_index 
 	return data ? o->file(o->file_arg, e, data, err) : -1;
 }
 
+/* What an entry keeps besides itself. A global header of the tar counts for each that has it. */
+static size_t text_of(const struct tar_entry *t)
+{
+	size_t sum = t->name.len + t->link.len + t->uname.len + t->gname.len +
+		     t->n_extents * sizeof(t->extents[0]);
+
+	for (size_t i = 0; i < t->n_xattrs; i++)
+		sum += sizeof(t->xattrs[i]) + t->xattrs[i].name.len + t->xattrs[i].value.len;
+	return sum;
+}
+
 static int at_entry(const struct tar_entry *t, dray_error **err)
 {
 	cleanup_free char *name = text_safe(t->name, NAME_SHOWN_MAX);
@@ -366,6 +377,10 @@ static int add(struct layer_index *ix, struct tar_reader *r, const struct tar_en
 	if (ix->n >= LIMIT_LAYER_ENTRIES)
 		return err_set(err, DRAY_ERR_LIMIT, "more than %d entries (LIMIT_LAYER_ENTRIES)",
 			       LIMIT_LAYER_ENTRIES);
+	ix->text += text_of(t);
+	if (o->max_text && ix->text > o->max_text)
+		return err_set(err, DRAY_ERR_LIMIT, "more than %zu bytes of names and attributes",
+			       o->max_text);
 	if (mem_grow(&ix->list, ix->n, &ix->cap, sizeof(*ix->list)) < 0)
 		return err_nomem(err);
 	e = &ix->list[ix->n];

@@ -69,12 +69,14 @@ struct layer_index {
 	size_t n, cap;
 	int64_t size; /* bytes of the tar, what follows its end marker included */
 	size_t n_extents; /* pieces of all sparse files */
+	size_t text; /* bytes of names, links, owners, attributes and pieces as the tar has them */
 	int64_t expanded; /* bytes of the sparse files that were hashed */
 };
 
 struct layer_index_options {
 	bool contents;	      /* compute layer_entry.content */
 	size_t max_entries;    /* 0 = LIMIT_LAYER_ENTRIES */
+	size_t max_text;       /* bytes of layer_index.text; 0 = no matter */
 	tar_oddity_fn *on_odd; /* may be NULL */
 	void *arg;
 	/**

@@ -105,6 +105,36 @@ static void test_refused(void **state)
 	assert_int_equal(ix->list[0].xattrs->n, LIMIT_XATTRS);
 }
 
+/* Text is counted over all entries, wherever they have it, and what fits is read. */
+static void test_text(void **state)
+{
+	static const struct {
+		const char *stack;
+		size_t text;
+	} rows[] = {
+		{ "f abc =12345\n", 3 },
+		{ "f abc\nl de >fgh\n", 8 },
+		{ "f a #user.x=12345\n", 1 + sizeof(struct tar_xattr) + 6 + 5 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_built struct built b = { 0 };
+		struct layer_index_options o = { .max_text = rows[i].text };
+		dray_error *err = NULL;
+
+		build_tars(&b, rows[i].stack);
+		cleanup_source struct source *in = source_from_span(span_buf(&b.tar[0]), &err);
+		cleanup_source struct source *again = source_from_span(span_buf(&b.tar[0]), &err);
+		assert_ok(layer_index_read(in, &o, &b.index[0], &err), err);
+		assert_int_equal(b.index[0]->text, rows[i].text);
+		o.max_text--;
+		cleanup_layer_index struct layer_index *none = NULL;
+		assert_int_equal(layer_index_read(again, &o, &none, &err), -1);
+		assert_err(err, DRAY_ERR_LIMIT, "bytes of names");
+	}
+}
+
 /* What a path implies grows with the square of its parts; hard links have their targets. */
 static void test_depth(void **state)
 {
@@ -176,7 +206,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_offsets), cmocka_unit_test(test_whiteouts),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_depth),	cmocka_unit_test(test_torture),
+		cmocka_unit_test(test_text),	cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_torture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
