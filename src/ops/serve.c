@@ -197,6 +197,7 @@ static int run(struct serving *s, dray_error **err)
 		server_drain(server);
 	if (s->root)
 		root_stop(s->root);
+	atomic_store(&s->looker.stop, true);
 	server_free(server);
 	return rc;
 }

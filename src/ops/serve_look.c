@@ -2,7 +2,8 @@
  *
  * For: what later layers hide of earlier ones, of an image that a server has.
  * Relies on layer/ for what layers mean, on efficiency.c to count.
- * Promises: it ends after LOOK_BYTES, LOOK_ENTRIES or LOOK_MS, whatever the layers are.
+ * Promises: it ends after LOOK_BYTES, LOOK_ENTRIES, LOOK_TEXT or LOOK_MS, whatever the layers are,
+ * and soon after it is told to.
  */
 #include "ops/serve_look.h"
 
@@ -15,32 +16,42 @@
 /* ---- what it may cost ---- */
 
 struct allowance {
-	int64_t bytes;
-	size_t entries;
+	int64_t stored, bytes; /* as they lie there, and uncompressed */
+	size_t entries, text;
 	int64_t until_ms;
+	const atomic_bool *stop;
 };
 
-/* Lends what it reads, for as long as the allowance lasts. */
+/*
+ * Lends what it reads, for as long as the allowance lasts. Before a decoder and behind it: much
+ * comes of few bytes, and of some streams nothing at all.
+ */
 struct gate {
 	struct source base;
 	struct source *in;
-	struct allowance *left;
+	const struct allowance *left;
+	int64_t *bytes; /* that go by here, of it */
 };
 
 static int gate_peek(struct source *s, size_t min, struct span *ret, dray_error **err)
 {
 	struct gate *g = (struct gate *)s;
 
-	if (g->left->bytes <= 0 || io_now_ms() > g->left->until_ms)
+	if (atomic_load(g->left->stop))
+		return err_set(err, DRAY_ERR_CANCELLED, "the server stops");
+	if (*g->bytes <= 0 || io_now_ms() > g->left->until_ms)
 		return err_set(err, DRAY_ERR_LIMIT, "more than what a look may cost");
-	return source_peek(g->in, min, ret, err);
+	if (source_peek(g->in, min, ret, err) < 0)
+		return -1;
+	*ret = span_head(*ret, SOURCE_PEEK_MAX);
+	return 0;
 }
 
 static void gate_consume(struct source *s, size_t n)
 {
 	struct gate *g = (struct gate *)s;
 
-	g->left->bytes -= (int64_t)n;
+	*g->bytes -= (int64_t)n;
 	source_consume(g->in, n);
 }
 
@@ -57,12 +68,13 @@ static const struct source_ops gate_ops = {
 };
 
 /* Consumes @p in. */
-static struct source *gated(struct source *in, struct allowance *left, dray_error **err)
+static struct source *gated(struct source *in, const struct allowance *left, int64_t *bytes,
+			    dray_error **err)
 {
 	struct gate *g = in ? mem_zalloc(sizeof(*g)) : NULL;
 
 	if (g) {
-		*g = (struct gate){ { .ops = &gate_ops }, in, left };
+		*g = (struct gate){ { .ops = &gate_ops }, in, left, bytes };
 		return &g->base;
 	}
 	if (in)
@@ -93,16 +105,19 @@ static void looking_clear(struct looking *l)
 static int read_tar(struct looking *l, struct source *stored, const struct descriptor *d,
 		    struct layer_index **ret, dray_error **err)
 {
-	const struct layer_index_options o = { .max_entries = l->left.entries };
+	const struct layer_index_options o = { .max_entries = l->left.entries,
+					       .max_text = l->left.text };
 	cleanup_source struct source *in = source_verified(stored, &d->digest, d->size,
 							   "blob digest", err);
 
+	in = gated(in, &l->left, &l->left.stored, err);
 	in = source_decode_auto(in, NULL, err);
-	in = gated(in, &l->left, err);
+	in = gated(in, &l->left, &l->left.bytes, err);
 	if (!in || layer_index_read(in, &o, ret, err) < 0)
 		return -1;
 	l->left.entries -= (*ret)->n;
-	if (l->left.entries > 0)
+	l->left.text -= (*ret)->text;
+	if (l->left.entries > 0 && l->left.text > 0)
 		return 0;
 	return err_set(err, DRAY_ERR_LIMIT, "more than what a look may cost");
 }
@@ -161,7 +176,7 @@ static int tell(const struct looking *l, dray_error *why, dray_error **err)
 	if (dray_error_kind(why) == DRAY_ERR_LIMIT)
 		shelf_refuse(err, SHELF_SIZE_INVALID,
 			     "a server looks into layers of up to 1 GiB and 200,000 files "
-			     "together, for up to 20 s");
+			     "with 64 MiB of names together, for up to 20 s");
 	else if (dray_error_http_status(why) > 0)
 		shelf_refuse(err, SHELF_BLOB_UNKNOWN, "not all of the layers are here");
 	if (!nomem && !*err)
@@ -185,7 +200,9 @@ int looker_look(struct looker *k, const char *repo, const struct manifest *m,
 	if (atomic_exchange(&k->busy, true))
 		return shelf_refuse(err, SHELF_TOOMANYREQUESTS,
 				    "the layers of another image are being read, try again");
-	l.left = (struct allowance){ LOOK_BYTES, LOOK_ENTRIES, io_now_ms() + LOOK_MS };
+	l.left = (struct allowance){
+		LOOK_BYTES, LOOK_BYTES, LOOK_ENTRIES, LOOK_TEXT, io_now_ms() + LOOK_MS, &k->stop
+	};
 	rc = look(&l, ret, &why);
 	atomic_store(&k->busy, false);
 	return rc < 0 ? tell(&l, why, err) : 0;

@@ -10,7 +10,8 @@
 #include "serve/serve.h"
 
 #define LOOK_BYTES (1024 * MIB) /* of uncompressed layers: some 2 s where they are gzip */
-#define LOOK_ENTRIES 200000	/* of all layers: some 100 MiB of memory */
+#define LOOK_ENTRIES 200000	/* of all layers; with their text some 200 MiB of memory */
+#define LOOK_TEXT (64 * MIB)	/* of these: names, links, attributes */
 #define LOOK_MS 20000
 
 /** One look at a time. Zeroed but for its first two members. */
@@ -18,6 +19,7 @@ struct looker {
 	dray_context *ctx;
 	struct shelf *shelf;
 	atomic_bool busy;
+	atomic_bool stop; /* by whoever waits for it to end */
 };
 /** See serve_look_fn. Every layer is held against its digest. Refuses when it is busy. */
 int looker_look(struct looker *k, const char *repo, const struct manifest *m,
