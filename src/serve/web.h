@@ -10,7 +10,11 @@
 #include "serve/route.h"
 #include "serve/serve.h"
 
-#define WEB_PAGE_MAX (8 * MIB)	 /* bytes of a page: far above all rows of the limits below */
+/*
+ * Bytes of a page. All that the limits below let through, with each byte escaped to six of "&quot;", are
+ * some 18 MiB.
+ */
+#define WEB_PAGE_MAX (24 * MIB)
 #define WEB_NAMES 100		 /* repositories or tags of a page */
 #define WEB_ROWS 200		 /* of each other list, but layers */
 #define WEB_LAYERS 500		 /* steps of a history that are shown */

@@ -361,6 +361,38 @@ static void no_end(void **state)
 	has(text, "… 1000000 bytes in all");
 }
 
+/* As much as the limits let through, of what is longest when it is escaped, is still a page. */
+static void all_escaped(void **state)
+{
+	static char quotes[2 * WEB_TEXT + 1];
+	cleanup_free char *members = NULL, *steps = NULL, *text = NULL;
+	cleanup_buf struct buf env = BUF_INIT(4 * MIB), set = BUF_INIT(4 * MIB);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(quotes) - 1; i++)
+		quotes[i] = i % 2 ? '"' : '\\';
+	for (size_t i = 0; i < WEB_ROWS; i++) {
+		const char *comma = i ? "," : "";
+
+		assert_int_equal(buf_printf(&env, NULL, "%s\"%s\"", comma, quotes), 0);
+		assert_int_equal(buf_printf(&set, NULL, "%s\"%03zu%s\":0", comma, i, quotes), 0);
+	}
+	members = mem_printf("{\"created_by\":\"%s\",\"comment\":\"%s\"}", quotes, quotes);
+	steps = many(WEB_LAYERS, members);
+	mem_free(members);
+	members = mem_printf("\"history\":[%s],\"config\":{\"Env\":[%.*s],\"Labels\":{%.*s},"
+			     "\"ExposedPorts\":{%.*s},\"Volumes\":{%.*s}},",
+			     steps, (int)env.len, (char *)env.data, (int)set.len, (char *)set.data,
+			     (int)set.len, (char *)set.data, (int)set.len, (char *)set.data);
+	CLEANUP(made_clear) struct made m = make(WEB_LAYERS, members);
+	struct fixed f = shelf_of(&m);
+
+	assert_true(strlen(m.config) < WEB_CONFIG_MAX);
+	text = page(&f, "/a:1", NULL);
+	assert_true(strlen(text) > 10 * MIB);
+	has(text, "</html>");
+}
+
 /* What is too large to be read for a page is left out; the rest is there. */
 static void large_config(void **state)
 {
@@ -677,14 +709,15 @@ static void no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hostile),	 cmocka_unit_test(odd_types),
-		cmocka_unit_test(no_end),	 cmocka_unit_test(large_config),
-		cmocka_unit_test(an_image),	 cmocka_unit_test(looks),
-		cmocka_unit_test(other_history), cmocka_unit_test(documents),
-		cmocka_unit_test(prefixes),	 cmocka_unit_test(many_names),
-		cmocka_unit_test(refused_rows),	 cmocka_unit_test(large_rows),
-		cmocka_unit_test(asks_little),	 cmocka_unit_test(long_search),
-		cmocka_unit_test(hosts),	 cmocka_unit_test(no_memory),
+		cmocka_unit_test(hostile),	cmocka_unit_test(odd_types),
+		cmocka_unit_test(no_end),	cmocka_unit_test(all_escaped),
+		cmocka_unit_test(large_config), cmocka_unit_test(an_image),
+		cmocka_unit_test(looks),	cmocka_unit_test(other_history),
+		cmocka_unit_test(documents),	cmocka_unit_test(prefixes),
+		cmocka_unit_test(many_names),	cmocka_unit_test(refused_rows),
+		cmocka_unit_test(large_rows),	cmocka_unit_test(asks_little),
+		cmocka_unit_test(long_search),	cmocka_unit_test(hosts),
+		cmocka_unit_test(no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
