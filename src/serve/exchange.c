@@ -330,6 +330,7 @@ void exchange_done(void *cls, struct MHD_Connection *c, void **slot,
 	count_request(ex, whole);
 	if (ex->unread && ex->answered)
 		linger(ex->peer, c);
+	peer_sent(ex->peer);
 	peer_enter(ex->peer, PEER_IDLE);
 	exchange_free(ex);
 	*slot = NULL;

@@ -112,6 +112,18 @@ static int images_manifest(struct shelf *base, const char *name, const struct sh
 
 /* ---- blobs ---- */
 
+/* Whether @p fd still has the bytes before @p end. */
+static int check_end(int fd, int64_t end, dray_error **err)
+{
+	struct stat st;
+
+	if (io_fstat(fd, &st, err) < 0)
+		return -1;
+	if (st.st_size >= end)
+		return 0;
+	return err_set(err, DRAY_ERR_CORRUPT, "a file is shorter than at the start");
+}
+
 /* The kernel can send what lies in a file as it is served. */
 static int as_extent(struct source *data, struct shelf_blob *ret, dray_error **err)
 {
@@ -123,6 +135,8 @@ static int as_extent(struct source *data, struct shelf_blob *ret, dray_error **e
 		return rc;
 	if (len != ret->size)
 		return err_set(err, DRAY_ERR_CORRUPT, "a layer has another size than at the start");
+	if (check_end(fd, ret->off + len, err) < 0)
+		return -1;
 	ret->fd = steal_fd(&fd);
 	return 1;
 }

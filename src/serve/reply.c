@@ -122,8 +122,10 @@ struct reply reply_blob(int status, struct shelf_blob *b, int64_t off, int64_t l
 	else
 		r = mhd()->create_response_from_fd_at_offset64((uint64_t)len, b->fd,
 							       (uint64_t)(b->off + off));
-	if (r && len > 0)
+	if (r && len > 0 && b->fd >= 0) {
+		peer_sends(ex->peer, b->fd, b->off + off + len);
 		b->fd = -1; /* the response closes it */
+	}
 	shelf_blob_clear(b);
 
 	struct reply reply = made(r, status, len);

@@ -44,11 +44,20 @@ struct peer {
 	atomic_int state;
 	atomic_int_least64_t since;    /* when the state was entered, io_now_ms() */
 	atomic_int_least64_t received; /* bytes of bodies */
+	/* by the server's lock: a file that is sent, and where what is sent of it ends */
+	int file; /* owned; -1 */
+	int64_t file_end;
 	/* the watch's own */
 	int64_t window_at, window_bytes;
 	bool cut;
 };
 void peer_enter(struct peer *p, enum peer_state state);
+/**
+ * The answer is bytes of @p fd (lent) before @p end: should the file become shorter, the connection
+ * is cut. libmicrohttpd asks the kernel for the rest again and again.
+ */
+void peer_sends(struct peer *p, int fd, int64_t end);
+void peer_sent(struct peer *p);
 
 struct server {
 	struct shelf *shelf;

@@ -5,6 +5,7 @@
  * Promises: a client that is slow on purpose costs a connection for a while and nothing else.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -66,6 +68,7 @@ static struct peer *peer_new(struct server *s, struct MHD_Connection *c)
 	p->server = s;
 	p->fd = fd->connect_fd;
 	p->window_at = -1;
+	p->file = -1;
 	listen_name(at->client_addr, p->name, sizeof(p->name));
 	peer_enter(p, PEER_HEAD);
 	return p;
@@ -88,9 +91,47 @@ void server_notice(void *cls, struct MHD_Connection *c, void **slot,
 	if (!p)
 		return;
 	unlink_peer(s, p);
+	cleanup_fd_fn(&p->file);
 	mem_free(p->target);
 	mem_free(p);
 	*slot = NULL;
+}
+
+/* ---- files that are sent ---- */
+
+/* Without a descriptor to spare nobody looks after this one but the watch over its rate. */
+void peer_sends(struct peer *p, int fd, int64_t end)
+{
+	lock_take(p->server->lock);
+	p->file = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	p->file_end = end;
+	lock_drop(p->server->lock);
+}
+
+void peer_sent(struct peer *p)
+{
+	if (p->file < 0)
+		return;
+	lock_take(p->server->lock);
+	cleanup_fd_fn(&p->file);
+	p->file = -1;
+	lock_drop(p->server->lock);
+}
+
+/* By the lock, so that peer_sent(), and with it another request's target, has to wait. */
+static bool lost_its_file(const struct peer *p)
+{
+	struct stat st;
+
+	return p->file >= 0 && io_fstat(p->file, &st, NULL) == 0 && st.st_size < p->file_end;
+}
+
+static void tell_lost(const struct peer *p)
+{
+	cleanup_free char *text = mem_printf("%s: the file became shorter while it was sent",
+					     p->target);
+
+	log_trouble(p->server, NULL, text ? text : "a file became shorter while it was sent");
 }
 
 /* ---- the watch ---- */
@@ -161,9 +202,15 @@ static void watch(struct server *s, bool stopping)
 	int64_t now = io_now_ms();
 
 	lock_take(s->lock);
-	for (struct peer *p = s->peers; p; p = p->next)
-		if (overdue(p, &s->o, now) || (stopping && atomic_load(&p->state) == PEER_IDLE))
+	for (struct peer *p = s->peers; p; p = p->next) {
+		bool lost = !p->cut && lost_its_file(p);
+
+		if (lost)
+			tell_lost(p);
+		if (lost || overdue(p, &s->o, now) ||
+		    (stopping && atomic_load(&p->state) == PEER_IDLE))
 			cut(p);
+	}
 	lock_drop(s->lock);
 }
 

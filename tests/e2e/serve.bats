@@ -105,6 +105,18 @@ config_id() { echo "sha256:$(skopeo inspect --tls-verify=false --config --raw "d
 		"$(sha256sum <"$IMAGE/blobs/sha256/$(jq -r '.manifests[0].digest[7:]' "$IMAGE/index.json")")"
 }
 
+@test "serve: a layer whose file becomes shorter ends its connection, and is told of" {
+	local layer
+	mkdir "$CASE/one"
+	truncate -s 64M "$CASE/one/large"
+	"$DRAY" build -q --dir "$CASE/one" --compression none --name layout:1 -o "oci:$CASE/layout"
+	layer=$(find "$CASE/layout/blobs" -size +32M)
+	serve_start "oci:$CASE/layout"
+	timeout 300 python3 "$BATS_TEST_DIRNAME/serve_clients.py" "$ADDR" shortened layout "$layer"
+	serve_log | grep -q "${layer##*/}: the file became shorter while it was sent"
+	serve_log | grep -q "another size than at the start"
+}
+
 # layout_make DIR: an index of two platforms, tag v1; and about its first image a signature and an SBOM, untagged.
 layout_make() {
 	python3 - "$1" <<-'EOF_PYTHON'

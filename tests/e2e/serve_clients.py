@@ -395,6 +395,24 @@ def unread(repo, blob):
         assert len(answer(s)) < want
 
 
+def shortened(repo, file):
+    """A file of repo becomes shorter while it is sent: the connection ends, before all of it came."""
+    size = os.stat(file).st_size
+    path = f"/v2/{repo}/blobs/sha256:{os.path.basename(file)}"
+    c = Client()
+    assert len(c.want(200, "GET", path)) == size
+    c.c.request("GET", path)
+    r = c.c.getresponse()
+    os.truncate(file, size // 2)
+    try:
+        r.read()
+        raise AssertionError("all of it")
+    except http.client.IncompleteRead:
+        pass
+    Client().want(500, "GET", path)
+    alive()
+
+
 def shapes():
     """Requests that readers understand differently: one answer, an end, and no second request."""
     second = b"GET /v2/second HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
