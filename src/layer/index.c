@@ -348,7 +348,7 @@ static int pass_content(const struct layer_index_options *o, struct layer_index 
 	return data ? o->file(o->file_arg, e, data, err) : -1;
 }
 
-/* What an entry keeps besides itself. A global header of the tar counts for each that has it. */
+/* What an entry keeps besides itself. */
 static size_t text_of(const struct tar_entry *t)
 {
 	size_t sum = t->name.len + t->link.len + t->uname.len + t->gname.len +
