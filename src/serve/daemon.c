@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "serve/serve_priv.h"
 
@@ -59,6 +61,19 @@ static struct MHD_Daemon *start(struct server *s, int fd, struct MHD_OptionItem 
 		MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
+/*
+ * A daemon that does not start has closed the socket it was given, or has not, by what failed. By
+ * now the number may be a connection's; only we make duplicates of the socket.
+ */
+static void take_back(const struct server *s, int fd)
+{
+	struct stat ours, its;
+
+	if (fstat(s->fd, &ours) == 0 && fstat(fd, &its) == 0 && its.st_dev == ours.st_dev &&
+	    its.st_ino == ours.st_ino)
+		close(fd);
+}
+
 /* One more that listens, first in the list. */
 static int add_daemon(struct server *s, struct tls_pair *pair, dray_error **err)
 {
@@ -70,15 +85,17 @@ static int add_daemon(struct server *s, struct tls_pair *pair, dray_error **err)
 		{ MHD_OPTION_HTTPS_PRIORITIES, 0, priorities },
 		{ MHD_OPTION_END, 0, NULL },
 	};
-	cleanup_fd int fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+	int fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
 	struct MHD_Daemon *d;
 
 	if (fd < 0)
 		return err_sys(err, errno, "the listening socket");
 	d = start(s, fd, s->o.tls_cert ? tls : none);
-	if (!d)
-		return not_started(s, errno, err);
-	steal_fd(&fd);
+	if (!d) {
+		not_started(s, errno, err);
+		take_back(s, fd);
+		return -1;
+	}
 	lock_take(s->lock);
 	memmove(s->daemons + 1, s->daemons, s->n_daemons * sizeof(*s->daemons));
 	s->daemons[0] = d;
