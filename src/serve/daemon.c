@@ -185,7 +185,7 @@ int daemons_refresh(struct server *s, dray_error **err)
 	if (rc <= 0)
 		return rc;
 	if (add_daemon(s, &pair, err) < 0)
-		return -1;
+		return reread_failed(&s->tls.cert, err);
 	quiesce(s->daemons[1]);
 	return 0;
 }

@@ -140,20 +140,27 @@ static int parse_users(struct span text, struct users *ret, dray_error **err)
 	return check_twins(ret, err);
 }
 
-int htpasswd_refresh(struct htpasswd *h, dray_error **err)
+static int read_users(const char *path, struct users *ret, dray_error **err)
 {
 	cleanup_secret_buf struct buf text = { 0 };
+
+	if (io_read_file(AT_FDCWD, path, HTPASSWD_FILE_MAX, &text, err) < 0)
+		return -1;
+	if (parse_users(span_buf(&text), ret, err) == 0)
+		return 0;
+	arena_clear(&ret->arena);
+	return err_ctx(err, "%s", path);
+}
+
+int htpasswd_refresh(struct htpasswd *h, dray_error **err)
+{
 	struct users fresh = { 0 }, old;
 	int rc = reread_look(&h->file, err);
 
 	if (rc <= 0)
 		return rc;
-	if (io_read_file(AT_FDCWD, h->file.path, HTPASSWD_FILE_MAX, &text, err) < 0)
-		return -1;
-	if (parse_users(span_buf(&text), &fresh, err) < 0) {
-		arena_clear(&fresh.arena);
-		return err_ctx(err, "%s", h->file.path);
-	}
+	if (read_users(h->file.path, &fresh, err) < 0)
+		return reread_failed(&h->file, err);
 	lock_take(h->lock);
 	old = h->users;
 	h->users = fresh;

@@ -7,6 +7,7 @@
  */
 #include "serve/reread.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -39,6 +40,7 @@ int reread_look(struct reread *f, dray_error **err)
 		return not_there(f, &why, err);
 	*f = (struct reread){ .path = f->path,
 			      .there = true,
+			      .lacked = old.lacked && !old.there,
 			      .dev = st.st_dev,
 			      .ino = st.st_ino,
 			      .size = st.st_size,
@@ -46,4 +48,30 @@ int reread_look(struct reread *f, dray_error **err)
 			      .ctime_ns = ns_of(&st.st_ctim) };
 	return !old.there || f->dev != old.dev || f->ino != old.ino || f->size != old.size ||
 	       f->mtime_ns != old.mtime_ns || f->ctime_ns != old.ctime_ns;
+}
+
+static bool is_shortage(const dray_error *why)
+{
+	switch (dray_error_errno(why)) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case EAGAIN:
+		return true;
+	default:
+		return dray_error_kind(why) == DRAY_ERR_NOMEM;
+	}
+}
+
+int reread_failed(struct reread *f, dray_error **err)
+{
+	if (!err || !is_shortage(*err))
+		return -1;
+	f->there = false;
+	if (!f->lacked) {
+		f->lacked = true;
+		return -1;
+	}
+	err_clear(err);
+	return 0;
 }

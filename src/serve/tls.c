@@ -39,5 +39,5 @@ int tls_files_look(struct tls_files *f, struct tls_pair *ret, dray_error **err)
 		return -1;
 	if (cert == 0 && key == 0)
 		return 0;
-	return read_pair(f, ret, err) < 0 ? -1 : 1;
+	return read_pair(f, ret, err) < 0 ? reread_failed(&f->cert, err) : 1;
 }

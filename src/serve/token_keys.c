@@ -99,7 +99,7 @@ int token_keys_refresh(struct token_keys *k, dray_error **err)
 		return 0;
 	fresh = read_files(k, err);
 	if (!fresh)
-		return -1;
+		return reread_failed(&k->files[0], err);
 	lock_take(k->lock);
 	old = k->now;
 	k->now = fresh;

@@ -5,6 +5,7 @@
 #include "torture.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "serve/bcrypt.h"
 #include "serve/htpasswd.h"
@@ -190,6 +191,33 @@ static void a_file_that_changes(void **state)
 	htpasswd_free(h);
 }
 
+/* Who is let go of while descriptors are short has to go as soon as there are some again. */
+static void a_change_without_descriptors(void **state)
+{
+	const struct place *p = *state;
+	struct rlimit all, none;
+	struct htpasswd *h = NULL;
+	dray_error *err = NULL;
+
+	put(p, ANN BOB);
+	assert_ok(htpasswd_open(p->path, &h, &err), err);
+	put(p, ANN);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	none = (struct rlimit){ 0, all.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(htpasswd_refresh(h, &err), -1);
+	assert_int_equal(dray_error_errno(err), EMFILE);
+	err_clear(&err);
+	/* It is said once. */
+	assert_int_equal(htpasswd_refresh(h, &err), 0);
+	assert_true(htpasswd_knows(h, "bob"));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+	assert_int_equal(htpasswd_refresh(h, &err), 1);
+	assert_false(htpasswd_knows(h, "bob"));
+	assert_int_equal(htpasswd_refresh(h, &err), 0);
+	htpasswd_free(h);
+}
+
 static int all_of_it(void *arg, dray_error **err)
 {
 	const struct place *p = arg;
@@ -216,8 +244,11 @@ static void tortured(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hashes),    cmocka_unit_test(files),
-		cmocka_unit_test(passwords), cmocka_unit_test(a_file_that_changes),
+		cmocka_unit_test(hashes),
+		cmocka_unit_test(files),
+		cmocka_unit_test(passwords),
+		cmocka_unit_test(a_file_that_changes),
+		cmocka_unit_test(a_change_without_descriptors),
 		cmocka_unit_test(tortured),
 	};
 
