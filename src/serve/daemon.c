@@ -61,6 +61,12 @@ static struct MHD_Daemon *start(struct server *s, int fd, struct MHD_OptionItem 
 		MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
+static void set_n(struct server *s, size_t n)
+{
+	s->n_daemons = n;
+	atomic_store(&s->crowded, n > DAEMONS_MAX / 2);
+}
+
 /*
  * A daemon that does not start has closed the socket it was given, or has not, by what failed. By
  * now the number may be a connection's; only we make duplicates of the socket.
@@ -99,7 +105,7 @@ static int add_daemon(struct server *s, struct tls_pair *pair, dray_error **err)
 	lock_take(s->lock);
 	memmove(s->daemons + 1, s->daemons, s->n_daemons * sizeof(*s->daemons));
 	s->daemons[0] = d;
-	s->n_daemons++;
+	set_n(s, s->n_daemons + 1);
 	lock_drop(s->lock);
 	return 0;
 }
@@ -154,13 +160,14 @@ static void quiesce(struct MHD_Daemon *d)
 	cleanup_fd_fn(&fd);
 }
 
-/* The last of the list ends; its threads may want the lock, so it is out of the list before. */
-static void stop_last(struct server *s)
+/* Its threads may want the lock, so it is out of the list before it ends. */
+static void stop_at(struct server *s, size_t i)
 {
-	struct MHD_Daemon *d;
+	struct MHD_Daemon *d = s->daemons[i];
 
 	lock_take(s->lock);
-	d = s->daemons[--s->n_daemons];
+	memmove(s->daemons + i, s->daemons + i + 1, (s->n_daemons - i - 1) * sizeof(*s->daemons));
+	set_n(s, s->n_daemons - 1);
 	lock_drop(s->lock);
 	mhd()->stop_daemon(d);
 }
@@ -168,8 +175,35 @@ static void stop_last(struct server *s)
 /* Those that nobody is connected to any more. */
 static void reap(struct server *s)
 {
-	while (s->n_daemons > 1 && connections_of(s->daemons[s->n_daemons - 1]) == 0)
-		stop_last(s);
+	for (size_t i = s->n_daemons; i-- > 1;)
+		if (connections_of(s->daemons[i]) == 0)
+			stop_at(s, i);
+}
+
+bool daemons_part(struct server *s, struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *i;
+	bool old;
+
+	if (!atomic_load(&s->crowded))
+		return false;
+	i = mhd()->get_connection_info(c, MHD_CONNECTION_INFO_DAEMON);
+	lock_take(s->lock);
+	old = i && i->daemon != s->daemons[0];
+	lock_drop(s->lock);
+	return old;
+}
+
+/* Whether a certificate waits for room, said once. */
+static int check_waiting(struct server *s, dray_error **err)
+{
+	if (s->waits || !tls_files_changed(&s->tls))
+		return 0;
+	s->waits = true;
+	return err_set(err, DRAY_ERR_LIMIT,
+		       "%s: a new certificate waits until clients go that stay connected by one of "
+		       "%d older ones (DAEMONS_MAX)",
+		       s->o.tls_cert, DAEMONS_MAX - 1);
 }
 
 int daemons_refresh(struct server *s, dray_error **err)
@@ -178,9 +212,11 @@ int daemons_refresh(struct server *s, dray_error **err)
 	int rc;
 
 	reap(s);
-	/* Where clients stay on through that many certificates, the next one waits for the first to go. */
-	if (!s->o.tls_cert || s->n_daemons == DAEMONS_MAX)
+	if (!s->o.tls_cert)
 		return 0;
+	if (s->n_daemons == DAEMONS_MAX)
+		return check_waiting(s, err);
+	s->waits = false;
 	rc = tls_files_look(&s->tls, &pair, err);
 	if (rc <= 0)
 		return rc;
@@ -201,7 +237,7 @@ void daemons_quiesce(struct server *s)
 void daemons_stop(struct server *s)
 {
 	while (s->n_daemons > 0)
-		stop_last(s);
+		stop_at(s, s->n_daemons - 1);
 	cleanup_fd_fn(&s->fd);
 	s->fd = -1;
 }

@@ -160,7 +160,8 @@ enum MHD_Result reply_send(struct exchange *ex, struct reply *r)
 
 	reply_field(r, "Docker-Distribution-Api-Version", "registry/2.0");
 	reply_field(r, "X-Content-Type-Options", "nosniff");
-	if (atomic_load(&ex->server->stopping) || ex->head.unclear)
+	if (atomic_load(&ex->server->stopping) || ex->head.unclear ||
+	    daemons_part(ex->server, ex->c))
 		reply_field(r, "Connection", "close");
 	ex->status = r->status;
 	ex->sent = ex->route.method == METHOD_HEAD ? 0 : r->size;

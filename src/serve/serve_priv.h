@@ -64,6 +64,8 @@ struct server {
 	struct serve_options o;
 	struct MHD_Daemon *daemons[DAEMONS_MAX]; /* by the lock; the first accepts, clients of others stay */
 	size_t n_daemons;
+	atomic_bool crowded; /* more daemons than half of what there may be */
+	bool waits;	     /* another certificate, for room among them; said */
 	int fd; /* that listens; each daemon has a duplicate */
 	struct tls_files tls;
 	char said[256]; /* by libmicrohttpd, while it starts */
@@ -191,6 +193,11 @@ enum MHD_Result answer_token(struct exchange *ex);
 int daemons_start(struct server *s, dray_error **err) MUST_CHECK;
 /** Another one where the certificate changed; -1 = it is no good, and the one before it stays. */
 int daemons_refresh(struct server *s, dray_error **err) MUST_CHECK;
+/**
+ * The client of @p c is to come again: he keeps a certificate alive that is not the last one, and
+ * there is little room for more.
+ */
+bool daemons_part(struct server *s, struct MHD_Connection *c);
 /** Accept nobody more. */
 void daemons_quiesce(struct server *s);
 void daemons_stop(struct server *s);

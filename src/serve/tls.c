@@ -41,3 +41,10 @@ int tls_files_look(struct tls_files *f, struct tls_pair *ret, dray_error **err)
 		return 0;
 	return read_pair(f, ret, err) < 0 ? reread_failed(&f->cert, err) : 1;
 }
+
+bool tls_files_changed(const struct tls_files *f)
+{
+	struct tls_files now = *f;
+
+	return reread_look(&now.cert, NULL) > 0 || reread_look(&now.key, NULL) > 0;
+}

@@ -30,3 +30,5 @@ void tls_pair_clear(struct tls_pair *p);
  * good, said once; the errors name it.
  */
 int tls_files_look(struct tls_files *f, struct tls_pair *ret, dray_error **err) MUST_CHECK;
+/** Whether tls_files_look() would find that one changed; nothing is read. */
+bool tls_files_changed(const struct tls_files *f);

@@ -236,6 +236,55 @@ assert b"200 OK" in answer(held)
 	kill "$(peer_pid serve)"
 	wait_until 60 serve_gone
 }
+
+@test "serve --tls-cert: clients who stay connected hold up no certificate" {
+	cp "$CA/server.crt" "$CASE/0.crt"
+	cp "$CA/server.key" "$CASE/0.key"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=other \
+		-keyout "$CASE/1.key" -out "$CASE/1.crt" 2>"$CASE/openssl.log"
+	cp "$CASE/0.crt" "$CASE/tls.crt"
+	cp "$CASE/0.key" "$CASE/tls.key"
+	serve_start --tls-cert "$CASE/tls.crt" --tls-key "$CASE/tls.key" --timeout 2
+	CASE=$CASE secure '
+import shutil
+case = os.environ["CASE"] + "/"
+anybody = ssl.create_default_context()
+anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+def shown():
+    with tls(anybody) as one:
+        return one.getpeercert(True)
+def renew(n):
+    for end in ".crt", ".key":
+        shutil.copy(case + str(n % 2) + end, case + "new")
+        os.rename(case + "new", case + "tls" + end)
+    want, end = ssl.PEM_cert_to_DER_cert(open(f"{case}{n % 2}.crt").read()), time.time() + 60
+    while shown() != want:
+        assert time.time() < end
+def stays(s):
+    s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    got = b""
+    while b"\r\n\r\n" not in got:
+        piece = s.recv(4096)
+        assert piece
+        got += piece
+    assert b"HTTP/1.1 200" in got
+    return b"connection: close" not in got.lower()
+held = tls(anybody)
+for n in range(1, 11): # by one certificate
+    renew(n)
+    assert stays(held)
+held, told = [held], 0
+for n in range(11, 21): # by each of them one
+    renew(n)
+    held.append(tls(anybody))
+    still = [s for s in held if stays(s)]
+    told += len(held) - len(still)
+    held = still
+assert told > 0 and held
+'
+	kill "$(peer_pid serve)"
+	wait_until 60 serve_gone
+}
 lets_in() { [ "$(code /v2/ -u "$1" -k)" = 200 ]; }
 serve_gone() { ! peer_alive serve; }
 
