@@ -74,6 +74,10 @@ static enum MHD_Result take_field(void *cls, enum MHD_ValueKind kind, const char
 		h->agent = value;
 	else if (ascii_ieq(name, "host"))
 		h->host = value;
+	else if (ascii_ieq(name, "origin"))
+		h->origin = value;
+	else if (ascii_ieq(name, "sec-fetch-site"))
+		join(f, &h->fetch_site, value);
 	else if (ascii_ieq(name, "x-forwarded-proto"))
 		h->forwarded_proto = value;
 	else if (ascii_ieq(name, "authorization")) {
@@ -205,12 +209,27 @@ static int check_ns(const struct exchange *ex, dray_error **err)
 	return shelf_refuse(err, SHELF_NAME_UNKNOWN, "this is the mirror of another registry");
 }
 
+/*
+ * A browser sends what any page tells it to, with the user's password, or from where everybody may
+ * do everything; but it says so. Clients of registries send neither field.
+ */
+static int check_browser(const struct exchange *ex, dray_error **err)
+{
+	const struct head *h = &ex->head;
+	struct span site = span_str(h->fetch_site ? h->fetch_site : "none");
+
+	if (!writes(&ex->route) ||
+	    (!h->origin && (ascii_ieq(site, "none") || ascii_ieq(site, "same-origin"))))
+		return 0;
+	return shelf_refuse(err, SHELF_DENIED, "pages of browsers change nothing here");
+}
+
 /* Everything that can be decided before the body comes. */
 static int begin(struct exchange *ex, dray_error **err)
 {
 	if (head_read(ex->c, &ex->arena, &ex->head, err) < 0 ||
 	    route_parse(ex->method, span_str(ex->peer->target), &ex->route, &ex->allow, err) < 0 ||
-	    gate_check(ex, err) < 0 || check_ns(ex, err) < 0)
+	    check_browser(ex, err) < 0 || gate_check(ex, err) < 0 || check_ns(ex, err) < 0)
 		return -1;
 	return writes(&ex->route) ? write_begin(ex, err) : 0;
 }

@@ -87,6 +87,7 @@ struct head {
 	const char *if_none_match; /* likewise */
 	const char *if_range, *range, *content_type, *content_range, *agent;
 	const char *authorization, *host, *forwarded_proto;
+	const char *origin, *fetch_site; /* of browsers */
 	int64_t content_length;	   /* -1 unknown */
 	bool chunked, expects;	   /* a body in chunks; "100-continue" */
 	bool unclear;		   /* nobody can say where its body ends: nothing follows it */

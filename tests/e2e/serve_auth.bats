@@ -408,3 +408,22 @@ assert b"200 OK" not in answer(plain)
 	same "put" "$(code /v2/a/manifests/x -X PUT -d '{}')" 401
 	same "delete" "$(code "/v2/a/blobs/sha256:$(printf '0%.0s' {1..64})" -X DELETE)" 401
 }
+
+@test "serve: what a page of a browser sends changes nothing" {
+	local m='{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+	local put=(-X PUT -u "$ME" -H 'Content-Type: application/vnd.oci.image.index.v1+json' -d "$m")
+	SCHEME=http
+	serve_start --htpasswd "$CASE/users"
+	same "a page" "$(code /v2/a/manifests/1 "${put[@]}" -H 'Origin: http://elsewhere')" 403
+	same says "$(jq -r '.errors[0] | .code + ": " + .message' "$CASE/body")" 'DENIED: pages of browsers change nothing here'
+	same "one under our name" "$(code /v2/a/manifests/1 "${put[@]}" -H "Origin: http://$ADDR")" 403
+	same "one in a sandbox" "$(code /v2/a/manifests/1 "${put[@]}" -H 'Origin: null')" 403
+	same "without a name" "$(code /v2/a/blobs/uploads/ -X POST -H 'Origin: null')" 403
+	same "a form" "$(code /v2/a/manifests/1 "${put[@]}" -H 'Sec-Fetch-Site: cross-site')" 403
+	same "on a subdomain" "$(code /v2/a/manifests/1 "${put[@]}" -H 'Sec-Fetch-Site: same-origin' -H 'Sec-Fetch-Site: same-site')" 403
+	same "nothing came" "$(code /v2/a/tags/list -u "$ME")" 404
+	same "a client" "$(code /v2/a/manifests/1 "${put[@]}")" 201
+	same "read" "$(code /v2/a/manifests/1 -u "$ME" -H 'Origin: http://elsewhere' -H 'Sec-Fetch-Site: cross-site')" 200
+	same "not deleted" "$(code /v2/a/manifests/1 -u "$ME" -X DELETE -H 'Origin: http://elsewhere')" 403
+	same "a user's own" "$(code /v2/a/manifests/1 -u "$ME" -X DELETE -H 'Sec-Fetch-Site: none')" 202
+}
