@@ -18,9 +18,11 @@
 #include "flow/pool.h"
 #include "serve/bcrypt.h"
 #include "serve/reread.h"
+#include "serve/shelf.h"
 
 #define PROVEN_MAX 1024 /* passwords that are known to be right, at 65 bytes */
-#define GATES 4 /* passwords that are computed at a time: guessing takes no more processors */
+#define GATES 4	      /* passwords that are computed at a time: guessing takes no more processors */
+#define GATE_QUEUE 16 /* others that wait for each; who comes then is told to come again */
 
 struct user {
 	const char *name;
@@ -33,13 +35,20 @@ struct users {
 	size_t n;
 };
 
+/* One password is computed behind it; some users' passwords all at the same one. */
+struct gate {
+	bool busy;
+	char now[MAC_TEXT]; /* its proof */
+	int waiting;	    /* for others than this one */
+};
+
 struct htpasswd {
 	struct reread file;
 	uint8_t secret[32];
-	struct lock *lock; /* of users and proven */
+	struct lock *lock; /* of all below; it wakes who waits when a gate opens */
 	struct users users;
 	char proven[PROVEN_MAX][MAC_TEXT]; /* of user, password and hash; by their first digits */
-	struct lock *gates[GATES];
+	struct gate gates[GATES];
 };
 
 /* ---- the file ---- */
@@ -171,19 +180,6 @@ int htpasswd_refresh(struct htpasswd *h, dray_error **err)
 
 /* ---- begin, end ---- */
 
-static int make_locks(struct htpasswd *h, dray_error **err)
-{
-	h->lock = lock_new(err);
-	if (!h->lock)
-		return -1;
-	for (size_t i = 0; i < GATES; i++) {
-		h->gates[i] = lock_new(err);
-		if (!h->gates[i])
-			return -1;
-	}
-	return 0;
-}
-
 int htpasswd_open(const char *path, struct htpasswd **ret, dray_error **err)
 {
 	struct htpasswd *h = mem_zalloc(sizeof(*h));
@@ -191,8 +187,9 @@ int htpasswd_open(const char *path, struct htpasswd **ret, dray_error **err)
 	if (!h)
 		return err_nomem(err);
 	h->file.path = path;
-	if (bcrypt_load(err) < 0 || make_locks(h, err) < 0 ||
-	    io_random(h->secret, sizeof(h->secret), err) < 0 || htpasswd_refresh(h, err) < 0) {
+	h->lock = lock_new(err);
+	if (!h->lock || bcrypt_load(err) < 0 || io_random(h->secret, sizeof(h->secret), err) < 0 ||
+	    htpasswd_refresh(h, err) < 0) {
 		htpasswd_free(h);
 		return -1;
 	}
@@ -206,8 +203,6 @@ void htpasswd_free(struct htpasswd *h)
 		return;
 	arena_clear(&h->users.arena);
 	lock_free(h->lock);
-	for (size_t i = 0; i < GATES; i++)
-		lock_free(h->gates[i]);
 	explicit_bzero(h->secret, sizeof(h->secret));
 	mem_free(h);
 }
@@ -267,42 +262,56 @@ static int proof_of(const struct htpasswd *h, const char *user, const char *pass
 	return mac_of(span_of(h->secret, sizeof(h->secret)), span_buf(&text), ret, err);
 }
 
-static bool is_proven(struct htpasswd *h, const char proof[MAC_TEXT])
+static bool is_proven(const struct htpasswd *h, const char proof[MAC_TEXT])
 {
-	bool proven;
-
-	lock_take(h->lock);
-	proven = memcmp(h->proven[number_of(proof, PROVEN_MAX)], proof, MAC_TEXT) == 0;
-	lock_drop(h->lock);
-	return proven;
+	return memcmp(h->proven[number_of(proof, PROVEN_MAX)], proof, MAC_TEXT) == 0;
 }
 
-static void keep_proof(struct htpasswd *h, const char proof[MAC_TEXT])
+/*
+ * 1 = it was proven, maybe meanwhile; 0 = the gate is ours, to compute; -1. Who waits for the same
+ * password costs nothing if it is right: of many requests that come at once the first computes.
+ */
+static int enter(struct htpasswd *h, struct gate *g, const char proof[MAC_TEXT], bool known,
+		 dray_error **err)
 {
-	lock_take(h->lock);
-	memcpy(h->proven[number_of(proof, PROVEN_MAX)], proof, MAC_TEXT);
-	lock_drop(h->lock);
-}
-
-/* With the user's gate held: of many requests that come at once with one password the first computes. */
-static int prove(struct htpasswd *h, const char *hash, const char *password,
-		 const char proof[MAC_TEXT], bool known, dray_error **err)
-{
+	bool counted = false;
 	int rc;
 
-	if (known && is_proven(h, proof))
+	for (;;) {
+		rc = known && is_proven(h, proof);
+		if (rc > 0 || !g->busy)
+			break;
+		if (!counted && memcmp(g->now, proof, MAC_TEXT) != 0) {
+			if (g->waiting == GATE_QUEUE)
+				return shelf_refuse(err, SHELF_TOOMANYREQUESTS,
+						    "too many passwords are to be checked");
+			g->waiting++;
+			counted = true;
+		}
+		lock_wait(h->lock);
+	}
+	g->waiting -= counted;
+	if (rc > 0)
 		return 1;
-	rc = bcrypt_check(hash, password, err);
-	if (rc <= 0 || !known)
-		return rc < 0 ? -1 : 0;
-	keep_proof(h, proof);
-	return 1;
+	g->busy = true;
+	memcpy(g->now, proof, MAC_TEXT);
+	return 0;
+}
+
+static void leave(struct htpasswd *h, struct gate *g, bool right)
+{
+	lock_take(h->lock);
+	if (right)
+		memcpy(h->proven[number_of(g->now, PROVEN_MAX)], g->now, MAC_TEXT);
+	g->busy = false;
+	lock_wake(h->lock);
+	lock_drop(h->lock);
 }
 
 int htpasswd_check(struct htpasswd *h, const char *user, const char *password, dray_error **err)
 {
 	char mac[MAC_TEXT], proof[MAC_TEXT], hash[BCRYPT_TEXT];
-	struct lock *gate;
+	struct gate *gate;
 	bool known;
 	int rc;
 
@@ -311,11 +320,13 @@ int htpasswd_check(struct htpasswd *h, const char *user, const char *password, d
 	known = hash_for(h, user, mac, hash);
 	if (proof_of(h, user, password, hash, proof, err) < 0)
 		return -1;
-	if (known && is_proven(h, proof))
-		return 1;
-	gate = h->gates[number_of(mac, GATES)];
-	lock_take(gate);
-	rc = prove(h, hash, password, proof, known, err);
-	lock_drop(gate);
-	return rc;
+	gate = &h->gates[number_of(mac, GATES)];
+	lock_take(h->lock);
+	rc = enter(h, gate, proof, known, err);
+	lock_drop(h->lock);
+	if (rc != 0)
+		return rc;
+	rc = bcrypt_check(hash, password, err);
+	leave(h, gate, known && rc > 0);
+	return known || rc < 0 ? rc : 0;
 }

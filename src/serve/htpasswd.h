@@ -21,7 +21,7 @@ void htpasswd_free(struct htpasswd *h);
 /** Read it again if it changed: 1 = it did, 0, -1 = and what was read before holds. One thread. */
 int htpasswd_refresh(struct htpasswd *h, dray_error **err) MUST_CHECK;
 /**
- * Whether @p password is that of @p user: 1, 0, -1 NOMEM. A name that nobody has takes as long as
+ * Whether @p password is that of @p user: 1, 0, -1 NOMEM, TOOMANYREQUESTS. A name that nobody has takes as long as
  * one that somebody has. Any thread; one password in a few is computed at a time, and one that was
  * right is known again at once.
  */

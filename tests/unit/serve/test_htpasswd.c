@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sys/resource.h>
 
+#include "flow/pool.h"
 #include "serve/bcrypt.h"
 #include "serve/htpasswd.h"
 
@@ -14,6 +15,7 @@
 #define PW1_A "$2a$04$abcdefghijklmnopqrstuuGXm2485ST/eq2F7gOglrUOaHHLqZoua"
 #define PW1_B "$2b$04$abcdefghijklmnopqrstuuGXm2485ST/eq2F7gOglrUOaHHLqZoua"
 #define X_Y "$2y$04$Y17W6kS7fw1JHykJtuMdT.BV00isrvdrDtisfl6/hILcN.ouaSfLG"
+#define PW1_SLOW "$2y$10$pgWFo5CBYjH8PHhJmMRZTePAXTrXb/GXqvR5v2vsPYPUmzLbIusYy"
 #define ANN "ann:" PW1_Y "\n"
 #define BOB "bob:" X_Y "\n"
 
@@ -218,6 +220,51 @@ static void a_change_without_descriptors(void **state)
 	htpasswd_free(h);
 }
 
+#define CROWD 64
+
+struct crowd {
+	struct htpasswd *h;
+	bool together; /* with one password, which is right; else guesses */
+	int answers[CROWD];
+};
+
+static int come(void *arg, size_t i, dray_error **err)
+{
+	struct crowd *c = arg;
+	cleanup_error dray_error *why = NULL;
+	char guess[32];
+
+	(void)err;
+	snprintf(guess, sizeof(guess), "guess %zu", i);
+	c->answers[i] = htpasswd_check(c->h, "ann", c->together ? "pw:1" : guess, &why);
+	if (c->answers[i] < 0)
+		assert_int_equal(dray_error_http_status(why), 429);
+	return 0;
+}
+
+/* Who guesses makes nobody wait for long; who has many connections with one password is let in. */
+static void crowds(void **state)
+{
+	const struct place *p = *state;
+	struct crowd guessing = { 0 }, right = { .together = true };
+	dray_error *err = NULL;
+	int refused = 0;
+
+	put(p, "ann:" PW1_SLOW "\n");
+	assert_ok(htpasswd_open(p->path, &right.h, &err), err);
+	guessing.h = right.h;
+	assert_ok(run_parallel(CROWD, CROWD, come, &guessing, &err), err);
+	for (size_t i = 0; i < CROWD; i++) {
+		assert_true(guessing.answers[i] <= 0);
+		refused += guessing.answers[i] < 0;
+	}
+	assert_in_range(refused, 1, CROWD - 17);
+	assert_ok(run_parallel(CROWD, CROWD, come, &right, &err), err);
+	for (size_t i = 0; i < CROWD; i++)
+		assert_int_equal(right.answers[i], 1);
+	htpasswd_free(right.h);
+}
+
 static int all_of_it(void *arg, dray_error **err)
 {
 	const struct place *p = arg;
@@ -249,6 +296,7 @@ int main(void)
 		cmocka_unit_test(passwords),
 		cmocka_unit_test(a_file_that_changes),
 		cmocka_unit_test(a_change_without_descriptors),
+		cmocka_unit_test(crowds),
 		cmocka_unit_test(tortured),
 	};
 
