@@ -3,7 +3,7 @@
  * For: what each route needs, and whether this request has it.
  * Relies on guard.c to judge.
  * Promises: nothing is done for a request, and none of its body taken, before it was asked here; a
- * route that this file does not know needs as much as the catalog.
+ * route that this file does not know needs as much as the catalog, and a name.
  */
 #include "base/mem.h"
 #include "base/text.h"
@@ -33,8 +33,11 @@ static enum guard_need need_of(const struct route *r)
 	case ROUTE_REPO:
 	case ROUTE_IMAGE:
 		return GUARD_PULL;
-	default:
+	case ROUTE_CATALOG:
+	case ROUTE_HOME:
 		return GUARD_CATALOG;
+	default:
+		return GUARD_OTHER;
 	}
 }
 

@@ -132,6 +132,7 @@ static const char *scope_of(const struct guard_request *q, struct arena *a)
 	case GUARD_DELETE:
 		return arena_printf(a, "repository:%s:delete", q->repo);
 	case GUARD_CATALOG:
+	case GUARD_OTHER:
 		return "registry:catalog:*";
 	default:
 		return "";

@@ -27,7 +27,8 @@ enum guard_need {
 	GUARD_PULL,
 	GUARD_PUSH,
 	GUARD_DELETE,
-	GUARD_CATALOG,	/* what is about no single repository */
+	GUARD_CATALOG,	/* names of repositories */
+	GUARD_OTHER,	/* what else is about no single one; as the catalog, but not without a name */
 };
 
 /** What is asked, and by whom as he says. All lent. */

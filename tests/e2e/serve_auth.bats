@@ -119,7 +119,7 @@ everybody_pushes() {
 	image_need sym
 	require_peer skopeo podman ctr
 	id=$(docker_image_id test/sym:1)
-	with_tls --htpasswd "$CASE/users" --anonymous-read
+	with_tls --htpasswd "$CASE/users" --anonymous-read --metrics
 	VERIFY=true
 
 	docker tag test/sym:1 "$ADDR/by/docker:1"
@@ -142,6 +142,7 @@ everybody_pushes() {
 	same "curl pulls" "$(code /v2/by/podman/manifests/1)" 200
 	same "curl, by a password" "$(code /v2/by/podman/manifests/1 -u "$ME")" 200
 	same "by a wrong one" "$(code /v2/by/podman/manifests/1 -u "$REGISTRY_USER:x")" 401
+	same "numbers" "$(code /metrics) $(code /metrics -u "$ME")" '401 200'
 	same "deletes" "$(code /v2/by/podman/manifests/1 -X DELETE)" 401
 	same "and by a password" "$(code /v2/by/podman/manifests/1 -X DELETE -u "$ME")" 202
 	# What docker did: a token for the address that it used.

@@ -149,6 +149,8 @@ static void with_passwords(void **state)
 		{ GUARD_DELETE, ANN, "ann", NULL },
 		{ GUARD_CATALOG, ANN, "ann", NULL },
 		{ GUARD_CATALOG, NULL, NULL, basic },
+		{ GUARD_OTHER, ANN, "ann", NULL },
+		{ GUARD_OTHER, NULL, NULL, basic },
 		{ GUARD_PULL, "Bearer x", NULL, basic },
 		{ GUARD_PULL, "Digest x", NULL, basic },
 		{ GUARD_PULL, "Basic YW5uOnB3OjE", NULL, basic }, /* no padding */
@@ -173,6 +175,9 @@ static void with_passwords_and_readers(void **state)
 		{ GUARD_PULL, ANN, "ann", NULL },
 		{ GUARD_PULL, WRONG, NULL, OWN ",scope=\"repository:a/b:pull\"" },
 		{ GUARD_CATALOG, NULL, "", NULL },
+		{ GUARD_OTHER, NULL, NULL, OWN ",scope=\"registry:catalog:*\"" },
+		{ GUARD_OTHER, EMPTY, NULL, OWN ",scope=\"registry:catalog:*\"" },
+		{ GUARD_OTHER, ANN, "ann", NULL },
 		{ GUARD_PUSH, NULL, NULL, OWN ",scope=\"repository:a/b:pull,push\"" },
 		{ GUARD_PUSH, EMPTY, NULL, OWN ",scope=\"repository:a/b:pull,push\"" },
 		{ GUARD_PUSH, ANN, "ann", NULL },
@@ -218,10 +223,15 @@ static void with_tokens(void **state)
 		{ GUARD_CATALOG, other, NULL,
 		  ELSEWHERE ",scope=\"registry:catalog:*\",error=\"insufficient_scope\"" },
 		{ GUARD_CATALOG, list, "tom", NULL },
+		{ GUARD_OTHER, pull, NULL,
+		  ELSEWHERE ",scope=\"registry:catalog:*\",error=\"insufficient_scope\"" },
+		{ GUARD_OTHER, list, "tom", NULL },
 	};
 	struct guard *g = open_guard(false, false), *readers = open_guard(false, true);
 	const struct ask other_reads = { GUARD_PULL, other, "tom", NULL };
 	const struct ask nobody_reads = { GUARD_PULL, NULL, "", NULL };
+	const struct ask nobody_counts = { GUARD_OTHER, NULL, NULL,
+					   ELSEWHERE ",scope=\"registry:catalog:*\"" };
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++)
@@ -229,6 +239,7 @@ static void with_tokens(void **state)
 	ask(readers, &other_reads, 100);
 	ask(readers, &nobody_reads, 101);
 	ask(readers, &rows[8], 102);
+	ask(readers, &nobody_counts, 103);
 	guard_free(g);
 	guard_free(readers);
 	mem_free(none);
