@@ -118,6 +118,11 @@ bool guard_has_tokens(const struct guard *a)
 	return a && a->users && a->o.anonymous_read;
 }
 
+bool guard_is_per_repository(const struct guard *a)
+{
+	return a && a->keys && !a->o.anonymous_read;
+}
+
 /* ---- challenges ---- */
 
 static const char *scope_of(const struct guard_request *q, struct arena *a)

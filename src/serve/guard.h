@@ -68,5 +68,7 @@ int guard_check(struct guard *a, const struct guard_request *q, struct arena *ar
  */
 int guard_token(struct guard *a, const struct guard_request *q, struct arena *arena,
 	       struct guard_answer *ret, struct buf *ret_json, dray_error **err) MUST_CHECK;
+/** Whether who may list repositories may not read each of them. */
+bool guard_is_per_repository(const struct guard *a);
 /** Whether there is such a token to be had. */
 bool guard_has_tokens(const struct guard *a);

@@ -29,6 +29,7 @@ struct web_ask {
 	const char *host; /* as clients are to name the server: "127.0.0.1:5000" */
 	bool encrypted;	  /* they reach it by TLS */
 	bool writes;	  /* it takes images in */
+	bool tags;	  /* who lists repositories may see their tags, too */
 	serve_look_fn *look; /* NULL = nobody can */
 	void *arg;
 };

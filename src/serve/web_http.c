@@ -49,6 +49,7 @@ static enum MHD_Result send_page(struct exchange *ex)
 		.host = host ? host : s->address,
 		.encrypted = encrypted,
 		.writes = s->shelf->write && !s->o.read_only,
+		.tags = !guard_is_per_repository(s->o.guard),
 		.look = s->o.look,
 		.arg = s->o.arg,
 	};

@@ -172,10 +172,14 @@ static int add_repo(struct web *w, const char *repo, dray_error **err)
 	html_str(&w->h, web_repo_path(w, repo));
 	html_raw(&w->h, "\">");
 	html_str(&w->h, repo);
-	html_raw(&w->h, "</a></th><td>");
-	if (add_tags(w, repo, err) < 0)
-		return -1;
-	html_raw(&w->h, "</td></tr>\n");
+	html_raw(&w->h, "</a></th>");
+	if (w->ask->tags) {
+		html_raw(&w->h, "<td>");
+		if (add_tags(w, repo, err) < 0)
+			return -1;
+		html_raw(&w->h, "</td>");
+	}
+	html_raw(&w->h, "</tr>\n");
 	return 0;
 }
 
@@ -205,8 +209,10 @@ int web_home(struct web *w, dray_error **err)
 		add_nothing(w, "repositories");
 		add_push(w);
 	} else {
-		html_raw(&w->h, "<table><thead><tr><th scope=\"col\">Repository</th>"
-				"<th scope=\"col\">Tags</th></tr></thead><tbody>\n");
+		html_raw(&w->h, "<table><thead><tr><th scope=\"col\">Repository</th>");
+		if (w->ask->tags)
+			html_raw(&w->h, "<th scope=\"col\">Tags</th>");
+		html_raw(&w->h, "</tr></thead><tbody>\n");
 		for (size_t i = 0; i < repos.n; i++)
 			if (add_repo(w, repos.names[i], err) < 0)
 				return -1;

@@ -172,6 +172,7 @@ struct asked {
 	struct shelf *shelf;
 	const char *target;
 	char *trouble; /* of looks */
+	bool names_only;
 };
 
 static int ask_for(const struct asked *a, struct buf *ret, dray_error **err)
@@ -182,6 +183,7 @@ static int ask_for(const struct asked *a, struct buf *ret, dray_error **err)
 			       .route = &r,
 			       .host = "h.test:5000",
 			       .writes = true,
+			       .tags = !a->names_only,
 			       .look = fixed_look,
 			       .arg = a->trouble };
 
@@ -193,7 +195,7 @@ static int ask_for(const struct asked *a, struct buf *ret, dray_error **err)
 /* NUL-terminated, the test's to free. */
 static char *page_from(struct shelf *s, const char *target, char *trouble)
 {
-	const struct asked a = { s, target, trouble };
+	const struct asked a = { .shelf = s, .target = target, .trouble = trouble };
 	struct buf out = BUF_INIT(WEB_PAGE_MAX);
 	dray_error *err = NULL;
 
@@ -674,6 +676,28 @@ static void hosts(void **state)
 	}
 }
 
+/* Who reads some repositories only sees the names of all, and no tags. */
+static void names_only(void **state)
+{
+	static const char *const repos[] = { "secret" };
+	struct fixed f = { .base = { .ops = &fixed_ops }, .repos = repos, .n_repos = 1 };
+
+	(void)state;
+	for (int only = 0; only < 2; only++) {
+		const struct asked a = { .shelf = &f, .target = "/", .names_only = only };
+		cleanup_buf struct buf out = BUF_INIT(WEB_PAGE_MAX);
+		dray_error *err = NULL;
+
+		assert_ok(ask_for(&a, &out, &err), err);
+		cleanup_free char *text = buf_steal_str(&out, NULL);
+
+		has(text, "href=\"/secret\"");
+		(only ? lacks : has)(text, "class=\"tag\"");
+		(only ? lacks : has)(text, ">Tags</th>");
+		(only ? lacks : has)(text, "<td>");
+	}
+}
+
 /* ---- memory ---- */
 
 static int torture_page(void *arg, dray_error **err)
@@ -700,7 +724,7 @@ static void no_memory(void **state)
 	f.base.ops = &fixed_ops;
 	f.referrer = "x/sbom";
 	for (size_t i = 0; i < ROWS(targets); i++) {
-		struct asked a = { &f.base, targets[i], NULL };
+		struct asked a = { .shelf = &f.base, .target = targets[i] };
 
 		torture_alloc(torture_page, &a);
 	}
@@ -717,7 +741,7 @@ int main(void)
 		cmocka_unit_test(many_names),	cmocka_unit_test(refused_rows),
 		cmocka_unit_test(large_rows),	cmocka_unit_test(asks_little),
 		cmocka_unit_test(long_search),	cmocka_unit_test(hosts),
-		cmocka_unit_test(no_memory),
+		cmocka_unit_test(names_only),	cmocka_unit_test(no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
