@@ -26,13 +26,13 @@ static size_t leave_escaped(void *cls, struct MHD_Connection *c, char *text)
 	return strlen(text);
 }
 
-/* What it has to say is about clients, who know, but for why it does not start. */
+/* What it has to say is about clients, who know, but for why it does not start: that comes first. */
 static void listen_to(void *cls, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
 static void listen_to(void *cls, const char *fmt, va_list args)
 {
 	struct server *s = cls;
 
-	if (atomic_load(&s->starting))
+	if (atomic_load(&s->starter) == gettid() && !*s->said)
 		vsnprintf(s->said, sizeof(s->said), fmt, args);
 }
 
@@ -41,14 +41,20 @@ static int not_started(const struct server *s, int errnum, dray_error **err)
 	size_t len = strcspn(s->said, "\n");
 
 	if (len == 0)
-		return err_sys(err, errnum, "the server does not start");
-	return err_set(err, DRAY_ERR_SYSTEM, "the server does not start: %.*s", (int)len, s->said);
+		err_sys(err, errnum, "libmicrohttpd does not start");
+	else if (reread_is_shortage(errnum))
+		err_sys(err, errnum, "libmicrohttpd does not start: %.*s", (int)len, s->said);
+	else /* then nobody set errno */
+		err_set(err, DRAY_ERR_SYSTEM, "libmicrohttpd does not start: %.*s", (int)len,
+			s->said);
+	return s->o.tls_cert ? err_ctx(err, "%s", s->o.tls_cert) : -1;
 }
 
 static struct MHD_Daemon *start(struct server *s, int fd, struct MHD_OptionItem *tls)
 {
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
-			 MHD_USE_POLL | MHD_USE_ITC | (s->o.tls_cert ? MHD_USE_TLS : 0);
+			 MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+			 (s->o.tls_cert ? MHD_USE_TLS : 0);
 
 	return mhd()->start_daemon(
 		flags, 0, NULL, NULL, exchange_handle, s, MHD_OPTION_EXTERNAL_LOGGER, listen_to, s,
@@ -96,7 +102,11 @@ static int add_daemon(struct server *s, struct tls_pair *pair, dray_error **err)
 
 	if (fd < 0)
 		return err_sys(err, errno, "the listening socket");
+	*s->said = '\0';
+	errno = 0;
+	atomic_store(&s->starter, gettid());
 	d = start(s, fd, s->o.tls_cert ? tls : none);
+	atomic_store(&s->starter, 0);
 	if (!d) {
 		not_started(s, errno, err);
 		take_back(s, fd);
@@ -124,12 +134,7 @@ int daemons_start(struct server *s, dray_error **err)
 
 	if (s->o.tls_cert)
 		rc = check_tls(err) < 0 ? -1 : tls_files_look(&s->tls, &pair, err);
-	if (rc < 0)
-		return -1;
-	atomic_store(&s->starting, true);
-	rc = add_daemon(s, &pair, err);
-	atomic_store(&s->starting, false);
-	return rc;
+	return rc < 0 ? -1 : add_daemon(s, &pair, err);
 }
 
 /* ---- one after the other ---- */

@@ -50,17 +50,14 @@ int reread_look(struct reread *f, dray_error **err)
 	       f->mtime_ns != old.mtime_ns || f->ctime_ns != old.ctime_ns;
 }
 
+bool reread_is_shortage(int errnum)
+{
+	return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM || errnum == EAGAIN;
+}
+
 static bool is_shortage(const dray_error *why)
 {
-	switch (dray_error_errno(why)) {
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case EAGAIN:
-		return true;
-	default:
-		return dray_error_kind(why) == DRAY_ERR_NOMEM;
-	}
+	return dray_error_kind(why) == DRAY_ERR_NOMEM || reread_is_shortage(dray_error_errno(why));
 }
 
 int reread_failed(struct reread *f, dray_error **err)

@@ -29,3 +29,5 @@ int reread_look(struct reread *f, dray_error **err) MUST_CHECK;
  * 0 with *err freed where that was said for the same change before.
  */
 int reread_failed(struct reread *f, dray_error **err) MUST_CHECK;
+/** Whether @p errnum says so. */
+bool reread_is_shortage(int errnum);

@@ -68,8 +68,8 @@ struct server {
 	bool waits;	     /* another certificate, for room among them; said */
 	int fd; /* that listens; each daemon has a duplicate */
 	struct tls_files tls;
-	char said[256]; /* by libmicrohttpd, while it starts */
-	atomic_bool starting;
+	char said[256];	    /* by libmicrohttpd, first of all, to the thread that starts a daemon */
+	atomic_int starter; /* which is that; 0 = none does */
 	char address[80];
 	struct lock *lock; /* of peers and daemons */
 	struct lock *log;

@@ -305,6 +305,10 @@ serve_gone() { ! peer_alive serve; }
 	refused 3 '*absent.pem*' --tls-cert "$CASE/absent.pem" --tls-key "$CA/server.key"
 	refused 6 '*server.key: no certificate*' --tls-cert "$CA/server.key" --tls-key "$CA/server.key"
 	refused 6 '*server.crt: no private key*' --tls-cert "$CA/server.crt" --tls-key "$CA/server.crt"
+	# Key and certificate belong together; GnuTLS knows no such curve.
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp256k1 -nodes -days 2 -subj /CN=odd \
+		-keyout "$CASE/odd.key" -out "$CASE/odd.crt" 2>"$CASE/openssl.log"
+	refused 9 '*odd.crt: libmicrohttpd does not start: *GnuTLS*' --tls-cert "$CASE/odd.crt" --tls-key "$CASE/odd.key"
 	htpasswd -mb "$CASE/users" old pw 2>"$CASE/htpasswd.log"
 	refused 8 "*users: line 2: the password's hash is not bcrypt's*" --htpasswd "$CASE/users"
 	refused 2 '*while there are no users*' --anonymous-read
