@@ -50,6 +50,15 @@ static int not_started(const struct server *s, int errnum, dray_error **err)
 	return s->o.tls_cert ? err_ctx(err, "%s", s->o.tls_cert) : -1;
 }
 
+/* Of all daemons, each of which knows its own limit. Their threads call this with no lock of theirs. */
+static enum MHD_Result has_room(void *cls, const struct sockaddr *from, socklen_t len)
+{
+	struct server *s = cls;
+
+	(void)from, (void)len;
+	return server_connections(s) < (unsigned)s->o.connections ? MHD_YES : MHD_NO;
+}
+
 static struct MHD_Daemon *start(struct server *s, int fd, struct MHD_OptionItem *tls)
 {
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
@@ -57,7 +66,7 @@ static struct MHD_Daemon *start(struct server *s, int fd, struct MHD_OptionItem 
 			 (s->o.tls_cert ? MHD_USE_TLS : 0);
 
 	return mhd()->start_daemon(
-		flags, 0, NULL, NULL, exchange_handle, s, MHD_OPTION_EXTERNAL_LOGGER, listen_to, s,
+		flags, 0, has_room, s, exchange_handle, s, MHD_OPTION_EXTERNAL_LOGGER, listen_to, s,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)s->o.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)HEAD_BYTES_MAX, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_SIZE,
