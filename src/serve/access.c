@@ -13,6 +13,8 @@
 #define LINE_MAX_BYTES (64 * KIB)
 #define AGENT_MAX 256 /* bytes of User-Agent that are kept */
 #define USER_MAX 256  /* bytes of a user's name, which may come from a token */
+#define METHOD_MAX \
+	32 /* bytes of what may be no method; of a target that is none: ROUTE_TARGET_MAX */
 
 static void write_time(struct jsonw *w)
 {
@@ -23,19 +25,22 @@ static void write_time(struct jsonw *w)
 	jsonw_kstring(w, "time", time_format_utc(now.tv_sec, (int32_t)now.tv_nsec, text));
 }
 
+/* Text of clients, who choose how long it is; the line holds all of it escaped. */
+static void write_part(struct jsonw *w, const char *key, const char *text, size_t max)
+{
+	jsonw_key(w, key);
+	jsonw_bytes(w, span_head(span_str(text), max));
+}
+
 static void write_line(struct jsonw *w, const struct exchange *ex, bool whole)
 {
-	const char *agent = ex->head.agent;
-
 	jsonw_object(w);
 	write_time(w);
 	jsonw_kstring(w, "client", ex->peer->name);
-	if (ex->who.user) {
-		jsonw_key(w, "user");
-		jsonw_bytes(w, span_head(span_str(ex->who.user), USER_MAX));
-	}
-	jsonw_kstring(w, "method", ex->method);
-	jsonw_kstring(w, "target", ex->peer->target);
+	if (ex->who.user)
+		write_part(w, "user", ex->who.user, USER_MAX);
+	write_part(w, "method", ex->method, METHOD_MAX);
+	write_part(w, "target", ex->peer->target, ROUTE_TARGET_MAX);
 	if (ex->route.repo)
 		jsonw_kstring(w, "repository", ex->route.repo);
 	jsonw_kint(w, "status", ex->status);
@@ -44,10 +49,8 @@ static void write_line(struct jsonw *w, const struct exchange *ex, bool whole)
 	jsonw_kint(w, "ms", io_now_ms() - ex->began_ms);
 	if (!whole)
 		jsonw_kbool(w, "cut", true);
-	if (agent) {
-		jsonw_key(w, "agent");
-		jsonw_bytes(w, span_head(span_str(agent), AGENT_MAX));
-	}
+	if (ex->head.agent)
+		write_part(w, "agent", ex->head.agent, AGENT_MAX);
 	jsonw_end_object(w);
 }
 
@@ -75,7 +78,8 @@ void log_trouble(struct server *s, const struct exchange *ex, const char *text)
 	if (!s->o.on_trouble)
 		return;
 	if (ex && ex->peer->target &&
-	    buf_printf(&line, NULL, "%s %s: ", ex->method, ex->peer->target) < 0)
+	    buf_printf(&line, NULL, "%.*s %.*s: ", METHOD_MAX, ex->method, ROUTE_TARGET_MAX,
+		       ex->peer->target) < 0)
 		return;
 	if (buf_add_str(&line, text, NULL) < 0 || buf_add_byte(&line, '\0', NULL) < 0)
 		return;

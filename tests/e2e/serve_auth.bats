@@ -424,6 +424,10 @@ assert b"200 OK" not in answer(plain)
 	same "and its state" "$(code /v2/a/blobs/uploads/x)" 401
 	same "put" "$(code /v2/a/manifests/x -X PUT -d '{}')" 401
 	same "delete" "$(code "/v2/a/blobs/sha256:$(printf '0%.0s' {1..64})" -X DELETE)" 401
+	# However long what is asked for is once it is escaped, a line tells of it.
+	same "a long target" "$(code "/$(printf '"%.0s' {1..33000})")" 414
+	wait_until 60 serve_says '"status":414'
+	same "in the log" "$(serve_log | grep '"status":414' | jq '.target | length')" 8192
 }
 
 @test "serve: what a page of a browser sends changes nothing" {
