@@ -684,7 +684,7 @@ static void names_only(void **state)
 
 	(void)state;
 	for (int only = 0; only < 2; only++) {
-		const struct asked a = { .shelf = &f, .target = "/", .names_only = only };
+		const struct asked a = { .shelf = &f.base, .target = "/", .names_only = only };
 		cleanup_buf struct buf out = BUF_INIT(WEB_PAGE_MAX);
 		dray_error *err = NULL;
 
