@@ -181,7 +181,7 @@ static int from_folder(struct proxy *p, const char *repo, const struct shelf_ref
 	return dray_error_kind(why) == DRAY_ERR_NOT_FOUND ? 0 : hand_on(&why, err);
 }
 
-/* What the folder does not take (of schema 1, or over the quota) is handed on all the same. */
+/* What the folder does not take (of schema 1, or over the quota) is handed on all the same: 1, 0, -1. */
 static int keep(struct proxy *p, const char *repo, const char *tag, const struct shelf_doc *doc,
 		dray_error **err)
 {
@@ -196,29 +196,35 @@ static int keep(struct proxy *p, const char *repo, const char *tag, const struct
 	struct shelf_stored stored;
 
 	if (p->depot->write->put(p->depot, repo, &put, &stored, &why) == 0)
-		return 0;
+		return 1;
 	if (dray_error_kind(why) == DRAY_ERR_NOMEM)
 		return err_nomem(err);
 	proxy_note(p, "a manifest is handed on and not kept", why);
 	return 0;
 }
 
-/* The manifest that @name stands for upstream, and from now on @tag (NULL = none) here. */
+/*
+ * The manifest that @name stands for upstream, and from now on @tag (NULL = none) here. 1, 0 = the
+ * folder could not keep it, -1.
+ */
 static int bring(struct proxy *p, const char *repo, const char *name, const char *tag,
 		 struct shelf_doc *ret, dray_error **err)
 {
 	cleanup_shelf_doc struct shelf_doc doc = { 0 };
+	int kept;
 
-	if (p->up->ops->manifest(p->up, repo, name, &doc, err) < 0 ||
-	    keep(p, repo, tag, &doc, err) < 0)
+	if (p->up->ops->manifest(p->up, repo, name, &doc, err) < 0)
+		return -1;
+	kept = keep(p, repo, tag, &doc, err);
+	if (kept < 0)
 		return -1;
 	shelf_doc_clear(ret);
 	*ret = doc;
 	doc = (struct shelf_doc){ 0 };
-	return 0;
+	return kept;
 }
 
-/* A tag has moved: perhaps to what the folder has already. */
+/* A tag has moved: perhaps to what the folder has already. As bring(). */
 static int move_tag(struct proxy *p, const char *repo, const char *tag, const struct digest *to,
 		    struct shelf_doc *ret, dray_error **err)
 {
@@ -227,15 +233,16 @@ static int move_tag(struct proxy *p, const char *repo, const char *tag, const st
 
 	if (rc <= 0)
 		return rc < 0 ? -1 : bring(p, repo, to->text, tag, ret, err);
-	if (keep(p, repo, tag, &doc, err) < 0)
+	rc = keep(p, repo, tag, &doc, err);
+	if (rc < 0)
 		return -1;
 	shelf_doc_clear(ret);
 	*ret = doc;
 	doc = (struct shelf_doc){ 0 };
-	return 0;
+	return rc;
 }
 
-/* @ret is what the tag named here. */
+/* @ret is what the tag named here. As bring(). */
 static int renew(struct proxy *p, const char *repo, const char *tag, struct shelf_doc *ret,
 		 dray_error **err)
 {
@@ -245,12 +252,12 @@ static int renew(struct proxy *p, const char *repo, const char *tag, struct shel
 	if (rc <= 0)
 		return rc < 0 ? -1 : err_set(err, DRAY_ERR_NOT_FOUND, "no such tag");
 	if (digest_set(&now) && digest_eq(&now, &ret->digest))
-		return 0;
+		return 1;
 	return digest_set(&now) ? move_tag(p, repo, tag, &now, ret, err)
 				: bring(p, repo, tag, tag, ret, err);
 }
 
-/* What is gone there is not to be found here when nobody can be asked. */
+/* What is gone there, or another there, is not to be found here when nobody can be asked. */
 static void forget_tag(struct proxy *p, const char *repo, const char *tag)
 {
 	const struct shelf_ref ref = { .tag = tag };
@@ -272,10 +279,12 @@ static int ask_tag(struct proxy *p, const char *repo, const struct shelf_ref *re
 		return 0;
 	rc = here ? renew(p, repo, ref->tag, ret, &why)
 		  : bring(p, repo, ref->tag, ref->tag, ret, &why);
-	if (rc == 0) {
+	if (rc > 0)
 		believe(p, repo, ref->tag, asked);
+	else if (rc == 0 && here)
+		forget_tag(p, repo, ref->tag);
+	if (rc >= 0)
 		return 0;
-	}
 	if (here && no_answer(why)) {
 		was_silent(p, why);
 		ret->stale = true;
@@ -319,7 +328,7 @@ static int ask_digest(struct proxy *p, const char *repo, const struct digest *di
 {
 	dray_error *why = NULL;
 
-	if (bring(p, repo, digest->text, NULL, ret, &why) == 0)
+	if (bring(p, repo, digest->text, NULL, ret, &why) >= 0)
 		return 0;
 	return proxy_refuse(p, why, SHELF_MANIFEST_UNKNOWN, err);
 }

@@ -251,6 +251,34 @@ static void what_cannot_be_kept_is_given(void **state)
 	free(one);
 }
 
+/* What the tag names now cannot be kept: then nobody gets what it named before. */
+static void a_tag_that_moved_to_what_cannot_be_kept(void **state)
+{
+	const struct proxy_options o = { .ttl_ms = 3600 * 1000 };
+	char *one = manifest_of("{}", "one", ""), *two;
+	char about[] = ",\"annotations\":{\"a\":\"more than fits into the folder's quota\"}";
+	struct setting g;
+	dray_error *err = NULL;
+
+	two = manifest_of("{}", "two", about);
+	begin_with(&g, *state, (struct depot_options){ .quota = (int64_t)strlen(one) + 1 },
+		   (struct proxy_options){ 0 });
+	g.up.tags[0].tag = "v";
+	g.up.tags[0].text = one;
+	check_tag(&g, "v", one, false);
+	assert_true(has_tag(g.depot, "a", "v"));
+	shelf_free(g.proxy);
+	assert_ok(proxy_open(g.depot, &g.up.base, &o, &g.proxy, &err), err);
+	g.up.tags[0].text = two;
+	for (int i = 0; i < 3; i++)
+		check_tag(&g, "v", two, false);
+	assert_false(has_tag(g.depot, "a", "v"));
+	check_digest(&g, one);
+	end(&g);
+	free(one);
+	free(two);
+}
+
 /* ---- lists ---- */
 
 static void tags_are_the_registrys(void **state)
@@ -810,6 +838,7 @@ int main(void)
 		site_test(a_silent_one_is_left_alone_for_a_while),
 		site_test(an_index_needs_no_parts),
 		site_test(what_cannot_be_kept_is_given),
+		site_test(a_tag_that_moved_to_what_cannot_be_kept),
 		site_test(tags_are_the_registrys),
 		site_test(referrers_are_brought_and_kept),
 		site_test(a_blob_is_brought_once_and_kept),
