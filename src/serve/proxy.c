@@ -22,6 +22,11 @@ void proxy_note(struct proxy *p, const char *what, const dray_error *why)
 	p->up->ops->note(p->up, text ? text : what);
 }
 
+static int refuse_silent(dray_error **err)
+{
+	return shelf_refuse(err, SHELF_UNREACHABLE, "the registry behind this one gives no answer");
+}
+
 int proxy_refuse(struct proxy *p, dray_error *why, enum shelf_code unknown, dray_error **err)
 {
 	cleanup_error dray_error *e = why;
@@ -40,7 +45,7 @@ int proxy_refuse(struct proxy *p, dray_error *why, enum shelf_code unknown, dray
 	if (dray_error_http_status(e) == 429)
 		return shelf_refuse(err, SHELF_TOOMANYREQUESTS,
 				    "the registry behind this one is asked too often");
-	return shelf_refuse(err, SHELF_UNREACHABLE, "the registry behind this one gives no answer");
+	return refuse_silent(err);
 }
 
 /* It may have what we ask for, or not: it did not say so. */
@@ -327,12 +332,15 @@ static int ask_digest(struct proxy *p, const char *repo, const struct digest *di
 		      struct shelf_doc *ret, dray_error **err)
 {
 	dray_error *why = NULL;
+	int rc;
 
-	if (bring(p, repo, digest->text, NULL, ret, &why) >= 0)
-		return 0;
+	rc = bring(p, repo, digest->text, NULL, ret, &why);
+	if (rc >= 0)
+		return rc;
 	return proxy_refuse(p, why, SHELF_MANIFEST_UNKNOWN, err);
 }
 
+/* 1, 0 = the folder could not keep it, -1. */
 static int by_digest(struct proxy *p, const char *repo, const struct shelf_ref *ref, bool content,
 		     struct shelf_doc *ret, dray_error **err)
 {
@@ -340,13 +348,13 @@ static int by_digest(struct proxy *p, const char *repo, const struct shelf_ref *
 	int rc = from_folder(p, repo, ref, content, ret, err);
 
 	if (rc != 0)
-		return rc < 0 ? -1 : 0;
+		return rc;
 	lock_take(l);
 	rc = from_folder(p, repo, ref, content, ret, err);
 	if (rc == 0)
 		rc = ask_digest(p, repo, &ref->digest, ret, err);
 	lock_drop(l);
-	return rc < 0 ? -1 : 0;
+	return rc;
 }
 
 static int unknown_manifest(dray_error **err)
@@ -476,6 +484,7 @@ static int proxy_tags(struct shelf *s, const char *repo, const struct shelf_part
 
 /* ---- referrers: what the registry lists is brought, and then the folder knows all about it ---- */
 
+/* 1, 0 = the folder could not keep it, -1. */
 static int bring_referrer(struct proxy *p, const char *repo, const char *text, dray_error **err)
 {
 	cleanup_shelf_doc struct shelf_doc doc = { 0 };
@@ -483,24 +492,27 @@ static int bring_referrer(struct proxy *p, const char *repo, const char *text, d
 
 	if (digest_parse(span_str(text), &ref.digest, err) < 0)
 		return -1;
-	return ref.digest.algo == DIGEST_OTHER ? 0 : by_digest(p, repo, &ref, false, &doc, err);
+	return ref.digest.algo == DIGEST_OTHER ? 1 : by_digest(p, repo, &ref, false, &doc, err);
 }
 
+/* 1, 0 = the folder could not keep them all, -1. */
 static int bring_referrers(struct proxy *p, const char *repo, const struct digest *subject,
 			   struct shelf_page *ret, dray_error **err)
 {
 	if (p->up->ops->referrers(p->up, repo, subject, ret, err) < 0)
 		return -1;
 	if (ret->n > PROXY_REFERRERS_MAX)
-		return err_set(err, DRAY_ERR_LIMIT, "%zu referrers of one manifest", ret->n);
+		return 0;
 	for (size_t i = 0; i < ret->n; i++) {
 		cleanup_error dray_error *why = NULL;
+		int rc = bring_referrer(p, repo, ret->names[i], &why);
 
-		if (bring_referrer(p, repo, ret->names[i], &why) < 0 &&
-		    dray_error_kind(why) != DRAY_ERR_NOT_FOUND)
+		if (rc == 0)
+			return 0;
+		if (rc < 0 && dray_error_kind(why) != DRAY_ERR_NOT_FOUND)
 			return hand_on(&why, err);
 	}
-	return 0;
+	return 1;
 }
 
 static bool lists(const struct shelf_page *names, const struct digest *d)
@@ -522,26 +534,39 @@ static void keep_listed(struct shelf_referrers *list, const struct shelf_page *n
 	list->n = n;
 }
 
+/* A list that lacks some would be taken for whole: by those who look for signatures. */
+static int refuse_part(dray_error **err)
+{
+	return shelf_refuse(err, SHELF_NO_SPACE, "what refers to it cannot all be kept here");
+}
+
 /* 1 = @names are those of today, 0 = what the folder has will do, -1. */
 static int ask_referrers(struct proxy *p, const char *repo, const struct digest *subject,
 			 struct shelf_page *names, dray_error **err)
 {
-	dray_error *why = NULL;
+	cleanup_error dray_error *why = NULL;
+	struct belief asked = begin_question(p);
 	int rc;
 
 	if (is_silent(p))
 		return 0;
-	if (bring_referrers(p, repo, subject, names, &why) == 0)
-		return 1;
-	if (!no_answer(why) && dray_error_kind(why) != DRAY_ERR_NOT_FOUND)
-		return proxy_refuse(p, why, SHELF_MANIFEST_UNKNOWN, err);
-	/* An unknown repository has none. */
-	shelf_page_clear(names);
-	rc = dray_error_kind(why) == DRAY_ERR_NOT_FOUND;
+	rc = bring_referrers(p, repo, subject, names, &why);
 	if (rc == 0)
-		was_silent(p, why);
-	dray_error_free(why);
-	return rc;
+		return refuse_part(err);
+	/* An unknown repository has none. */
+	if (rc < 0 && dray_error_kind(why) == DRAY_ERR_NOT_FOUND) {
+		shelf_page_clear(names);
+		rc = 1;
+	}
+	if (rc > 0) {
+		/* That there are none is what the folder cannot tell. */
+		believe(p, repo, subject->text, names->n ? (struct belief){ 0 } : asked);
+		return 1;
+	}
+	if (!no_answer(why))
+		return proxy_refuse(p, steal_pointer(&why), SHELF_MANIFEST_UNKNOWN, err);
+	was_silent(p, why);
+	return 0;
 }
 
 /* A page of the folder's, without those that are not in @names (NULL = all are). */
@@ -568,6 +593,20 @@ static int listed_page(struct proxy *p, const char *repo, const struct digest *s
 	}
 }
 
+/* Without an answer: the folder has some that refer to @subject, or there were none. */
+static int check_known(struct proxy *p, const char *repo, const struct digest *subject,
+		       dray_error **err)
+{
+	cleanup_shelf_referrers struct shelf_referrers any = { 0 };
+	const struct shelf_part first = { .max = 1 };
+
+	if (belief_of(p, repo, subject->text).question)
+		return 0;
+	if (p->depot->ops->referrers(p->depot, repo, subject, NULL, &first, &any, err) < 0)
+		return -1;
+	return any.n > 0 ? 0 : refuse_silent(err);
+}
+
 static int proxy_referrers(struct shelf *s, const char *repo, const struct digest *subject,
 			   const char *artifact_type, const struct shelf_part *part,
 			   struct shelf_referrers *ret, dray_error **err)
@@ -579,7 +618,7 @@ static int proxy_referrers(struct shelf *s, const char *repo, const struct diges
 	cancel_follow(&p->stop);
 	rc = ask_referrers(p, repo, subject, &names, err);
 	cancel_follow(NULL);
-	if (rc < 0)
+	if (rc < 0 || (rc == 0 && check_known(p, repo, subject, err) < 0))
 		return -1;
 	return listed_page(p, repo, subject, artifact_type, *part, rc > 0 ? &names : NULL, ret,
 			   err);

@@ -355,6 +355,39 @@ static void referrers_are_brought_and_kept(void **state)
 	free(about);
 }
 
+static void refuse_referrers(struct setting *g, const struct digest *subject, enum shelf_code code)
+{
+	const struct shelf_part part = { .max = SHELF_PAGE_MAX };
+	cleanup_shelf_referrers struct shelf_referrers list = { 0 };
+	dray_error *err = NULL;
+
+	assert_refused(g->proxy->ops->referrers(g->proxy, "a", subject, NULL, &part, &list, &err),
+		       err, code);
+}
+
+/* A list is whole, or there is none. */
+static void referrers_that_are_not_known_are_not_none(void **state)
+{
+	const struct digest subject = digest_text_of("subject"), other = digest_text_of("other");
+	struct setting g;
+	char *one;
+
+	one = manifest_of("{}", "one", "");
+	begin_with(&g, *state, (struct depot_options){ .quota = 10 }, (struct proxy_options){ 0 });
+	fake_fail(&g.up, DRAY_ERR_NETWORK, 0);
+	refuse_referrers(&g, &subject, SHELF_UNREACHABLE);
+	fake_fail(&g.up, 0, 0);
+	assert_int_equal(count_referrers(&g, &subject), 0);
+	fake_fail(&g.up, DRAY_ERR_NETWORK, 0);
+	assert_int_equal(count_referrers(&g, &subject), 0);
+	refuse_referrers(&g, &other, SHELF_UNREACHABLE);
+	fake_fail(&g.up, 0, 0);
+	g.up.referrers[0] = one;
+	refuse_referrers(&g, &subject, SHELF_NO_SPACE);
+	end(&g);
+	free(one);
+}
+
 /* ---- blobs ---- */
 
 static uint8_t big[BIG];
@@ -841,6 +874,7 @@ int main(void)
 		site_test(a_tag_that_moved_to_what_cannot_be_kept),
 		site_test(tags_are_the_registrys),
 		site_test(referrers_are_brought_and_kept),
+		site_test(referrers_that_are_not_known_are_not_none),
 		site_test(a_blob_is_brought_once_and_kept),
 		site_test(many_follow_one_download),
 		site_test(who_goes_away_ends_no_download),
