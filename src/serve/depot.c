@@ -289,6 +289,7 @@ static struct depot *depot_new(const struct depot_options *o, dray_error **err)
 	d->o = *o;
 	d->o.uploads_max = o->uploads_max ? o->uploads_max : DEPOT_UPLOADS;
 	d->o.upload_idle = o->upload_idle ? o->upload_idle : DEPOT_UPLOAD_IDLE;
+	d->unseen = MIB; /* it was not looked at */
 	d->root = d->blobs = d->uploads = d->lock = -1;
 	d->shelf.ops = &DEPOT_OPS;
 	d->shelf.write = o->read_only ? NULL : &DEPOT_WRITE_OPS;

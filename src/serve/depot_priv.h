@@ -103,6 +103,7 @@ struct depot {
 	struct sessions sessions;
 	/* under the lock of sessions */
 	int64_t space; /* bytes of blobs and uploads */
+	int64_t unseen; /* bytes of all uploads since the disk was found to have room */
 	struct {
 		int64_t runs, blobs, bytes;
 	} collected; /* garbage, since it was opened */

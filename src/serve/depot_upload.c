@@ -328,17 +328,34 @@ static bool grow(struct depot *d, struct session *u, int64_t n)
 	return !gone;
 }
 
-/* Asked once a MiB: some file systems take their time to say. */
-static int check_disk(const struct depot *d, int64_t have, int64_t more, dray_error **err)
+/* Whether a MiB has come since the disk was looked at. */
+static bool has_unseen(struct depot *d, int64_t more)
 {
-	if (have && have / MIB == (have + more) / MIB)
-		return 0;
-	return depot_disk_has_room(d, err);
+	bool ret;
+
+	lock_take(d->sessions.lock);
+	d->unseen += more;
+	ret = d->unseen >= MIB;
+	lock_drop(d->sessions.lock);
+	return ret;
 }
 
-static int take_room(struct depot *d, int64_t have, int64_t more, dray_error **err)
+/* Some file systems take their time to say; one that is full is asked each time. */
+static int check_disk(struct depot *d, int64_t more, dray_error **err)
 {
-	return check_disk(d, have, more, err) < 0 ? -1 : depot_take_space(d, more, err);
+	if (!has_unseen(d, more))
+		return 0;
+	if (depot_disk_has_room(d, err) < 0)
+		return -1;
+	lock_take(d->sessions.lock);
+	d->unseen = 0;
+	lock_drop(d->sessions.lock);
+	return 0;
+}
+
+static int take_room(struct depot *d, int64_t more, dray_error **err)
+{
+	return check_disk(d, more, err) < 0 ? -1 : depot_take_space(d, more, err);
 }
 
 /* Whether any upload that nobody went on with has made room. */
@@ -358,14 +375,14 @@ static bool evict(struct depot *d)
 	return any;
 }
 
-static int make_room(struct depot *d, int64_t have, int64_t more, dray_error **err)
+static int make_room(struct depot *d, int64_t more, dray_error **err)
 {
 	cleanup_error dray_error *why = NULL;
 
-	if (take_room(d, have, more, &why) == 0)
+	if (take_room(d, more, &why) == 0)
 		return 0;
 	if (evict(d))
-		return take_room(d, have, more, err);
+		return take_room(d, more, err);
 	if (err)
 		*err = steal_pointer(&why);
 	return -1;
@@ -381,7 +398,7 @@ int depot_upload_append(struct shelf *s, struct shelf_upload *up, struct span by
 	if (d->o.blob_max && n > d->o.blob_max - up->size)
 		return shelf_refuse(err, SHELF_SIZE_INVALID, "a blob may have %lld bytes",
 				    (long long)d->o.blob_max);
-	if (make_room(d, up->size, n, err) < 0)
+	if (make_room(d, n, err) < 0)
 		return -1;
 	if (io_pwrite_all(u->fd, bytes, up->size, err) < 0) {
 		depot_give_space(d, n);

@@ -302,6 +302,21 @@ def fill():
     print(n)
 
 
+def fill_open():
+    """Uploads that each stay below what one is looked at for: together they leave room to delete, too."""
+    c = Client()
+    c.image("open", "v", b"what goes")
+    places = []
+    for i in range(32):
+        c.want(202, "POST", "/v2/open/blobs/uploads/")
+        places.append(c.head["Location"])
+        c.want(202, "PATCH", places[i], b"x", Content_Type="application/octet-stream")
+    told = [c("PATCH", p, bytes((1 << 20) - 2), Content_Type="application/octet-stream") for p in places]
+    assert set(told) == {202, 507}, told
+    c.want(202, "DELETE", "/v2/open/manifests/v")
+    alive()
+
+
 def fill_names():
     """The same with names: there is no file to be had, though there are bytes."""
     c = Client()

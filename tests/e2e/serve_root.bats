@@ -379,6 +379,12 @@ small_root() {
 	clients whole
 }
 
+@test "serve --root: uploads that stay open leave room to delete" {
+	small_root size=24m
+	serve_start
+	clients fill_open
+}
+
 @test "serve --root: a disk without names for files is as full" {
 	small_root size=64m,nr_inodes=150
 	serve_start
