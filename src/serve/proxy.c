@@ -72,12 +72,28 @@ static bool is_silent(struct proxy *p)
 	return silent;
 }
 
-/* What the folder has is given in place of an answer. */
+/* Whoever asks something else would wait as long: what is wrong with one question is not that. */
+static bool is_silence(const dray_error *e)
+{
+	int status = dray_error_http_status(e);
+
+	return status == 429 || (status >= 502 && status <= 504) ||
+	       (status <= 0 && dray_error_kind(e) == DRAY_ERR_NETWORK);
+}
+
 static void was_silent(struct proxy *p, const dray_error *why)
 {
+	if (!is_silence(why))
+		return;
 	lock_take(p->lock);
 	p->silent_until = io_now_ms() + p->o.pause_ms;
 	lock_drop(p->lock);
+}
+
+/* What the folder has is given in place of an answer. */
+static void served_as_it_was(struct proxy *p, const dray_error *why)
+{
+	was_silent(p, why);
 	proxy_note(p, "served as it was", why);
 }
 
@@ -291,7 +307,7 @@ static int ask_tag(struct proxy *p, const char *repo, const struct shelf_ref *re
 	if (rc >= 0)
 		return 0;
 	if (here && no_answer(why)) {
-		was_silent(p, why);
+		served_as_it_was(p, why);
 		ret->stale = true;
 		return 0;
 	}
@@ -459,9 +475,20 @@ static int ask_tags(struct proxy *p, const char *repo, struct shelf_page *ret, d
 		return 1;
 	if (!no_answer(why))
 		return proxy_refuse(p, why, SHELF_NAME_UNKNOWN, err);
-	was_silent(p, why);
+	served_as_it_was(p, why);
 	dray_error_free(why);
 	return 0;
+}
+
+/* Nobody could be asked: what is not here is not known not to be. */
+static int tags_here(struct proxy *p, const char *repo, const struct shelf_part *part,
+		     struct shelf_page *ret, dray_error **err)
+{
+	cleanup_error dray_error *why = NULL;
+
+	if (p->depot->ops->tags(p->depot, repo, part, ret, &why) == 0)
+		return 0;
+	return dray_error_kind(why) == DRAY_ERR_NOT_FOUND ? refuse_silent(err) : hand_on(&why, err);
 }
 
 static int proxy_tags(struct shelf *s, const char *repo, const struct shelf_part *part,
@@ -475,7 +502,7 @@ static int proxy_tags(struct shelf *s, const char *repo, const struct shelf_part
 	rc = ask_tags(p, repo, &all, err);
 	cancel_follow(NULL);
 	if (rc <= 0)
-		return rc < 0 ? -1 : p->depot->ops->tags(p->depot, repo, part, ret, err);
+		return rc < 0 ? -1 : tags_here(p, repo, part, ret, err);
 	cut_page(&all, part);
 	*ret = all;
 	all = (struct shelf_page){ 0 };
@@ -565,7 +592,7 @@ static int ask_referrers(struct proxy *p, const char *repo, const struct digest 
 	}
 	if (!no_answer(why))
 		return proxy_refuse(p, steal_pointer(&why), SHELF_MANIFEST_UNKNOWN, err);
-	was_silent(p, why);
+	served_as_it_was(p, why);
 	return 0;
 }
 
@@ -614,6 +641,10 @@ static int proxy_referrers(struct shelf *s, const char *repo, const struct diges
 	struct proxy *p = proxy_of(s);
 	cleanup_shelf_page struct shelf_page names = { 0 };
 	int rc;
+
+	/* None is stored: the folder says so. */
+	if (subject->algo == DIGEST_OTHER)
+		return listed_page(p, repo, subject, artifact_type, *part, NULL, ret, err);
 
 	cancel_follow(&p->stop);
 	rc = ask_referrers(p, repo, subject, &names, err);

@@ -207,6 +207,40 @@ static void a_silent_one_is_left_alone_for_a_while(void **state)
 	free(one);
 }
 
+/* What is wrong with one question, or with its answer, says nothing about others. */
+static void one_wrong_answer_is_no_silence(void **state)
+{
+	static const struct {
+		enum dray_err_kind kind;
+		int status;
+		bool silent;
+	} rows[] = {
+		{ DRAY_ERR_NETWORK, 0, true },	  { DRAY_ERR_NETWORK, 503, true },
+		{ DRAY_ERR_NETWORK, 429, true },  { DRAY_ERR_LIMIT, 429, true },
+		{ DRAY_ERR_NETWORK, 500, false }, { DRAY_ERR_UNSUPPORTED, 405, false },
+		{ DRAY_ERR_USAGE, 400, false },	  { DRAY_ERR_USAGE, 0, false },
+		{ DRAY_ERR_CORRUPT, 0, false },
+	};
+	char *one = manifest_of("{}", "one", "");
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct proxy_options o = { .pause_ms = 3600 * 1000 };
+		struct setting g;
+
+		begin_with(&g, *state, (struct depot_options){ 0 }, o);
+		g.up.tags[0].tag = "v";
+		g.up.tags[0].text = one;
+		check_tag(&g, "v", one, false);
+		fake_fail(&g.up, rows[i].kind, rows[i].status);
+		check_tag(&g, "v", one, true);
+		fake_fail(&g.up, 0, 0);
+		check_tag(&g, "v", one, rows[i].silent);
+		end(&g);
+		site_wipe(*state);
+	}
+	free(one);
+}
+
 /* An index is a manifest like any other: its parts come when they are asked for. */
 static void an_index_needs_no_parts(void **state)
 {
@@ -306,8 +340,10 @@ static void tags_are_the_registrys(void **state)
 		assert_string_equal(page.names[0], silent ? "c" : "b");
 		assert_int_equal(page.more, !silent);
 	}
-	fake_fail(&g.up, DRAY_ERR_NOT_FOUND, 404);
 	cleanup_shelf_page struct shelf_page none = { 0 };
+	assert_refused(g.proxy->ops->tags(g.proxy, "other", &part, &none, &err), err,
+		       SHELF_UNREACHABLE);
+	fake_fail(&g.up, DRAY_ERR_NOT_FOUND, 404);
 	assert_refused(g.proxy->ops->tags(g.proxy, "a", &part, &none, &err), err,
 		       SHELF_NAME_UNKNOWN);
 	end(&g);
@@ -370,7 +406,10 @@ static void referrers_that_are_not_known_are_not_none(void **state)
 {
 	const struct digest subject = digest_text_of("subject"), other = digest_text_of("other");
 	struct setting g;
+	struct digest odd;
+	dray_error *err = NULL;
 	char *one;
+	int before;
 
 	one = manifest_of("{}", "one", "");
 	begin_with(&g, *state, (struct depot_options){ .quota = 10 }, (struct proxy_options){ 0 });
@@ -384,6 +423,11 @@ static void referrers_that_are_not_known_are_not_none(void **state)
 	fake_fail(&g.up, 0, 0);
 	g.up.referrers[0] = one;
 	refuse_referrers(&g, &subject, SHELF_NO_SPACE);
+	/* Nobody can say what refers to one that cannot be told, and nobody is asked. */
+	before = asked(&g, CALL_REFERRERS);
+	assert_int_equal(digest_parse(span_str("a+b:cccc"), &odd, &err), 0);
+	assert_int_equal(count_referrers(&g, &odd), 0);
+	assert_int_equal(asked(&g, CALL_REFERRERS), before);
 	end(&g);
 	free(one);
 }
@@ -869,6 +913,7 @@ int main(void)
 		site_test(a_believed_tag_is_not_asked),
 		site_test(errors_have_their_answers),
 		site_test(a_silent_one_is_left_alone_for_a_while),
+		site_test(one_wrong_answer_is_no_silence),
 		site_test(an_index_needs_no_parts),
 		site_test(what_cannot_be_kept_is_given),
 		site_test(a_tag_that_moved_to_what_cannot_be_kept),
