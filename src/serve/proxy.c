@@ -104,6 +104,13 @@ static int hand_on(dray_error **why, dray_error **err)
 	return -1;
 }
 
+/* Nothing is here in its place: who waits behind us need not wait as long again. */
+static int ask_failed(struct proxy *p, dray_error *why, enum shelf_code unknown, dray_error **err)
+{
+	was_silent(p, why);
+	return proxy_refuse(p, why, unknown, err);
+}
+
 /* ---- tags that were asked about ---- */
 
 static char *belief_key(const char *repo, const char *tag)
@@ -298,6 +305,8 @@ static int ask_tag(struct proxy *p, const char *repo, const struct shelf_ref *re
 	ret->stale = here > 0 && is_silent(p);
 	if (ret->stale)
 		return 0;
+	if (!here && is_silent(p))
+		return refuse_silent(err);
 	rc = here ? renew(p, repo, ref->tag, ret, &why)
 		  : bring(p, repo, ref->tag, ref->tag, ret, &why);
 	if (rc > 0)
@@ -313,7 +322,7 @@ static int ask_tag(struct proxy *p, const char *repo, const struct shelf_ref *re
 	}
 	if (here && dray_error_kind(why) == DRAY_ERR_NOT_FOUND)
 		forget_tag(p, repo, ref->tag);
-	return proxy_refuse(p, steal_pointer(&why), SHELF_MANIFEST_UNKNOWN, err);
+	return ask_failed(p, steal_pointer(&why), SHELF_MANIFEST_UNKNOWN, err);
 }
 
 static struct lock *stripe_of(struct proxy *p, const char *repo, const char *name)
@@ -350,10 +359,12 @@ static int ask_digest(struct proxy *p, const char *repo, const struct digest *di
 	dray_error *why = NULL;
 	int rc;
 
+	if (is_silent(p))
+		return refuse_silent(err);
 	rc = bring(p, repo, digest->text, NULL, ret, &why);
 	if (rc >= 0)
 		return rc;
-	return proxy_refuse(p, why, SHELF_MANIFEST_UNKNOWN, err);
+	return ask_failed(p, why, SHELF_MANIFEST_UNKNOWN, err);
 }
 
 /* 1, 0 = the folder could not keep it, -1. */
@@ -410,10 +421,13 @@ static int ask_size(struct proxy *p, const char *repo, const struct digest *dige
 		    struct shelf_blob *ret, dray_error **err)
 {
 	dray_error *why = NULL;
-	int rc = p->up->ops->blob_size(p->up, repo, digest, &ret->size, &why);
+	int rc;
 
+	if (is_silent(p))
+		return refuse_silent(err);
+	rc = p->up->ops->blob_size(p->up, repo, digest, &ret->size, &why);
 	if (rc < 0)
-		return proxy_refuse(p, why, SHELF_BLOB_UNKNOWN, err);
+		return ask_failed(p, why, SHELF_BLOB_UNKNOWN, err);
 	if (rc == 0)
 		return unknown_blob(err);
 	return ret->size >= 0 ? 0
@@ -645,7 +659,6 @@ static int proxy_referrers(struct shelf *s, const char *repo, const struct diges
 	/* None is stored: the folder says so. */
 	if (subject->algo == DIGEST_OTHER)
 		return listed_page(p, repo, subject, artifact_type, *part, NULL, ret, err);
-
 	cancel_follow(&p->stop);
 	rc = ask_referrers(p, repo, subject, &names, err);
 	cancel_follow(NULL);

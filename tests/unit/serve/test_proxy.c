@@ -182,9 +182,36 @@ static void errors_have_their_answers(void **state)
 	free(one);
 }
 
+static int all_asked(const struct setting *g)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < CALLS; i++)
+		ret += asked(g, i);
+	return ret;
+}
+
+/* Who has nothing here finds it out for all. */
+static void the_first_finds_out_for_all(void **state)
+{
+	struct setting g;
+
+	begin_with(&g, *state, (struct depot_options){ 0 },
+		   (struct proxy_options){ .pause_ms = 3600 * 1000 });
+	fake_fail(&g.up, DRAY_ERR_NETWORK, 0);
+	for (int i = 0; i < 5; i++)
+		refuse_tag(&g, "v", SHELF_UNREACHABLE);
+	assert_int_equal(all_asked(&g), 1);
+	end(&g);
+}
+
 static void a_silent_one_is_left_alone_for_a_while(void **state)
 {
 	char *one = manifest_of("{}", "one", "");
+	const struct shelf_ref other = { .digest = digest_text_of("other") };
+	cleanup_shelf_doc struct shelf_doc doc = { 0 };
+	cleanup_shelf_blob struct shelf_blob b = SHELF_BLOB_INIT;
+	dray_error *err = NULL;
 	struct setting g;
 	int before;
 
@@ -198,11 +225,14 @@ static void a_silent_one_is_left_alone_for_a_while(void **state)
 	before = asked(&g, CALL_LOOK);
 	check_tag(&g, "v", one, true);
 	assert_int_equal(asked(&g, CALL_LOOK), before);
-	/* There is nothing to give in its place: it is asked. */
-	fake_fail(&g.up, 0, 0);
-	g.up.tags[1].tag = "w";
-	g.up.tags[1].text = one;
-	check_tag(&g, "w", one, false);
+	/* Nobody waits for it either where there is nothing to give in its place. */
+	before = all_asked(&g);
+	refuse_tag(&g, "w", SHELF_UNREACHABLE);
+	assert_refused(g.proxy->ops->manifest(g.proxy, "a", &other, true, &doc, &err), err,
+		       SHELF_UNREACHABLE);
+	assert_refused(g.proxy->ops->blob(g.proxy, "a", &other.digest, false, &b, &err), err,
+		       SHELF_UNREACHABLE);
+	assert_int_equal(all_asked(&g), before);
 	end(&g);
 	free(one);
 }
@@ -913,6 +943,7 @@ int main(void)
 		site_test(a_believed_tag_is_not_asked),
 		site_test(errors_have_their_answers),
 		site_test(a_silent_one_is_left_alone_for_a_while),
+		site_test(the_first_finds_out_for_all),
 		site_test(one_wrong_answer_is_no_silence),
 		site_test(an_index_needs_no_parts),
 		site_test(what_cannot_be_kept_is_given),
