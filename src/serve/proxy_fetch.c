@@ -484,8 +484,6 @@ static const struct source_ops FOLLOW_OPS = {
 	.free = follow_free,
 };
 
-/* ---- who asks ---- */
-
 /* Until its size is known; of what has none, to its end. */
 static int await_begin(struct fetch *f, int64_t *ret_size, dray_error **err)
 {
@@ -518,6 +516,63 @@ static int follow(struct proxy *p, struct fetch *f, int64_t size, struct shelf_b
 	return 0;
 }
 
+/* ---- passing on ---- */
+
+/** A download that one client alone reads, until the proxy stops. */
+struct passing {
+	struct source source;
+	struct proxy *p;
+	struct source *in;
+};
+
+static int passing_peek(struct source *s, size_t min, struct span *ret, dray_error **err)
+{
+	struct passing *x = (struct passing *)s;
+	int rc;
+
+	cancel_follow(&x->p->stop);
+	rc = source_peek(x->in, min, ret, err);
+	cancel_follow(NULL);
+	return rc;
+}
+
+static void passing_consume(struct source *s, size_t n)
+{
+	source_consume(((struct passing *)s)->in, n);
+}
+
+static void passing_free(struct source *s)
+{
+	struct passing *x = (struct passing *)s;
+
+	source_free(x->in);
+	mem_free(x);
+}
+
+static const struct source_ops PASSING_OPS = {
+	.peek = passing_peek,
+	.consume = passing_consume,
+	.free = passing_free,
+};
+
+/* @in is taken over. */
+static struct source *until_stopped(struct proxy *p, struct source *in, dray_error **err)
+{
+	struct passing *x = in ? mem_zalloc(sizeof(*x)) : NULL;
+
+	if (!in)
+		return NULL;
+	if (!x) {
+		source_free(in);
+		err_nomem(err);
+		return NULL;
+	}
+	x->source.ops = &PASSING_OPS;
+	x->p = p;
+	x->in = in;
+	return &x->source;
+}
+
 /* What the folder has no room for goes through, and is proven on its way. */
 static int pass_on(struct proxy *p, const char *repo, const struct digest *digest,
 		   struct shelf_blob *ret, dray_error **err)
@@ -529,10 +584,12 @@ static int pass_on(struct proxy *p, const char *repo, const struct digest *diges
 		source_free(s);
 		return err_set(err, DRAY_ERR_NETWORK, "blob %s comes without a size", digest->text);
 	}
-	ret->data = source_verified(s, digest, size, "blob digest", err);
+	ret->data = source_verified(until_stopped(p, s, err), digest, size, "blob digest", err);
 	ret->size = size;
 	return ret->data ? 0 : -1;
 }
+
+/* ---- who asks ---- */
 
 static int fetch_or_pass(struct proxy *p, const char *repo, const struct digest *digest,
 			 struct shelf_blob *ret, dray_error **err)

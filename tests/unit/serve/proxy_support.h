@@ -24,6 +24,7 @@ struct fake {
 	struct upstream base;
 	atomic_int asked[CALLS];
 	atomic_int notes;
+	atomic_int waiting; /* times that somebody came to the closed gate */
 	/* what it has */
 	struct {
 		const char *tag, *text;
@@ -140,6 +141,7 @@ static inline int fake_gate(struct fake *f, dray_error **err)
 {
 	bool open = false;
 
+	atomic_fetch_add(&f->waiting, 1);
 	while (!open) {
 		if (cancel_check(err) < 0)
 			return -1;

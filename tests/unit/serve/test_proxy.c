@@ -847,6 +847,43 @@ static void stopping_waits_for_nobody(void **state)
 	assert_int_equal(uploads_of(*state), 0);
 }
 
+struct stopper {
+	struct setting *g;
+	pthread_t thread;
+};
+
+static void *stop_while_it_waits(void *arg)
+{
+	struct setting *g = ((struct stopper *)arg)->g;
+
+	while (atomic_load(&g->up.waiting) == 0)
+		sched_yield();
+	proxy_stop(g->proxy);
+	return NULL;
+}
+
+/* Nor who reads one that passes through. */
+static void stopping_breaks_off_what_passes_through(void **state)
+{
+	const struct digest d = big_digest();
+	struct stopper stopper;
+	struct setting g;
+	struct shelf_blob b;
+	dray_error *err = NULL;
+
+	begin_with(&g, *state, (struct depot_options){ .quota = 10 }, (struct proxy_options){ 0 });
+	g.up.blobs[0] = span_of(big, sizeof(big));
+	g.up.gate_at = 1000; /* and it stays closed */
+	assert_ok(open_blob(&g, "a", &d, &b, &err), err);
+	stopper.g = &g;
+	assert_int_equal(pthread_create(&stopper.thread, NULL, stop_while_it_waits, &stopper), 0);
+	assert_int_equal(source_drain(b.data, &err), -1);
+	assert_err_kind(err, DRAY_ERR_CANCELLED);
+	pthread_join(stopper.thread, NULL);
+	shelf_blob_clear(&b);
+	end(&g);
+}
+
 /* ---- without memory, without room ---- */
 
 static int pull(struct setting *g, dray_error **err)
@@ -961,6 +998,7 @@ int main(void)
 		site_test(a_folder_stays_what_it_is),
 		site_test(it_is_a_mirror_of_one),
 		site_test(stopping_waits_for_nobody),
+		site_test(stopping_breaks_off_what_passes_through),
 		site_test(no_memory_breaks_nothing),
 		site_test(a_full_disk_keeps_nobody_from_pulling),
 	};
