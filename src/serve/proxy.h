@@ -48,7 +48,7 @@ struct upstream {
 struct proxy_options {
 	int64_t ttl_ms;	  /* for which a tag is believed without a question */
 	int64_t pause_ms; /* for which one that was silent is asked for nothing but blobs */
-	int downloads;	  /* of blobs, at the same time; 0 = PROXY_DOWNLOADS */
+	int downloads;	  /* of blobs to be kept, at the same time; 0 = PROXY_DOWNLOADS */
 };
 #define PROXY_PAUSE_MS 5000
 #define PROXY_DOWNLOADS 16

@@ -4,7 +4,7 @@
  * Relies on: an upload of the folder's, whose file can be read while it grows and after.
  * Promises: what was begun is brought to its end, whoever goes away. The last byte is given out
  * when the digest is proven, so nobody holds a wrong blob for whole; a wrong one leaves nothing.
- * Nobody waits for the disk: the blob is kept when all have it, or is not kept.
+ * Nobody waits for the disk: the blob is kept when all have it, or is not kept; nor for blobs that others asked for.
  */
 #include "base/cancel.h"
 #include "base/io.h"
@@ -573,23 +573,40 @@ static struct source *until_stopped(struct proxy *p, struct source *in, dray_err
 	return &x->source;
 }
 
-/* What the folder has no room for goes through, and is proven on its way. */
+/* What is not kept goes through, and is proven on its way. */
 static int pass_on(struct proxy *p, const char *repo, const struct digest *digest,
 		   struct shelf_blob *ret, dray_error **err)
 {
 	int64_t size = -1;
-	struct source *s = p->up->ops->blob(p->up, repo, digest, &size, err);
+	cleanup_source struct source *s = p->up->ops->blob(p->up, repo, digest, &size, err);
 
-	if (s && size < 0) {
-		source_free(s);
+	if (s && size < 0)
 		return err_set(err, DRAY_ERR_NETWORK, "blob %s comes without a size", digest->text);
-	}
-	ret->data = source_verified(until_stopped(p, s, err), digest, size, "blob digest", err);
+	s = source_verified(until_stopped(p, steal_pointer(&s), err), digest, size, "blob digest",
+			    err);
+	/* Nobody reads the end of what has no bytes, where it is proven. */
+	if (!s || (size == 0 && source_drain(s, err) < 0))
+		return -1;
+	ret->data = steal_pointer(&s);
 	ret->size = size;
-	return ret->data ? 0 : -1;
+	return 0;
 }
 
 /* ---- who asks ---- */
+
+/* Whether it would have to wait until another has come. */
+static bool is_busy(struct proxy *p, const char *repo, const struct digest *digest)
+{
+	int n = 0;
+	bool ret;
+
+	lock_take(p->lock);
+	for (const struct fetch *f = p->fetches; f; f = f->next)
+		n++;
+	ret = n >= p->o.downloads && !*find_fetch(p, repo, digest);
+	lock_drop(p->lock);
+	return ret;
+}
 
 static int fetch_or_pass(struct proxy *p, const char *repo, const struct digest *digest,
 			 struct shelf_blob *ret, dray_error **err)
@@ -598,7 +615,7 @@ static int fetch_or_pass(struct proxy *p, const char *repo, const struct digest 
 	struct fetch *f;
 	int64_t size;
 
-	if (is_full(p))
+	if (is_full(p) || is_busy(p, repo, digest))
 		return pass_on(p, repo, digest, ret, err);
 	f = join(p, repo, digest, err);
 	if (!f)

@@ -847,6 +847,49 @@ static void stopping_waits_for_nobody(void **state)
 	assert_int_equal(uploads_of(*state), 0);
 }
 
+/* They pass through, and are proven like any other. */
+static void blobs_that_are_long_on_their_way_stop_no_others(void **state)
+{
+	static const char *const rows[] = { "small", "", "none that is empty" };
+	const struct digest d = big_digest();
+	struct setting g;
+	struct shelf_blob slow, b;
+	dray_error *err = NULL;
+
+	begin_with(&g, *state, (struct depot_options){ 0 },
+		   (struct proxy_options){ .downloads = 1 });
+	g.up.blobs[0] = span_of(big, sizeof(big));
+	g.up.gate_at = 1000;
+	assert_ok(open_blob(&g, "a", &d, &slow, &err), err);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct digest other = digest_text_of(rows[i]);
+		bool wrong = i == 2;
+		int rc;
+
+		g.up.blobs[1] = span_str(rows[i]);
+		g.up.announced = wrong ? -(int64_t)strlen(rows[i]) : 0;
+		rc = open_blob(&g, "a", &other, &b, &err);
+		if (wrong) {
+			assert_refused(rc, err, SHELF_UNREACHABLE);
+		} else {
+			assert_ok(rc, err);
+			assert_int_equal(b.size, strlen(rows[i]));
+			assert_ok(source_drain(b.data, &err), err);
+		}
+		shelf_blob_clear(&b);
+		assert_false(folder_has(&g, "a", &other));
+	}
+	/* Who wants the same waits for that one. */
+	assert_ok(open_blob(&g, "a", &d, &b, &err), err);
+	fake_open_gate(&g.up);
+	assert_int_equal(read_blob(&b, 0, &err), BIG);
+	assert_int_equal(asked(&g, CALL_BLOB), 1 + ROWS(rows));
+	shelf_blob_clear(&b);
+	shelf_blob_clear(&slow);
+	await_kept(&g, "a", &d);
+	end(&g);
+}
+
 struct stopper {
 	struct setting *g;
 	pthread_t thread;
@@ -993,6 +1036,7 @@ int main(void)
 		site_test(who_goes_away_ends_no_download),
 		site_test(wrong_blobs_break_off),
 		site_test(an_empty_blob_is_one),
+		site_test(blobs_that_are_long_on_their_way_stop_no_others),
 		site_test(what_was_not_used_longest_makes_room),
 		site_test(what_nobody_used_goes),
 		site_test(a_folder_stays_what_it_is),
