@@ -31,7 +31,7 @@ static int read_origin(struct depot *d, char **ret, dray_error **err)
 	if (rc <= 0)
 		return rc;
 	name = db_column_text(st, 0);
-	*ret = text_safe(name, SHOWN);
+	*ret = mem_strndup((const char *)name.data, name.len);
 	return *ret ? 1 : err_nomem(err);
 }
 
@@ -44,6 +44,16 @@ static int set_origin(struct depot *d, const char *name, dray_error **err)
 	db_bind_text(st, 1, span_str(name));
 	d->cache = true;
 	return db_run(st, err);
+}
+
+static int other_origin(const char *have, dray_error **err)
+{
+	cleanup_free char *shown = text_safe(span_str(have), SHOWN);
+
+	if (!shown)
+		return err_nomem(err);
+	err_set(err, DRAY_ERR_USAGE, "it is a cache of %s", shown);
+	return err_hint(err, "serve it with --proxy %s", shown);
 }
 
 int cache_open(struct depot *d, bool fresh, dray_error **err)
@@ -62,8 +72,7 @@ int cache_open(struct depot *d, bool fresh, dray_error **err)
 		return 0;
 	if (!have)
 		return err_set(err, DRAY_ERR_USAGE, "it is a registry of its own, and no cache");
-	err_set(err, DRAY_ERR_USAGE, "it is a cache of %s", have);
-	return err_hint(err, "serve it with --proxy %s", have);
+	return other_origin(have, err);
 }
 
 /* ---- what is used ---- */

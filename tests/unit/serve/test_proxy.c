@@ -778,16 +778,24 @@ static void what_nobody_used_goes(void **state)
 
 /* ---- the folder ---- */
 
+#define LONG64 "x.example/x.example/x.example/x.example/x.example/x.example/abcd"
+#define LONG LONG64 "/" LONG64 "/" LONG64 "/" LONG64 "/" LONG64 /* longer than an error shows */
+
 static void a_folder_stays_what_it_is(void **state)
 {
 	static const struct {
 		const char *made, *opened;
 		bool either, fits;
 	} rows[] = {
-		{ NULL, NULL, false, true },	     { NULL, "x.example", false, false },
-		{ NULL, NULL, true, true },	     { "x.example", "x.example", false, true },
-		{ "x.example", NULL, false, false }, { "x.example", "y.example", false, false },
+		{ NULL, NULL, false, true },
+		{ NULL, "x.example", false, false },
+		{ NULL, NULL, true, true },
+		{ "x.example", "x.example", false, true },
+		{ "x.example", NULL, false, false },
+		{ "x.example", "y.example", false, false },
 		{ "x.example", NULL, true, true },
+		{ LONG "/a", LONG "/a", false, true },
+		{ LONG "/a", LONG "/b", false, false },
 	};
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
