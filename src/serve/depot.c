@@ -49,7 +49,7 @@ int depot_disk_failed(dray_error **err)
 	if (errnum != ENOSPC && errnum != EDQUOT && errnum != EFBIG)
 		return -1;
 	err_clear(err);
-	return shelf_refuse(err, SHELF_NO_SPACE, "the disk of the registry is full");
+	return shelf_refuse(err, SHELF_DISK_FULL, "the disk of the registry is full");
 }
 
 int depot_disk_has_room(const struct depot *d, dray_error **err)
@@ -60,7 +60,7 @@ int depot_disk_has_room(const struct depot *d, dray_error **err)
 		return -1;
 	if (left > DISK_RESERVE)
 		return 0;
-	return shelf_refuse(err, SHELF_NO_SPACE, "the disk of the registry is full");
+	return shelf_refuse(err, SHELF_DISK_FULL, "the disk of the registry is full");
 }
 
 static bool has_name(const struct io_names *there, const char *name)

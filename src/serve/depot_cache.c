@@ -150,12 +150,11 @@ int depot_make_room(struct shelf *s, int64_t bytes, dray_error **err)
 {
 	struct depot *d = depot_of(s);
 
-	if (!d->o.quota)
+	if (!d->o.quota || excess(d, bytes) <= 0)
 		return 0;
-	if (depot_take_space(d, bytes, err) < 0)
+	if (cache_evict(d, bytes, err) < 0)
 		return -1;
-	depot_give_space(d, bytes);
-	return 0;
+	return excess(d, bytes) <= 0 ? 0 : depot_over_quota(d, err);
 }
 
 /* ---- blobs that come from the other registry ---- */

@@ -118,9 +118,9 @@ static inline struct depot *depot_of(struct shelf *s)
 	return (struct depot *)s;
 }
 int64_t depot_now(const struct depot *d);
-/** What to tell a client when the disk has said no: NO_SPACE where it is full. Returns -1. */
+/** What to tell a client when the disk has said no: DISK_FULL where it is. Returns -1. */
 int depot_disk_failed(dray_error **err);
-/** NO_SPACE when there is no more than the reserve. */
+/** DISK_FULL when there is no more than the reserve. */
 int depot_disk_has_room(const struct depot *d, dray_error **err) MUST_CHECK;
 
 /* ---- depot_sql.c ---- */
@@ -178,6 +178,8 @@ void sessions_clear(struct depot *d);
 void sessions_expire(struct depot *d);
 /** Take @p bytes of the quota; NO_SPACE. Negative gives back. */
 int depot_take_space(struct depot *d, int64_t bytes, dray_error **err) MUST_CHECK;
+/** Say that the quota has no room. Returns -1. */
+int depot_over_quota(const struct depot *d, dray_error **err);
 void depot_give_space(struct depot *d, int64_t bytes);
 int depot_upload_begin(struct shelf *s, const char *repo, char ret[SHELF_UPLOAD_ID],
 		       dray_error **err);

@@ -36,6 +36,12 @@ static bool take_space(struct depot *d, int64_t bytes)
 	return fits;
 }
 
+int depot_over_quota(const struct depot *d, dray_error **err)
+{
+	return shelf_refuse(err, SHELF_NO_SPACE, "the registry may hold %lld bytes, and does",
+			    (long long)d->o.quota);
+}
+
 int depot_take_space(struct depot *d, int64_t bytes, dray_error **err)
 {
 	if (take_space(d, bytes))
@@ -44,8 +50,7 @@ int depot_take_space(struct depot *d, int64_t bytes, dray_error **err)
 		return -1;
 	if (d->cache && take_space(d, bytes))
 		return 0;
-	return shelf_refuse(err, SHELF_NO_SPACE, "the registry may hold %lld bytes, and does",
-			    (long long)d->o.quota);
+	return depot_over_quota(d, err);
 }
 
 void depot_give_space(struct depot *d, int64_t bytes)

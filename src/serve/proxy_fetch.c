@@ -27,6 +27,7 @@ struct fetch {
 	/* since it was made */
 	char *repo;
 	struct digest digest;
+	int64_t left; /* of proxy.coming; who brings it counts */
 	/* under this one */
 	struct lock *lock;
 	enum fetch_state state;
@@ -195,6 +196,19 @@ static int from_folder(struct proxy *p, struct fetch *f, dray_error **err)
 	return -1;
 }
 
+/* @n bytes more or less will come of @f; how many of all. */
+static int64_t expect(struct proxy *p, struct fetch *f, int64_t n)
+{
+	int64_t ret;
+
+	lock_take(p->lock);
+	f->left += n;
+	p->coming += n;
+	ret = p->coming;
+	lock_drop(p->lock);
+	return ret;
+}
+
 static int check_room(int64_t size, int64_t have, size_t more, dray_error **err)
 {
 	int64_t max = size >= 0 ? size : PROXY_UNTOLD_MAX;
@@ -219,6 +233,8 @@ static int pour(struct proxy *p, struct fetch *f, struct source *data, int64_t s
 		    p->depot->write->append(p->depot, u, s, err) < 0)
 			return -1;
 		source_consume(data, s.len);
+		if (size > 0)
+			expect(p, f, -(int64_t)s.len);
 		tell_more(f, u->size);
 	}
 	if (size < 0 || u->size == size)
@@ -243,6 +259,13 @@ static int begin_upload(struct proxy *p, struct fetch *f, int64_t size, char id[
 	}
 	tell_begun(f, fd, size, 0);
 	return 0;
+}
+
+/* And not the quota, which the next one may fit. */
+static bool disk_said_no(const dray_error *e)
+{
+	return dray_error_http_status(e) == STATUS_NO_SPACE &&
+	       dray_error_kind(e) == DRAY_ERR_SYSTEM;
 }
 
 static void disk_is_full(struct proxy *p)
@@ -289,14 +312,18 @@ static int bring(struct proxy *p, struct fetch *f, dray_error **err)
 {
 	cleanup_source struct source *data = NULL;
 	int64_t size = -1;
-	int rc;
+	int rc = 0;
 
 	data = p->up->ops->blob(p->up, f->repo, &f->digest, &size, err);
-	if (!data || (size > 0 && depot_make_room(p->depot, size, err) < 0))
+	if (!data)
 		return -1;
-	rc = take_in(p, f, data, size, err);
-	/* The quota had room for it. */
-	if (rc < 0 && dray_error_http_status(*err) == STATUS_NO_SPACE)
+	/* Room for the others, too: two that fit one by one would break each other off. */
+	if (size > 0)
+		rc = depot_make_room(p->depot, expect(p, f, size), err);
+	if (rc == 0)
+		rc = take_in(p, f, data, size, err);
+	expect(p, f, -f->left);
+	if (rc < 0 && disk_said_no(*err))
 		disk_is_full(p);
 	return rc;
 }

@@ -25,12 +25,13 @@ struct proxy {
 	struct upstream *up;
 	struct proxy_options o;
 	struct lock *asking[STRIPES]; /* of one manifest one asks, and the others wait */
-	struct lock *lock;	      /* of the next six */
+	struct lock *lock;	      /* of the next seven */
 	struct arena arena;	      /* of beliefs */
 	struct map beliefs;	      /* "repository:tag" -> struct belief */
 	int64_t questions;	      /* about tags, so far */
 	int64_t silent_until;	      /* ms: the upstream gave no answer of use */
 	int64_t full_until;	      /* ms: the disk had no room for a blob */
+	int64_t coming;		      /* bytes announced of blobs that are to be kept, not here yet */
 	struct fetch *fetches;	      /* blobs under way; first come first */
 	atomic_bool stop;	      /* for the threads that work for it, too */
 	struct pool *pool;

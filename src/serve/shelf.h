@@ -42,7 +42,8 @@ enum shelf_code {
 	SHELF_KEPT,			/* 405, as "DENIED": what is not deleted; 403 is none of its answers */
 	SHELF_UNSUPPORTED,		/* 405 */
 	SHELF_TOOMANYREQUESTS,		/* 429 */
-	SHELF_NO_SPACE,			/* 507, as "UNAVAILABLE": disk or quota full */
+	SHELF_NO_SPACE,			/* 507, as "UNAVAILABLE": over a quota */
+	SHELF_DISK_FULL,		/* 507, likewise: SYSTEM, where the other one is LIMIT */
 	SHELF_UNREACHABLE,		/* 502, likewise: the registry behind gives no answer, or none of use */
 	SHELF_CODES
 };
@@ -156,7 +157,7 @@ struct shelf;
 struct shelf_write_ops {
 	/**
 	 * Begin an upload; its id (from the kernel's random numbers, R-03) into @p ret.
-	 * TOOMANYREQUESTS, NO_SPACE, DENIED.
+	 * TOOMANYREQUESTS, NO_SPACE, DISK_FULL, DENIED.
 	 */
 	int (*begin)(struct shelf *s, const char *repo, char ret[SHELF_UPLOAD_ID],
 		     dray_error **err);

@@ -745,6 +745,40 @@ static void what_was_not_used_longest_makes_room(void **state)
 	end(&g);
 }
 
+/* Each fits the quota, and not both: one is kept, and the other passes through. */
+static void two_that_come_leave_room_for_each_other(void **state)
+{
+	const struct digest d = big_digest();
+	struct setting g;
+	struct shelf_blob slow, b;
+	dray_error *err = NULL;
+	char text[900];
+	struct digest other;
+
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = 0;
+	other = digest_text_of(text);
+	begin_with(&g, *state, (struct depot_options){ .quota = BIG + 500 },
+		   (struct proxy_options){ 0 });
+	g.up.blobs[0] = span_of(big, sizeof(big));
+	g.up.blobs[1] = span_str(text);
+	g.up.gate_at = 1000;
+	assert_ok(open_blob(&g, "a", &d, &slow, &err), err);
+	assert_ok(open_blob(&g, "a", &other, &b, &err), err);
+	assert_ok(source_drain(b.data, &err), err);
+	shelf_blob_clear(&b);
+	assert_false(folder_has(&g, "a", &other));
+	fake_open_gate(&g.up);
+	assert_int_equal(read_blob(&slow, 0, &err), BIG);
+	shelf_blob_clear(&slow);
+	await_kept(&g, "a", &d);
+	/* There is still a disk to keep others on, and nothing is expected any more. */
+	get_text(&g, "small enough", true);
+	get_text(&g, text, true);
+	assert_false(kept(&g, "small enough") && folder_has(&g, "a", &d));
+	end(&g);
+}
+
 static void what_nobody_used_goes(void **state)
 {
 	const struct depot_gc gc = { .grace = 1, .untagged = true };
@@ -1046,6 +1080,7 @@ int main(void)
 		site_test(an_empty_blob_is_one),
 		site_test(blobs_that_are_long_on_their_way_stop_no_others),
 		site_test(what_was_not_used_longest_makes_room),
+		site_test(two_that_come_leave_room_for_each_other),
 		site_test(what_nobody_used_goes),
 		site_test(a_folder_stays_what_it_is),
 		site_test(it_is_a_mirror_of_one),
