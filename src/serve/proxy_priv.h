@@ -57,6 +57,42 @@ int proxy_refuse(struct proxy *p, dray_error *why, enum shelf_code unknown, dray
 /** A note about @p what and why; @p why may be NULL. */
 void proxy_note(struct proxy *p, const char *what, const dray_error *why);
 
+/** Say that the registry gives no answer. Returns -1. */
+int proxy_refuse_silent(dray_error **err);
+/** It may have what we ask for, or not: it did not say so. */
+bool proxy_no_answer(const dray_error *e);
+/** It was silent a moment ago: nobody waits for it. */
+bool proxy_is_silent(struct proxy *p);
+/** What the folder has is given in place of an answer. */
+void proxy_served_as_it_was(struct proxy *p, const dray_error *why);
+/** As proxy_refuse(); nothing is here in its place: who waits behind us need not wait as long again. */
+int proxy_ask_failed(struct proxy *p, dray_error *why, enum shelf_code unknown, dray_error **err);
+/** Move *why into *err (may be NULL). Returns -1. */
+int proxy_hand_on(dray_error **why, dray_error **err);
+
+/* ---- proxy_manifest.c ---- */
+
+/** When something of the repository was asked about: zeros where it was not, or nobody remembers. */
+struct belief proxy_belief_of(struct proxy *p, const char *repo, const char *tag);
+struct belief proxy_begin_question(struct proxy *p);
+/** What cannot be noted is asked again. */
+void proxy_believe(struct proxy *p, const char *repo, const char *tag, struct belief asked);
+/** A manifest, brought if the folder does not have it: 1, 0 = the folder could not keep it, -1. */
+int proxy_by_digest(struct proxy *p, const char *repo, const struct shelf_ref *ref, bool content,
+		    struct shelf_doc *ret, dray_error **err) MUST_CHECK;
+int proxy_manifest(struct shelf *s, const char *repo, const struct shelf_ref *ref, bool content,
+		   struct shelf_doc *ret, dray_error **err);
+
+/* ---- proxy_list.c ---- */
+
+int proxy_repositories(struct shelf *s, const struct shelf_part *part, struct shelf_page *ret,
+		       dray_error **err);
+int proxy_tags(struct shelf *s, const char *repo, const struct shelf_part *part,
+	       struct shelf_page *ret, dray_error **err);
+int proxy_referrers(struct shelf *s, const char *repo, const struct digest *subject,
+		    const char *artifact_type, const struct shelf_part *part,
+		    struct shelf_referrers *ret, dray_error **err);
+
 /* ---- proxy_fetch.c ---- */
 
 /** Begin the threads that bring blobs. */
