@@ -22,6 +22,7 @@
 #include "serve/listen.h"
 #include "serve/serve_priv.h"
 
+#define TLS_HANDSHAKE 0x16 /* RFC 8446 5.1: the first byte of whoever wants TLS */
 #define TICK_MIN_MS 20
 #define TICK_MAX_MS 1000
 
@@ -74,6 +75,25 @@ static struct peer *peer_new(struct server *s, struct MHD_Connection *c)
 	return p;
 }
 
+/*
+ * Clients that try HTTPS first go on without it when they are answered in plain HTTP, and only
+ * then. libmicrohttpd answers, waits, or ends the connection, by where a line happens to end in
+ * the first bytes of TLS. These are here already: see defer_accept().
+ */
+static void answer_tls(const struct server *s, int fd)
+{
+	static const char answer[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+				     "Content-Type: text/plain\r\nContent-Length: 35\r\n\r\n"
+				     "This server speaks HTTP, not HTTPS\n";
+	uint8_t first;
+
+	if (s->o.tls_cert || recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1 ||
+	    first != TLS_HANDSHAKE)
+		return;
+	if (send(fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+		shutdown(fd, SHUT_WR);
+}
+
 /* A connection without memory for its peer is answered nothing: exchange_handle() ends it. */
 void server_notice(void *cls, struct MHD_Connection *c, void **slot,
 		   enum MHD_ConnectionNotificationCode code)
@@ -84,8 +104,10 @@ void server_notice(void *cls, struct MHD_Connection *c, void **slot,
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		p = peer_new(s, c);
 		*slot = p;
-		if (p)
+		if (p) {
 			link_peer(s, p);
+			answer_tls(s, p->fd);
+		}
 		return;
 	}
 	if (!p)
@@ -234,6 +256,17 @@ static int open_socket(struct server *s, dray_error **err)
 	return listen_open(o->addr, open, s->address, sizeof(s->address), err);
 }
 
+/*
+ * A connection is there when its first bytes are, or after a second. Where the kernel does not do
+ * that, it is there at once.
+ */
+static void defer_accept(int fd)
+{
+	int seconds = 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
+}
+
 int server_start(struct shelf *shelf, const struct serve_options *o, struct server **ret,
 		 dray_error **err)
 {
@@ -252,6 +285,8 @@ int server_start(struct shelf *shelf, const struct serve_options *o, struct serv
 	s->log = s->lock ? lock_new(err) : NULL;
 	if (s->log)
 		s->fd = open_socket(s, err);
+	if (s->fd >= 0)
+		defer_accept(s->fd);
 	if (s->fd < 0 || daemons_start(s, err) < 0) {
 		server_free(s);
 		return -1;

@@ -111,6 +111,20 @@ digest_at() {
 	done
 }
 
+@test "serve: who tries HTTPS first hears that it is HTTP, whatever the first bytes are" {
+	serve_start
+	python3 - "${ADDR%:*}" "${ADDR##*:}" <<-'EOF_PY'
+		import random, socket, sys
+		for seed in range(60):
+		    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + random.Random(seed).randbytes(512)
+		    with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as s:
+		        s.sendall(hello)
+		        answer = s.recv(1000)
+		    assert answer.startswith(b"HTTP/1.1 400 "), (seed, answer)
+	EOF_PY
+	same "and others are served" "$(status_of "http://$ADDR/healthz")" 200
+}
+
 @test "serve --root: docker manifest makes an index of two images that it asks for there" {
 	image_need sym
 	export DOCKER_CLI_EXPERIMENTAL=enabled

@@ -105,7 +105,7 @@ activate_listens_or_dead() { peer_log activate | grep -qF "Listening on $ADDR" |
 	managed -- --metrics --quota 1GB
 	get -o /dev/null "http://$ADDR/v2/"
 	same unknown "$(status_of "http://$ADDR/v2/a/b/manifests/none")" 404
-	same "none of ours" "$(status_of "http://$ADDR/no/such")" 404
+	same "none of ours" "$(status_of "http://$ADDR/v2/no/such")" 404
 	get -X POST -o /dev/null "http://$ADDR/v2/a/b/blobs/uploads/"
 	layer=sha256:$(printf layer | sha256sum | cut -d ' ' -f 1)
 	get -X POST --data-binary layer -H 'Content-Type: application/octet-stream' \
