@@ -242,11 +242,8 @@ static const struct {
 	const char *path;
 	enum route_kind kind;
 } FIXED[] = {
-	{ "/", ROUTE_HOME },
-	{ "/v2", ROUTE_BASE },
-	{ "/healthz", ROUTE_HEALTH },
-	{ "/metrics", ROUTE_METRICS },
-	{ "/token", ROUTE_TOKEN },
+	{ "/", ROUTE_HOME },	       { "/v2", ROUTE_BASE },	  { "/healthz", ROUTE_HEALTH },
+	{ "/metrics", ROUTE_METRICS }, { "/token", ROUTE_TOKEN },
 };
 
 /* The kind of a route that has one path only; ROUTE_KINDS = it is none of them. */
