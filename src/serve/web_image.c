@@ -135,13 +135,23 @@ int web_summary(struct web *w, const struct shelf_ref *ref, struct web_summary *
 	return -1;
 }
 
-void web_kind(struct web *w, const struct web_summary *s)
+static void add_kind(struct web *w, const struct web_summary *s)
 {
 	html_str(&w->h, s->gone ? "not here" : s->kind);
 	if (s->entries == 0)
 		return;
 	html_raw(&w->h, " of ");
 	html_int(&w->h, (int64_t)s->entries);
+}
+
+void web_summary_cells(struct web *w, const struct web_summary *s)
+{
+	html_raw(&w->h, "</th><td>");
+	add_kind(w, s);
+	html_raw(&w->h, "</td><td class=\"number\">");
+	if (s->size >= 0)
+		html_size(&w->h, s->size);
+	html_raw(&w->h, "</td><td>");
 }
 
 /* ---- what it is ---- */
@@ -323,12 +333,7 @@ static int add_entry(struct web *w, const struct descriptor *e, dray_error **err
 		html_raw(&w->h, "attestation");
 	else if (add_platform(w, &e->platform, err) < 0)
 		return -1;
-	html_raw(&w->h, "</th><td>");
-	web_kind(w, &s);
-	html_raw(&w->h, "</td><td class=\"number\">");
-	if (s.size >= 0)
-		html_size(&w->h, s.size);
-	html_raw(&w->h, "</td><td>");
+	web_summary_cells(w, &s);
 	web_image_link(w, &ref);
 	html_raw(&w->h, "</td></tr>\n");
 	return 0;

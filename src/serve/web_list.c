@@ -236,12 +236,7 @@ static int add_tag(struct web *w, const char *tag, dray_error **err)
 		return 0;
 	html_raw(&w->h, "<tr><th scope=\"row\">");
 	web_image_link(w, &ref);
-	html_raw(&w->h, "</th><td>");
-	web_kind(w, &s);
-	html_raw(&w->h, "</td><td class=\"number\">");
-	if (s.size >= 0)
-		html_size(&w->h, s.size);
-	html_raw(&w->h, "</td><td>");
+	web_summary_cells(w, &s);
 	if (digest_set(&s.digest))
 		web_image_link(w, &(struct shelf_ref){ .digest = s.digest });
 	html_raw(&w->h, "</td></tr>\n");

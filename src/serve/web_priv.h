@@ -44,8 +44,8 @@ struct web_summary {
 };
 int web_summary(struct web *w, const struct shelf_ref *ref, struct web_summary *ret,
 		dray_error **err) MUST_CHECK;
-/** "image", "index of 3" and so on, as the contents of a cell. */
-void web_kind(struct web *w, const struct web_summary *s);
+/** The cells behind the first of a row: "image", "index of 3" and so on; its size. Ends in an open one. */
+void web_summary_cells(struct web *w, const struct web_summary *s);
 
 int web_home(struct web *w, dray_error **err) MUST_CHECK;
 int web_repo(struct web *w, dray_error **err) MUST_CHECK;
