@@ -20,6 +20,9 @@ PEERS_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PEERS_TOP=$(cd "$PEERS_SRC/../.." && pwd)
 export DRAY=${DRAY:-$PEERS_TOP/build/src/cli/dray}
 
+# Without it engines would have their disks below /.
+PEERS_NEEDED='bats needs --setup-suite-file tests/e2e/setup_suite.bash for a file that is run alone'
+
 REGISTRY_USER=drayuser
 REGISTRY_PASS=dray:pass-1 # a colon in the password is legal and trips naive splitting
 export REGISTRY_USER REGISTRY_PASS
@@ -215,6 +218,14 @@ pid_alive() {
 	[ -n "$state" ] && [ "$state" != Z ]
 }
 
+# fails COMMAND...: "! COMMAND" says nothing: where a test ends at what fails, that is passed over.
+fails() {
+	if "$@"; then
+		echo "this did not fail: $*"
+		return 1
+	fi
+}
+
 # wait_until SECONDS COMMAND...: polls every 50 ms. For what must come the seconds are generous: they are only spent where
 # the test fails.
 wait_until() {
@@ -231,7 +242,7 @@ pid_gone() { ! pid_alive "$1"; }
 # peer_spawn NAME COMMAND...: in the background, log in $PEERS_DIR/d/NAME/log. Descriptors above 2 are closed, or bats
 # would wait for the daemon to end.
 peer_spawn() {
-	local name=$1 d=$PEERS_DIR/d/$1
+	local name=$1 d=${PEERS_DIR:?}/d/$1
 	shift
 	mkdir -p "$d"
 	peers_scope >"$d/scope"
@@ -309,6 +320,7 @@ export NOBODY
 
 # Starts the suite's daemon unless it runs. Its scope is the suite whoever asks first; DOCKER_HOST already points at it.
 dockerd_start() {
+	: "${PEERS_DIR:?$PEERS_NEEDED}"
 	(
 		flock 9
 		[ -f "$PEERS_DIR/d/dockerd/failed" ] && exit 1
@@ -475,7 +487,7 @@ newer() {
 # Storage and port belong to NAME: started again after registry_stop or registry_kill9 it has the same of both.
 # Sets REGISTRY_ADDR (host:port), REGISTRY_URL, REGISTRY_CERT_DIR (of the tls forms, for --cert-dir).
 registry_start() {
-	local name=$1 form=$2 d=$PEERS_DIR/d/registry-$1 port=0 unset try
+	local name=$1 form=$2 d=${PEERS_DIR:?$PEERS_NEEDED}/d/registry-$1 port=0 unset try
 	shift 2
 	require_peer docker-registry curl || return 1
 	mkdir -p "$d/storage"
@@ -634,7 +646,7 @@ peers_ca() {
 
 # fakereg_start NAME [ARG...]: sets FAKEREG_ADDR (the first line) and FAKEREG_ADDRS (all; it may open several ports).
 fakereg_start() {
-	local name=$1 d=$PEERS_DIR/d/fakereg-$1
+	local name=$1 d=${PEERS_DIR:?}/d/fakereg-$1
 	shift
 	mkdir -p "$d"
 	: >"$d/log"

@@ -38,8 +38,8 @@ teardown() { peers_teardown; }
 	[ "$status" -eq 1 ]
 	"$python" -c 'import signal, time; signal.signal(signal.SIGTERM, lambda *_: None); time.sleep(60)' 3>&- &
 	wait_until 60 catches "$!" TERM "$python"
-	! catches "$!" USR1 "$python"
-	! catches "$!" TERM "$(type -P true)"
+	fails catches "$!" USR1 "$python"
+	fails catches "$!" TERM "$(type -P true)"
 	kill9 "$!"
 }
 

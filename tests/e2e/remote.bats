@@ -225,7 +225,7 @@ AUTH='.headers.authorization'
 	has_text "anonymous token"
 	[ "$(count '.kind == "token"')" -ge 1 ]
 	[ "$(count ".kind == \"token\" and $AUTH")" -eq 0 ]
-	! grep -q s3cret "$LOG"
+	fails grep -q s3cret "$LOG"
 }
 
 @test "N-06 realms at private addresses, with user names or other schemes are refused" {
@@ -238,7 +238,7 @@ AUTH='.headers.authorization'
 		[ "$status" -eq 1 ]
 		[ "$(count '.listener == "1"')" -eq 0 ]
 	done
-	! grep -q s3cret "$LOG"
+	fails grep -q s3cret "$LOG"
 }
 
 @test "N-07 a token server's redirects are not followed" {
@@ -551,7 +551,7 @@ while True:
 			rc=0
 			DRAY_FAULT=alloc:$n "$TOOL" -p -r 0 -c u:p $args >/dev/null 2>"$OUT" || rc=$?
 			[ "$rc" -le 1 ] || { echo "alloc:$n: $rc"; cat "$OUT"; false; }
-			! grep -E 'Sanitizer|Assertion' "$OUT"
+			fails grep -E 'Sanitizer|Assertion' "$OUT"
 		done
 	done
 }

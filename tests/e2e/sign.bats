@@ -425,7 +425,7 @@ if member.name == 'manifest.json':
 	expect 2 "*exists*"
 	same "old file" "$(cat app.sig)" precious
 	dray_run sign app.tar --key "$FPR" -o nowhere/app.sig
-	expect 3
+	expect 9
 	dray_run sign app.tar --key "$FPR" -o app.sig --json
 	expect 0
 	same "json" "$(jq -c '[.output, .signature.fingerprint, .image_ids[0]]' <<<"$output")" \
