@@ -7,9 +7,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/cancel.h"
@@ -362,6 +365,13 @@ int io_random(void *data, size_t len, dray_error **err)
 		}
 	}
 	return 0;
+}
+
+void io_unpace(int fd)
+{
+	static const char reno[] = "reno";
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, reno, sizeof(reno) - 1);
 }
 
 void cleanup_fd_fn(int *fd)

@@ -68,6 +68,13 @@ int io_flock(int fd, int operation, dray_error **err) MUST_CHECK;
 int io_syncfs(int fd, dray_error **err) MUST_CHECK;
 /** Bytes that the file system of @p fd has left; INT64_MAX where it does not say. */
 int io_space(int fd, int64_t *ret, dray_error **err) MUST_CHECK;
+/**
+ * For a TCP socket whose other end is on this machine, as soon as that is known. Between such ends
+ * is no road that could be congested. What paces (BBR, the default of many) waits for its timers
+ * all the same, and takes twice the time of the copying (docs/benchmarks.md, "Serving"). Reno does not, is in every kernel
+ * and open to everybody; where it cannot be had, all stays as it is.
+ */
+void io_unpace(int fd);
 
 /* ---- names of every kind, for who writes trees; symbolic links are never followed ---- */
 
@@ -157,6 +164,7 @@ struct outfile {
  * Mode of the final file: 0666 & ~umask, or that of the file it replaces. With
  * @p no_clobber an existing file is USAGE, now or at commit. A symbolic link is
  * replaced, not followed, unless it leads to something that is no regular file.
+ * A folder that is missing is SYSTEM: nobody asked for something to be found.
  */
 int outfile_begin(struct outfile *o, int dirfd, const char *path, bool no_clobber,
 		  dray_error **err) MUST_CHECK;

@@ -77,6 +77,7 @@
 #define LIMIT_ZSTD_WINDOW_LOG 27	/* log2: 128 MiB, libzstd's own default limit */
 #define LIMIT_DISK_NAMES 1000000	/* names in one folder of an engine's disk */
 #define LIMIT_DISK_LIST (64 * MIB)	/* one of its lists (layers.json, repositories.json): some 500 bytes a layer */
+#define LIMIT_REPO_DIGESTS 100000	/* of a storage: of each image each name with each digest that it came by */
 #define LIMIT_BOLT (256 * MIB)		/* read of containerd's database: a page or two an image, 4 KiB each */
 #define LIMIT_TARSPLIT_LINE (16 * MIB)	/* one line of a tar-split: a header with 1 MiB of pax, or padding in 1 MiB pieces */
 #define LIMIT_RECIPE_WINDOW (64 * MIB)	/* of a recipe: what is compressed or decoded at once */

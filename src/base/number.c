@@ -10,6 +10,7 @@
 
 #define DAY 86400
 #define NSEC_DIGITS 9
+#define YEAR_END 1000000000000 /* int64 seconds do not reach it, which a compiler cannot see */
 
 static bool is_digit(uint8_t c)
 {
@@ -237,7 +238,7 @@ static void format_fraction(int32_t nsec, char out[NSEC_DIGITS + 2])
 
 const char *time_format_go(int64_t sec, int32_t nsec, int32_t off_min, char out[TIME_TEXT])
 {
-	char fraction[NSEC_DIGITS + 2], offset[16] = "Z";
+	char fraction[NSEC_DIGITS + 2], offset[sizeof("+hh:mm")] = "Z";
 	unsigned off = (unsigned)(off_min < 0 ? -off_min : off_min);
 	int64_t local, year;
 	int month, day;
@@ -253,7 +254,7 @@ const char *time_format_go(int64_t sec, int32_t nsec, int32_t off_min, char out[
 	if (off_min)
 		snprintf(offset, sizeof(offset), "%c%02u:%02u", off_min < 0 ? '-' : '+',
 			 off / 60 % 100, off % 60);
-	snprintf(out, TIME_TEXT, "%04lld-%02u-%02uT%02u:%02u:%02u%s%s", (long long)year,
+	snprintf(out, TIME_TEXT, "%04lld-%02u-%02uT%02u:%02u:%02u%s%s", (long long)year % YEAR_END,
 		 (unsigned)month % 100, (unsigned)day % 100, clock / 3600 % 24, clock / 60 % 60,
 		 clock % 60, fraction, offset);
 	return out;

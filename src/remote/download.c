@@ -12,6 +12,8 @@
 #include "remote/refusal.h"
 #include "remote/retry.h"
 
+#define PROGRESS_MIN (64 * KIB) /* bytes; who breaks off before, again and again, is silent */
+
 struct download {
 	struct source source;
 	struct client *client;
@@ -23,7 +25,7 @@ struct download {
 	int64_t off;	 /* in the blob, of the next byte to be consumed */
 	struct buf kept; /* bytes behind off that came before the last break */
 	int64_t skip;	 /* bytes of x that we had before */
-	int64_t reached; /* how far the last try had come: progress since then clears attempts */
+	int64_t reached; /* where attempts began to count: progress since then clears them */
 	bool no_range;	 /* its partial answers cannot be used */
 	int attempts;
 	struct answer a;
@@ -131,9 +133,10 @@ static int wait_or_fail(struct download *d, dray_error *why, dray_error **err)
 {
 	dray_error *stop = NULL;
 
-	if (wanted(d) > d->reached)
+	if (wanted(d) - d->reached >= PROGRESS_MIN) {
 		d->attempts = 0;
-	d->reached = wanted(d);
+		d->reached = wanted(d);
+	}
 	if (d->attempts < d->retries && worth_retry(d) &&
 	    retry_pause(d->attempts, &d->a.http, &stop) == 0) {
 		d->attempts++;

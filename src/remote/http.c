@@ -148,7 +148,8 @@ static int drive_to_head(struct http_exchange *x, dray_error **err)
 		if (turn(x, err) < 0)
 			return -1;
 	}
-	if (x->done && x->code != CURLE_OK)
+	/* What breaks off behind its head is told to whoever reads it, who has what came before. */
+	if (x->done && x->code != CURLE_OK && (!x->head_done || x->q.body))
 		return http_fail(x, err);
 	return 0;
 }

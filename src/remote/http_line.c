@@ -292,6 +292,14 @@ static void set_trust(struct http_exchange *x)
 	}
 }
 
+static int on_loopback(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	(void)arg;
+	(void)purpose;
+	io_unpace(fd);
+	return CURL_SOCKOPT_OK;
+}
+
 static void set_manners(struct http_exchange *x)
 {
 	__typeof__(curl_easy_setopt) *set = x->http->curl->easy_setopt;
@@ -322,6 +330,8 @@ static void set_manners(struct http_exchange *x)
 		set(easy, CURLOPT_NOPROXY, "*");
 	if (h->socket)
 		set(easy, CURLOPT_UNIX_SOCKET_PATH, h->socket);
+	else if (url_host_is_loopback(x->q.url))
+		set(easy, CURLOPT_SOCKOPTFUNCTION, on_loopback);
 }
 
 int http_line_setup(struct http_exchange *x, dray_error **err)
