@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "codec/deflate.h"
+#include "flow/spares.h"
 
 /* ---- parameters ---- */
 
@@ -81,13 +82,19 @@ enum compression encoding_compression(enum encoding e)
 #define SLOTS_LEAST 2		 /* one is lent, one is in the works */
 #define HEADROOM SOURCE_PEEK_MAX /* before the output, for the rest of the block before it */
 
-struct slot {
-	struct job job;
-	struct block_encoder *encoder; /* this and the buffers come with the first use */
-	uint8_t *in;
-	size_t in_len;
+/* What the work on one block needs; blobs that follow each other have the same ones. */
+struct bench {
+	struct spare spare;
+	struct block_encoder *encoder;
+	uint8_t *in; /* ENCODE_BLOCK */
 	uint8_t *out;
 	size_t out_cap;
+};
+
+struct slot {
+	struct job job;
+	struct bench *bench; /* comes with the first use */
+	size_t in_len;
 	size_t start, end; /* unread output is out[start .. end); end 0 = failed */
 };
 
@@ -115,33 +122,66 @@ static struct slot *slot_at(struct encoded *e, size_t n)
 static void slot_run(struct job *job)
 {
 	struct slot *s = (struct slot *)job;
-	struct room out = { s->out + HEADROOM, s->out_cap - HEADROOM };
-	size_t size = block_encoder_run(s->encoder, span_of(s->in, s->in_len), out);
+	struct bench *b = s->bench;
+	struct room out = { b->out + HEADROOM, b->out_cap - HEADROOM };
+	size_t size = block_encoder_run(b->encoder, span_of(b->in, s->in_len), out);
 
 	s->start = HEADROOM;
 	s->end = size > 0 ? HEADROOM + size : 0;
 }
 
-static int slot_prepare(struct slot *s, const struct encode_params *p, dray_error **err)
+static void bench_free(struct spare *spare)
+{
+	struct bench *b = (struct bench *)spare;
+
+	block_encoder_free(b->encoder);
+	mem_free(b->in);
+	mem_free(b->out);
+	mem_free(b);
+}
+
+static uint64_t bench_kind(const struct encode_params *p)
+{
+	return (uint64_t)p->encoding << 32 | (uint32_t)p->level;
+}
+
+static struct bench *bench_new(const struct encode_params *p, dray_error **err)
+{
+	struct bench *b = mem_zalloc(sizeof(*b));
+
+	if (b) {
+		b->spare = (struct spare){ .kind = bench_kind(p), .free = bench_free };
+		b->encoder = block_encoder_new(p->encoding, p->level);
+		b->in = mem_alloc(ENCODE_BLOCK);
+	}
+	if (b && b->encoder && b->in) {
+		b->out_cap = HEADROOM + block_encoder_bound(b->encoder);
+		b->out = mem_alloc(b->out_cap);
+	}
+	if (b && b->out)
+		return b;
+	if (b)
+		bench_free(&b->spare);
+	err_nomem(err);
+	return NULL;
+}
+
+static int slot_prepare(struct encoded *e, struct slot *s, dray_error **err)
 {
 	s->in_len = 0;
-	if (s->out)
-		return 0;
-	if (!s->encoder)
-		s->encoder = block_encoder_new(p->encoding, p->level);
-	if (!s->in)
-		s->in = mem_alloc(ENCODE_BLOCK);
-	if (!s->encoder || !s->in)
-		return err_nomem(err);
-	s->out_cap = HEADROOM + block_encoder_bound(s->encoder);
-	s->out = mem_alloc(s->out_cap);
-	return s->out ? 0 : err_nomem(err);
+	if (!s->bench && e->pool)
+		s->bench = (struct bench *)spares_take(pool_spares(e->pool), bench_kind(&e->params),
+						       bench_free);
+	if (!s->bench)
+		s->bench = bench_new(&e->params, err);
+	return s->bench ? 0 : -1;
 }
 
 static int slot_read(struct encoded *e, struct slot *s, dray_error **err)
 {
 	while (s->in_len < ENCODE_BLOCK && !e->in_ended) {
-		int64_t n = source_read(e->in, s->in + s->in_len, ENCODE_BLOCK - s->in_len, err);
+		int64_t n = source_read(e->in, s->bench->in + s->in_len, ENCODE_BLOCK - s->in_len,
+					err);
 
 		if (n < 0)
 			return -1;
@@ -151,11 +191,12 @@ static int slot_read(struct encoded *e, struct slot *s, dray_error **err)
 	return 0;
 }
 
-static void slot_clear(struct slot *s)
+static void slot_clear(const struct encoded *e, struct slot *s)
 {
-	block_encoder_free(s->encoder);
-	mem_free(s->in);
-	mem_free(s->out);
+	if (s->bench && e->pool)
+		spares_give(pool_spares(e->pool), &s->bench->spare);
+	else if (s->bench)
+		bench_free(&s->bench->spare);
 }
 
 /* ---- the ring ---- */
@@ -165,7 +206,7 @@ static int encode_begin(struct encoded *e, dray_error **err)
 {
 	struct slot *s = slot_at(e, e->used);
 
-	if (slot_prepare(s, &e->params, err) < 0 || slot_read(e, s, err) < 0)
+	if (slot_prepare(e, s, err) < 0 || slot_read(e, s, err) < 0)
 		return -1;
 	if (s->in_len == 0 && e->any)
 		return 0;
@@ -208,7 +249,7 @@ static int encode_advance(struct encoded *e, dray_error **err)
 		size_t left = slot_left(old);
 
 		next->start -= left;
-		memcpy(next->out + next->start, old->out + old->start, left);
+		memcpy(next->bench->out + next->start, old->bench->out + old->start, left);
 		e->first = (e->first + 1) % e->count;
 		e->used--;
 	}
@@ -230,7 +271,7 @@ static int encoded_peek(struct source *s, size_t min, struct span *ret, dray_err
 			return -1;
 		now = slot_at(e, 0);
 	}
-	*ret = span_of(now->out + now->start, slot_left(now));
+	*ret = span_of(now->bench->out + now->start, slot_left(now));
 	return 0;
 }
 
@@ -247,7 +288,7 @@ static void encoded_free(struct source *s)
 		for (size_t i = e->lent ? 1 : 0; i < e->used; i++)
 			job_wait(e->pool, &slot_at(e, i)->job);
 	for (size_t i = 0; i < e->count; i++)
-		slot_clear(&e->slots[i]);
+		slot_clear(e, &e->slots[i]);
 	if (e->pool)
 		pool_give_credits(e->pool, e->credits);
 	source_free(e->in);

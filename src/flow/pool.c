@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "flow/spares.h"
 #include "flow/thread_priv.h"
 
 #define POOL_MAX 256
@@ -47,6 +48,7 @@ struct pool {
 	bool stop;
 	int credits; /* not taken */
 	int threads;
+	struct spares *spares;
 	pthread_t thread[];
 };
 
@@ -108,6 +110,12 @@ struct pool *pool_new(int threads, dray_error **err)
 	pthread_cond_init(&p->queued, NULL);
 	pthread_cond_init(&p->done, NULL);
 	p->tail = &p->head;
+	p->spares = spares_new();
+	if (!p->spares) {
+		pool_free(p);
+		err_nomem(err);
+		return NULL;
+	}
 	for (; p->threads < threads; p->threads++) {
 		int rc = thread_start(&p->thread[p->threads], pool_worker, p);
 
@@ -129,6 +137,11 @@ int pool_threads(const struct pool *p)
 	return p->threads;
 }
 
+struct spares *pool_spares(struct pool *p)
+{
+	return p->spares;
+}
+
 void pool_free(struct pool *p)
 {
 	int keep_errno = errno;
@@ -144,6 +157,7 @@ void pool_free(struct pool *p)
 	pthread_cond_destroy(&p->done);
 	pthread_cond_destroy(&p->queued);
 	pthread_mutex_destroy(&p->mutex);
+	spares_free(p->spares);
 	mem_free(p);
 	errno = keep_errno;
 }

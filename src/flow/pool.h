@@ -9,11 +9,14 @@
 #include "base/error.h"
 
 struct pool;
+struct spares;
 
 /** @p threads >= 1; over 256, or where the system has none left, there are fewer. */
 struct pool *pool_new(int threads, dray_error **err);
 int pool_threads(const struct pool *p);
 void pool_free(struct pool *p);	/* waits for what is queued */
+/** What its users leave for the next of them; lent, see flow/spares.h. */
+struct spares *pool_spares(struct pool *p);
 
 /** One unit of work that someone will wait for. Embed it. */
 struct job {

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "base/mem.h"
+#include "flow/spares.h"
 
 /* ---- replayable ----
  *
@@ -15,14 +16,23 @@
  *              |<-------- data, len bytes ------->|
  *                                |<-- behind ---->|  served from data, then from in
  */
+/* What is kept, alone: it goes to whoever comes next. */
+struct history {
+	struct spare spare; /* its kind is the size */
+	uint8_t data[];
+};
+
 struct replayable {
 	struct source base;
+	struct spares *spares; /* NULL = none */
+	struct history *history;
 	struct source *in;
 	struct span loan; /* what @in lends; unused while behind > 0 */
 	size_t window;	  /* how far back a rewind may go */
-	size_t keep;	  /* bytes that compaction leaves; >= window and >= any peek */
-	uint8_t *data;	  /* the last bytes that left @in, 2 * keep long */
+	size_t keep;	  /* bytes that are kept; >= window and >= any peek */
+	uint8_t *data;	  /* of history: the last bytes that left @in, in a ring of keep bytes */
 	size_t len;
+	size_t end; /* where the next byte goes */
 	size_t behind;
 	int64_t seen; /* bytes that left @in */
 };
@@ -30,17 +40,37 @@ struct replayable {
 static void history_add(struct replayable *r, struct span bytes)
 {
 	r->seen += (int64_t)bytes.len;
-	if (bytes.len >= r->keep) {
-		memcpy(r->data, bytes.data + bytes.len - r->keep, r->keep);
-		r->len = r->keep;
+	if (bytes.len > r->keep)
+		bytes = span_from(bytes, bytes.len - r->keep);
+	r->len = r->len + bytes.len < r->keep ? r->len + bytes.len : r->keep;
+	while (bytes.len > 0) {
+		struct span piece = span_head(bytes, r->keep - r->end);
+
+		memcpy(r->data + r->end, piece.data, piece.len);
+		r->end = (r->end + piece.len) % r->keep;
+		bytes = span_from(bytes, piece.len);
+	}
+}
+
+static void reverse(uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n / 2; i++) {
+		uint8_t byte = p[i];
+
+		p[i] = p[n - 1 - i];
+		p[n - 1 - i] = byte;
+	}
+}
+
+/* The oldest byte to the front, so that all can be lent in one piece. Few readers ever go back. */
+static void history_straighten(struct replayable *r)
+{
+	if (r->len < r->keep || r->end == 0)
 		return;
-	}
-	if (r->len + bytes.len > 2 * r->keep) {
-		memmove(r->data, r->data + r->len - r->keep, r->keep);
-		r->len = r->keep;
-	}
-	memcpy(r->data + r->len, bytes.data, bytes.len);
-	r->len += bytes.len;
+	reverse(r->data, r->end);
+	reverse(r->data + r->end, r->keep - r->end);
+	reverse(r->data, r->keep);
+	r->end = 0;
 }
 
 /* Move bytes of @in into the history until @min of them can be replayed in one piece. */
@@ -52,12 +82,13 @@ static int history_extend(struct replayable *r, size_t min, dray_error **err)
 		if (source_peek(r->in, 1, &got, err) < 0)
 			return -1;
 		if (got.len == 0)
-			return 0;
+			break;
 		got = span_head(got, min - r->behind);
 		history_add(r, got);
 		r->behind += got.len;
 		source_consume(r->in, got.len);
 	}
+	history_straighten(r);
 	return 0;
 }
 
@@ -102,6 +133,7 @@ static int replayable_rewind(struct source *s, int64_t off, dray_error **err)
 			       " to %" PRId64 " are kept",
 			       off, oldest, r->seen);
 	r->behind = (size_t)(r->seen - off);
+	history_straighten(r);
 	return 0;
 }
 
@@ -110,7 +142,10 @@ static void replayable_free(struct source *s)
 	struct replayable *r = (struct replayable *)s;
 
 	source_free(r->in);
-	mem_free(r->data);
+	if (r->spares && r->history)
+		spares_give(r->spares, &r->history->spare);
+	else
+		mem_free(r->history);
 	mem_free(r);
 }
 
@@ -121,7 +156,32 @@ static const struct source_ops replayable_ops = {
 	.free = replayable_free,
 };
 
+static void history_free(struct spare *s)
+{
+	mem_free(s);
+}
+
+static struct history *history_new(struct spares *spares, size_t keep)
+{
+	struct spare *old = spares ? spares_take(spares, keep, history_free) : NULL;
+	struct history *h = (struct history *)old;
+	size_t size;
+
+	if (h || __builtin_add_overflow(keep, sizeof(*h), &size))
+		return h;
+	h = mem_alloc(size);
+	if (h)
+		h->spare = (struct spare){ .kind = keep, .free = history_free };
+	return h;
+}
+
 struct source *source_replayable(struct source *in, size_t window, dray_error **err)
+{
+	return source_replayable_from(NULL, in, window, err);
+}
+
+struct source *source_replayable_from(struct spares *spares, struct source *in, size_t window,
+				      dray_error **err)
 {
 	if (!in)
 		return NULL;
@@ -137,12 +197,14 @@ struct source *source_replayable(struct source *in, size_t window, dray_error **
 	r->in = in;
 	r->window = window;
 	r->keep = window > SOURCE_PEEK_MAX ? window : SOURCE_PEEK_MAX;
-	r->data = mem_alloc_array(r->keep, 2);
-	if (!r->data) {
+	r->spares = spares;
+	r->history = history_new(spares, r->keep);
+	if (!r->history) {
 		replayable_free(&r->base);
 		err_nomem(err);
 		return NULL;
 	}
+	r->data = r->history->data;
 	return &r->base;
 }
 

@@ -13,6 +13,7 @@
 #define SOURCE_PEEK_MAX (128 * 1024)	/* bytes: the most a reader may ask for at once */
 
 struct source;
+struct spares;
 
 /** What a kind of source does. Not called again after a failure; peek not after the end. */
 struct source_ops {
@@ -132,6 +133,9 @@ struct source *source_verified_rest(struct source *in, struct hash *seen,
  * on a stream that cannot be opened again (pipes).
  */
 struct source *source_replayable(struct source *in, size_t window, dray_error **err);
+/** The same; what it keeps bytes in comes from @p spares, lent, and goes there again. */
+struct source *source_replayable_from(struct spares *spares, struct source *in, size_t window,
+				      dray_error **err);
 /**
  * A source that can be opened again: @p open makes a fresh one at the first read and
  * after each rewind, and what was read before is skipped. @p arg is freed with

@@ -125,6 +125,34 @@ static void reads_back(void **state)
 	pool_free(pool);
 }
 
+/* Encoders and buffers go from one blob to the next: to one of the same kind, and as good as new. */
+static void bytes_do_not_depend_on_who_came_before_G15(void **state)
+{
+	static const struct {
+		struct encode_params params;
+		size_t size;
+	} rows[] = {
+		{ { ENCODING_GZIP, 0 }, SIZE },	    { { ENCODING_ZSTD, 0 }, SIZE },
+		{ { ENCODING_GZIP, 0 }, 5 },	    { { ENCODING_GZIP, 6 }, SIZE / 2 },
+		{ { ENCODING_ZSTD, 7 }, SIZE / 2 }, { { ENCODING_GZIP, 0 }, 0 },
+		{ { ENCODING_GZIP, 6 }, 100000 },   { { ENCODING_ZSTD, 0 }, 1 },
+	};
+	cleanup_buf struct buf bytes = make_bytes(SIZE, 53);
+	dray_error *err = NULL;
+	struct pool *pool = pool_new(2, &err);
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct span in = span_of(bytes.data + SIZE - rows[i].size, rows[i].size);
+		cleanup_buf struct buf alone = BUF_INIT(2 * SIZE), b = BUF_INIT(2 * SIZE);
+
+		encode(source_from_span(in, &err), &rows[i].params, NULL, &alone);
+		encode(source_from_span(in, &err), &rows[i].params, pool, &b);
+		assert_true(span_eq(span_buf(&b), span_buf(&alone)));
+	}
+	pool_free(pool);
+}
+
 static void members_say_their_length(void **state)
 {
 	static const uint8_t head[] = {
@@ -318,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(same_bytes_for_any_threads_and_pieces_G15),
 		cmocka_unit_test(reads_back),
+		cmocka_unit_test(bytes_do_not_depend_on_who_came_before_G15),
 		cmocka_unit_test(members_say_their_length),
 		cmocka_unit_test(noise_is_stored_text_is_not),
 		cmocka_unit_test(single_member_header),

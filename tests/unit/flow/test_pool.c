@@ -4,6 +4,7 @@
  * Promises: each job and index runs once; the lowest failing index is reported.
  */
 #include "flow/pool.h"
+#include "flow/spares.h"
 
 #include <signal.h>
 
@@ -152,6 +153,47 @@ static void first_failure_is_kept(void **state)
 	}
 }
 
+struct kept {
+	struct spare spare;
+	int *freed;
+};
+
+static void free_kept(struct spare *s)
+{
+	++*((struct kept *)s)->freed;
+}
+
+static void free_other(struct spare *s)
+{
+	free_kept(s);
+}
+
+static void spares_are_given_to_their_kind(void **state)
+{
+	int freed = 0;
+	struct kept a = { { NULL, 1, free_kept }, &freed };
+	struct kept b = { { NULL, 2, free_kept }, &freed };
+	struct kept c = { { NULL, 1, free_other }, &freed };
+	dray_error *err = NULL;
+	struct pool *pool = pool_new(1, &err);
+	struct spares *s = pool_spares(pool);
+
+	(void)state;
+	assert_null(spares_take(s, 1, free_kept));
+	spares_give(s, NULL);
+	spares_give(s, &a.spare);
+	spares_give(s, &b.spare);
+	spares_give(s, &c.spare);
+	assert_null(spares_take(s, 2, free_other));
+	assert_ptr_equal(spares_take(s, 1, free_kept), &a.spare);
+	assert_null(spares_take(s, 1, free_kept));
+	assert_ptr_equal(spares_take(s, 1, free_other), &c.spare);
+	spares_give(s, &a.spare);
+	assert_int_equal(freed, 0);
+	pool_free(pool); /* with what it holds, and no more */
+	assert_int_equal(freed, 2);
+}
+
 static void there_is_a_cpu(void **state)
 {
 	(void)state;
@@ -183,6 +225,7 @@ int main(void)
 		cmocka_unit_test(credits_are_shared),
 		cmocka_unit_test(each_index_runs_once),
 		cmocka_unit_test(first_failure_is_kept),
+		cmocka_unit_test(spares_are_given_to_their_kind),
 		cmocka_unit_test(there_is_a_cpu),
 		cmocka_unit_test(allocations_fail_cleanly_G17),
 	};

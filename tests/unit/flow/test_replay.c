@@ -7,6 +7,7 @@
 #include "torture.h"
 
 #include "base/mem.h"
+#include "flow/spares.h"
 
 #define SIZE 900000
 #define WINDOW 200000
@@ -70,6 +71,33 @@ static void says_how_far_back_it_can_go(void **state)
 	assert_int_equal(source_rewind(s, 1500, &err), -1);
 	assert_err_kind(err, DRAY_ERR_UNSUPPORTED);
 	expect_bytes(s, &bytes, 3000);
+}
+
+/* One after the other, and two at once: what is kept is nobody else's. */
+static void windows_go_to_the_next(void **state)
+{
+	cleanup_buf struct buf a = make_bytes(SIZE, 10), b = make_bytes(SIZE, 11);
+	struct spares *spares = spares_new();
+	dray_error *err = NULL;
+
+	(void)state;
+	assert_non_null(spares);
+	for (size_t i = 0; i < 3; i++) {
+		cleanup_source struct source *s = source_replayable_from(
+			spares, source_from_span(span_buf(&a), &err), WINDOW, &err);
+		cleanup_source struct source *t = source_replayable_from(
+			spares, source_from_span(span_buf(&b), &err), i ? WINDOW : 1000, &err);
+
+		expect_bytes(s, &a, 300000 + i);
+		expect_bytes(t, &b, 300000);
+		assert_int_equal(source_rewind(s, 0, &err), -1);
+		assert_err_kind(err, DRAY_ERR_UNSUPPORTED);
+		assert_ok(source_rewind(s, s->pos - WINDOW, &err), err);
+		assert_ok(source_rewind(t, t->pos - 1000, &err), err);
+		expect_bytes(s, &a, WINDOW + 1000);
+		expect_bytes(t, &b, 5000);
+	}
+	spares_free(spares);
 }
 
 static void window_of_nothing(void **state)
@@ -191,6 +219,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(replays_any_byte_of_the_window),
 		cmocka_unit_test(says_how_far_back_it_can_go),
+		cmocka_unit_test(windows_go_to_the_next),
 		cmocka_unit_test(window_of_nothing),
 		cmocka_unit_test(reopens),
 		cmocka_unit_test(reopens_in_the_middle),
