@@ -34,6 +34,8 @@ struct dray_build_options {
 	 * nobody asks.
 	 */
 	const char *against;
+	/** What "now" means, in seconds since 1970: one time for several calls. 0 = the clock's. */
+	int64_t now;
 };
 #define DRAY_BUILD_OPTIONS_INIT { .size = sizeof(struct dray_build_options) }
 
@@ -59,7 +61,7 @@ struct dray_build_update {
 /** What was made. Read only, lives as long as its result. */
 struct dray_build_info {
 	const struct dray_copied *copied;	/**< NULL in a plan */
-	const char *const *tags;		/**< "NAME:TAG" */
+	const char *const *tags;		/**< what it is called there: "NAME:TAG" */
 	size_t n_tags;
 	const struct dray_build_layer *layers;	/**< bottom first */
 	size_t n_layers;

@@ -141,7 +141,7 @@ static int add_all(const struct spec *s, struct span old, bool groups, struct bu
 				continue;
 			if (check(src, err) < 0 ||
 			    (groups ? add_group(src, ret, err) : add_user(src, ret, err)) < 0)
-				return err_ctx(err, "source %zu", i + 1);
+				return err_ctx(err, "source %zu", i + 1), spec_ctx(s, src->at, err);
 		}
 	return 0;
 }

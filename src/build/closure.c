@@ -105,7 +105,7 @@ int draft_entry(struct draft *d, struct span path, int64_t size, dray_error **er
 
 int draft_ref(struct draft *d, struct span path, dray_error **err)
 {
-	uint32_t name;
+	uint32_t name = 0;
 
 	if (intern(d, path, &name, err) < 0)
 		return err_ctx(err, "reference");

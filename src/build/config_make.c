@@ -9,6 +9,8 @@
 #include "base/jsonw.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "base/text.h"
+#include "build/spec_env.h"
 #include "json/edit.h"
 
 enum field_kind { FIELD_VALUE, FIELD_ENV, FIELD_MAP, FIELD_CMD };
@@ -127,6 +129,8 @@ static int write_map(struct jsonw *w, struct arena *a, const char *name,
 struct env {
 	struct arena *a;
 	struct map by_name; /* name -> "NAME=VALUE", in the order of the first of each name */
+	struct buf
+		filled; /* values that had names in them, for the sum of their sizes is bounded */
 };
 
 static int env_put(struct env *e, struct span name, const char *text, dray_error **err)
@@ -151,32 +155,62 @@ static int env_old(struct env *e, struct json old, dray_error **err)
 	return 0;
 }
 
-static int env_given(struct env *e, const struct spec_pairs *given, dray_error **err)
+static const char *env_value(void *arg, struct span name)
 {
-	for (size_t i = 0; i < given->n; i++) {
-		const struct spec_pair *p = &given->list[i];
-		cleanup_json struct json_doc *d = NULL;
-		const char *value = NULL, *text = NULL;
+	const struct env *e = arg;
+	const char *text = map_get(&e->by_name, name);
+	const char *equal = text ? strchr(text, '=') : NULL;
 
-		if (json_parse(p->json, &d, err) < 0 ||
-		    json_string(json_root(d), "Env", e->a, &value, err) < 0)
-			return -1;
-		if (value) {
-			text = arena_printf(e->a, "%s=%s", p->name, value);
-			if (!text)
-				return err_nomem(err);
-		}
-		if (env_put(e, span_str(p->name), text, err) < 0)
-			return -1;
+	return equal ? equal + 1 : NULL;
+}
+
+/* *value with what its names stand for by now. */
+static int env_fill_in(struct env *e, const char **value, dray_error **err)
+{
+	size_t from = e->filled.len;
+
+	if (spec_env_fill_in(*value, env_value, e, &e->filled, err) < 0)
+		return -1;
+	*value = arena_strndup(e->a, (const char *)e->filled.data + from, e->filled.len - from);
+	return *value ? 0 : err_nomem(err);
+}
+
+static int env_pair(struct env *e, const struct spec_pair *p, bool expand, dray_error **err)
+{
+	cleanup_json struct json_doc *d = NULL;
+	const char *value = NULL, *text = NULL;
+
+	if (json_parse(p->json, &d, err) < 0 ||
+	    json_string(json_root(d), "Env", e->a, &value, err) < 0 ||
+	    (value && expand && env_fill_in(e, &value, err) < 0))
+		return -1;
+	if (value) {
+		text = arena_printf(e->a, "%s=%s", p->name, value);
+		if (!text)
+			return err_nomem(err);
+	}
+	return env_put(e, span_str(p->name), text, err);
+}
+
+static int env_given(struct env *e, const struct spec *s, dray_error **err)
+{
+	for (size_t i = 0; i < s->config.env.n; i++) {
+		const struct spec_pair *p = &s->config.env.list[i];
+
+		if (env_pair(e, p, s->config.expand == SPEC_YES, err) == 0)
+			continue;
+		cleanup_free char *shown = text_safe(span_str(p->name), 80);
+		err_ctx(err, "Env \"%s\"", shown ? shown : "");
+		return spec_ctx(s, p->at, err);
 	}
 	return 0;
 }
 
-static int write_env(struct jsonw *w, struct arena *a, const struct spec_pairs *given,
-		     struct json old, dray_error **err)
+static int write_env(struct jsonw *w, struct arena *a, const struct spec *s, struct json old,
+		     dray_error **err)
 {
-	struct env e = { .a = a };
-	int rc = env_old(&e, old, err) < 0 ? -1 : env_given(&e, given, err);
+	struct env e = { .a = a, .filled = BUF_INIT(LIMIT_CONFIG) };
+	int rc = env_old(&e, old, err) < 0 ? -1 : env_given(&e, s, err);
 	bool begun = false;
 
 	for (size_t i = 0; rc == 0 && i < e.by_name.len; i++) {
@@ -192,6 +226,7 @@ static int write_env(struct jsonw *w, struct arena *a, const struct spec_pairs *
 	if (begun)
 		jsonw_end_array(w);
 	map_clear(&e.by_name);
+	buf_clear(&e.filled);
 	return rc;
 }
 
@@ -219,7 +254,7 @@ static int write_field(struct jsonw *w, struct arena *a, const struct spec *s,
 		old = (struct json){ 0 };
 	switch (f->kind) {
 	case FIELD_ENV:
-		return write_env(w, a, given, old, err);
+		return write_env(w, a, s, old, err);
 	case FIELD_MAP:
 		return write_map(w, a, f->name, given, old, err);
 	case FIELD_CMD: /* arguments for another program */

@@ -129,6 +129,7 @@ static int plan(struct dealer *k, dray_error **err)
 	const struct spec_layers *l = &k->in->spec->layers;
 	struct layering_group *groups = arena_array(&k->d->arena, l->n_groups + 1, sizeof(*groups));
 	struct layering_options o = { .max = l->max.set ? (size_t)l->max.v : 0,
+				      .force = k->in->spec->force,
 				      .base = k->in->base_layers,
 				      .min_size = l->min_size.set ? l->min_size.v : -1,
 				      .max_size = l->max_size.set ? l->max_size.v : 0,
@@ -149,20 +150,39 @@ static int plan(struct dealer *k, dray_error **err)
 	return plan_with(k, &o, err);
 }
 
+#define WORD_BITS 64
+
+/* There may be hundreds of layers, and a million folders: no more bits of each than it takes. */
+static int make_masks(struct dealer *k, dray_error **err)
+{
+	size_t all;
+
+	k->n_words = (k->d->n + WORD_BITS - 1) / WORD_BITS;
+	if (__builtin_mul_overflow(k->n_folders, k->n_words, &all))
+		return err_nomem(err);
+	k->masks = arena_array(&k->d->arena, all + 1, sizeof(*k->masks));
+	return k->masks ? 0 : err_nomem(err);
+}
+
+static uint64_t *mask_of(const struct dealer *k, const struct node *folder)
+{
+	return &k->masks[(size_t)(folder->inode->mark - 1) * k->n_words];
+}
+
 /* What a pipeline removed is in none. */
 static void set_layer(const struct dealer *k, const struct node *n, uint32_t layer)
 {
-	uint64_t bit = (uint64_t)1 << (layer % 64);
+	uint64_t bit = (uint64_t)1 << (layer % WORD_BITS);
 
 	if (layer == LAYERING_NONE)
 		return;
 
 	for (const struct node *p = n; p; p = p->parent) {
-		struct folder *f = folder_of(k, p);
+		uint64_t *word = &mask_of(k, p)[layer / WORD_BITS];
 
-		if (f->layers[layer / 64] & bit)
+		if (*word & bit)
 			return;
-		f->layers[layer / 64] |= bit;
+		*word |= bit;
 	}
 }
 
@@ -185,12 +205,13 @@ static int add_file(struct dealer *k, const struct node *n, dray_error **err)
 
 static int add_folder(struct dealer *k, const struct node *n, dray_error **err)
 {
-	const struct folder *f = folder_of(k, n);
+	const uint64_t *mask = mask_of(k, n);
 
 	if (!n->parent)
 		return 0; /* the root is what the engine makes it */
 	for (uint32_t i = 0; i < k->d->n; i++)
-		if ((f->layers[i / 64] >> (i % 64) & 1) && add_record(&k->d->layers[i], n, err) < 0)
+		if ((mask[i / WORD_BITS] >> (i % WORD_BITS) & 1) &&
+		    add_record(&k->d->layers[i], n, err) < 0)
 			return -1;
 	return 0;
 }
@@ -275,7 +296,7 @@ int deal_make(const struct deal_input *in, struct deal *ret, dray_error **err)
 		return err_nomem(err);
 	if (deal_read_groups(&k, err) < 0 || mark_all(&k, err) < 0 || mark_folders(&k, err) < 0 ||
 	    deal_add_gone(&k, err) < 0 || deal_add_refs(&k, err) < 0 || plan(&k, err) < 0 ||
-	    name_layers(&k, err) < 0)
+	    name_layers(&k, err) < 0 || make_masks(&k, err) < 0)
 		return -1;
 	return own_all(&k, err) < 0 ? -1 : fill_layers(&k, err);
 }

@@ -9,8 +9,7 @@
 #include "build/match.h"
 #include "build/units.h"
 
-#define MASK_WORDS 2   /* layers are fewer than 128 */
-#define FIRST_UNIT 2   /* inode.mark of a name that is no folder: its unit, from here on */
+#define FIRST_UNIT 2 /* inode.mark of a name that is no folder: its unit, from here on */
 
 /* What is known of a folder; inode.mark is its index and one. */
 struct folder {
@@ -18,7 +17,6 @@ struct folder {
 	bool holds;   /* something below it is written */
 	bool written; /* it stands for itself */
 	uint32_t unit;
-	uint64_t layers[MASK_WORDS];
 	uint32_t first_gone, last_gone; /* of what it has lost of the base; places + 1 */
 };
 
@@ -44,6 +42,8 @@ struct dealer {
 	struct deal *d;
 	struct folder *folders;
 	size_t n_folders;
+	uint64_t *masks; /* of each folder n_words: in which layers it is written */
+	size_t n_words;
 	struct group_match *groups;
 	struct layer_rule *rules; /* those that name a layer */
 	size_t n_rules;

@@ -233,9 +233,14 @@ static int settle_folder(struct merge *m, const struct merge_source *s, const st
 	unsigned vague = vague_said(s, path);
 	const struct layer_entry *said = old && old->entry ? old->inode->attrs : NULL;
 
+	if (s->is_mkdir && map_get(&m->told, span_str(e->path)) && said)
+		return settle_described(m, said, vague, e, err);
 	if (s->is_mkdir)
-		return map_put(&m->told, span_str(e->path), m, err) < 0 ? -1 : 1;
-	if (map_get(&m->told, span_str(e->path)))
+		return map_put(&m->told, span_str(e->path), m, err) < 0 ||
+				       note_vague(m, e->path, vague, err) < 0
+			       ? -1
+			       : 1;
+	if (said && map_get(&m->told, span_str(e->path)))
 		return 0;
 	if (!said)
 		return note_vague(m, e->path, vague, err) < 0 ? -1 : 1;

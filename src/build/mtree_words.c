@@ -241,16 +241,15 @@ static const struct word words[] = {
 	{ "uid", word_uid, MTREE_UID, true },	 { "uname", word_uname, 0, true },
 };
 
-static int find_word(struct span name, bool set, const struct word **ret, dray_error **err)
+static const struct word *find_word(struct span name, bool set, dray_error **err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (span_is(name, words[i].name) && (!set || words[i].settable)) {
-			*ret = &words[i];
-			return 0;
-		}
+		if (span_is(name, words[i].name) && (!set || words[i].settable))
+			return &words[i];
 	cleanup_free char *shown = text_safe(name, 80);
-	return err_set(err, DRAY_ERR_FORMAT, "%s: %s", shown ? shown : "",
-		       set ? "nothing that /set and /unset know" : "an unknown keyword");
+	err_set(err, DRAY_ERR_FORMAT, "%s: %s", shown ? shown : "",
+		set ? "nothing that /set and /unset know" : "an unknown keyword");
+	return NULL;
 }
 
 int mtree_keyword(struct parser *p, struct span word, bool set, struct mtree_entry *e,
@@ -263,7 +262,8 @@ int mtree_keyword(struct parser *p, struct span word, bool set, struct mtree_ent
 
 	if (equal >= 0)
 		value = span_from(word, name.len + 1);
-	if (find_word(name, set, &w, err) < 0)
+	w = find_word(name, set, err);
+	if (!w)
 		return -1;
 	return w->read(p, value, e, err) < 0 ? err_ctx(err, "%s", w->name) : 0;
 }
@@ -276,7 +276,8 @@ int mtree_unset(struct parser *p, struct span word, dray_error **err)
 		p->set = (struct mtree_entry){ 0 };
 		return 0;
 	}
-	if (find_word(word, true, &w, err) < 0)
+	w = find_word(word, true, err);
+	if (!w)
 		return -1;
 	p->set.has &= ~w->has;
 	if (w->read == word_uname)

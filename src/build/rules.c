@@ -120,6 +120,7 @@ static int refuse(struct rules *r, size_t i, dray_error **err)
 
 	err_set(err, DRAY_ERR_USAGE, "rule %zu: /%s is of the base, which stays as it is", i + 1,
 		shown ? shown : "");
+	spec_ctx(r->spec, r->spec->rules[i].at, err);
 	return err_hint(err, "\"base\": true in a rule deletes what the base has");
 }
 
@@ -165,7 +166,7 @@ static int apply_all(struct rules *r, struct node *n, uint32_t n_base, dray_erro
 			return 1;
 		}
 		if (is_new && changes(rule) && change(r, i, n, err) < 0)
-			return err_ctx(err, "rule %zu", i + 1);
+			return err_ctx(err, "rule %zu", i + 1), spec_ctx(r->spec, rule->at, err);
 	}
 	return 0;
 }

@@ -120,6 +120,44 @@ static bool is_too_much(const char *text)
 	return sum > REGEX_PARTS_MAX;
 }
 
+static bool is_anchor(const char *c)
+{
+	return *c == '^' || *c == '$' || (*c == '\\' && c[1] && strchr("bB<>`'", c[1]));
+}
+
+/*
+ * A '^' in front of all or of an alternative and a '$' behind it say nothing, for the whole path has
+ * to fit; each takes regcomp(3) of glibc twice as long, and forever where what may be empty is
+ * repeated. So these are left out, and others are refused.
+ */
+static int drop_anchors(const char *text, struct buf *ret, dray_error **err)
+{
+	size_t depth = 0;
+	bool begins = true;
+
+	for (const char *c = text, *next; *c; c = next) {
+		bool ends;
+
+		next = skip_one(c);
+		ends = !*next || *next == '|';
+		if (!is_anchor(c)) {
+			if (buf_add(ret, span_of(c, (size_t)(next - c)), err) < 0)
+				return -1;
+		} else if (depth > 0 || *c == '\\' || (*c == '$' ? !ends : !begins) ||
+			   (*next && strchr("*+?{", *next))) {
+			return err_set(
+				err, DRAY_ERR_USAGE,
+				"\"regex\": '^' and '$' are known in front of all and behind "
+				"all of it only, \"\\b\" and its like nowhere: it has to fit the "
+				"whole path");
+		}
+		depth += *c == '(';
+		depth -= *c == ')' && depth > 0;
+		begins = *c == '|';
+	}
+	return buf_add_byte(ret, 0, err);
+}
+
 static int compile(const char *text, regex_t *ret, dray_error **err)
 {
 	int code = regcomp(ret, text, REG_EXTENDED);
@@ -143,12 +181,11 @@ static int check_closed(const char *text, dray_error **err)
 		       "\"\\)\"");
 }
 
-/*
- * The whole path is to fit, as it has to fit a glob. rules_fit() sees to that: "^(...)$" takes
- * regcomp(3) of glibc forever where what may be empty is repeated.
- */
+/* The whole path is to fit, as it has to fit a glob: rules_fit() sees to that. */
 static int read_regex(const char *text, struct rule *ret, dray_error **err)
 {
+	cleanup_buf struct buf plain = BUF_INIT(REGEX_MAX + 1);
+
 	if (strlen(text) > REGEX_MAX)
 		return err_set(err, DRAY_ERR_USAGE, "\"regex\": more than %d bytes", REGEX_MAX);
 	if (has_back_reference(text))
@@ -157,10 +194,11 @@ static int read_regex(const char *text, struct rule *ret, dray_error **err)
 		return err_set(err, DRAY_ERR_USAGE,
 			       "\"regex\": with its repeats written out more than %d characters",
 			       REGEX_PARTS_MAX);
-	if (compile(text, &ret->regex, err) < 0)
+	if (drop_anchors(text, &plain, err) < 0 ||
+	    compile((const char *)plain.data, &ret->regex, err) < 0)
 		return -1;
 	ret->is_regex = true;
-	if (check_closed(text, err) == 0)
+	if (check_closed((const char *)plain.data, err) == 0)
 		return 0;
 	regfree(&ret->regex);
 	ret->is_regex = false;
@@ -275,7 +313,8 @@ int rules_init(struct rules *r, const struct spec *s, dray_error **err)
 		return err_nomem(err);
 	for (; r->n < s->n_rules; r->n++)
 		if (read_rule(r, &s->rules[r->n], &r->list[r->n], err) < 0)
-			return err_ctx(err, "rule %zu", r->n + 1);
+			return err_ctx(err, "rule %zu", r->n + 1),
+			       spec_ctx(s, s->rules[r->n].at, err);
 	return 0;
 }
 

@@ -9,7 +9,13 @@
 #include "base/span.h"
 
 #define SPEC_VERSION 1
+#define SPEC_LAYERS_FORCED 500 /* what containers/storage takes, the longest known */
+#define SPEC_KEYS_MAX 24 /* keys at the top of a spec */
 
+/** Where the text of a spec says something; line 0: a flag said it. */
+struct spec_at {
+	uint32_t line, column;
+};
 struct spec_list {
 	const char **list;
 	size_t n, cap;
@@ -25,6 +31,7 @@ enum spec_flag { SPEC_UNSET, SPEC_NO, SPEC_YES };
 struct spec_pair {
 	const char *name;
 	struct span json;
+	struct spec_at at;
 };
 struct spec_pairs {
 	struct spec_pair *list;
@@ -63,6 +70,7 @@ struct spec_base {
 struct spec_config {
 	bool set;
 	struct spec_pairs env, labels, ports, volumes;
+	enum spec_flag expand; /* "${NAME}" in values of env is what the environment says */
 	struct span user, entrypoint, cmd, workdir, stop_signal, stop_timeout, shell, healthcheck,
 		hostname, domainname;
 };
@@ -84,6 +92,7 @@ enum spec_type {
 extern const char *const spec_type_names[SPEC_TYPES];
 
 struct spec_source {
+	struct spec_at at;
 	enum spec_type type;
 	const char *type_name;
 	const char *id, *layer;
@@ -100,6 +109,7 @@ struct spec_source {
 	enum spec_flag ignore_missing;
 	struct spec_list include, exclude, xattrs;
 	struct spec_int strip;
+	enum spec_flag as_layer; /* of "tar": its whiteouts remove */
 	const char *mode; /* octal digits, or "keep", "normalize"; NULL */
 	struct spec_owner owner;
 	const char *name, *home, *shell; /* of users */
@@ -107,6 +117,7 @@ struct spec_source {
 };
 
 struct spec_rule {
+	struct spec_at at;
 	const char *match, *regex; /* one of both */
 	const char *types, *mode, *layer;
 	struct spec_pairs xattr; /* value or null */
@@ -115,6 +126,7 @@ struct spec_rule {
 	enum spec_flag remove, of_base;
 };
 struct spec_group {
+	struct spec_at at;
 	const char *name;
 	struct spec_list match, sources;
 	struct spec_list units, closure_of; /* patterns of units */
@@ -133,10 +145,13 @@ struct spec_layers {
 };
 
 struct spec {
+	bool strict_name; /* capitals in the name are an error; no key says so */
+	bool force; /* more layers than engines take are meant; no key says so */
 	struct arena arena;
 	struct spec_int version;
 	const char *name, *tag;
 	struct spec_list tags;
+	bool tags_flagged; /* flags said the tags, which stand in place of those of the text */
 	const char *platform;
 	struct spec_base base;
 	struct spec_time created, mtime;
@@ -159,6 +174,8 @@ struct spec {
 		const char *created_by, *author;
 		const char *comment; /* "components", "none"; NULL = the first */
 	} history;
+	const char *where; /* the text, for messages; NULL = flags alone */
+	struct spec_at said[SPEC_KEYS_MAX]; /* of each key at the top, in the order of its table */
 	/* Of what the spec names by relative paths: the folder of its file; "" = the current one. */
 	const char *folder;
 };
@@ -169,9 +186,10 @@ struct spec_define {
 
 /**
  * The spec that @p text says, which came from @p where (a file's name, for messages). Comments and
- * commas behind the last element are fine. USAGE with line and column for what is not.
+ * commas behind the last element are fine. With @p expand it is read as if it said so itself.
+ * USAGE with line and column for what is not.
  */
-int spec_parse(struct span text, const char *where, const struct spec_define *defines,
+int spec_parse(struct span text, const char *where, bool expand, const struct spec_define *defines,
 	       size_t n_defines, struct spec **ret, dray_error **err) MUST_CHECK;
 /** An empty one, for flags. */
 struct spec *spec_new(dray_error **err);
@@ -181,7 +199,9 @@ DEFINE_CLEANUP(struct spec, cleanup_spec_fn, spec_free)
 
 /** What a flag of dray-build(1) says, without its dashes. Copied. USAGE. */
 int spec_flag(struct spec *s, const char *name, const char *value, dray_error **err) MUST_CHECK;
+/** "WHERE:LINE:COLUMN: " in front of the error, unless a flag said what is at @p at. Returns -1. */
+int spec_ctx(const struct spec *s, struct spec_at at, dray_error **err);
 /** What no single key shows to be wrong. USAGE. */
-int spec_check(const struct spec *s, dray_error **err) MUST_CHECK;
+int spec_check(struct spec *s, dray_error **err) MUST_CHECK;
 /** The same spec, always written the same way: what is not said is left out. */
 int spec_print(const struct spec *s, struct buf *ret, dray_error **err) MUST_CHECK;

@@ -9,7 +9,16 @@
 #include "base/map.h"
 #include "base/nearest.h"
 #include "base/text.h"
-#include "layer/cut.h"
+#include "build/layering.h"
+#include "build/rules.h"
+
+int spec_ctx(const struct spec *s, struct spec_at at, dray_error **err)
+{
+	if (!s->where || !at.line)
+		return -1;
+	cleanup_free char *shown = text_safe(span_str(s->where), 4096);
+	return err_ctx(err, "%s:%u:%u", shown ? shown : "", at.line, at.column);
+}
 
 static int check_choice(const char *what, const char *choices, const char *value, dray_error **err)
 {
@@ -41,7 +50,7 @@ static int check_source(const struct spec_source *s, dray_error **err)
 	case SPEC_MKDIR:
 		return s->path ? 0 : err_set(err, DRAY_ERR_USAGE, "\"path\" is missing");
 	case SPEC_LINKS:
-		return s->trees.n ? 0 : err_set(err, DRAY_ERR_USAGE, "\"trees\" is missing");
+		return s->trees.n ? 0 : err_set(err, DRAY_ERR_USAGE, "\"from\" is missing");
 	case SPEC_CLOSURE:
 		if (s->store && s->store[0] != '/')
 			return err_set(err, DRAY_ERR_USAGE, "\"store\": expected an absolute path");
@@ -82,6 +91,8 @@ static int check_inherit(const char *name, dray_error **err)
 		if (strcmp(only_inherited[i], name) == 0)
 			return 0;
 	for (const struct spec_key *k = spec_config_shape.keys; k->name; k++) {
+		if (k->kind == KEY_FLAG)
+			continue;
 		if (strcmp(k->name, name) == 0)
 			return 0;
 		nearest_offer(&near, k->name);
@@ -136,8 +147,11 @@ static int check_ids(const struct spec *s, dray_error **err)
 	struct map ids = { 0 };
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < s->n_sources; i++)
+	for (size_t i = 0; rc == 0 && i < s->n_sources; i++) {
 		rc = check_id(&ids, s->sources[i].id, i + 1, err);
+		if (rc < 0)
+			spec_ctx(s, s->sources[i].at, err);
+	}
 	map_clear(&ids);
 	return rc;
 }
@@ -150,32 +164,45 @@ static int check_sources(const struct spec *s, dray_error **err)
 		const struct spec_source *src = &s->sources[i];
 
 		if (check_source(src, err) < 0 || check_layer(s, src->layer, err) < 0)
-			return err_ctx(err, "source %zu (%s)", i + 1, spec_type_names[src->type]);
+			return err_ctx(err, "source %zu (%s)", i + 1, spec_type_names[src->type]),
+			       spec_ctx(s, src->at, err);
+	}
+	return 0;
+}
+
+static int layers_max(const struct spec *s)
+{
+	return s->force ? SPEC_LAYERS_FORCED : LAYERING_HARD;
+}
+
+static int check_group(const struct spec *s, size_t i, dray_error **err)
+{
+	const struct spec_group *g = &s->layers.groups[i];
+
+	if (!g->name || !g->name[0])
+		return err_set(err, DRAY_ERR_USAGE, "group %zu has no name", i + 1);
+	if (g->max.set && (g->max.v < 1 || g->max.v > layers_max(s)))
+		return err_set(err, DRAY_ERR_USAGE, "group %zu: \"max\" is from 1 to %d", i + 1,
+			       layers_max(s));
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(g->name, s->layers.groups[k].name) == 0)
+			return err_set(err, DRAY_ERR_USAGE, "group %zu has the name of group %zu",
+				       i + 1, k + 1);
+	for (size_t k = 0; k < g->sources.n; k++) {
+		if (has_id(s, g->sources.list[k]))
+			continue;
+		cleanup_free char *shown = text_safe(span_str(g->sources.list[k]), 80);
+		return err_set(err, DRAY_ERR_USAGE, "group %zu: no source has the id \"%s\"", i + 1,
+			       shown ? shown : "");
 	}
 	return 0;
 }
 
 static int check_groups(const struct spec *s, dray_error **err)
 {
-	const struct spec_layers *l = &s->layers;
-
-	for (size_t i = 0; i < l->n_groups; i++) {
-		const struct spec_group *g = &l->groups[i];
-
-		if (!g->name || !g->name[0])
-			return err_set(err, DRAY_ERR_USAGE, "group %zu has no name", i + 1);
-		if (g->max.set && (g->max.v < 1 || g->max.v > CUT_LAYERS_MAX))
-			return err_set(err, DRAY_ERR_USAGE, "group %zu: \"max\" is from 1 to %d",
-				       i + 1, CUT_LAYERS_MAX);
-		for (size_t k = 0; k < i; k++)
-			if (strcmp(g->name, l->groups[k].name) == 0)
-				return err_set(err, DRAY_ERR_USAGE,
-					       "group %zu has the name of group %zu", i + 1, k + 1);
-		for (size_t k = 0; k < g->sources.n; k++)
-			if (!has_id(s, g->sources.list[k]))
-				return err_set(err, DRAY_ERR_USAGE,
-					       "group %zu: no source has that id", i + 1);
-	}
+	for (size_t i = 0; i < s->layers.n_groups; i++)
+		if (check_group(s, i, err) < 0)
+			return spec_ctx(s, s->layers.groups[i].at, err);
 	return 0;
 }
 
@@ -192,12 +219,18 @@ static int check_rule(const struct spec *s, const struct spec_rule *r, dray_erro
 	return check_layer(s, r->layer, err);
 }
 
+/* Expressions, globs and attributes are read once for the errors in them. */
 static int check_rules(const struct spec *s, dray_error **err)
 {
+	struct rules read;
+	int rc;
+
 	for (size_t i = 0; i < s->n_rules; i++)
 		if (check_rule(s, &s->rules[i], err) < 0)
-			return err_ctx(err, "rule %zu", i + 1);
-	return 0;
+			return err_ctx(err, "rule %zu", i + 1), spec_ctx(s, s->rules[i].at, err);
+	rc = rules_init(&read, s, err);
+	rules_clear(&read);
+	return rc;
 }
 
 static int check_base(const struct spec_base *b, dray_error **err)
@@ -212,7 +245,7 @@ static int check_base(const struct spec_base *b, dray_error **err)
 	for (size_t i = 0; i < b->inherit.n; i++)
 		if (check_inherit(b->inherit.list[i], err) < 0)
 			return -1;
-	return check_choice("dedupe", "content|strict|off", b->dedupe, err);
+	return check_choice("dedupe", SPEC_DEDUPES, b->dedupe, err);
 }
 
 /* One pipeline, or another strategy. */
@@ -231,11 +264,21 @@ static int check_strategy(const struct spec_layers *l, dray_error **err)
 	return 0;
 }
 
+static int check_max(const struct spec *s, dray_error **err)
+{
+	const struct spec_int *max = &s->layers.max;
+
+	if (!max->set || (max->v >= 1 && max->v <= layers_max(s)))
+		return 0;
+	err_set(err, DRAY_ERR_USAGE, "layers: \"max\" is from 1 to %d, got %lld", layers_max(s),
+		(long long)max->v);
+	return s->force ? -1
+			: err_hint(err, "engines refuse more; --force allows up to %d",
+				   SPEC_LAYERS_FORCED);
+}
+
 static int check_layers(const struct spec_layers *l, dray_error **err)
 {
-	if (l->max.set && (l->max.v < 1 || l->max.v > CUT_LAYERS_MAX))
-		return err_set(err, DRAY_ERR_USAGE, "layers: \"max\" is from 1 to %d",
-			       CUT_LAYERS_MAX);
 	if (l->max_size.set && l->max_size.v == 0)
 		return err_set(err, DRAY_ERR_USAGE, "layers: \"max_size\" is from 1 on");
 	if (l->max_size.set && l->min_size.set && l->min_size.v > l->max_size.v)
@@ -247,20 +290,58 @@ static int check_layers(const struct spec_layers *l, dray_error **err)
 	return check_strategy(l, err);
 }
 
-int spec_check(const struct spec *s, dray_error **err)
+static int check_word(struct spec *s, const char *what, const char *text, dray_error **err)
 {
+	return !text || spec_word(s, what, text, err) == 0 ? 0 : err_ctx(err, "%s", what);
+}
+
+static int check_names(struct spec *s, dray_error **err)
+{
+	for (size_t i = 0; i < s->tags.n; i++)
+		if (check_word(s, "tag", s->tags.list[i], err) < 0)
+			return -1;
+	return check_word(s, "tag", s->tag, err) < 0 || check_word(s, "name", s->name, err) < 0
+		       ? -1
+		       : check_word(s, "platform", s->platform, err);
+}
+
+static int check_level(const struct spec *s, dray_error **err)
+{
+	const struct spec_int *level = &s->compression.level;
+
+	if (!level->set || (level->v >= 1 && level->v <= SPEC_LEVEL_MAX))
+		return 0;
+	return err_set(err, DRAY_ERR_USAGE, "compression: \"level\" is from 1 to %d",
+		       SPEC_LEVEL_MAX);
+}
+
+/* Where the text has the key @p name. */
+static int at_key(const struct spec *s, const char *name, dray_error **err)
+{
+	for (size_t i = 0; spec_shape.keys[i].name; i++)
+		if (strcmp(spec_shape.keys[i].name, name) == 0)
+			return spec_ctx(s, s->said[i], err);
+	return -1;
+}
+
+int spec_check(struct spec *s, dray_error **err)
+{
+	const char *tag = s->tags.n ? "tags" : "tag";
+
 	if (check_base(&s->base, err) < 0)
+		return at_key(s, "base", err);
+	if (check_names(s, err) < 0)
 		return -1;
 	if ((s->tag || s->tags.n) && !s->name)
-		return err_set(err, DRAY_ERR_USAGE, "a tag without a name");
+		return err_set(err, DRAY_ERR_USAGE, "a tag without a name"), at_key(s, tag, err);
 	if (s->tag && s->tags.n)
-		return err_set(err, DRAY_ERR_USAGE, "\"tag\" and \"tags\": one of both");
-	if (s->compression.level.set &&
-	    (s->compression.level.v < 1 || s->compression.level.v > SPEC_LEVEL_MAX))
-		return err_set(err, DRAY_ERR_USAGE, "compression: \"level\" is from 1 to %d",
-			       SPEC_LEVEL_MAX);
-	if (check_choice("conflict", "error|first|last", s->conflict, err) < 0 ||
-	    check_layers(&s->layers, err) < 0)
+		return err_set(err, DRAY_ERR_USAGE, "\"tag\" and \"tags\": one of both"),
+		       at_key(s, tag, err);
+	if (check_level(s, err) < 0)
+		return at_key(s, "compression", err);
+	if (check_choice("conflict", "error|first|last", s->conflict, err) < 0)
 		return -1;
+	if (check_max(s, err) < 0 || check_layers(&s->layers, err) < 0)
+		return at_key(s, "layers", err);
 	return check_groups(s, err) < 0 || check_sources(s, err) < 0 ? -1 : check_rules(s, err);
 }

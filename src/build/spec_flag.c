@@ -71,6 +71,23 @@ static int flag_from(struct spec *s, const char *value, dray_error **err)
 	return flag_string(s, value, &s->base.image, err);
 }
 
+/* The first tag that flags say stands in place of those of the text; more are added. */
+static int add_tag(struct spec *s, const char *tag, dray_error **err)
+{
+	const char *first = s->tag;
+
+	if (!s->tags_flagged) {
+		s->tags.n = 0;
+		s->tags.set = false;
+		s->tag = first = NULL;
+	}
+	s->tags_flagged = true;
+	s->tag = NULL;
+	if (first && spec_list_add(s, &s->tags, first, err) < 0)
+		return -1;
+	return s->tags.n ? spec_list_add(s, &s->tags, tag, err) : flag_string(s, tag, &s->tag, err);
+}
+
 static int flag_name(struct spec *s, const char *value, dray_error **err)
 {
 	const char *slash = strrchr(value, '/');
@@ -78,12 +95,12 @@ static int flag_name(struct spec *s, const char *value, dray_error **err)
 
 	if (flag_copy(s, value, colon ? (size_t)(colon - value) : strlen(value), &s->name, err) < 0)
 		return -1;
-	return colon ? flag_string(s, colon + 1, &s->tag, err) : 0;
+	return colon ? add_tag(s, colon + 1, err) : 0;
 }
 
 static int flag_tag(struct spec *s, const char *value, dray_error **err)
 {
-	return spec_list_add(s, &s->tags, value, err);
+	return add_tag(s, value, err);
 }
 
 static int flag_platform(struct spec *s, const char *value, dray_error **err)

@@ -71,6 +71,15 @@ static int flag_env(struct spec *s, const char *value, dray_error **err)
 	return flag_pair(s, &s->config.env, value, err);
 }
 
+static int flag_expand(struct spec *s, const char *value, dray_error **err)
+{
+	if (strcmp(value, "yes") != 0)
+		return flag_bad("yes", err);
+	s->config.set = true;
+	s->config.expand = SPEC_YES;
+	return 0;
+}
+
 static int flag_label(struct spec *s, const char *value, dray_error **err)
 {
 	s->config.set = true;
@@ -155,6 +164,7 @@ const struct flag config_flags[] = {
 	{ "domainname", flag_domainname },
 	{ "entrypoint", flag_entrypoint },
 	{ "env", flag_env },
+	{ "expand-env", flag_expand },
 	{ "expose", flag_expose },
 	{ "healthcheck", flag_healthcheck },
 	{ "hostname", flag_hostname },

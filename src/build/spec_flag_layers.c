@@ -67,6 +67,26 @@ static int flag_layers_max(struct spec *s, const char *value, dray_error **err)
 	return flag_number(value, &s->layers.max, err);
 }
 
+static int flag_strict_name(struct spec *s, const char *value, dray_error **err)
+{
+	enum spec_flag yes;
+
+	if (flag_yes(value, &yes, err) < 0)
+		return -1;
+	s->strict_name = yes == SPEC_YES;
+	return 0;
+}
+
+static int flag_force(struct spec *s, const char *value, dray_error **err)
+{
+	enum spec_flag yes;
+
+	if (flag_yes(value, &yes, err) < 0)
+		return -1;
+	s->force = yes == SPEC_YES;
+	return 0;
+}
+
 static int flag_strategy(struct spec *s, const char *value, dray_error **err)
 {
 	s->layers.set = true;
@@ -273,6 +293,7 @@ const struct flag layer_flags[] = {
 	{ "conflict", flag_conflict },
 	{ "dedupe", flag_dedupe },
 	{ "follow-base-links", flag_follow },
+	{ "force", flag_force },
 	{ "history-author", flag_author },
 	{ "history-comment", flag_comment },
 	{ "history-created-by", flag_created_by },
@@ -288,6 +309,7 @@ const struct flag layer_flags[] = {
 	{ "rule", flag_rule },
 	{ "select", flag_select },
 	{ "strategy", flag_strategy },
+	{ "strict-name", flag_strict_name },
 	{ "volatile", flag_volatile },
 	{ 0 },
 };

@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "base/number.h"
+#include "build/spec_env.h"
 
 /* The scanner tells the byte; people look for lines. */
 static int json_failed(struct span text, const char *where, dray_error *odd, dray_error **err)
@@ -39,7 +40,7 @@ static int read_version(const struct spec_reader *r, struct json root, dray_erro
 	return 0;
 }
 
-int spec_parse(struct span text, const char *where, const struct spec_define *defines,
+int spec_parse(struct span text, const char *where, bool expand, const struct spec_define *defines,
 	       size_t n_defines, struct spec **ret, dray_error **err)
 {
 	cleanup_buf struct buf stripped = BUF_INIT(LIMIT_SPEC), full = BUF_INIT(LIMIT_SPEC);
@@ -47,14 +48,19 @@ int spec_parse(struct span text, const char *where, const struct spec_define *de
 	cleanup_json struct json_doc *doc = NULL;
 	cleanup_error dray_error *odd = NULL;
 	struct spec_reader r = { .spec = s, .where = where };
+	struct span env;
 
 	if (!s || spec_text_strip(text, where, &stripped, err) < 0 ||
-	    spec_text_define(span_buf(&stripped), where, defines, n_defines, &full, err) < 0)
+	    spec_env_find(span_buf(&stripped), expand, &env, err) < 0 ||
+	    spec_text_define(span_buf(&stripped), where, env, defines, n_defines, &full, err) < 0)
 		return -1;
 	r.text = span_buf(&full);
 	if (json_parse(r.text, &doc, &odd) < 0)
 		return json_failed(r.text, where, odd, err);
 	s->version.set = false;
+	s->where = arena_strdup(&s->arena, where);
+	if (!s->where)
+		return err_nomem(err);
 	if (spec_read_shape(&r, &spec_shape, json_root(doc), s, "spec", err) < 0 ||
 	    read_version(&r, json_root(doc), err) < 0)
 		return -1;

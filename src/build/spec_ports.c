@@ -10,8 +10,6 @@
 #include "base/text.h"
 #include "image/config_value.h"
 
-#define RANGE_MAX 1024 /* ports */
-
 bool spec_is_path(const char *text)
 {
 	bool letter = ascii_lower(text[0]) >= 'a' && ascii_lower(text[0]) <= 'z';
@@ -51,22 +49,16 @@ static int put_port(struct spec *s, int64_t port, const char *protocol, struct s
 
 int spec_ports_put(struct spec *s, const char *text, struct span json, dray_error **err)
 {
-	const char *protocol = text + strcspn(text, "/");
-	size_t len = (size_t)(protocol - text), first = strcspn(text, "-/");
-	int64_t from = 0, to;
+	struct config_ports p;
 
-	if (!config_port_valid(text))
+	if (!config_ports_parse(text, &p))
 		return err_set(err, DRAY_ERR_USAGE,
 			       "expected PORT, PORT-PORT or PORT/tcp, /udp, /sctp");
-	if (!num_parse_u63(span_of(text, first), &from))
-		return -1;
-	to = from;
-	if (first < len && !num_parse_u63(span_of(text + first + 1, len - first - 1), &to))
-		return -1;
-	if (to - from >= RANGE_MAX)
-		return err_set(err, DRAY_ERR_USAGE, "a range of more than %d ports", RANGE_MAX);
-	for (int64_t port = from; port <= to; port++)
-		if (put_port(s, port, protocol, json, err) < 0)
+	if (p.to - p.from >= CONFIG_PORTS_MAX)
+		return err_set(err, DRAY_ERR_USAGE, "a range of more than %d ports",
+			       CONFIG_PORTS_MAX);
+	for (int64_t port = p.from; port <= p.to; port++)
+		if (put_port(s, port, p.protocol, json, err) < 0)
 			return -1;
 	return 0;
 }

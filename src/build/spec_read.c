@@ -55,6 +55,30 @@ static int read_string(struct spec_reader *r, struct json v, const char *what, c
 		       : spec_fail(r, v, what, "it holds a NUL", err);
 }
 
+/* A string that is what @p k says it is. */
+static int read_word(struct spec_reader *r, struct json v, const struct spec_key *k,
+		     const char **ret, dray_error **err)
+{
+	cleanup_error dray_error *odd = NULL;
+
+	if (read_string(r, v, k->name, ret, err) < 0)
+		return -1;
+	if (spec_word(r->spec, k->choices, *ret, &odd) == 0)
+		return 0;
+	return dray_error_kind(odd) == DRAY_ERR_NOMEM
+		       ? err_nomem(err)
+		       : spec_fail(r, v, k->name, dray_error_message(odd), err);
+}
+
+/* Numbers of users and groups have 32 bits. */
+static int check_id(const struct spec_reader *r, struct json v, const struct spec_key *k,
+		    const struct spec_int *got, dray_error **err)
+{
+	if (!k->choices || got->v <= UINT32_MAX)
+		return 0;
+	return spec_fail(r, v, k->name, "a number over 4294967295", err);
+}
+
 static int read_int(struct spec_reader *r, struct json v, const char *what, struct spec_int *ret,
 		    dray_error **err)
 {
@@ -105,16 +129,16 @@ static int read_flag(struct spec_reader *r, struct json v, const char *what, enu
 	return 0;
 }
 
-static int read_list(struct spec_reader *r, struct json v, const char *what, struct spec_list *ret,
-		     dray_error **err)
+static int read_list(struct spec_reader *r, struct json v, const struct spec_key *k,
+		     struct spec_list *ret, dray_error **err)
 {
-	if (want(r, v, JSON_ARRAY, what, err) < 0)
+	if (want(r, v, JSON_ARRAY, k->name, err) < 0)
 		return -1;
 	ret->set = true;
 	for (struct json it = json_first(v); json_node(it); it = json_next(it)) {
 		const char *text;
 
-		if (read_string(r, it, what, &text, err) < 0 ||
+		if (read_word(r, it, k, &text, err) < 0 ||
 		    spec_list_add(r->spec, ret, text, err) < 0)
 			return -1;
 	}
@@ -127,13 +151,20 @@ static int read_clamp(struct spec_reader *r, struct json v, const struct spec_ke
 		      struct spec_time *ret, dray_error **err)
 {
 	struct json clamp = json_get(v, "clamp");
+	const char *text;
 
 	if (!spec_choice(k->choices, "clamp") || json_len(v) != 1 || !json_node(clamp))
 		return spec_fail(r, v, k->name, "expected a time", err);
+	if (json_type(clamp) == JSON_STRING) {
+		if (read_string(r, clamp, "clamp", &text, err) < 0)
+			return -1;
+		if (!spec_time_text(text, "", ret))
+			return spec_fail(r, clamp, "clamp", "expected " SPEC_TIME, err);
+	} else if (json_int(clamp, k->name, &ret->sec, NULL) < 0) {
+		return spec_fail(r, clamp, "clamp", "expected " SPEC_TIME, err);
+	}
 	ret->kind = SPEC_TIME_CLAMP;
-	return json_int(clamp, k->name, &ret->sec, NULL) == 0
-		       ? 0
-		       : spec_fail(r, clamp, "clamp", "expected whole seconds since 1970", err);
+	return 0;
 }
 
 static int read_time(struct spec_reader *r, struct json v, const struct spec_key *k,
@@ -153,11 +184,38 @@ static int read_time(struct spec_reader *r, struct json v, const struct spec_key
 		return -1;
 	if (spec_time_text(text, k->choices, ret))
 		return 0;
-	return spec_fail(r, v, k->name, "expected a time as 2026-01-15T00:00:00Z, or whole seconds",
-			 err);
+	return spec_fail(r, v, k->name, "expected " SPEC_TIME, err);
+}
+
+/* Elements come in their order, so that each line is counted once. */
+static struct spec_at place_of(struct spec_reader *r, struct json v)
+{
+	size_t to = (size_t)(json_raw(v).data - r->text.data);
+
+	if (to < r->seen || !r->at.line) {
+		r->seen = 0;
+		r->at = (struct spec_at){ 1, 1 };
+	}
+	spec_text_count(r->text, r->seen, to, &r->at);
+	r->seen = to;
+	return r->at;
 }
 
 /* ---- maps ---- */
+
+/* With its place, for what only a base shows to be wrong. */
+static int put_placed(struct spec_reader *r, struct spec_pairs *p, const char *name,
+		      struct span json, struct json v, dray_error **err)
+{
+	if (spec_pairs_put(r->spec, p, name, json, err) < 0)
+		return -1;
+	for (size_t i = p->n; i-- > 0;)
+		if (strcmp(p->list[i].name, name) == 0) {
+			p->list[i].at = place_of(r, v);
+			break;
+		}
+	return 0;
+}
 
 /* The value's own text, compact. */
 static int put_pair(struct spec_reader *r, struct spec_pairs *p, const char *name, struct json v,
@@ -167,7 +225,7 @@ static int put_pair(struct spec_reader *r, struct spec_pairs *p, const char *nam
 
 	if (json_compact(v, &text, err) < 0)
 		return -1;
-	return spec_pairs_put(r->spec, p, name, span_buf(&text), err);
+	return put_placed(r, p, name, span_buf(&text), v, err);
 }
 
 /* A member of a set: ports and paths have one way to be written. */
@@ -237,7 +295,7 @@ static int read_env(struct spec_reader *r, struct json v, const struct spec_key 
 		if (!name)
 			return err_nomem(err);
 		if (json_quote(&quoted, span_str(equal + 1), err) < 0 ||
-		    spec_pairs_put(r->spec, ret, name, span_buf(&quoted), err) < 0)
+		    put_placed(r, ret, name, span_buf(&quoted), it, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -339,9 +397,12 @@ static int read_objects(struct spec_reader *r, struct json v, const struct spec_
 	if (want(r, v, JSON_ARRAY, k->name, err) < 0)
 		return -1;
 	for (struct json it = json_first(v); json_node(it); it = json_next(it)) {
-		void *at = spec_grow(r->spec, slot, k->shape->size, err);
+		struct spec_at *at = spec_grow(r->spec, slot, k->shape->size, err);
 
-		if (!at || spec_read_shape(r, k->shape, it, at, k->name, err) < 0)
+		if (!at)
+			return -1;
+		*at = place_of(r, it);
+		if (spec_read_shape(r, k->shape, it, at, k->name, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -361,18 +422,18 @@ int spec_read_value(struct spec_reader *r, struct json v, const struct spec_key 
 {
 	switch (k->kind) {
 	case KEY_STRING:
-		return read_string(r, v, k->name, slot, err);
+		return read_word(r, v, k, slot, err);
 	case KEY_CHOICE:
 	case KEY_MODE:
 		return read_choice(r, v, k, slot, err);
 	case KEY_INT:
-		return read_int(r, v, k->name, slot, err);
+		return read_int(r, v, k->name, slot, err) < 0 ? -1 : check_id(r, v, k, slot, err);
 	case KEY_SIZE:
 		return read_size(r, v, k->name, slot, err);
 	case KEY_FLAG:
 		return read_flag(r, v, k->name, slot, err);
 	case KEY_LIST:
-		return read_list(r, v, k->name, slot, err);
+		return read_list(r, v, k, slot, err);
 	case KEY_TIME:
 		return read_time(r, v, k, slot, err);
 	case KEY_STRINGS:
@@ -429,6 +490,8 @@ int spec_read_shape(struct spec_reader *r, const struct spec_shape *shape, struc
 			k++;
 		if (!k->name)
 			return unknown_key(r, shape, it, at, err);
+		if (shape == &spec_shape)
+			r->spec->said[k - shape->keys] = place_of(r, it);
 		if (spec_read_value(r, it, k, (uint8_t *)at + k->offset, err) < 0)
 			return -1;
 	}

@@ -11,6 +11,8 @@ struct spec_reader {
 	struct spec *spec;
 	struct span text; /* of which the JSON is */
 	const char *where;
+	size_t seen; /* byte that is at ... */
+	struct spec_at at;
 };
 /** USAGE with line and column of @p v. Returns -1. */
 int spec_fail(const struct spec_reader *r, struct json v, const char *what, const char *problem,

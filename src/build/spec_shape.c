@@ -23,8 +23,8 @@ const char *const spec_type_names[SPEC_TYPES] = {
 
 /* clang-format off */
 static const struct spec_key owner_keys[] = {
-	{ .name = "uid", .kind = KEY_INT, .offset = offsetof(struct spec_owner, uid) },
-	{ .name = "gid", .kind = KEY_INT, .offset = offsetof(struct spec_owner, gid) },
+	{ .name = "uid", .kind = KEY_INT, .offset = offsetof(struct spec_owner, uid), .choices = "id" },
+	{ .name = "gid", .kind = KEY_INT, .offset = offsetof(struct spec_owner, gid), .choices = "id" },
 	{ .name = "uname", .kind = KEY_STRING, .offset = offsetof(struct spec_owner, uname) },
 	{ .name = "gname", .kind = KEY_STRING, .offset = offsetof(struct spec_owner, gname) },
 	{ 0 },
@@ -43,7 +43,7 @@ static const struct spec_key base_keys[] = {
 	{ .name = "image", .kind = KEY_STRING, .offset = offsetof(struct spec_base, image) },
 	{ .name = "select", .kind = KEY_OBJECT, .offset = offsetof(struct spec_base, select), .shape = &select_shape },
 	{ .name = "inherit", .kind = KEY_LIST, .offset = offsetof(struct spec_base, inherit) },
-	{ .name = "dedupe", .kind = KEY_CHOICE, .offset = offsetof(struct spec_base, dedupe), .choices = "content|strict|off" },
+	{ .name = "dedupe", .kind = KEY_CHOICE, .offset = offsetof(struct spec_base, dedupe), .choices = SPEC_DEDUPES },
 	{ .name = "follow_base_links", .kind = KEY_FLAG, .offset = offsetof(struct spec_base, follow_base_links) },
 	{ 0 },
 };
@@ -55,6 +55,7 @@ static const struct spec_key config_keys[] = {
 	{ .name = "User", .kind = KEY_JSON, .offset = offsetof(struct spec_config, user), .choices = "string" },
 	{ .name = "ExposedPorts", .kind = KEY_SET, .offset = offsetof(struct spec_config, ports), .choices = "port" },
 	{ .name = "Env", .kind = KEY_ENV, .offset = offsetof(struct spec_config, env) },
+	{ .name = "expand", .kind = KEY_FLAG, .offset = offsetof(struct spec_config, expand) },
 	{ .name = "Cmd", .kind = KEY_JSON, .offset = offsetof(struct spec_config, cmd), .choices = "strings" },
 	{ .name = "Healthcheck", .kind = KEY_JSON, .offset = offsetof(struct spec_config, healthcheck), .choices = "object" },
 	{ .name = "Volumes", .kind = KEY_SET, .offset = offsetof(struct spec_config, volumes), .choices = "path" },
@@ -73,7 +74,7 @@ static const struct spec_key source_keys[] = {
 	{ .name = "type", .kind = KEY_CHOICE, .offset = S(type_name), SOURCE_TYPES },
 	{ .name = "id", .kind = KEY_STRING, .offset = S(id) },
 	{ .name = "from", .kind = KEY_STRING, .offset = S(from), .types = TREES | B(FILE) | B(CLOSURE) },
-	{ .name = "trees", .kind = KEY_LIST, .offset = S(trees), .types = B(LINKS) },
+	{ .name = "from", .kind = KEY_LIST, .offset = S(trees), .types = B(LINKS) },
 	{ .name = "graph", .kind = KEY_STRING, .offset = S(graph), .types = B(CLOSURE) },
 	{ .name = "paths", .kind = KEY_STRING, .offset = S(paths), .types = B(CLOSURE) },
 	{ .name = "key", .kind = KEY_STRING, .offset = S(key), .types = B(CLOSURE) },
@@ -91,14 +92,15 @@ static const struct spec_key source_keys[] = {
 	{ .name = "text", .kind = KEY_STRING, .offset = S(text), .types = B(FILE) },
 	{ .name = "data_base64", .kind = KEY_STRING, .offset = S(data_base64), .types = B(FILE) },
 	{ .name = "strip", .kind = KEY_INT, .offset = S(strip), .types = B(TAR) },
+	{ .name = "as_layer", .kind = KEY_FLAG, .offset = S(as_layer), .types = B(TAR) },
 	{ .name = "include", .kind = KEY_LIST, .offset = S(include), .types = TREES },
 	{ .name = "exclude", .kind = KEY_LIST, .offset = S(exclude), .types = TREES | B(CLOSURE) },
 	{ .name = "mode", .kind = KEY_MODE, .offset = S(mode), .choices = "keep|normalize", .types = TREES | B(FILE) | B(LISTED) | B(MKDIR) },
 	{ .name = "owner", .kind = KEY_OBJECT, .offset = S(owner), .shape = &owner_shape, .types = FILES },
 	{ .name = "xattrs", .kind = KEY_LIST, .offset = S(xattrs), .types = B(DIR) | B(LISTED) },
 	{ .name = "name", .kind = KEY_STRING, .offset = S(name), .types = B(USER) | B(GROUP) },
-	{ .name = "uid", .kind = KEY_INT, .offset = S(uid), .types = B(USER) },
-	{ .name = "gid", .kind = KEY_INT, .offset = S(gid), .types = B(USER) | B(GROUP) },
+	{ .name = "uid", .kind = KEY_INT, .offset = S(uid), .choices = "id", .types = B(USER) },
+	{ .name = "gid", .kind = KEY_INT, .offset = S(gid), .choices = "id", .types = B(USER) | B(GROUP) },
 	{ .name = "home", .kind = KEY_STRING, .offset = S(home), .types = B(USER) },
 	{ .name = "shell", .kind = KEY_STRING, .offset = S(shell), .types = B(USER) },
 	{ .name = "replace", .kind = KEY_FLAG, .offset = S(replace), .types = FILES },
@@ -166,10 +168,10 @@ static const struct spec_shape history_shape = { history_keys, 0, false };
 
 static const struct spec_key keys[] = {
 	{ .name = "dray", .kind = KEY_INT, .offset = offsetof(struct spec, version) },
-	{ .name = "name", .kind = KEY_STRING, .offset = offsetof(struct spec, name) },
-	{ .name = "tag", .kind = KEY_STRING, .offset = offsetof(struct spec, tag) },
-	{ .name = "tags", .kind = KEY_LIST, .offset = offsetof(struct spec, tags) },
-	{ .name = "platform", .kind = KEY_STRING, .offset = offsetof(struct spec, platform) },
+	{ .name = "name", .kind = KEY_STRING, .offset = offsetof(struct spec, name), .choices = "name" },
+	{ .name = "tag", .kind = KEY_STRING, .offset = offsetof(struct spec, tag), .choices = "tag" },
+	{ .name = "tags", .kind = KEY_LIST, .offset = offsetof(struct spec, tags), .choices = "tag" },
+	{ .name = "platform", .kind = KEY_STRING, .offset = offsetof(struct spec, platform), .choices = "platform" },
 	{ .name = "base", .kind = KEY_OBJECT, .offset = offsetof(struct spec, base), .shape = &base_shape },
 	{ .name = "created", .kind = KEY_TIME, .offset = offsetof(struct spec, created), .choices = "epoch|now" },
 	{ .name = "mtime", .kind = KEY_TIME, .offset = offsetof(struct spec, mtime), .choices = "epoch|keep|now|clamp" },
@@ -186,6 +188,7 @@ static const struct spec_key keys[] = {
 	{ 0 },
 };
 const struct spec_shape spec_shape = { keys, sizeof(struct spec), false };
+_Static_assert(ARRAY_LEN(keys) - 1 <= SPEC_KEYS_MAX, "a place for each key");
 /* clang-format on */
 
 bool spec_choice(const char *choices, const char *word)
@@ -297,6 +300,7 @@ int spec_pairs_put(struct spec *s, struct spec_pairs *p, const char *name, struc
 	if (!json.data)
 		return err_nomem(err);
 	to->json = json;
+	to->at = (struct spec_at){ 0 };
 	return 0;
 }
 

@@ -12,24 +12,30 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "build/spec_env.h"
+
+void spec_text_count(struct span text, size_t from, size_t to, struct spec_at *at)
+{
+	for (size_t i = from; i < to && i < text.len; i++) {
+		at->column = text.data[i] == '\n' ? 1 : at->column + 1;
+		at->line += text.data[i] == '\n';
+	}
+}
 
 int spec_text_fail(struct span text, size_t at, const char *where, dray_error **err,
 		   const char *fmt, ...)
 {
-	size_t line = 1, column = 1;
+	struct spec_at found = { 1, 1 };
 	va_list args;
 
-	for (size_t i = 0; i < at && i < text.len; i++) {
-		column = text.data[i] == '\n' ? 1 : column + 1;
-		line += text.data[i] == '\n';
-	}
+	spec_text_count(text, 0, at, &found);
 	va_start(args, fmt);
 	cleanup_free char *what = mem_vprintf(fmt, args);
 	va_end(args);
 	cleanup_free char *shown = text_safe(span_str(where), 4096);
 	if (!what || !shown)
 		return err_nomem(err);
-	return err_set(err, DRAY_ERR_USAGE, "%s:%zu:%zu: %s", shown, line, column, what);
+	return err_set(err, DRAY_ERR_USAGE, "%s:%u:%u: %s", shown, found.line, found.column, what);
 }
 
 /* Behind the string that begins at @p at; the end when it has none. */
@@ -71,6 +77,7 @@ static void blank(struct buf *b, size_t from, size_t to)
 int spec_text_strip(struct span text, const char *where, struct buf *ret, dray_error **err)
 {
 	size_t comma = SIZE_MAX, at = 0;
+	bool empty = true; /* nothing yet in this list, or before the comma */
 
 	if (buf_add(ret, text, err) < 0)
 		return -1;
@@ -87,10 +94,12 @@ int spec_text_strip(struct span text, const char *where, struct buf *ret, dray_e
 		}
 		if ((c == ']' || c == '}') && comma != SIZE_MAX)
 			blank(ret, comma, comma + 1);
-		if (c == ',')
+		if (c == ',' && !empty)
 			comma = at;
 		else if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
 			comma = SIZE_MAX;
+		if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
+			empty = c == '[' || c == '{' || c == ',';
 		at = c == '"' ? skip_string(text, at) : at + 1;
 	}
 	return 0;
@@ -107,30 +116,45 @@ static const struct spec_define *find_define(const struct spec_define *list, siz
 	return NULL;
 }
 
-/* The text of the value as it stands inside a string. */
-static int add_value(const struct spec_define *d, struct buf *ret, dray_error **err)
+/* The text of the value as it stands inside a string; @p later: of one that is looked at again. */
+static int add_value(const struct spec_define *d, bool later, struct buf *ret, dray_error **err)
 {
 	cleanup_buf struct buf quoted = BUF_INIT(LIMIT_SPEC);
+	struct span text;
 
 	if (json_quote(&quoted, span_str(d->value), err) < 0)
 		return -1;
-	return buf_add(ret, span_of(quoted.data + 1, quoted.len - 2), err);
+	text = span_of(quoted.data + 1, quoted.len - 2);
+	for (size_t i = 0; i < text.len; i++)
+		if ((later && is_pair(text, i, '$', '{') && buf_add_byte(ret, '$', err) < 0) ||
+		    buf_add_byte(ret, text.data[i], err) < 0)
+			return -1;
+	return 0;
 }
 
-/* "${NAME}" at @p at, whose end is *ret_end. */
-static int fill_in(struct span text, size_t at, const char *where, const struct spec_define *list,
-		   size_t n, struct buf *ret, size_t *ret_end, dray_error **err)
+/* "${NAME}" at @p at, whose end is *ret_end. @p later: other names are for later. */
+static int fill_in(struct span text, size_t at, const char *where, bool later,
+		   const struct spec_define *list, size_t n, struct buf *ret, size_t *ret_end,
+		   dray_error **err)
 {
+	const struct spec_define *d = NULL;
 	size_t end = at + 2;
-	const struct spec_define *d;
-	struct span name;
+	struct span name = { 0 };
+	bool closed;
 
 	while (end < text.len && text.data[end] != '}' && text.data[end] != '"')
 		end++;
-	if (end >= text.len || text.data[end] != '}')
+	closed = end < text.len && text.data[end] == '}';
+	if (closed) {
+		name = span_of(text.data + at + 2, end - at - 2);
+		d = find_define(list, n, name);
+	}
+	if (!d && later) {
+		*ret_end = at + 2;
+		return buf_add_str(ret, "${", err);
+	}
+	if (!closed)
 		return spec_text_fail(text, at, where, err, "\"${\" without \"}\"");
-	name = span_of(text.data + at + 2, end - at - 2);
-	d = find_define(list, n, name);
 	if (!d) {
 		cleanup_free char *shown = text_safe(name, 80);
 
@@ -138,16 +162,17 @@ static int fill_in(struct span text, size_t at, const char *where, const struct 
 		return err_hint(err, "--define NAME=VALUE; \"$${\" stands for \"${\" itself");
 	}
 	*ret_end = end + 1;
-	return add_value(d, ret, err);
+	return add_value(d, later, ret, err);
 }
 
-int spec_text_define(struct span text, const char *where, const struct spec_define *defines,
-		     size_t n, struct buf *ret, dray_error **err)
+int spec_text_define(struct span text, const char *where, struct span env,
+		     const struct spec_define *defines, size_t n, struct buf *ret, dray_error **err)
 {
 	size_t at = 0;
 
 	while (at < text.len) {
 		size_t end = at;
+		bool later;
 
 		while (end < text.len && text.data[end] != '$')
 			end++;
@@ -156,14 +181,15 @@ int spec_text_define(struct span text, const char *where, const struct spec_defi
 		at = end;
 		if (at >= text.len)
 			break;
+		later = spec_env_holds(env, text.data + at);
 		if (is_pair(text, at, '$', '{')) {
-			if (fill_in(text, at, where, defines, n, ret, &at, err) < 0)
+			if (fill_in(text, at, where, later, defines, n, ret, &at, err) < 0)
 				return -1;
 			continue;
 		}
 		/* "$${" is "${" itself. */
 		if (is_pair(text, at, '$', '$') && is_pair(text, at + 1, '$', '{')) {
-			if (buf_add_str(ret, "${", err) < 0)
+			if (buf_add_str(ret, later ? "$${" : "${", err) < 0)
 				return -1;
 			at += 3;
 			continue;

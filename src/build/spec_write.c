@@ -9,6 +9,7 @@
 #include "base/jsonw.h"
 #include "base/limits.h"
 #include "base/number.h"
+#include "build/spec_env.h"
 
 static void write_shape(struct jsonw *w, const struct spec_shape *shape, const void *at);
 
@@ -163,8 +164,11 @@ static int new_line(struct buf *ret, size_t depth, dray_error **err)
 	return 0;
 }
 
-/* Compact JSON with lines: each member and element on its own. "${" is no name to be filled in. */
-static int spread(struct span s, struct buf *ret, dray_error **err)
+/*
+ * Compact JSON with lines: each member and element on its own. "${" is no name to be filled in but in
+ * @p env, whose text stays as it is.
+ */
+static int spread(struct span s, struct span env, struct buf *ret, dray_error **err)
 {
 	size_t depth = 0;
 	bool quoted = false;
@@ -184,7 +188,8 @@ static int spread(struct span s, struct buf *ret, dray_error **err)
 		if (!quoted && (c == '}' || c == ']') && s.data[i - 1] != '{' &&
 		    s.data[i - 1] != '[')
 			rc = new_line(ret, --depth, err);
-		if (quoted && c == '$' && i + 1 < s.len && s.data[i + 1] == '{')
+		if (quoted && c == '$' && i + 1 < s.len && s.data[i + 1] == '{' &&
+		    !spec_env_holds(env, s.data + i))
 			rc = buf_add_byte(ret, '$', err);
 		if (rc < 0 || buf_add_byte(ret, c, err) < 0)
 			return -1;
@@ -205,9 +210,12 @@ static int spread(struct span s, struct buf *ret, dray_error **err)
 int spec_print(const struct spec *s, struct buf *ret, dray_error **err)
 {
 	cleanup_buf struct buf text = BUF_INIT(LIMIT_SPEC);
+	struct span env;
 	struct jsonw w;
 
 	jsonw_init(&w, &text, err);
 	write_shape(&w, &spec_shape, s);
-	return jsonw_finish(&w) < 0 ? -1 : spread(span_buf(&text), ret, err);
+	if (jsonw_finish(&w) < 0 || spec_env_find(span_buf(&text), false, &env, err) < 0)
+		return -1;
+	return spread(span_buf(&text), env, ret, err);
 }

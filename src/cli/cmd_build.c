@@ -7,20 +7,21 @@
 #include <dray/build.h>
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/copied.h"
 #include "cli/render.h"
 
-#define EXTRA_WORDS 5 /* --platform, and those of add_flags() */
+#define EXTRA_WORDS 8 /* --platform, and those of add_flags() */
 #define HOLDS_MAX 60  /* bytes of what a layer holds that a table shows */
 
 struct build_flags {
 	struct relayer_flags shared;
 	struct option_words words;
 	const char *cache, *against;
-	bool plan, print_spec, legacy, no_follow, no_annotate;
+	bool plan, print_spec, legacy, no_follow, no_annotate, force, strict_name, expand_env;
 };
 
 #define W .kind = OPT_WORD, .offset = offsetof(struct build_flags, words)
@@ -31,6 +32,7 @@ static const struct option table[] = {
 	{ "inherit", W, .arg = "FIELD[,FIELD]...", .help = "what of the base's config stays, or none (default: all)" },
 	{ "no-follow-base-links", 0, OPT_FLAG, offsetof(struct build_flags, no_follow), .help = "paths are not looked up through links of the base" },
 	{ "name", W, .arg = "NAME[:TAG]", .help = "what it is called; without a tag one made of its ID" },
+	{ "strict-name", 0, OPT_FLAG, offsetof(struct build_flags, strict_name), .help = "capitals in the name are an error, not made small" },
 	{ "tag", W, .arg = "TAG", .help = "its tag; may be repeated" },
 	{ "dir", W, .arg = "FROM[:TO]", .help = "what a folder holds, at TO (default: /)", .complete = COMPLETE_DIR },
 	{ "add", W, .arg = "FROM:TO[:MODE][,volatile]", .help = "a file, or what a folder holds", .complete = COMPLETE_FILE },
@@ -50,6 +52,7 @@ static const struct option table[] = {
 	{ "entrypoint", W, .arg = "JSON|WORDS", .help = "the program; the Cmd of a base goes" },
 	{ "cmd", W, .arg = "JSON|WORDS", .help = "its arguments, or the program" },
 	{ "env", W, .arg = "K=V|K-", .help = "set a variable, or remove one of the base" },
+	{ "expand-env", 0, OPT_FLAG, offsetof(struct build_flags, expand_env), .help = "${NAME} in values given for Env is what the environment says by then" },
 	{ "label", W, .arg = "K=V|K-", .help = "the same for labels" },
 	{ "expose", W, .arg = "PORT[/PROTO]|PORT-", .help = "declare a port, or undo that" },
 	{ "volume", W, .arg = "PATH|PATH-", .help = "declare a volume, or undo that" },
@@ -71,13 +74,14 @@ static const struct option table[] = {
 	{ "pipeline", W, .arg = "JSON|FILE", .help = "a list of operations, as nixpkgs' layeringPipeline, in place of a strategy", .complete = COMPLETE_FILE },
 	{ "previous", W, .arg = "IMAGE", .help = "keep the plan of this earlier image where it fits", .complete = COMPLETE_PLACE },
 	{ "layers-max", W, .arg = "N", .help = "layers in all (default: 64)" },
+	{ "force", 0, OPT_FLAG, offsetof(struct build_flags, force), .help = "more than 125 layers, which engines refuse, are meant" },
 	{ "min-size", W, .arg = "SIZE", .help = "no smaller layers but those asked for, as 100KiB" },
 	{ "max-size", W, .arg = "SIZE", .help = "no bigger layers but of one file or unit, as 1GiB" },
 	{ "no-annotate", 0, OPT_FLAG, offsetof(struct build_flags, no_annotate), .help = "layers do not say in the manifest what they hold" },
 	{ "layer", W, .arg = "NAME=GLOB[,GLOB]...|JSON", .help = "a layer of what these globs fit, or a group; the first that fits wins" },
 	{ "volatile", W, .arg = "GLOB", .help = "what changes often: on top" },
 	{ "conflict", W, .arg = "HOW", .help = "error, first or last: two sources have one path (default: error)" },
-	{ "dedupe", W, .arg = "HOW", .help = "content, strict or off: what the base has already (default: content)" },
+	{ "dedupe", W, .arg = "HOW", .help = "content, strict, unit or off: what the base has already (default: content)" },
 	{ "define", W, .arg = "NAME=VALUE", .help = "what ${NAME} stands for in the spec" },
 	{ "plan", 0, OPT_FLAG, offsetof(struct build_flags, plan), .help = "tell which layers there would be, write nothing" },
 	{ "against", 0, OPT_STRING, offsetof(struct build_flags, against), "IMAGE", .help = "with --plan: how many bytes an update from this image would move", .complete = COMPLETE_PLACE },
@@ -110,6 +114,9 @@ static void add_word(struct wishes *w, const char *name, const char *value)
 static void add_flags(const struct build_flags *f, struct wishes *w)
 {
 	add_word(w, "follow-base-links", f->no_follow ? "no" : NULL);
+	add_word(w, "strict-name", f->strict_name ? "yes" : NULL);
+	add_word(w, "expand-env", f->expand_env ? "yes" : NULL);
+	add_word(w, "force", f->force ? "yes" : NULL);
 	add_word(w, "annotate", f->no_annotate ? "no" : NULL);
 	add_word(w, "compression", f->shared.compression);
 	if (f->shared.level)
@@ -277,10 +284,19 @@ static int show_plan(struct session *s, const struct wishes *w, dray_error **err
 	return STATUS_OK;
 }
 
+static size_t count_stdio(const struct session *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->global.outputs.n; i++)
+		n += ref_is_stdio(s->global.outputs.list[i]);
+	return n;
+}
+
 static int answer(struct session *s, const struct dray_build_info *i, dray_error **err)
 {
 	cleanup_free char *name = text_safe(span_str(i->copied->reference), 4096);
-	bool taken = ref_is_stdio(s->global.output); /* stdout carries the image itself */
+	bool taken = count_stdio(s) > 0; /* stdout carries the image itself */
 	size_t kept = 0;
 
 	progress_hide(&s->progress);
@@ -301,7 +317,8 @@ static int answer(struct session *s, const struct dray_build_info *i, dray_error
 	return s->global.json && !taken ? answer_json(&s->page, i, err) : STATUS_OK;
 }
 
-static int build(struct session *s, const struct wishes *w, dray_error **err)
+/* To s->global.output. */
+static int build_one(struct session *s, const struct wishes *w, dray_error **err)
 {
 	const struct build_flags *f = s->options;
 	cleanup_built dray_built *r = NULL;
@@ -313,6 +330,28 @@ static int build(struct session *s, const struct wishes *w, dray_error **err)
 	if (dray_build(s->ctx, &w->o, s->global.output, &o, &r, err) < 0)
 		return -1;
 	return answer(s, dray_built_info(r), err);
+}
+
+/* The same image for each place, made as it likes it; what is read once only is for one. */
+static int build(struct session *s, struct wishes *w, dray_error **err)
+{
+	const struct option_list *outs = &s->global.outputs;
+	int status = STATUS_OK;
+
+	if (outs->n > 1 && s->global.json)
+		return err_set(err, DRAY_ERR_USAGE, "--json tells of one --output");
+	if (outs->n > 1 && w->o.spec && ref_is_stdio(w->o.spec))
+		return err_set(err, DRAY_ERR_USAGE,
+			       "a spec from standard input is for one --output");
+	if (count_stdio(s) > 1)
+		return err_set(err, DRAY_ERR_USAGE, "standard output is for one --output");
+	w->o.now = (int64_t)time(NULL);
+	for (size_t i = 0; i == 0 || (status == STATUS_OK && i < outs->n); i++) {
+		if (outs->n)
+			s->global.output = outs->list[i];
+		status = build_one(s, w, err);
+	}
+	return status;
 }
 
 static int run(struct session *s, dray_error **err)
@@ -346,7 +385,8 @@ const struct command cmd_build = {
 		"Layers of a base stay byte for byte. What the base has to the same effect is not "
 		"stored again, and folders are looked up through its symbolic links, so that "
 		"/bin/tool goes to /usr/bin/tool where /bin is a link.",
-	.features = FEATURE_JSON | FEATURE_CLOBBER | FEATURE_OUTPUT | FEATURE_PRODUCT,
+	.features = FEATURE_JSON | FEATURE_CLOBBER | FEATURE_OUTPUT | FEATURE_OUTPUTS |
+		    FEATURE_PRODUCT,
 	.options = table,
 	.options_size = sizeof(struct build_flags),
 	.run = run,

@@ -145,8 +145,9 @@ int cut_follow(struct cut_parts *p, const struct record_list *l, const struct tr
 	int rc;
 
 	if (tree_layers(old) > CUT_LAYERS_MAX)
-		return err_set(err, DRAY_ERR_UNSUPPORTED, "the previous image has %u layers",
-			       tree_layers(old));
+		return err_set(err, DRAY_ERR_UNSUPPORTED,
+			       "the image that is kept to has %u layers, more than %d",
+			       tree_layers(old), CUT_LAYERS_MAX);
 	if (tree_layers(old) > base)
 		f.n = tree_layers(old) - base;
 	rc = add_old_parts(&f, err);

@@ -14,6 +14,7 @@
 #include "ops/relayer.h"
 
 #define COMMENT_MAX 1024 /* bytes of a history entry that names what its layer holds */
+#define MANY_LAYERS 100	 /* that leaves room for others up to LAYERING_HARD */
 
 struct dray_built {
 	struct arena arena;
@@ -110,6 +111,16 @@ static int warn_of_twins(const struct build *b, dray_error **err)
 	return 0;
 }
 
+static void warn_of_layers(struct build *b)
+{
+	size_t n = b->base->n + b->deal.n;
+
+	if (n > (b->deal.n ? MANY_LAYERS : LAYERING_HARD))
+		context_log(b->ctx, DRAY_LOG_WARNING,
+			    "%zu layers: engines take %d, and images upon this one need some", n,
+			    LAYERING_HARD);
+}
+
 static int make_plan(struct build *b, const struct dray_build_options *o, dray_error **err)
 {
 	struct deal_input in;
@@ -131,7 +142,10 @@ static int make_plan(struct build *b, const struct dray_build_options *o, dray_e
 				  .base_layers = b->base->n,
 				  .previous = b->previous,
 				  .n_previous = b->n_previous };
-	return deal_make(&in, &b->deal, err);
+	if (deal_make(&in, &b->deal, err) < 0 || build_set_config(b, err) < 0)
+		return -1;
+	warn_of_layers(b);
+	return 0;
 }
 
 /* ---- layers ---- */
@@ -355,26 +369,31 @@ static int run(struct build *b, const char *dst, const struct dray_copy_options 
 	const struct dray_copy_options copy = copy_options(b, o);
 	cleanup_manifest struct manifest *like = NULL;
 	struct check check = { b, r };
+	struct build_there there = { 0 };
 	struct relayer_plan plan = { .image = b->spec->base.set ? b->spec->base.image : "-",
+				     .tags = b->spec->tag ? &b->spec->tag : b->spec->tags.list,
+				     .n_tags = b->spec->tag ? 1 : b->spec->tags.n,
 				     .stack = b->base,
 				     .no_ids = true,
+				     .told_many = true,
 				     .foretell = on_foretell,
 				     .contents = b->cache.dir != NULL,
 				     .check = on_check,
 				     .arg = &check };
 
-	if (build_set_config(b, err) < 0 || build_annotations(b, &like, err) < 0 ||
-	    build_index_annotations(b, err) < 0 || make_layers(b, &plan, err) < 0 ||
-	    make_history(b, &plan, err) < 0)
+	if (build_annotations(b, &like, err) < 0 || build_index_annotations(b, err) < 0 ||
+	    make_layers(b, &plan, err) < 0 || make_history(b, &plan, err) < 0)
 		return -1;
 	plan.like = like;
 	if (b->around)
 		plan.around = json_root(b->around);
-	if (relayer_run(&plan, dst, &copy, &r->made, err) < 0)
+	if (build_find_there(&r->arena, dst, &copy, &plan, &there, err) < 0 ||
+	    relayer_run(&plan, dst, &copy, &r->made, err) < 0)
 		return -1;
 	build_cache_end(b);
 	r->info.copied = dray_relayered_info(r->made)->copied;
 	r->info.known = b->n_known;
+	build_tell_there(&there, &r->info);
 	return 0;
 }
 

@@ -133,6 +133,9 @@ int build_keep_index(struct build *b, struct layer_index *ix, dray_error **err) 
 int build_apply(struct build *b, const struct merge_source *m, uint32_t source,
 		dray_error **err) MUST_CHECK;
 
+/** One more layer in the tree, of the source @p source. */
+int build_note_applied(struct build *b, uint32_t source, dray_error **err) MUST_CHECK;
+
 /** Where a source's folder is walked, and where its files go; policy and globs of @p s. */
 int build_walk_of(struct build *b, const struct spec_source *s, const struct policy *p,
 		  struct walk *ret, dray_error **err) MUST_CHECK;
@@ -145,6 +148,34 @@ int build_add_bytes(struct build *b, const char *path, struct span bytes, const 
 
 int build_take_tar(struct build *b, const struct spec_source *s, const struct policy *p,
 		   struct layer_index *ret, dray_error **err) MUST_CHECK;
+
+/* ---- build_there.c ---- */
+
+struct relayer_plan;
+
+/** The names that the destination says; the spec's are not what the image is called there, then. */
+struct build_there {
+	const char **names; /* NULL = none are said */
+	size_t n;
+	bool registry; /* what it answers has the first */
+};
+/** Before the run of @p plan. @p ret in @p a. */
+int build_find_there(struct arena *a, const char *dst, const struct dray_copy_options *o,
+		     const struct relayer_plan *plan, struct build_there *ret,
+		     dray_error **err) MUST_CHECK;
+/** After it: the tags of @p info, whose copied is set and lent. */
+void build_tell_there(const struct build_there *t, struct dray_build_info *info);
+
+/* ---- build_whiteout.c ---- */
+
+/** Note the whiteout at cleaned @p path of the image into *@p ix, which is made for the first. */
+int build_add_whiteout(struct build *b, struct layer_index **ix, const char *path,
+		       dray_error **err) MUST_CHECK;
+/** Is there a folder at cleaned @p path, which lies where its own folder really is? */
+int build_is_folder(struct build *b, const char *path, bool *ret, dray_error **err) MUST_CHECK;
+/** What they name is no more in the tree; NULL does nothing. */
+int build_apply_whiteouts(struct build *b, const struct layer_index *ix, uint32_t source,
+			  dray_error **err) MUST_CHECK;
 
 /* ---- build_users.c ---- */
 

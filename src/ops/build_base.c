@@ -325,6 +325,9 @@ static int lower_name(struct build *b, const char **ret, dray_error **err)
 		return err_ctx(err, "name");
 	if (ref.tag || digest_set(&ref.digest))
 		return err_set(err, DRAY_ERR_USAGE, "name: the tag goes to \"tag\"");
+	if (changed && b->spec->strict_name)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "name: \"%s\" has capitals, and names have none", b->spec->name);
 	if (changed)
 		context_log(b->ctx, DRAY_LOG_WARNING,
 			    "name: \"%s\" becomes \"%s\": names have no capitals", b->spec->name,

@@ -181,37 +181,80 @@ static int read_closure(struct build *b, const struct spec_source *s, struct clo
 	return 0;
 }
 
-/* Paths that no pattern of "exclude" fits, without the store in front: their number, or -1. */
-static int64_t names_of(struct build *b, const struct spec_source *s, const struct closure *c,
-			size_t store, const char **ret, dray_error **err)
+/* What is left out of a closure. */
+struct omit {
+	struct build *b;
+	struct match_list out; /* "exclude" */
+	struct match_path parts;
+	const char *lower_store; /* where the base has the store; NULL = nobody asks */
+};
+static void omit_clear(struct omit *o)
 {
-	cleanup_match_path struct match_path parts = { 0 };
-	struct match_list out;
-	int64_t n = 0;
+	match_path_clear(&o->parts);
+}
+#define cleanup_omit CLEANUP(omit_clear)
 
-	if (match_parse_all(&b->arena, s->exclude.list, s->exclude.n, &out, err) < 0)
+/* @p store: where the store goes, cleaned. */
+static int omit_begin(struct omit *o, const struct spec_source *s, const char *store,
+		      dray_error **err)
+{
+	const char *how = o->b->spec->base.dedupe;
+
+	if (match_parse_all(&o->b->arena, s->exclude.list, s->exclude.n, &o->out, err) < 0)
 		return -1;
-	for (size_t i = 0; i < c->n; i++) {
-		if (out.n > 0 && match_path_set(&parts, c->units[i].path + 1, err) < 0)
-			return -1;
-		if (out.n == 0 || !match_any(&out, &parts, true))
-			ret[n++] = c->units[i].path + store + 1;
-	}
-	return n;
+	if (!o->b->lower || !how || strcmp(how, "unit") != 0)
+		return 0;
+	o->lower_store = store;
+	return o->b->merge.follow ? merge_resolve(&o->b->merge, store, &o->lower_store, err) : 0;
 }
 
-/* All paths lie in one store, whose name the first of them tells. */
+/* "dedupe": "unit": what has the same name in the base is the same. 1, 0, -1. */
+static int base_has(const struct omit *o, const char *name, dray_error **err)
+{
+	const char *path = arena_printf(&o->b->arena, "%s/%s", o->lower_store, name);
+	const struct node *n = path ? tree_find(o->b->tree, path) : NULL;
+
+	if (!path)
+		return err_nomem(err);
+	return n && n->layer < o->b->n_base;
+}
+
+/* Is the store path @p path, called @p name there, left out? 1, 0, -1. */
+static int is_omitted(struct omit *o, const char *path, const char *name, dray_error **err)
+{
+	int rc;
+
+	if (o->out.n > 0 && match_path_set(&o->parts, path + 1, err) < 0)
+		return -1;
+	if (o->out.n > 0 && match_any(&o->out, &o->parts, true))
+		return 1;
+	rc = o->lower_store ? base_has(o, name, err) : 0;
+	o->b->n_same += rc > 0;
+	return rc;
+}
+
+/* All paths lie in one store, whose name the first of them tells; @p skip is its length. */
 static int walk_units(struct build *b, const struct spec_source *s, const struct walk *w,
-		      const struct closure *c, size_t store, struct layer_index *ret,
+		      const struct closure *c, size_t skip, struct layer_index *ret,
 		      dray_error **err)
 {
 	cleanup_free const char **names = mem_alloc_array(c->n + 1, sizeof(*names));
-	int64_t n;
+	cleanup_omit struct omit o = { .b = b };
+	size_t n = 0;
 
 	if (!names)
 		return err_nomem(err);
-	n = names_of(b, s, c, store, names, err);
-	return n <= 0 ? (int)n : walk_names(w, names, (size_t)n, ret, err);
+	if (omit_begin(&o, s, w->to, err) < 0)
+		return -1;
+	for (size_t i = 0; i < c->n; i++) {
+		int rc = is_omitted(&o, c->units[i].path, c->units[i].path + skip + 1, err);
+
+		if (rc < 0)
+			return -1;
+		if (rc == 0)
+			names[n++] = c->units[i].path + skip + 1;
+	}
+	return n > 0 ? walk_names(w, names, n, ret, err) : 0;
 }
 
 int build_take_closure(struct build *b, const struct spec_source *s, const struct policy *p,

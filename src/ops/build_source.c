@@ -93,7 +93,7 @@ static int take_tree(struct build *b, const struct spec_source *s, const struct 
 	struct walk w;
 
 	if (tree[0] != '/')
-		return err_set(err, DRAY_ERR_USAGE, "\"trees\": expected absolute paths");
+		return err_set(err, DRAY_ERR_USAGE, "\"from\": expected absolute paths");
 	if (build_walk_of(b, s, p, &w, err) < 0)
 		return -1;
 	w.root = tree;
@@ -182,7 +182,7 @@ static int take_symlink(struct build *b, const struct spec_source *s, const stru
 
 /* ---- all of them ---- */
 
-static int note_applied(struct build *b, uint32_t source, dray_error **err)
+int build_note_applied(struct build *b, uint32_t source, dray_error **err)
 {
 	if (mem_grow(&b->source_of, b->n_applied, &b->cap_applied, sizeof(*b->source_of)) < 0)
 		return err_nomem(err);
@@ -206,7 +206,7 @@ unsigned build_vague(const struct spec *spec, const struct spec_source *s, const
 
 int build_apply(struct build *b, const struct merge_source *m, uint32_t source, dray_error **err)
 {
-	return merge_apply(&b->merge, m, err) < 0 ? -1 : note_applied(b, source, err);
+	return merge_apply(&b->merge, m, err) < 0 ? -1 : build_note_applied(b, source, err);
 }
 
 static int describe(struct build *b, const struct spec_source *s, struct merge_source *ret,
@@ -299,7 +299,8 @@ int build_take_sources(struct build *b, dray_error **err)
 	for (size_t i = 0; i < b->spec->n_sources; i++)
 		if (take_source(b, i, err) < 0)
 			return err_ctx(err, "source %zu (%s)", i + 1,
-				       spec_type_names[b->spec->sources[i].type]);
+				       spec_type_names[b->spec->sources[i].type]),
+			       spec_ctx(b->spec, b->spec->sources[i].at, err);
 	if (accounts_any(b->spec) && build_take_users(b, err) < 0)
 		return -1;
 	tree_finish(b->tree);

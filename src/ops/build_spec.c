@@ -53,6 +53,14 @@ static int read_defines(struct build *b, const struct dray_build_options *o,
 	return 0;
 }
 
+static bool word_says(const struct dray_build_options *o, const char *name)
+{
+	for (size_t i = 0; i < o->n_words; i++)
+		if (strcmp(o->words[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 static int read_file(struct build *b, const struct dray_build_options *o, dray_error **err)
 {
 	cleanup_buf struct buf text = BUF_INIT(LIMIT_SPEC);
@@ -62,7 +70,7 @@ static int read_file(struct build *b, const struct dray_build_options *o, dray_e
 
 	if (read_text(o->spec, &text, err) < 0 || read_defines(b, o, &defines, &n, err) < 0 ||
 	    spec_parse(span_buf(&text), strcmp(o->spec, "-") == 0 ? "standard input" : o->spec,
-		       defines, n, &b->spec, err) < 0)
+		       word_says(o, "expand-env"), defines, n, &b->spec, err) < 0)
 		return -1;
 	if (!slash)
 		return 0;
@@ -106,11 +114,25 @@ static int settle_paths(struct build *b, dray_error **err)
 	return 0;
 }
 
+/* Of several names the last one counts, as of all that is said once, and with it its tag. */
+static size_t last_name(const struct dray_build_options *o)
+{
+	size_t i = o->n_words;
+
+	while (i > 0 && strcmp(o->words[i - 1].name, "name") != 0)
+		i--;
+	return i;
+}
+
 static int take_words(struct build *b, const struct dray_build_options *o, dray_error **err)
 {
+	size_t names = last_name(o);
+
 	for (size_t i = 0; i < o->n_words; i++) {
 		bool define = strcmp(o->words[i].name, "define") == 0;
 
+		if (i + 1 < names && strcmp(o->words[i].name, "name") == 0)
+			continue;
 		if (define && !o->spec)
 			return err_set(err, DRAY_ERR_USAGE,
 				       "--define: there is no spec that it is for");
@@ -178,14 +200,6 @@ static int check_time(const char *name, int64_t sec, dray_error **err)
 		       (long long)sec);
 }
 
-static bool word_says(const struct dray_build_options *o, const char *name)
-{
-	for (size_t i = 0; i < o->n_words; i++)
-		if (strcmp(o->words[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 static int settle_time(struct build *b, struct spec_time *t, const char *name, bool epoch,
 		       const struct dray_build_options *o, dray_error **err)
 {
@@ -198,7 +212,7 @@ static int settle_time(struct build *b, struct spec_time *t, const char *name, b
 	if (epoch && !word_says(o, name))
 		return err_set(err, DRAY_ERR_USAGE,
 			       "\"%s\": \"now\", and SOURCE_DATE_EPOCH is set: one of both", name);
-	*t = (struct spec_time){ SPEC_TIME_SET, (int64_t)time(NULL) };
+	*t = (struct spec_time){ SPEC_TIME_SET, o->now ? o->now : (int64_t)time(NULL) };
 	return 0;
 }
 

@@ -27,6 +27,7 @@ struct tar_taker {
 	bool ours;	  /* fd: what it holds, in a temporary file */
 	struct match_path path;
 	bool has_links;
+	struct layer_index *whiteouts; /* NULL = none */
 	struct map files, placed; /* by name in the tar, by path in the image: struct tar_file */
 };
 
@@ -221,6 +222,43 @@ static int put_entry(struct tar_taker *t, const struct layer_entry *from, struct
 	return map_put(&t->placed, span_str(full), f, err);
 }
 
+/* Is what a whiteout takes away asked for: its name, or of an opaque one the folder? 1, 0, -1. */
+static int goes(struct tar_taker *t, const char *path, const char *name, dray_error **err)
+{
+	const char *slash = strrchr(path, '/'), *what, *full;
+	int folder = slash ? (int)(slash - path) : 0;
+	bool is_dir = true;
+
+	if (t->w.include.n == 0 && t->w.exclude.n == 0)
+		return 1;
+	what = name ? arena_printf(&t->b->arena, "%.*s%s%s", folder, path, slash ? "/" : "", name)
+		    : arena_strndup(&t->b->arena, path, (size_t)folder);
+	if (!what)
+		return err_nomem(err);
+	if (name &&
+	    (place(t, what, &full, err) < 0 || build_is_folder(t->b, full, &is_dir, err) < 0))
+		return -1;
+	return is_in(t, what, is_dir, err);
+}
+
+/* @p from: the path in the tar, which says what it is; @p path: what is left of it, or NULL. */
+static int add_whiteout(struct tar_taker *t, const char *from, const char *path, dray_error **err)
+{
+	const char *name = NULL, *full;
+	enum whiteout kind = whiteout_of(from, &name);
+	int rc;
+
+	if (t->s->as_layer != SPEC_YES) {
+		err_set(err, DRAY_ERR_FORMAT, "it is a whiteout, and this is no layer");
+		return err_hint(err, "\"as_layer\": true in the source says that it is one");
+	}
+	rc = kind == WHITEOUT_AUFS || !path ? 0 : goes(t, path, name, err);
+	if (rc <= 0)
+		return rc;
+	return place(t, path, &full, err) < 0 ? -1
+					      : build_add_whiteout(t->b, &t->whiteouts, full, err);
+}
+
 static int add_entry(struct tar_taker *t, const struct layer_entry *from, struct layer_index *ret,
 		     dray_error **err)
 {
@@ -229,7 +267,7 @@ static int add_entry(struct tar_taker *t, const struct layer_entry *from, struct
 	int rc;
 
 	if (whiteout_within(from->path))
-		return err_set(err, DRAY_ERR_FORMAT, "it is a whiteout, and this is no layer");
+		return add_whiteout(t, from->path, path, err);
 	if (file_of(t, from, &f, err) < 0 ||
 	    (f && map_put(&t->files, span_str(from->path), f, err) < 0))
 		return -1;
@@ -268,6 +306,8 @@ int build_take_tar(struct build *b, const struct spec_source *s, const struct po
 	if (!in || layer_index_read(in, &o, &from, err) < 0 || build_keep_index(b, from, err) < 0)
 		return -1;
 	rc = take_entries(&t, from, ret, err);
+	if (rc == 0)
+		rc = build_apply_whiteouts(b, t.whiteouts, (uint32_t)(s - b->spec->sources), err);
 	match_path_clear(&t.path);
 	map_clear(&t.files);
 	map_clear(&t.placed);

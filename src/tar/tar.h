@@ -143,8 +143,6 @@ struct tar_member {
 	/* A pax size record even if the field would do: so the header's length is known before. */
 	bool always_size;
 };
-/** All that @p e says, spans lent from it. */
-struct tar_member tar_member_of(const struct tar_entry *e);
 /** Append its header, whole blocks. USAGE, UNSUPPORTED or LIMIT for what is never written. */
 int tar_header_write(const struct tar_member *m, struct buf *ret, dray_error **err) MUST_CHECK;
 /** Bytes of padding behind @p size data bytes. */

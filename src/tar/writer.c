@@ -314,30 +314,6 @@ static int check_member(const struct tar_member *m, dray_error **err)
 	return check_xattrs(m, err);
 }
 
-struct tar_member tar_member_of(const struct tar_entry *e)
-{
-	return (struct tar_member){
-		.type = e->type,
-		.name = e->name,
-		.link = e->link,
-		.size = e->size,
-		.mode = e->mode & 07777,
-		.uid = e->uid,
-		.gid = e->gid,
-		.mtime = e->mtime,
-		.mtime_nsec = e->mtime_nsec,
-		.dev_major = e->dev_major,
-		.dev_minor = e->dev_minor,
-		.uname = e->uname,
-		.gname = e->gname,
-		.xattrs = e->xattrs,
-		.n_xattrs = e->n_xattrs,
-		.real_size = e->real_size,
-		.extents = e->extents,
-		.n_extents = e->n_extents,
-	};
-}
-
 int tar_header_write(const struct tar_member *m, struct buf *ret, dray_error **err)
 {
 	cleanup_buf struct buf records = BUF_INIT(LIMIT_PAX);

@@ -25,13 +25,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cleanup_buf struct buf first = BUF_INIT(LIMIT_SPEC), second = BUF_INIT(LIMIT_SPEC);
 	cleanup_spec struct spec *a = NULL, *b = NULL;
 
-	if (spec_parse(span_of(data, size), "f", NULL, 0, &a, NULL) < 0)
+	if (spec_parse(span_of(data, size), "f", false, NULL, 0, &a, NULL) < 0)
 		return 0;
 	(void)(spec_check(a, NULL) == 0);
 	assert(spec_print(a, &first, NULL) == 0);
 	if (has_names(span_buf(&first)))
 		return 0;
-	assert(spec_parse(span_buf(&first), "f", NULL, 0, &b, NULL) == 0);
+	assert(spec_parse(span_buf(&first), "f", false, NULL, 0, &b, NULL) == 0);
 	assert(spec_print(b, &second, NULL) == 0);
 	assert(span_eq(span_buf(&first), span_buf(&second)));
 	return 0;

@@ -182,6 +182,10 @@ spec() { cat >"$T/spec.json"; }
 	dray_run build --mkdir /a --name Reg.Example:5000/Team/Api:V1 -o out.tar
 	expect 0 '*warning*no capitals*'
 	same tag "$(tar xOf out.tar manifest.json | jq -r '.[0].RepoTags[0]')" reg.example:5000/team/api:V1
+	dray_run build --mkdir /a --name Team/api:V1 --strict-name -o no.tar
+	expect 2 '*has capitals*'
+	[ ! -e no.tar ]
+	build --mkdir /a --name team/api:V1 --strict-name -o out.tar
 }
 
 @test "item 29: without a tag one made of the ID, the same each time; tags change no layer" {
@@ -192,6 +196,15 @@ spec() { cat >"$T/spec.json"; }
 	same layers "$(layers b.tar)" "$(layers a.tar)"
 	build --mkdir /a --name made/it --tag x --tag y -o c.tar
 	same tags "$(tar xOf c.tar manifest.json | jq -c '.[0].RepoTags')" '["made/it:x","made/it:y"]'
+	# Of several names the last one, with its tag and no other's.
+	tags() { tar xOf d.tar manifest.json | jq -c '.[0].RepoTags'; }
+	build --mkdir /a --name made/a:1 --name made/b:2 -o d.tar
+	same "two names" "$(tags)" '["made/b:2"]'
+	build --mkdir /a --name made/a:1 --tag x --name made/b:2 --tag y -o d.tar
+	same "tags add" "$(tags)" '["made/b:x","made/b:2","made/b:y"]'
+	echo '{ "dray": 1, "name": "made/c", "tag": "3" }' >tagged.json
+	build tagged.json --name made/a:1 --name made/b -o d.tar
+	same "the spec's tag" "$(tags)" '["made/b:3"]'
 }
 
 @test "item 30-33: times: a second after the epoch; now; SOURCE_DATE_EPOCH; layers do not follow created" {

@@ -48,6 +48,56 @@ spec() { printf '%s' "$1" >spec.json; }
 	refused 2 '*unknown version*'
 }
 
+@test "errors that show only in what keys say together tell line and column too, and so do words with a grammar" {
+	spec '{ "dray": 1,
+  "sources": [ { "type": "mkdir", "path": "/a" },
+    { "type": "file", "path": "/b" } ] }'
+	refused 2 '*spec.json:3:5: source 2 (file): one of "from"*'
+	spec '{ "dray": 1, "sources": [
+  { "type": "mkdir", "path": "/a", "layer": "q" } ] }'
+	refused 2 '*spec.json:2:3: source 1 (mkdir): "layer": there is no group "q"*'
+	spec '{ "dray": 1, "sources": [
+  { "type": "dir", "from": "none" } ] }'
+	refused 3 '*spec.json:2:3: source 1 (dir): *none*'
+	spec '{ "dray": 1, "sources": [
+  { "type": "user", "name": "a:b", "uid": 1, "gid": 1 } ] }'
+	refused 2 '*spec.json:2:3: source 1: *'
+	spec '{ "dray": 1, "rules": [ { "match": "/a" },
+ { "regex": "(" } ] }'
+	refused 2 '*spec.json:2:2: rule 2: "regex"*'
+	spec '{ "dray": 1, "layers": { "groups": [ { "name": "g", "sources": ["k"] } ] } }'
+	refused 2 '*spec.json:1:38: group 1: no source has the id "k"*'
+	spec '{ "dray": 1,
+  "layers": { "max": 126 } }'
+	refused 2 '*spec.json:2:13: layers: "max" is from 1 to 125*'
+	spec '{ "dray": 1, "base": { } }'
+	refused 2 '*spec.json:1:22: base: "image" is missing*'
+	spec '{ "dray": 1, "tag": "1" }'
+	refused 2 '*spec.json:1:21: a tag without a name*'
+	spec '{ "dray": 1, "name": "a", "tags": [ "1", "b c" ] }'
+	refused 2 '*spec.json:1:42: "tags": "b c" is no tag*'
+	spec '{ "dray": 1, "name": "a b" }'
+	refused 2 '*spec.json:1:22: "name": *'
+	spec '{ "dray": 1, "platform": "linux" }'
+	refused 2 '*spec.json:1:26: "platform": *'
+	spec '{ "dray": 1, "owner": { "uid": 4294967296 } }'
+	refused 2 '*spec.json:1:32: "uid": a number over 4294967295*'
+	# What a flag says has no line; and the sound twin of all of these.
+	spec '{ "dray": 1, "name": "a", "tags": [ "1", "b.c" ], "platform": "linux/arm64", "owner": { "uid": 4294967295 },
+  "sources": [ { "type": "file", "path": "/b", "text": "", "layer": "g", "id": "k" } ],
+  "layers": { "max": 125, "groups": [ { "name": "g", "sources": ["k"] } ] } }'
+	build spec.json -o out.tar
+	dray_run build spec.json --source '{ "type": "file", "path": "/c" }' -o no.tar
+	expect 2 'dray: build: source 2 (file): one of "from"*'
+}
+
+@test "a comma closes a list only behind an element" {
+	for list in '[,]' '[ { "type": "mkdir", "path": "/a" },, ]' '[ {,} ]'; do
+		spec "{ \"dray\": 1, \"sources\": $list }"
+		refused 2 '*spec.json:1:*expected a*'
+	done
+}
+
 @test "\${NAME} needs --define, and stands for text only" {
 	spec '{ "dray": 1, "sources": [ { "type": "file", "path": "/a", "text": "${REV} $${REV} $5" } ] }'
 	refused 2 '*${REV} is not defined*'
@@ -92,6 +142,47 @@ spec() { printf '%s' "$1" >spec.json; }
 	build --mkdir /a --layers-max 125 -o out.tar
 }
 
+@test "layers: more than 100 are warned about, more than 125 refused unless forced" {
+	per_source() {
+		jq -nc --argjson n "$1" --argjson max "$2" '{dray: 1, layers: {max: $max, strategy: "per-source"},
+			sources: [range($n) | {type: "file", path: "/f\(.)", text: "\(.)"}]}' >spec.json
+	}
+	per_source 100 125
+	build spec.json -o out.tar
+	[[ $stderr != *warning* ]]
+	per_source 101 125
+	build spec.json -o out.tar
+	[[ $stderr == *'warning: 101 layers: engines take 125'* ]]
+	# Those of the base count.
+	build --from out.tar --file /one=more --layers-max 125 -o more.tar
+	[[ $stderr == *'warning: 102 layers'* ]]
+	per_source 126 125
+	refused 6 '*126 sources, but only 125 layers are left*'
+	per_source 126 126
+	refused 2 '*layers: "max" is from 1 to 125, got 126*--force*'
+	build spec.json --force -o out.tar
+	same layers "$(layers out.tar | wc -l)" 126
+	[ "$(grep -c 'warning:' <<<"$stderr")" = 1 ] # and told once
+	dray_run build spec.json --force --layers-max 501 -o no.tar
+	expect 2 '*from 1 to 500*'
+}
+
+@test "layers: hundreds, where they are forced" {
+	for n in 130 300; do
+		jq -n --argjson n "$n" '{ dray: 1, layers: { strategy: "per-source", max: $n },
+			sources: [range($n) | { type: "file", path: "/d\(. % 7)/\(.)", text: "\(.)", id: "s\(.)" }] }' >spec.json
+		build spec.json --force -o out.tar
+		same layers "$(layers out.tar | wc -l)" "$n"
+		same "the last" "$(layer_tar out.tar $((n - 1)) | tar t | wc -l)" 2
+		same files "$(names out.tar | grep -c /)" "$n"
+		same content "$("$DRAY" cat out.tar "/d$(((n - 1) % 7))/$((n - 1))")" $((n - 1))
+	done
+	build --from out.tar --force --layers-max 301 --file /one=more -o more.tar
+	same layers "$(layers more.tar | wc -l)" 301
+	[ "$(grep -c 'warning:' <<<"$stderr")" = 1 ]
+	refused 2 '*"max" is from 1 to 125*' spec.json
+}
+
 @test "a file of more than 8 GiB" {
 	mkdir app
 	truncate -s 9G app/huge
@@ -103,8 +194,10 @@ spec() { printf '%s' "$1" >spec.json; }
 @test "the schema knows the specs of the documents and of these tests, and refuses what build refuses" {
 	python3 -c 'import jsonschema' 2>/dev/null || skip "no python3-jsonschema"
 	python3 - "$PEERS_TOP" <<-'EOF_PY'
-		import json, re, sys, jsonschema
+		import json, os, re, subprocess, sys, jsonschema
 		top = sys.argv[1]
+		def build(spec, *flags):
+		    return subprocess.run([os.environ["DRAY"], "build", "-", "--print-spec", *flags], input=spec.encode(), capture_output=True).returncode
 		schema = json.load(open(f"{top}/docs/build.schema.json"))
 		jsonschema.Draft7Validator.check_schema(schema)
 		check = jsonschema.Draft7Validator(schema)
@@ -118,11 +211,29 @@ spec() { printf '%s' "$1" >spec.json; }
 		            '{"dray":1,"sources":[{"type":"files"}]}', '{"dray":1,"sources":[{"type":"closure"}]}',
 		            '{"dray":1,"sources":[{"type":"closure","graph":"g","paths":"p"}]}',
 		            '{"dray":1,"rules":[{"mode":"0600"}]}', '{"dray":1,"rules":[{"match":"a","regex":"a"}]}',
+		            '{"dray":1,"created":"soon"}', '{"dray":1,"name":"a","tags":["b c"]}', '{"dray":1,"tag":"1"}', '{"dray":1,"platform":"linux"}',
+		            '{"dray":1,"config":{"Env":["A"]}}', '{"dray":1,"config":{"Volumes":{"v":{}}}}', '{"dray":1,"config":{"StopTimeout":-1}}',
+		            '{"dray":1,"owner":{"uid":4294967296}}', '{"dray":1,"sources":[{"type":"file","path":"/a"}]}',
+		            '{"dray":1,"sources":[{"type":"file","path":"/a","text":"","from":"b"}]}', '{"dray":1,"sources":[{"type":"links","from":[]}]}',
+		            '{"dray":1,"sources":[{"type":"symlink","path":"/a","target":""}]}', '{"dray":1,"rules":[{"match":"a","base":true,"delete":false}]}',
 		            '{"dray":1,"rules":[{"match":"a","base":true}]}', '{"dray":1,"rules":[{"match":"a","xattr":{"x":"y"}}]}']:
 		    assert not check.is_valid(json.loads(bad)), bad
-		for good in ['{"dray":1,"sources":[{"type":"files","list":"l","list_format":"paths0","root":"r"}]}',
+		    assert build(bad) == 2, bad
+		for good in ['{"dray":1,"config":null,"owner":null,"compression":null,"history":null,"layers":null,"base":null}',
+		             '{"dray":1,"mtime":{"clamp":"2026-01-15T00:00:00Z"},"created":"2026-01-15T00:00:00+01:00"}',
+		             '{"dray":1,"name":"Example.org/A","tags":["1","b_c"],"platform":"linux/arm/v7"}',
+		             '{"dray":1,"base":{"image":"x","select":null,"dedupe":"unit"}}', '{"dray":1,"layers":{"max":125}}',
+		             '{"dray":1,"sources":[{"type":"links","from":["/a"]}],"config":{"Env":["A="],"StopTimeout":0}}',
+		             '{"dray":1,"sources":[{"type":"files","list":"l","list_format":"paths0","root":"r"}]}',
 		             '{"dray":1,"sources":[{"type":"closure","paths":"p","include":"links-only","scan_config":true,"exclude":["x"]}]}',
 		             '{"dray":1,"rules":[{"regex":"/a","delete":true,"base":true,"xattr":{"user.x":null,"user.y":"0s"}}]}']:
 		    check.validate(json.loads(good))
+		    assert build(good) == 0, good
+		for good in ['{"dray":1,"layers":{"max":500}}', '{"dray":1,"layers":{"groups":[{"name":"a","match":["x"],"max":500}]}}']:
+		    check.validate(json.loads(good))
+		    assert build(good) == 2 and build(good, "--force") == 0, good
+		for bad in ['{"dray":1,"layers":{"max":501}}', '{"dray":1,"layers":{"max":0}}']:
+		    assert not check.is_valid(json.loads(bad)), bad
+		    assert build(bad, "--force") == 2, bad
 	EOF_PY
 }

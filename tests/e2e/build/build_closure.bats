@@ -138,6 +138,33 @@ wanted() {
 	same names "$(names out.tar | tr '\n' ' ')" "store store/3-base-3 store/3-base-3/data store/4-link "
 }
 
+@test "dedupe unit: a store path that the base has by name is not looked at, also behind a link; others are stored" {
+	mkdir -p base/store/3-base-3 moved/real
+	echo "other bytes" >base/store/3-base-3/data
+	cp -r base/store moved/real/store
+	ln -s real/store moved/store
+	for base in base moved; do
+		build --dir "$base" --name example.org/base:1 -o "$base.tar"
+		spec <<-EOF_J
+			{"dray": 1, "name": "example.org/closure", "tag": "1", "base": {"image": "$base.tar", "dedupe": "unit"},
+			 "sources": [{"type": "closure", "graph": "graph.json", "store": "/store", "from": "store"}]}
+		EOF_J
+		build spec.json -o out.tar
+		same "the base's own" "$("$DRAY" cat out.tar "$([ "$base" = base ] || echo real/)store/3-base-3/data")" "other bytes"
+		[ "$(names out.tar | grep -c 2-lib-2.1/lib/x.so)" = 1 ]
+		build spec.json --dedupe content -o out.tar
+		same "of the closure" "$("$DRAY" cat out.tar "$([ "$base" = base ] || echo real/)store/3-base-3/data")" base
+	done
+	# A path that is not there is no matter if the base has it, and one of a rule that takes it away is not the base's any more.
+	mv store/3-base-3 away
+	dray_run build spec.json --dedupe unit --json -o out.tar
+	expect 0
+	same "left out" "$(jq .same_as_base <<<"$output")" 1
+	dray_run build spec.json --dedupe unit --rule '{"match": "/real/store/3-base-3", "delete": true, "base": true}' -o out.tar
+	expect 3
+	has "3-base-3"
+}
+
 @test "item 8: an empty closure makes no store, and no folder above it" {
 	: >graph.json
 	closure "" ""
@@ -151,7 +178,7 @@ wanted() {
 	spec <<-EOF_J
 		{"dray": 1, "sources": [
 		 {"type": "closure", "graph": "graph.json", "store": "$T/store"},
-		 {"type": "links", "trees": ["$T/store/1-app-1.0"]}]}
+		 {"type": "links", "from": ["$T/store/1-app-1.0"]}]}
 	EOF_J
 	sed -i "s,/store/,$T/store/,g" graph.json
 	build spec.json -o out.tar

@@ -59,7 +59,7 @@ make_base() {
 	same passwd "$("$DRAY" cat two.tar /etc/passwd)" $'root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/srv/app:/bin/false'
 	same config "$(config two.tar)" \
 		'{"Entrypoint":["/srv/app/run"],"Env":["PATH=/bin"],"ExposedPorts":{"8080/tcp":{}},"User":"app","WorkingDir":"/srv/app"}'
-	! names two.tar | grep pyc
+	fails grep pyc <(names two.tar)
 	require_docker
 	docker load --quiet -i two.tar
 	same "docker run" "$(docker_run registry.example/shop:2.3)" shop

@@ -194,7 +194,7 @@ meanwhile() {
 	mkdir -p tree/sub
 	echo x >tree/sub/f
 	chmod 2775 tree/sub
-	spec '{ "dray": 1, "sources": [ { "type": "links", "trees": ["'"$T"'/tree"] } ] }'
+	spec '{ "dray": 1, "sources": [ { "type": "links", "from": ["'"$T"'/tree"] } ] }'
 	build spec.json -o out.tar
 	same modes "$(layer_tar out.tar 0 | tar tv | awk '{ print $1, $6 }' | tr '\n' ' ')" 'drwxr-xr-x sub/ lrwxrwxrwx sub/f '
 }

@@ -43,7 +43,7 @@ labels() {
 		  "config": { "Hostname": "h", "Domainname": "d", "User": "u", "ExposedPorts": { "80": {} },
 		              "Env": [ "A=1" ], "Cmd": [ "c" ], "Healthcheck": { "Test": [ "NONE" ] }, "Volumes": { "/v": {} },
 		              "WorkingDir": "/", "Entrypoint": [ "e" ], "Labels": { "l": "1" }, "StopSignal": "SIGTERM",
-		              "StopTimeout": 3, "Shell": [ "/bin/sh" ] },
+		              "StopTimeout": 3, "Shell": [ "/bin/sh" ], "expand": true },
 		  "annotations": { "a": "1" }, "index_annotations": { "i": "1" },
 		  "sources": [
 		    { "id": "app", "type": "dir", "from": "app", "to": "/", "include": ["**"], "exclude": ["*.o"],
@@ -95,7 +95,8 @@ labels() {
 	spec <<-'EOF_J'
 		{ "dray": 1, "name": "example.org/app", "tag": "1",
 		  "base": { "image": "base.tar", "select": { "index": 0 }, "inherit": ["Env"], "follow_base_links": false },
-		  "config": { "Hostname": "h", "Domainname": "d", "ExposedPorts": { "80/tcp": {}, "443/tcp": null }, "StopTimeout": 3 },
+		  "config": { "Hostname": "h", "Domainname": "d", "ExposedPorts": { "80/tcp": {}, "443/tcp": null }, "StopTimeout": 3,
+		              "Env": { "NEW": "${OLD} $${OLD}" }, "expand": true },
 		  "annotations": { "a": "1" }, "index_annotations": { "i": "1" },
 		  "sources": [ { "type": "dir", "from": "app", "to": "/srv", "exclude": ["y"] } ],
 		  "rules": [ { "match": "/srv/*", "type": "f", "mode": "0600", "owner": { "uid": 7, "gid": 8 } } ],
@@ -110,7 +111,7 @@ labels() {
 		--source '{"type": "dir", "from": "app", "to": "/srv", "exclude": ["y"]}' --rule '/srv/*,type=f,mode=0600,owner=7:8'
 		--min-size 1KiB --max-size 1MiB --layer '{"name": "g", "sources": [], "match": ["/x"], "max": 2}'
 		--pipeline pipeline.json --no-annotate --compression zstd --level 3
-		--history-created-by tests --history-author me --history-comment none)
+		--history-created-by tests --history-author me --history-comment none --env 'NEW=${OLD} $${OLD}' --expand-env)
 	dray_run build "${flags[@]}" --print-spec
 	expect 0
 	flagged=$output
@@ -119,6 +120,89 @@ labels() {
 	build "${flags[@]}" -o oci:one
 	build spec.json -o oci:two
 	same index "$(jq -S . one/index.json)" "$(jq -S . two/index.json)"
+}
+
+@test "tags that flags say stand in place of the spec's, and add to each other" {
+	tags() {
+		dray_run build "$@" --print-spec
+		expect 0 || return 1
+		jq -c '[.name, .tag, .tags]' <<<"$output"
+	}
+	same both "$(tags --name a/b:1 --tag 2)" '["a/b",null,["1","2"]]'
+	same "other order" "$(tags --tag 2 --name a/b:1)" '["a/b",null,["2","1"]]'
+	for had in '"tag": "7"' '"tags": ["7", "8"]'; do
+		spec <<<"{ \"dray\": 1, \"name\": \"x\", $had }"
+		same "$had, --tag" "$(tags spec.json --tag 2)" '["x","2",null]'
+		same "$had, --name" "$(tags spec.json --name y:3 --tag 4)" '["y",null,["3","4"]]'
+		[[ $(tags spec.json --name y) == '["y",'*7* ]]
+	done
+	# What a place is told to call it is what it is called there.
+	dray_run build spec.json --tag 9 -o oci:there:5 --json
+	same "named by the place" "$(jq -c .tags <<<"$output")" '["5"]'
+	dray_run build spec.json --tag 9 -o oci:here --json
+	same "named by the spec" "$(jq -c .tags <<<"$output")" '["x:9"]'
+	for name in app example.org/app:2 docker.io/library/app; do
+		dray_run build spec.json --tag 9 -o "docker-archive:n.tar:$name" --json
+		same "$name as the archive has it" "$(jq -c .tags <<<"$output")" "$(tar xOf n.tar manifest.json | jq -c '.[0].RepoTags')"
+		rm n.tar
+	done
+	dray_run build spec.json -o docker-archive:n.tar:a//b --json
+	expect 2
+	[ ! -e n.tar ]
+	build spec.json --tag 9 -o out.tar
+	same tags "$("$DRAY" images --json out.tar | jq -c '.images[0].tags')" '["x:9"]'
+}
+
+@test "a registry without a tag gets the tags of the spec; one that is typed counts alone" {
+	registry_start build plain
+	tags_of() { skopeo list-tags --tls-verify=false "docker://$REGISTRY_ADDR/$1" | jq -c '.Tags | sort'; }
+	spec <<<'{ "dray": 1, "name": "x/y", "tags": ["7", "8"], "index_annotations": { "a": "b" } }'
+	there=docker://$REGISTRY_ADDR
+	dray_run build spec.json -o "$there/a" --plain-http --json
+	expect 0 "*tagged $REGISTRY_ADDR/a:7*tagged $REGISTRY_ADDR/a:8*"
+	same told "$(jq -c '[.built.tagged, .tags]' <<<"$output")" \
+		"[\"$REGISTRY_ADDR/a:7\",[\"$REGISTRY_ADDR/a:7\",\"$REGISTRY_ADDR/a:8\"]]"
+	same tags "$(tags_of a)" '["7","8"]'
+	for tag in 7 8; do
+		same "digest of $tag" "$(jq -r .built.reference <<<"$output")" \
+			"$REGISTRY_ADDR/a@sha256:$(skopeo inspect --raw --tls-verify=false "$there/a:$tag" | sha256sum | cut -d' ' -f1)"
+	done
+	# Any of them may be there already.
+	build spec.json --tag 8 --tag 9 -o "$there/b:9" --plain-http
+	same tags "$(tags_of b)" '["9"]'
+	dray_run build spec.json --tag 8 --tag 9 -o "$there/b" --plain-http --no-clobber
+	expect 2 "*$REGISTRY_ADDR/b:9 exists already*"
+	same tags "$(tags_of b)" '["9"]'
+	build spec.json --name z:5 -o "$there/c" --plain-http --no-clobber
+	same tags "$(tags_of c)" '["5"]'
+	[[ $stderr == *"tagged $REGISTRY_ADDR/c:5"* ]]
+	build --name z -o "$there/d" --plain-http
+	same tags "$(tags_of d)" '["latest"]'
+	build --mkdir /x -o "$there/d/e" --plain-http
+	same tags "$(tags_of d/e)" '["latest"]'
+}
+
+@test "several outputs: the same image in each place, at the same time" {
+	mkdir app
+	echo x >app/x
+	dray_run build --dir app --name example.org/app:1 --created now -o one.tar -o oci:two -o three.tar
+	expect 0
+	same lines "$(wc -l <<<"$output")" 3
+	cmp one.tar three.tar
+	same id "$("$DRAY" digest --image-id two)" "$("$DRAY" digest --image-id one.tar)"
+	rm one.tar
+	"$DRAY" build -q --dir app --name example.org/app:1 -o one.tar -o - >piped.tar
+	cmp one.tar piped.tar
+	dray_run build - -o one.tar -o no.tar
+	expect 2 '*standard input is for one --output*'
+	dray_run build --dir app -o - -o docker-archive:-:x/y:1
+	expect 2 '*standard output is for one --output*'
+	dray_run build --dir app -o - -o no.tar -o -
+	expect 2 '*standard output is for one --output*'
+	[ ! -e no.tar ]
+	dray_run build --dir app -o none/no.tar -o no.tar
+	expect 9
+	[ ! -e no.tar ]
 }
 
 @test "previous: what the earlier image has stays where it was, and an update moves what changed" {
@@ -500,6 +584,35 @@ labels() {
 	spec <<<'{ "dray": 1, "compression": { "level": 23 } }'
 	dray_run build spec.json -o no.tar
 	expect 2 '*"level" is from 1 to 22*'
+}
+
+@test "expand: \${NAME} in values of Env is what base and earlier entries say; printed as it was given" {
+	build --env PATH=/usr/bin --env OLD=1 --mkdir /x --name example.org/base:1 -o base.tar
+	spec <<-'EOF_J'
+		{ "dray": 1, "base": { "image": "base.tar" }, "annotations": { "a": "${REV}" },
+		  "config": { "expand": true,
+		              "Env": { "PATH": "/opt/bin:${PATH}", "NEW": "${PATH}|$OLD|$${OLD}|${REV}", "OLD": null } } }
+	EOF_J
+	build spec.json --define 'REV=${PATH}' -o one.tar
+	same env "$(config one.tar)" '{"Env":["PATH=/opt/bin:/usr/bin","NEW=/opt/bin:/usr/bin|$OLD|${OLD}|${PATH}"]}'
+	"$DRAY" build spec.json --define 'REV=${PATH}' --print-spec >printed.json
+	same kept "$(jq -r '.config | .expand, .Env.PATH' printed.json)" $'true\n/opt/bin:${PATH}'
+	build printed.json -o two.tar
+	cmp one.tar two.tar
+	sed -i 's/"expand": true,//' spec.json
+	dray_run build spec.json --define 'REV=${PATH}' -o no.tar
+	expect 2 '*spec.json:3:42: ${PATH} is not defined*'
+	build spec.json --define 'REV=${PATH}' --expand-env -o two.tar
+	cmp one.tar two.tar
+	build --env 'A=${PATH}' --from base.tar -o two.tar
+	same "as it is" "$(config two.tar | jq -r '.Env[2]')" 'A=${PATH}'
+	printf '{ "dray": 1, "config": { "expand": true,\n "Env": [ "A=1",\n  "B=${NO}" ] } }' >spec.json
+	for what in --plan "-o no.tar"; do
+		# shellcheck disable=SC2086
+		dray_run build spec.json $what
+		expect 2 '*spec.json:3:3: Env "B": ${NO} has no value here*'
+	done
+	[ ! -e no.tar ]
 }
 
 @test "errors of these keys tell line and column, and what was meant" {

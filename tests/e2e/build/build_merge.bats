@@ -86,6 +86,61 @@ sources() { echo "{ \"dray\": 1, \"conflict\": \"${CONFLICT:-error}\", \"sources
 	same links "$(shown out.tar)" $'-rw-r--r-- 0/0 x\nhrw-r--r-- 0/0 y link to x\nhrw-r--r-- 0/0 z link to x'
 }
 
+@test "a tar that is a layer: its whiteouts remove what is below, as where it is appended" {
+	mkdir -p base/a/sub base/c base/usr/bin layer/a layer/c layer/bin
+	echo 1 >base/a/1; echo two >base/a/2; echo s >base/a/sub/s; echo c >base/c/c; echo x >base/usr/bin/x
+	ln -s usr/bin base/bin
+	build --dir base --name example.org/base:1 -o base.tar
+	touch layer/a/.wh.1 layer/a/.wh.sub layer/c/.wh..wh..opq layer/.wh..wh.plnk
+	echo new >layer/c/new
+	tar -C layer --owner=0 --group=0 --mode=go-w,go+rX --format=ustar -cf layer.tar a/.wh.1 a/.wh.sub c/.wh..wh..opq c/new .wh..wh.plnk
+	sources '{ "type": "tar", "from": "layer.tar" }'
+	refused 6 '*a/.wh.1: it is a whiteout, and this is no layer*"as_layer"*' spec.json --from base.tar
+	sources '{ "type": "tar", "from": "layer.tar", "as_layer": true }'
+	build spec.json --from base.tar -o out.tar
+	dray_run append base.tar layer.tar -o appended.tar
+	ok
+	same tree "$("$DRAY" rootfs-id out.tar)" "$("$DRAY" rootfs-id appended.tar)"
+	same names "$(names out.tar | tr '\n' ' ')" "a a/2 bin c c/new usr usr/bin usr/bin/x "
+	# Through the links of the base, of sources before, and not of those behind; globs are for what is removed too.
+	touch layer/bin/.wh.x layer/.wh.early layer/.wh.late
+	tar -C layer -cf layer.tar bin/.wh.x .wh.early .wh.late a/.wh.1
+	sources '{ "type": "file", "path": "/early", "text": "e" },
+		{ "type": "tar", "from": "layer.tar", "as_layer": true, "exclude": ["/a"] },
+		{ "type": "file", "path": "/late", "text": "l" }'
+	build spec.json --from base.tar -o out.tar
+	same names "$(names out.tar | tr '\n' ' ')" "a a/1 a/2 a/sub a/sub/s bin c c/c late usr usr/bin "
+}
+
+@test "a tar that is a layer: what is stripped takes no whiteout's sense away, and globs see what is removed" {
+	tar_of base.tar.in "d d 755" "f d/x 644 x" "f d/y 644 y" "f x 644 x" "f y 644 y" "d e 755" "f e/f 644 f"
+	build --tar base.tar.in -o base.tar
+	tar_of l.tar "f .wh..wh.plnk/1.2 644 zz" "f .wh..wh.plnk/.wh.x 644" "f d/.wh.y 644"
+	sources '{ "type": "tar", "from": "l.tar", "as_layer": true, "strip": 1 }'
+	build spec.json --from base.tar -o out.tar
+	same "y is gone, no 1.2 is there, x stays" "$(names out.tar | tr '\n' ' ')" "d d/x d/y e e/f x "
+	# by_globs GLOBS NAMES: what is left of the base when GLOBS choose among the whiteouts.
+	tar_of l.tar "f d/.wh.x 644" "f d/.wh.y 644" "f .wh.y 644" "f e/.wh..wh..opq 644" "f e/new 644 n"
+	by_globs() {
+		sources "{ \"type\": \"tar\", \"from\": \"l.tar\", \"as_layer\": true, $1 }"
+		build spec.json --from base.tar -o out.tar || return 1
+		same "$1" "$(names out.tar | tr '\n' ' ')" "$2"
+	}
+	by_globs '"mode": "keep"' "d e e/new x "
+	by_globs '"exclude": ["d/x"]' "d d/x e e/new x "
+	by_globs '"exclude": ["y"]' "d d/y e e/new x y "
+	by_globs '"include": ["/y"]' "d d/x d/y e e/f x "
+	by_globs '"include": ["d/*"]' "d e e/f x y "
+	by_globs '"exclude": ["e"]' "d e e/f x "
+	by_globs '"exclude": ["e/f"]' "d e e/new x "
+	by_globs '"include": ["e"]' "d d/x d/y e e/new x y "
+	by_globs '"exclude": [".wh.*"]' "d e e/new x "
+	# A slash at the end: what is removed is a folder, or not.
+	tar_of l.tar "f .wh.d 644" "f .wh.y 644"
+	by_globs '"exclude": ["d/", "y/"]' "d d/x d/y e e/f x "
+	by_globs '"include": ["d/", "y/"]' "e e/f x y "
+}
+
 @test "whiteouts come in by no door" {
 	tar_of base.tar.in "f etc/passwd 644 root"
 	build --tar base.tar.in -o base.tar
@@ -174,6 +229,23 @@ sources() { echo "{ \"dray\": 1, \"conflict\": \"${CONFLICT:-error}\", \"sources
 	build --conflict last --tar d700.tar --tar d755.tar -o out.tar
 	same last "$(shown out.tar)" 'drwxr-xr-x 0/0 d/'
 	build --tar d700.tar --tar d700.tar -o out.tar
+	sources '{ "type": "mkdir", "path": "/d" }, { "type": "mkdir", "path": "/d", "mode": "0700" }'
+	refused 2 '*source 2 (mkdir): /d: two sources have it*' spec.json
+	build spec.json --conflict last -o out.tar
+	same "the later mkdir" "$(shown out.tar)" 'drwx------ 0/0 d/'
+	# Who says an owner is heard, in any order; two who say two are not.
+	local plain='{ "type": "mkdir", "path": "/d" }' five='{ "type": "mkdir", "path": "/d", "owner": { "uid": 5, "gid": 6 } }'
+	for both in "$plain, $five" "$five, $plain" "$five, $plain, $five"; do
+		sources "$both"
+		build spec.json -o out.tar
+		same "$both" "$(shown out.tar)" 'drwxr-xr-x 5/6 d/'
+	done
+	sources "$plain, $five, { \"type\": \"mkdir\", \"path\": \"/d\", \"owner\": { \"uid\": 6 } }"
+	refused 2 '*source 3 (mkdir): /d: two sources have it*' spec.json
+	mkdir -p tree/d
+	sources '{ "type": "dir", "from": "tree" }, { "type": "mkdir", "path": "/d", "mode": "0700" },
+		{ "type": "mkdir", "path": "/d", "mode": "0711", "owner": { "uid": 3, "gid": 3 } }'
+	refused 2 '*source 3 (mkdir): /d: two sources have it*' spec.json
 	sources '{ "type": "mkdir", "path": "/d", "mode": "0711" }, { "type": "tar", "from": "d700.tar" }'
 	build spec.json -o out.tar
 	same mkdir "$(shown out.tar)" 'drwx--x--x 0/0 d/'

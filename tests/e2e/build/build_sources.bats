@@ -242,7 +242,7 @@ units() { names "$1" | sed -n 's,^store/\([^/]*\)$,\1,p' | tr '\n' ' '; }
 @test "item 1: a closure and links at the root: links exist, and what they lead to" {
 	store
 	sed "s,/store/,$T/store/,g" graph.json >here.json
-	sources "{ \"type\": \"closure\", \"graph\": \"here.json\", \"store\": \"$T/store\" }, { \"type\": \"links\", \"trees\": [\"$T/store/1-app\", \"$T/store/3-tool\"] }" \
+	sources "{ \"type\": \"closure\", \"graph\": \"here.json\", \"store\": \"$T/store\" }, { \"type\": \"links\", \"from\": [\"$T/store/1-app\", \"$T/store/3-tool\"] }" \
 		'"name": "item/one", "tag": "1", "config": { "Cmd": ["/bin/tool"] }'
 	build spec.json -o out.tar
 	same links "$(shown out.tar bin/app bin/tool | cut -d' ' -f 3-)" \
@@ -255,7 +255,7 @@ units() { names "$1" | sed -n 's,^store/\([^/]*\)$,\1,p' | tr '\n' ' '; }
 	store
 	sed "s,/store/,$T/store/,g" graph.json >here.json
 	sources "{ \"type\": \"closure\", \"graph\": \"here.json\", \"store\": \"$T/store\", \"include\": \"links-only\" },
-		{ \"type\": \"links\", \"trees\": [\"$T/store/1-app\"] }, { \"type\": \"symlink\", \"path\": \"/data\", \"target\": \"$T/store/4-data\" }" \
+		{ \"type\": \"links\", \"from\": [\"$T/store/1-app\"] }, { \"type\": \"symlink\", \"path\": \"/data\", \"target\": \"$T/store/4-data\" }" \
 		'"rules": [ { "match": "/bin/**", "owner": { "uid": 5 } } ]'
 	build spec.json -o out.tar
 	same names "$(names out.tar)" $'bin\nbin/app\ndata'
@@ -326,13 +326,13 @@ units() { names "$1" | sed -n 's,^store/\([^/]*\)$,\1,p' | tr '\n' ' '; }
 	echo a >a/bin/x
 	echo b >b/bin/x
 	echo c >c/bin/z
-	sources "{ \"type\": \"links\", \"trees\": [\"$T/a\", \"$T/b\"] }"
+	sources "{ \"type\": \"links\", \"from\": [\"$T/a\", \"$T/b\"] }"
 	refused 2 '*source 1 (links): tree 2: /bin/x: two sources have it*' spec.json
 	build spec.json --conflict first -o out.tar
 	same first "$(shown out.tar bin/x | cut -d' ' -f 5)" "$T/a/bin/x"
 	build spec.json --conflict last -o out.tar
 	same last "$(shown out.tar bin/x | cut -d' ' -f 5)" "$T/b/bin/x"
-	sources "{ \"type\": \"links\", \"trees\": [\"$T/a\", \"$T/c\", \"$T/a\"] }"
+	sources "{ \"type\": \"links\", \"from\": [\"$T/a\", \"$T/c\", \"$T/a\"] }"
 	build spec.json -o out.tar
 	same apart "$(names out.tar)" $'bin\nbin/x\nbin/z'
 }
@@ -346,7 +346,7 @@ units() { names "$1" | sed -n 's,^store/\([^/]*\)$,\1,p' | tr '\n' ' '; }
 	local flags=(--mtree list:src --links "$T/tree:/l" --closure "graph.json,store=/store,from=store,root=/store/1-app,scan-config" --cmd '["/store/3-tool/bin/tool"]')
 	dray_run build "${flags[@]}" --print-spec
 	expect 0
-	same printed "$(jq -c .sources <<<"$output")" '[{"type":"files","list":"list","root":"src"},{"type":"links","trees":["'"$T"'/tree"],"to":"/l"},'$(
+	same printed "$(jq -c .sources <<<"$output")" '[{"type":"files","list":"list","root":"src"},{"type":"links","from":["'"$T"'/tree"],"to":"/l"},'$(
 	)'{"type":"closure","from":"store","graph":"graph.json","store":"/store","roots":["/store/1-app"],"scan_config":true}]'
 	echo "$output" >spec.json
 	build "${flags[@]}" -o flags.tar

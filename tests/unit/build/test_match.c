@@ -7,6 +7,7 @@
 #include "build/match.h"
 
 #include "base/limits.h"
+#include "base/mem.h"
 #include "build/accounts.h"
 #include "build/config_make.h"
 #include "torture.h"
@@ -65,7 +66,7 @@ static struct spec *spec_of(const char *text)
 	struct spec *s = NULL;
 	dray_error *err = NULL;
 
-	assert_ok(spec_parse(span_str(text), "s", NULL, 0, &s, &err), err);
+	assert_ok(spec_parse(span_str(text), "s", false, NULL, 0, &s, &err), err);
 	return s;
 }
 
@@ -178,12 +179,113 @@ static void test_configs(void **state)
 	buf_clear(&b);
 }
 
+#define BASE_ENV "{\"config\":{\"Env\":[\"P=/b\",\"BARE\",\"Q=q=1\"]}}"
+
+/* "${NAME}" is what the environment has by then; one that is refused is told with its place. */
+static void test_environment(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *env, *made; /* NULL = refused with */
+		const char *said;
+	} rows[] = {
+		{ "{\"P\":\"/a:${P}\",\"R\":\"${P}\"}",
+		  "[\"P=/a:/b\",\"BARE\",\"Q=q=1\",\"R=/a:/b\"]", NULL },
+		{ "[\"A=x\",\"B=${A}${A}$A$$\",\"C=${Q}\"]",
+		  "[\"P=/b\",\"BARE\",\"Q=q=1\",\"A=x\",\"B=xx$A$$\",\"C=q=1\"]", NULL },
+		/* what is put in is not looked at again */
+		{ "{\"A\":\"$${P}$$${P}$\",\"B\":\"${A}\"}",
+		  "[\"P=/b\",\"BARE\",\"Q=q=1\",\"A=${P}$${P}$\",\"B=${P}$${P}$\"]", NULL },
+		/* of two the last counts, and is all there is */
+		{ "[\"P=/x:${P}\",\"P=/y:${P}\"]", "[\"P=/y:/b\",\"BARE\",\"Q=q=1\"]", NULL },
+		{ "{\"P\":null,\"E\":\"\",\"F\":\"(${E})\"}",
+		  "[\"BARE\",\"Q=q=1\",\"E=\",\"F=()\"]", NULL },
+		{ "{\"A\":\"\\u0024{Q}\"}", "[\"P=/b\",\"BARE\",\"Q=q=1\",\"A=q=1\"]", NULL },
+		{ "{\"A\":\"${B}\",\"B\":\"1\"}", NULL,
+		  "s:2:12: Env \"A\": ${B} has no value here" },
+		{ "{\"P\":null,\n\"A\":\"${P}\"}", NULL,
+		  "s:3:5: Env \"A\": ${P} has no value here" },
+		{ "{\"A\":\"${BARE}\"}", NULL, "s:2:12: Env \"A\": ${BARE} has no value here" },
+		{ "[\"A=${P\"]", NULL, "s:2:8: Env \"A\": \"${\" without \"}\"" },
+		{ "[\"A=${P:-x}\"]", NULL, "s:2:8: Env \"A\": expected ${NAME}" },
+		{ "[\"A=${}\"]", NULL, "s:2:8: Env \"A\": expected ${NAME}" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *spec = mem_printf("{\"dray\":1,\"config\":{\"expand\":true,\n\"Env\":%s}}",
+					rows[i].env);
+		char *made = mem_printf("{\"config\":{\"Env\":%s},\"created\":"
+					"\"1970-01-01T00:00:01Z\"}",
+					rows[i].made ? rows[i].made : "");
+		struct buf b = BUF_INIT(LIMIT_CONFIG);
+		dray_error *err = NULL;
+		int rc = make(spec, BASE_ENV, &b, &err);
+
+		if ((rc == 0) != !rows[i].said)
+			fail_msg("row %zu: %s", i, err ? dray_error_message(err) : "taken");
+		if (rc == 0 && !span_is(span_buf(&b), made))
+			fail_msg("row %zu: %.*s", i, (int)b.len, (const char *)b.data);
+		if (rc < 0 && strncmp(dray_error_message(err), rows[i].said, strlen(rows[i].said)))
+			fail_msg("row %zu: %s", i, dray_error_message(err));
+		if (rc < 0)
+			assert_err_kind(err, DRAY_ERR_USAGE);
+		buf_clear(&b);
+		mem_free(made);
+		mem_free(spec);
+	}
+}
+
+static int tortured(void *arg, dray_error **err)
+{
+	struct config_make m = { .spec = arg,
+				 .created = "1970-01-01T00:00:01Z",
+				 .platform = { .os = "linux", .arch = "amd64" } };
+	struct buf b = BUF_INIT(LIMIT_CONFIG);
+	int rc = config_make(&m, &b, err);
+
+	buf_clear(&b);
+	return rc;
+}
+
+static void test_torture(void **state)
+{
+	struct spec *s = spec_of("{\"dray\":1,\"config\":{\"expand\":true,\"Env\":[\"A=x\","
+				 "\"B=${A}$${A}\"]}}");
+
+	(void)state;
+	torture_alloc(tortured, s);
+	spec_free(s);
+}
+
+/* Twice the last one: thirty names would have a gigabyte. */
+static void test_environment_bounded(void **state)
+{
+	struct buf spec = BUF_INIT(LIMIT_SPEC), b = BUF_INIT(LIMIT_CONFIG);
+	dray_error *err = NULL;
+
+	(void)state;
+	assert_ok(buf_add_str(&spec, "{\"dray\":1,\"config\":{\"expand\":true,\"Env\":[\"V0=x\"",
+			      &err),
+		  err);
+	for (int i = 1; i <= 30; i++)
+		assert_ok(buf_printf(&spec, &err, ",\"V%d=${V%d}${V%d}\"", i, i - 1, i - 1), err);
+	assert_ok(buf_add_str(&spec, "]}}", &err), err);
+	assert_ok(buf_add_byte(&spec, 0, &err), err);
+	assert_int_equal(make((const char *)spec.data, NULL, &b, &err), -1);
+	assert_err(err, DRAY_ERR_LIMIT, "Env \"V");
+	buf_clear(&spec);
+	buf_clear(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_globs),
 		cmocka_unit_test(test_accounts),
 		cmocka_unit_test(test_configs),
+		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_environment_bounded),
+		cmocka_unit_test(test_torture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

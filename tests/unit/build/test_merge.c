@@ -14,7 +14,8 @@
 
 /*
  * The base, then each source, an entry a line: "TYPE PATH VALUE" with the TYPES below; VALUE is
- * content, the target of a link, the mode of a folder (d; v: its mode is vague).
+ * content, the target of a link, the mode of a folder (d; v: its mode is vague; m, n: the same of
+ * a mkdir).
  */
 struct row {
 	const char *name, *conflict, *layers[SOURCES];
@@ -172,6 +173,23 @@ static const struct row rows[] = {
 	  .conflict = "first",
 	  .layers = { "f a base\n", "f a one\n", "f a/b two\n" },
 	  .want = "a=one\n" },
+	{ .name = "a mkdir that tells a mode, after one that does not",
+	  .layers = { "", "n d 755\n", "m d 700\n" },
+	  .want = "d/ 700\n" },
+	{ .name = "a mkdir that tells a mode, before one that does not",
+	  .layers = { "", "m d 700\n", "n d 755\n" },
+	  .want = "d/ 700\n" },
+	{ .name = "two mkdirs that tell two modes, after a vague one",
+	  .layers = { "", "v d 755\n", "m d 700\n", "m d 711\n" },
+	  .kind = DRAY_ERR_USAGE,
+	  .message = "/d: two sources" },
+	{ .name = "two mkdirs that tell two modes, after one that tells none",
+	  .layers = { "", "n d 755\n", "m d 700\n", "m d 711\n" },
+	  .kind = DRAY_ERR_USAGE,
+	  .message = "/d: two sources" },
+	{ .name = "two mkdirs that tell one mode, after a vague one",
+	  .layers = { "", "v d 755\n", "m d 700\n", "m d 700\n" },
+	  .want = "d/ 700\n" },
 	{ .name = "a mode on the base's",
 	  .layers = { "d d 1777\n", "d d 700\n" },
 	  .want = "d/ 700\n" },
@@ -184,9 +202,9 @@ struct run {
 
 static int add_line(struct inputs *in, struct layer_index *ix, char *line, dray_error **err)
 {
-	static const char types[] = "fdvlh";
-	static const enum tar_type type[] = { TAR_FILE, TAR_DIR, TAR_DIR, TAR_SYMLINK,
-					      TAR_HARDLINK };
+	static const char types[] = "fdvmnlh";
+	static const enum tar_type type[] = { TAR_FILE, TAR_DIR,     TAR_DIR,	  TAR_DIR,
+					      TAR_DIR,	TAR_SYMLINK, TAR_HARDLINK };
 	char *path = line + 2, *value = strchr(path, ' ');
 	struct content c = { .kind = CONTENT_BYTES };
 	struct layer_entry *e;
@@ -261,7 +279,8 @@ static int merge_rows(struct run *r, struct merge *m, struct layer_index **ix, c
 		struct merge_source s = { .replace = r->row->replace };
 
 		snprintf(text[i], ROOM, "%s", r->row->layers[i]);
-		s.vague = text[i][0] == 'v' ? VAGUE_MODE : 0;
+		s.vague = text[i][0] == 'v' || text[i][0] == 'n' ? VAGUE_MODE : 0;
+		s.is_mkdir = text[i][0] == 'm' || text[i][0] == 'n';
 		ix[i] = s.ix = entries_new(err);
 		if (!s.ix || read_lines(m->in, s.ix, text[i], err) < 0 ||
 		    (i ? merge_apply(m, &s, err) : tree_apply(m->tree, s.ix, err)) < 0)
@@ -332,7 +351,7 @@ static void test_no_memory(void **state)
 	static const struct row row = {
 		.conflict = "last",
 		.layers = { "f a base\nl lib usr\n", "v d 700\nf x one\nh y x\n",
-			    "d d 755\nf a/b two\nf lib/z two\nf x two\nh y x\n" },
+			    "d d 755\nf a/b two\nf lib/z two\nf x two\nh y x\n", "n e 755\n" },
 		.replace = true,
 	};
 	struct run r = { &row, BUF_INIT(ROOM) };

@@ -36,6 +36,14 @@ static const struct {
 	{ "/store/[0-9a-z]{4}-[^/]{1,200}(/[^/]{1,255}){0,5}", "store/ab01-x/y", 1 },
 	{ "/[0-9a-f]{64}-[0-9a-f]{64}", "a", 0 },
 	{ "/a{0}b", "b", 1 },
+	/* the ends of all of it, which say nothing */
+	{ "^/a$", "a", 1 },
+	{ "^/a$", "ab", 0 },
+	{ "^/a|/b$|^/c$", "b", 1 },
+	{ "^(/a|/b)$", "b", 1 },
+	{ "^/(a*|b*|c*)*(a*|b*|c*)*(a*|b*|c*)*(a*|b*|c*)*(a*|b*|c*)*(a*|b*|c*)*$", "abc", 1 },
+	{ "^", "a", 0 },
+	{ "/[$^]\\^\\$\\|", "^^$|", 1 },
 	{ "/a{1998}", "a", 0 },
 	{ "/" HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED, "a", 0 },
 };
@@ -64,6 +72,19 @@ static const struct {
 	{ "a++++++++++++++++++++++++++++++++++++++++", "more than 2000 characters" },
 	{ "((((((((((((((a+)+)+)+)+)+)+)+)+)+)+)+)+)+)+", "more than 2000 characters" },
 	{ "(a)\\1", "back references" },
+	/* each of them takes twice as long as the one before */
+	{ "(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)*(^)"
+	  "*",
+	  "'^' and '$' are known in front" },
+	{ "(^/a)", "'^' and '$' are known in front" },
+	{ "(/a$)", "'^' and '$' are known in front" },
+	{ "/a^", "'^' and '$' are known in front" },
+	{ "\\|^/a", "'^' and '$' are known in front" },
+	{ "$/a", "'^' and '$' are known in front" },
+	{ "^^/a", "'^' and '$' are known in front" },
+	{ "^*/a", "'^' and '$' are known in front" },
+	{ "/a$*", "'^' and '$' are known in front" },
+	{ "/\\ba", "'^' and '$' are known in front" },
 	{ "*{a", "Invalid" },
 };
 

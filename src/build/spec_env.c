@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * "${NAME}" in what a spec says for Env.
+ * Relies on json/ to find where that is in a text.
+ * Promises that a value which was put in is not looked at again.
+ */
+#include "build/spec_env.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "json/json.h"
+
+#define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+#define SHOWN_MAX 80 /* bytes of a name that an error repeats */
+
+int spec_env_find(struct span text, bool expand, struct span *ret, dray_error **err)
+{
+	cleanup_json struct json_doc *doc = NULL;
+	cleanup_error dray_error *odd = NULL;
+	struct json config;
+
+	*ret = (struct span){ 0 };
+	if (!memmem(text.data, text.len, "${", 2))
+		return 0;
+	/* What is wrong with it is told when all names are filled in. */
+	if (json_parse(text, &doc, &odd) < 0)
+		return dray_error_kind(odd) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
+	config = json_get(json_root(doc), "config");
+	if (expand || json_type(json_get(config, "expand")) == JSON_TRUE)
+		*ret = json_raw(json_get(config, "Env"));
+	return 0;
+}
+
+/* "${NAME}" at *at, which is moved behind it. */
+static int fill_in(const char **at, spec_env_value_fn *value, void *arg, struct buf *ret,
+		   dray_error **err)
+{
+	const char *name = *at + 2, *found;
+	size_t len = strspn(name, NAME_CHARS);
+	int shown = len < SHOWN_MAX ? (int)len : SHOWN_MAX;
+
+	if (!strchr(name, '}'))
+		return err_set(err, DRAY_ERR_USAGE, "\"${\" without \"}\"");
+	if (len == 0 || name[len] != '}') {
+		err_set(err, DRAY_ERR_USAGE, "expected ${NAME}, a name of letters, digits and _");
+		return err_hint(err, "there are no operators; \"$${\" stands for \"${\" itself");
+	}
+	found = value(arg, span_of(name, len));
+	if (!found) {
+		err_set(err, DRAY_ERR_USAGE, "${%.*s} has no value here", shown, name);
+		return err_hint(err, "names of the base, and those before it, have one; "
+				     "\"$${\" stands for \"${\" itself");
+	}
+	*at = name + len + 1;
+	return buf_add_str(ret, found, err);
+}
+
+int spec_env_fill_in(const char *text, spec_env_value_fn *value, void *arg, struct buf *ret,
+		     dray_error **err)
+{
+	for (const char *at = text; *at;) {
+		size_t plain = strcspn(at, "$");
+
+		if (buf_add(ret, span_of(at, plain), err) < 0)
+			return -1;
+		at += plain;
+		if (strncmp(at, "${", 2) == 0) {
+			if (fill_in(&at, value, arg, ret, err) < 0)
+				return -1;
+			continue;
+		}
+		if (*at != '$')
+			continue;
+		at++;
+		if (buf_add_byte(ret, '$', err) < 0)
+			return -1;
+		if (strncmp(at, "${", 2) != 0)
+			continue;
+		at += 2;
+		if (buf_add_byte(ret, '{', err) < 0)
+			return -1;
+	}
+	return 0;
+}

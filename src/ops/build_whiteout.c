@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whiteouts of a tar that is a layer: what they take away of the base and of sources before it.
+ * Relies on layer/tree for what a whiteout does, on build/deal to say it again in the new image.
+ * Promises that they come before all entries of their tar.
+ */
+#include "ops/build.h"
+
+#include "base/limits.h"
+
+/* @p path with its folder as it really is. */
+static int real_place(struct build *b, const char *path, const char **ret, dray_error **err)
+{
+	const char *slash = strrchr(path, '/'), *folder;
+
+	*ret = path;
+	if (!slash || !b->merge.follow)
+		return 0;
+	folder = arena_strndup(&b->arena, path, (size_t)(slash - path));
+	if (!folder)
+		return err_nomem(err);
+	if (merge_resolve(&b->merge, folder, &folder, err) < 0)
+		return -1;
+	*ret = arena_printf(&b->arena, "%s%s%s", folder, folder[0] ? "/" : "", slash + 1);
+	return *ret ? 0 : err_nomem(err);
+}
+
+/* Rules that delete ask what the base still has. */
+static int note_gone(struct build *b, const char *path, dray_error **err)
+{
+	size_t folder = strrchr(path, '/') ? (size_t)(strrchr(path, '/') + 1 - path) : 0;
+	const char *name, *gone;
+
+	if (whiteout_of(path, &name) != WHITEOUT_NAME)
+		return 0;
+	gone = arena_printf(&b->arena, "%.*s%s", (int)folder, path, name);
+	return gone ? map_put(&b->rules.gone, span_str(gone), b, err) : err_nomem(err);
+}
+
+int build_is_folder(struct build *b, const char *path, bool *ret, dray_error **err)
+{
+	const struct node *n;
+	const char *real;
+
+	if (real_place(b, path, &real, err) < 0)
+		return -1;
+	n = tree_find(b->tree, real);
+	*ret = n && node_is_dir(n);
+	return 0;
+}
+
+int build_add_whiteout(struct build *b, struct layer_index **ix, const char *path, dray_error **err)
+{
+	struct layer_entry *e;
+	const char *real;
+
+	if (real_place(b, path, &real, err) < 0)
+		return -1;
+	if (!*ix) {
+		*ix = entries_new(err);
+		if (!*ix || build_keep_index(b, *ix, err) < 0)
+			return -1;
+	}
+	e = entries_add(*ix, real, TAR_FILE, err);
+	return e ? note_gone(b, real, err) : -1;
+}
+
+int build_apply_whiteouts(struct build *b, const struct layer_index *ix, uint32_t source,
+			  dray_error **err)
+{
+	if (!ix)
+		return 0;
+	return tree_apply(b->tree, ix, err) < 0 ? -1 : build_note_applied(b, source, err);
+}
