@@ -16,7 +16,7 @@ enum dray_edit_field {
 	DRAY_EDIT_ENV = 1,	/**< name, value */
 	DRAY_EDIT_LABEL,	/**< name, value */
 	DRAY_EDIT_VOLUME,	/**< name: a path */
-	DRAY_EDIT_EXPOSE,	/**< name: PORT[-PORT][/PROTO]; tcp when not told */
+	DRAY_EDIT_EXPOSE,	/**< name: PORT[-PORT][/PROTO], tcp when not told; a range is its ports */
 	DRAY_EDIT_ONBUILD,	/**< name: an instruction */
 	DRAY_EDIT_ENTRYPOINT,	/**< value: a JSON list of strings, or words with blanks between */
 	DRAY_EDIT_CMD,		/**< likewise */
@@ -121,16 +121,17 @@ typedef int dray_edit_preview_fn(void *arg, const char *image, const char *platf
  * What dray_edit() would change in configs: @p each gets the images that are meant, in the order
  * of the place. Nothing is written.
  *
+ * @param dst  where the result would go, which says what its tags may be; NULL = @p image itself
  * @param o    image and all choose, as in dray_copy(); NULL = defaults
  * @param arg  handed to each untouched
  * @return  0; what @p each returned to stop; -1
  *
  * Owns:    nothing changes hands
- * Errors:  as dray_edit(); USAGE for a pipe, which is read twice
+ * Errors:  as dray_edit()
  * Threads: see dray_context_new()
  * Since:   0.1
  */
-DRAY_API int dray_edit_preview(dray_context *ctx, const char *image,
+DRAY_API int dray_edit_preview(dray_context *ctx, const char *image, const char *dst,
 			       const struct dray_edit_options *e,
 			       const struct dray_copy_options *o, dray_edit_preview_fn *each,
 			       void *arg, dray_error **err);

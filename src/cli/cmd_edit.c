@@ -245,7 +245,8 @@ static int preview(struct session *s, const char *src, const struct dray_edit_op
 {
 	struct previewing v = { s, err };
 
-	return session_context(s, err) ? dray_edit_preview(s->ctx, src, e, o, put_preview, &v, err)
+	return session_context(s, err) ? dray_edit_preview(s->ctx, src, s->global.output, e, o,
+							   put_preview, &v, err)
 				       : -1;
 }
 
@@ -273,6 +274,7 @@ static int copy_options(struct session *s, const struct edit_flags *f,
 	if (!f->in_place && !f->dry_run)
 		return relayer_options(s, &f->relayer, ret, err);
 	*ret = (struct dray_copy_options)DRAY_COPY_OPTIONS_INIT;
+	ret->dst_is_path = true;
 	if (f->dry_run)
 		return 0;
 	if (s->global.output)

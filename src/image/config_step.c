@@ -234,14 +234,21 @@ static int add_string(struct work *w, dray_error **err)
 
 /* ---- objects ---- */
 
-/* A port without a protocol fits those of any. */
+/*
+ * A port without a protocol fits those of any, and a range those in it. A range was a member
+ * of its own in images of old: the pattern fits that too.
+ */
 static bool member_fits(const struct work *w, const char *name, char **own, dray_error **err)
 {
+	bool expose = w->s->field == DRAY_EDIT_EXPOSE;
+	struct config_ports ports;
 	size_t end = strlen(name);
 
-	if (w->s->field == DRAY_EDIT_EXPOSE && !strchr(w->s->name, '/'))
+	if (expose && !strchr(w->s->name, '/'))
 		end = strcspn(name, "/");
-	return fits(w, name, end, own, err);
+	return fits(w, name, end, own, err) ||
+	       (*own && expose && config_ports_parse(w->s->name, &ports) &&
+		config_ports_have(&ports, name));
 }
 
 static int remove_members(struct work *w, dray_error **err)
@@ -294,16 +301,35 @@ static int set_member(struct work *w, const char *name, dray_error **err)
 			      : add_member(w, name, span_buf(&text), err);
 }
 
-static int add_name(struct work *w, dray_error **err)
+/* Engines know no ranges in a config: a Dockerfile's is written as its ports, too. */
+static int add_ports(struct work *w, dray_error **err)
 {
-	const char *name = w->s->name;
+	cleanup_buf struct buf fresh = BUF_INIT(LIMIT_CONFIG);
+	bool there = json_type(w->field) == JSON_OBJECT;
+	struct config_ports p;
 
-	if (w->s->field == DRAY_EDIT_EXPOSE && !strchr(name, '/')) {
-		name = arena_printf(&w->arena, "%s/tcp", name);
+	if (!config_ports_parse(w->s->name, &p))
+		return err_set(err, DRAY_ERR_USAGE, "expose: no port: %.40s", w->s->name);
+	for (int64_t port = p.from; port <= p.to; port++) {
+		const char *name = arena_printf(&w->arena, "%d%s", (int)port,
+						p.protocol[0] ? p.protocol : "/tcp");
 		if (!name)
 			return err_nomem(err);
+		if (there ? set_member(w, name, err) < 0
+			  : buf_printf(&fresh, err, "%c\"%s\":{}", port == p.from ? '{' : ',',
+				       name) < 0)
+			return -1;
 	}
-	return set_member(w, name, err);
+	if (there)
+		return 0;
+	return buf_add_byte(&fresh, '}', err) < 0
+		       ? -1
+		       : set_field(w, w->f->member, span_buf(&fresh), err);
+}
+
+static int add_name(struct work *w, dray_error **err)
+{
+	return w->s->field == DRAY_EDIT_EXPOSE ? add_ports(w, err) : set_member(w, w->s->name, err);
 }
 
 /* ---- by shape ---- */

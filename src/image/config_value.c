@@ -48,21 +48,43 @@ static const struct rule rules[] = {
 	[DRAY_EDIT_ANNOTATION] = { .what = "annotation", .named = true, .valued = true },
 };
 
-bool config_port_valid(const char *text)
+bool config_ports_parse(const char *text, struct config_ports *ret)
 {
-	static const char *const protocols[] = { "tcp", "udp", "sctp" };
+	static const char *const protocols[] = { "", "/tcp", "/udp", "/sctp" };
 	size_t len = strcspn(text, "/"), first = strcspn(text, "-/");
-	int64_t from, to;
-	bool known = !text[len];
+	bool known = false;
 
+	ret->protocol = text + len;
 	for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
-		known = known || strcmp(text + len + 1, protocols[i]) == 0;
-	if (!known || !num_parse_u63(span_of(text, first), &from))
+		known = known || strcmp(ret->protocol, protocols[i]) == 0;
+	if (!known || !num_parse_u63(span_of(text, first), &ret->from))
 		return false;
-	to = from;
-	if (first < len && !num_parse_u63(span_of(text + first + 1, len - first - 1), &to))
+	ret->to = ret->from;
+	if (first < len && !num_parse_u63(span_of(text + first + 1, len - first - 1), &ret->to))
 		return false;
-	return from >= 1 && from <= to && to <= PORT_MAX;
+	return ret->from >= 1 && ret->from <= ret->to && ret->to <= PORT_MAX;
+}
+
+bool config_ports_have(const struct config_ports *p, const char *name)
+{
+	struct config_ports own;
+
+	return config_ports_parse(name, &own) && own.from >= p->from && own.to <= p->to &&
+	       (!p->protocol[0] ||
+		strcmp(p->protocol, own.protocol[0] ? own.protocol : "/tcp") == 0);
+}
+
+static int check_ports(const char *text, const char *what, dray_error **err)
+{
+	struct config_ports p;
+
+	if (!config_ports_parse(text, &p))
+		return err_set(err, DRAY_ERR_USAGE,
+			       "%s: expected PORT, PORT-PORT or PORT/tcp, /udp, /sctp", what);
+	if (p.to - p.from >= CONFIG_PORTS_MAX)
+		return err_set(err, DRAY_ERR_USAGE, "%s: a range of more than %d ports", what,
+			       CONFIG_PORTS_MAX);
+	return 0;
 }
 
 static int check_name(const struct dray_edit_step *s, const char *what, dray_error **err)
@@ -75,10 +97,7 @@ static int check_name(const struct dray_edit_step *s, const char *what, dray_err
 		return glob_problem(s->name)
 			       ? err_set(err, DRAY_ERR_USAGE, "%s: %s", what, glob_problem(s->name))
 			       : 0;
-	if (s->field == DRAY_EDIT_EXPOSE && !config_port_valid(s->name))
-		return err_set(err, DRAY_ERR_USAGE,
-			       "%s: expected PORT, PORT-PORT or PORT/tcp, /udp, /sctp", what);
-	return 0;
+	return s->field == DRAY_EDIT_EXPOSE ? check_ports(s->name, what, err) : 0;
 }
 
 int step_check(const struct dray_edit_step *s, dray_error **err)

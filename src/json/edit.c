@@ -27,7 +27,6 @@ struct json_edit {
 	uint8_t *removed; /* by node */
 	struct change *list;
 	size_t n, cap;
-	bool any_removed;
 };
 
 int json_edit_new(const struct json_doc *doc, struct json_edit **ret, dray_error **err)
@@ -52,11 +51,6 @@ void json_edit_free(struct json_edit *e)
 	mem_free(e->list);
 	arena_clear(&e->arena);
 	mem_free(e);
-}
-
-bool json_edit_any(const struct json_edit *e)
-{
-	return e->n > 0 || e->any_removed;
 }
 
 /* ---- asking ---- */
@@ -92,7 +86,6 @@ int json_edit_replace(struct json_edit *e, struct json v, struct span text, dray
 void json_edit_remove(struct json_edit *e, struct json v)
 {
 	e->removed[v.node] = true;
-	e->any_removed = true;
 }
 
 int json_edit_insert(struct json_edit *e, struct json object, const char *name, struct span text,

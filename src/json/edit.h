@@ -31,7 +31,5 @@ int json_edit_append(struct json_edit *e, struct json array, struct span text,
 int json_edit_set(struct json_edit *e, struct json object, const char *name, struct span text,
 		  dray_error **err) MUST_CHECK;
 
-/** Whether anything was asked for. */
-bool json_edit_any(const struct json_edit *e);
 /** The new text, appended to @p ret. */
 int json_edit_apply(const struct json_edit *e, struct buf *ret, dray_error **err) MUST_CHECK;

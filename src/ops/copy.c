@@ -130,10 +130,22 @@ int run_target_registry(struct run *r, const struct reference *ref, struct targe
 	return reuse_load(r->copy.ctx, t, &r->copy.wishes, ref->tag, &r->copy.reuse, err);
 }
 
+/* The first tag is that of the place. */
+static int refuse_other_tags(const struct run *r, const struct target *t, dray_error **err)
+{
+	for (size_t i = 1; r->made_tags && i < r->made->n_tags; i++)
+		if (refuse_existing(t, r->made->tags[i], err) < 0)
+			return -1;
+	return 0;
+}
+
 static int run_target(struct run *r, const struct place *dst, struct target *t, dray_error **err)
 {
-	if (dst->kind == PLACE_REGISTRY)
-		return run_target_registry(r, &dst->ref, t, err);
+	if (dst->kind == PLACE_REGISTRY) {
+		if (run_target_registry(r, &dst->ref, t, err) < 0)
+			return -1;
+		return r->copy.wishes.o->no_clobber ? refuse_other_tags(r, t, err) : 0;
+	}
 	r->copy.target = t;
 	return target_open(r->copy.ctx, dst, r->copy.wishes.o, t, err);
 }
@@ -162,9 +174,10 @@ static int copy_chosen(struct run *r, const struct place *dst, dray_copy_result 
 	for (size_t i = 0; i < r->from.n_roots; i++) {
 		const struct image *im = r->from.roots[i].images[0];
 		bool own = !tag && dst->kind != PLACE_REGISTRY;
+		const char *const *tags = r->made_tags ? r->made->tags : own ? im->tags : &tag;
+		size_t n_tags = r->made_tags ? r->made->n_tags : own ? im->n_tags : !!tag;
 
-		if (run_copy_one(r, &r->from.roots[i], own ? im->tags : &tag,
-				 own ? im->n_tags : !!tag, result, err) < 0)
+		if (run_copy_one(r, &r->from.roots[i], tags, n_tags, result, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -259,33 +272,42 @@ static int copy_to(struct run *r, const char *const *srcs, size_t n, const struc
 
 static const struct dray_copy_options DEFAULTS = DRAY_COPY_OPTIONS_INIT;
 
-/* In an archive that Docker loads an image has a whole name or none: "app" is "app:latest". */
-static int complete_name(struct place *dst, dray_error **err)
+int copy_whole_name(const char *text, char **ret, dray_error **err)
 {
 	cleanup_reference struct reference ref = { 0 };
+
+	if (reference_parse(span_str(text), &ref, err) < 0 || reference_default_tag(&ref, err) < 0)
+		return -1;
+	if (digest_set(&ref.digest))
+		return err_set(err, DRAY_ERR_USAGE, "a digest names no image in an archive");
+	*ret = reference_text(&ref);
+	return *ret ? 0 : err_nomem(err);
+}
+
+static int complete_name(struct place *dst, dray_error **err)
+{
 	char *text;
 
 	if (dst->has_at)
 		return err_set(err, DRAY_ERR_USAGE, "%s: a position is not written to", dst->text);
 	if (!dst->tag)
 		return 0;
-	if (reference_parse(span_str(dst->tag), &ref, err) < 0 ||
-	    reference_default_tag(&ref, err) < 0)
+	if (copy_whole_name(dst->tag, &text, err) < 0)
 		return err_ctx(err, "%s", dst->text);
-	if (digest_set(&ref.digest))
-		return err_set(err, DRAY_ERR_USAGE, "%s: a digest names no image in an archive",
-			       dst->text);
-	text = reference_text(&ref);
-	if (!text)
-		return err_nomem(err);
 	mem_free(dst->tag);
 	dst->tag = text;
 	return 0;
 }
 
 /* What the reference leaves open. */
-static int complete_place(struct place *dst, dray_error **err)
+static int complete_place(struct run *r, struct place *dst, dray_error **err)
 {
+	if (dst->kind == PLACE_REGISTRY && r->made && r->made->n_tags && !dst->ref.tag &&
+	    !digest_set(&dst->ref.digest)) {
+		r->made_tags = true;
+		dst->ref.tag = mem_strdup(r->made->tags[0]);
+		return dst->ref.tag ? 0 : err_nomem(err);
+	}
 	if (dst->kind == PLACE_REGISTRY)
 		return reference_default_tag(&dst->ref, err);
 	return dst->kind == PLACE_ARCHIVE ? complete_name(dst, err) : 0;
@@ -298,7 +320,7 @@ static int copy_run(dray_context *ctx, const char *const *srcs, size_t n, const 
 {
 	cleanup_run struct run r = { .made = made, .edit = edit };
 
-	if (run_begin(&r, ctx, o, err) < 0 || complete_place(to, err) < 0)
+	if (run_begin(&r, ctx, o, err) < 0 || complete_place(&r, to, err) < 0)
 		return -1;
 	return copy_to(&r, srcs, n, to, result, err);
 }
@@ -329,7 +351,11 @@ static int copy_changed(dray_context *ctx, const char *src, const struct made *m
 
 	if (!result)
 		return err_nomem(err);
-	if (place_parse(dst, o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0 ||
+	if (place_parse(dst, o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0)
+		return -1;
+	if (edit)
+		edit->whole_names = to.kind == PLACE_ARCHIVE || to.kind == PLACE_DAEMON;
+	if ((edit && edit_check_tags(edit, err) < 0) ||
 	    copy_run(ctx, &src, 1, made, edit, &to, o, result, err) < 0)
 		return -1;
 	*ret = steal_pointer(&result);

@@ -218,8 +218,9 @@ static int move_one(void *arg, size_t index, dray_error **err)
 		return 0;
 	}
 	if (there == 0 && l->missing) {
-		err_set(err, DRAY_ERR_NOT_FOUND, "layer %zu of %zu (%s) is not in %s", w->layer + 1,
-			p->im->n_layers, l->path ? l->path : d->text, p->c->store->place);
+		err_set(err, DRAY_ERR_NOT_FOUND, "layer %zu of %zu (%s) is not in %s%s%s",
+			w->layer + 1, p->im->n_layers, l->path ? l->path : d->text,
+			p->c->store->place, l->trouble ? ": " : "", l->trouble ? l->trouble : "");
 		return place_absent(p->c->store, err);
 	}
 	if (there < 0 || send(p, w, label, err) < 0)

@@ -27,8 +27,8 @@ struct origin {
 struct run {
 	struct copy copy;
 	const struct made *made; /* in place of a source; NULL */
+	bool made_tags; /* the registry gets all tags of made, since none was typed */
 	struct edit *edit; /* what is done to the images of the source; NULL */
-	bool quiet;	   /* notes of the source were told before */
 	struct origin from;
 	uintptr_t n_images;	/* of all sources so far */
 	struct map tags;	/* text -> the image that has it, by its number from 1 */
@@ -58,11 +58,20 @@ struct made {
 		    dray_error **err);
 	void *arg;
 	const char *from; /* the place that its kept layers come from, as typed */
+	/* What it is called in a registry where no tag and no digest was typed; none = latest. */
+	const char *const *tags;
+	size_t n_tags;
 };
 /** dray_copy() of what is made, whatever image o names; it has one. */
 int copy_made(dray_context *ctx, const struct made *m, const char *dst,
 	      const struct dray_copy_options *o, dray_copy_result **ret,
 	      dray_error **err) MUST_CHECK;
+
+/**
+ * @p text as the name of an image in an archive that Docker loads: whole, "app" is "app:latest".
+ * *ret is the caller's. USAGE for what is no name, and for a digest.
+ */
+int copy_whole_name(const char *text, char **ret, dray_error **err) MUST_CHECK;
 
 /** dray_copy() of one place, with its images changed by @p e. */
 int copy_edited(dray_context *ctx, struct edit *e, const char *src, const char *dst,

@@ -224,8 +224,7 @@ int run_open(struct run *r, member_fn *walk, dray_error **err)
 	r->copy.forward = r->copy.store->forward_only;
 	if (store_images(r->copy.store, sel, &r->from.images, &r->from.n, err) < 0)
 		return -1;
-	if (!r->quiet)
-		tell_notes(r);
+	tell_notes(r);
 	if (r->from.n == 0)
 		return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image", r->from.place.text);
 	if (!sel->whole && refuse_twins(r, err) < 0)

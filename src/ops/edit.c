@@ -159,14 +159,41 @@ static int check_platform(const struct edit *e, const struct image *im, dray_err
 	return err_hint(err, "copy the image alone with --platform first");
 }
 
+/* The name @p i of those that the result has, the caller's. */
+static int name_of(const struct edit *e, size_t i, char **ret, dray_error **err)
+{
+	const char *tag = e->o->tags[i];
+
+	if (e->whole_names)
+		return copy_whole_name(tag, ret, err) < 0 ? err_ctx(err, "--tag") : 0;
+	if (!tag[0])
+		return err_set(err, DRAY_ERR_USAGE, "--tag: a name is missing");
+	*ret = mem_strdup(tag);
+	return *ret ? 0 : err_nomem(err);
+}
+
+int edit_check_tags(const struct edit *e, dray_error **err)
+{
+	for (size_t i = 0; e->o->tags && i < e->o->n_tags; i++) {
+		cleanup_free char *name = NULL;
+
+		if (name_of(e, i, &name, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int set_tags(const struct edit *e, struct image *im, dray_error **err)
 {
 	if (!e->o->tags)
 		return 0;
 	im->n_tags = 0;
-	for (size_t i = 0; i < e->o->n_tags; i++)
-		if (image_add_tag(im, e->o->tags[i], NULL, err) < 0)
+	for (size_t i = 0; i < e->o->n_tags; i++) {
+		cleanup_free char *name = NULL;
+
+		if (name_of(e, i, &name, err) < 0 || image_add_tag(im, name, NULL, err) < 0)
 			return -1;
+	}
 	return 0;
 }
 

@@ -12,7 +12,10 @@ struct edit {
 	const struct dray_edit_options *o;
 	struct selector which; /* of an index: platforms that are changed */
 	size_t n_meant, n_changed;
+	bool whole_names; /* Docker reads the names: "app" is "app:latest", and no other text goes */
 };
+/** USAGE for a name that could not be told where the result goes. */
+int edit_check_tags(const struct edit *e, dray_error **err) MUST_CHECK;
 /** An image, and one of the platforms that are to change. */
 bool edit_means(const struct edit *e, const struct image *im);
 /**

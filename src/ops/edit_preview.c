@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * edit --dry-run: what would be another config, image by image.
- * Relies on a run of copy for which images are meant, opened twice: once to be left as it is.
+ * Relies on a run of copy for which images are meant, which changes none of them by itself.
  * Promises that nothing is written, and that no layer is read where a store need not.
  */
+#include "base/limits.h"
 #include "base/mem.h"
 #include "ops/copy_run.h"
 #include "ops/diff_priv.h"
@@ -35,15 +36,15 @@ static int compare(struct image *before, struct image *after, dray_diff **ret, d
 	return 0;
 }
 
-/* What it is called: a name of it or of its index, else the digest that was asked for. */
-static const char *name_of(const struct image *im)
+/* What it is called: a name of it or of its index, else its image ID. The edit frees both. */
+static char *name_of(const struct image *im)
 {
-	return im->n_tags ? im->tags[0] : im->config->digest.text;
+	return mem_strdup(im->n_tags ? im->tags[0] : im->config->digest.text);
 }
 
 /* @p before says which image it is: the edit may have given it other names, or another platform. */
-static int tell(struct image *before, struct image *after, bool alone, dray_edit_preview_fn *each,
-		void *arg, dray_error **err)
+static int tell(struct image *before, struct image *after, const char *name,
+		dray_edit_preview_fn *each, void *arg, dray_error **err)
 {
 	const struct platform *of = before->index_platform ? before->index_platform
 							   : &before->config->platform;
@@ -55,42 +56,61 @@ static int tell(struct image *before, struct image *after, bool alone, dray_edit
 		return err_nomem(err);
 	if (compare(before, after, &d, err) < 0)
 		return -1;
-	return each(arg, alone ? NULL : name_of(before), platform, d);
+	return each(arg, name, platform, d);
 }
 
-static int open_run(struct run *r, dray_context *ctx, struct edit *e, const char *image,
-		    const struct dray_copy_options *o, dray_error **err)
+/* Edit @p im and tell what became of it; @p alone: nobody has to be told which it is. */
+static int preview(struct edit *e, struct image *im, bool alone, dray_edit_preview_fn *each,
+		   void *arg, dray_error **err)
 {
-	r->edit = e;
-	if (run_begin(r, ctx, o, err) < 0 || run_source(r, image, err) < 0 ||
-	    run_open(r, NULL, err) < 0)
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_CONFIG);
+	cleanup_free char *name = alone ? NULL : name_of(im);
+	struct image before =
+		*im; /* with a config of its own, and no more than that is looked at */
+	int rc;
+
+	if (!alone && !name)
+		return err_nomem(err);
+	if (buf_add(&text, span_buf(&im->config->raw), err) < 0 ||
+	    config_parse(&text, &before.config, err) < 0)
 		return -1;
-	if (!r->copy.forward)
-		return 0;
-	return err_set(err, DRAY_ERR_USAGE, "a pipe cannot be read twice");
+	rc = edit_image(e, im, err);
+	if (rc == 0)
+		rc = tell(&before, im, name, each, arg, err);
+	config_free(before.config);
+	return rc;
 }
 
-int dray_edit_preview(dray_context *ctx, const char *image, const struct dray_edit_options *e,
-		      const struct dray_copy_options *o, dray_edit_preview_fn *each, void *arg,
-		      dray_error **err)
+/* As whoever writes it there; @p dst NULL = the place that it came from. */
+static int check_tags(struct edit *e, const struct run *r, const char *dst, dray_error **err)
+{
+	cleanup_place struct place to = { 0 };
+	enum place_use how = r->copy.wishes.o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE;
+
+	if (dst && place_parse(dst, how, &to, err) < 0)
+		return -1;
+	e->whole_names = dst ? to.kind == PLACE_ARCHIVE || to.kind == PLACE_DAEMON
+			     : r->copy.store->kind == STORE_DOCKER_ARCHIVE;
+	return edit_check_tags(e, err);
+}
+
+int dray_edit_preview(dray_context *ctx, const char *image, const char *dst,
+		      const struct dray_edit_options *e, const struct dray_copy_options *o,
+		      dray_edit_preview_fn *each, void *arg, dray_error **err)
 {
 	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
 	static const struct dray_edit_options nothing = DRAY_EDIT_OPTIONS_INIT;
-	cleanup_run struct run before = { 0 }, after = { .quiet = true };
 	struct edit none = { .o = &nothing }, all = { .o = e };
+	cleanup_run struct run r = { .edit = &none };
 	int rc = 0;
 
-	if (strcmp(image, "-") == 0)
-		return err_set(err, DRAY_ERR_USAGE, "a pipe cannot be read twice");
-	if (edit_check_steps(e, err) < 0 ||
-	    open_run(&before, ctx, &none, image, o ? o : &defaults, err) < 0 ||
-	    open_run(&after, ctx, &all, image, o ? o : &defaults, err) < 0)
+	if (edit_check_steps(e, err) < 0 || run_begin(&r, ctx, o ? o : &defaults, err) < 0 ||
+	    run_source(&r, image, err) < 0 || run_open(&r, NULL, err) < 0 ||
+	    check_tags(&all, &r, dst, err) < 0)
 		return -1;
-	if (before.from.n != after.from.n)
-		return err_set(err, DRAY_ERR_SYSTEM, "%s changed while it was read", image);
-	for (size_t i = 0; rc == 0 && i < after.from.n; i++)
-		if (edit_means(&none, before.from.images[i]))
-			rc = tell(before.from.images[i], after.from.images[i],
-				  before.from.n_roots == 1, each, arg, err);
+	all.which = none.which;
+	for (size_t i = 0; rc == 0 && i < r.from.n; i++)
+		if (edit_means(&none, r.from.images[i]))
+			rc = preview(&all, r.from.images[i], r.from.n_roots == 1, each, arg, err);
 	return rc;
 }

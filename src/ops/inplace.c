@@ -70,6 +70,7 @@ static int choose(struct place_edit *j, dray_context *ctx, const struct place *a
 		return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image", at->text);
 	j->p.docker = j->store->kind == STORE_DOCKER_ARCHIVE && !whole;
 	j->p.named = amend_find(&j->p.amend, SPAN_LIT("manifest.json")) != NULL;
+	j->edit.whole_names = j->p.named;
 	context_notes(ctx, &j->store->notes);
 	return j->p.docker || !sel.ref ? 0 : keep_names(j, sel.ref, err);
 }
@@ -334,7 +335,8 @@ static int edit_archive(dray_context *ctx, const struct place *at,
 	    check_store(&j, at, err) < 0 || choose(&j, ctx, at, o, err) < 0 ||
 	    edit_images(&j, at, err) < 0)
 		return -1;
-	if (edit_documents(&j.p, err) < 0 || amend_commit(&j.p.amend, &done, err) < 0)
+	if (inplace_keep_named(&j.p, err) < 0 || edit_documents(&j.p, err) < 0 ||
+	    amend_commit(&j.p.amend, &done, err) < 0)
 		return err_ctx(err, "%s", at->text);
 	return tell_all(&j.p, at->path, &done, result, err);
 }
@@ -360,10 +362,114 @@ static int check_other(const struct place *at, const struct dray_edit_options *e
 	if (digest_set(&at->digest) || (at->kind == PLACE_REGISTRY && digest_set(&at->ref.digest)))
 		return err_set(err, DRAY_ERR_USAGE, "%s: what a digest names never changes",
 			       at->text);
-	if (at->kind != PLACE_REGISTRY && !at->tag)
+	return 0;
+}
+
+/* The one name of all images that are meant, as index.json has it in ref.name; lent by them. */
+static int sole_name(const struct place_edit *j, const char *where, const char **ret,
+		     dray_error **err)
+{
+	const char *name = NULL;
+
+	for (size_t i = 0; i < j->n_images; i++) {
+		const struct image *im = j->images[i];
+
+		for (size_t k = 0; k < im->n_tags; k++) {
+			if (name && strcmp(name, im->tags[k]) != 0) {
+				err_set(err, DRAY_ERR_USAGE, "%s: there are several names", where);
+				return err_hint(err, "--image NAME chooses one");
+			}
+			name = im->tags[k];
+			*ret = im->ref_names[k] ? im->ref_names[k] : name;
+		}
+	}
+	return name ? 0
+		    : err_set(err, DRAY_ERR_USAGE, "%s: name the tag that is to lead to the result",
+			      where);
+}
+
+/*
+ * The layout is written under @p name, with all that this leads to: was just that chosen? Images
+ * without a name may be beside it, and an image of an index has none of its own.
+ */
+static int check_name_means(const struct place_edit *j, const struct selector *chosen,
+			    const char *name, const char *where, dray_error **err)
+{
+	struct selector sel = { .ref = name, .all = chosen->all, .all_platforms = true };
+	struct image **images = NULL;
+	size_t n = 0;
+
+	if (store_images(j->store, &sel, &images, &n, err) < 0)
+		return -1;
+	images_free(images, n);
+	if (j->n_images > n) {
+		err_set(err, DRAY_ERR_USAGE,
+			"%s holds several images, some without a name: choose one", where);
+		return err_hint(err, "--image NAME chooses one");
+	}
+	if (j->n_images == n)
+		return 0;
+	err_set(err, DRAY_ERR_UNSUPPORTED,
+		"%s: one image of an index is not edited in place by its digest", where);
+	return err_hint(err, "name the tag; --platform chooses in it");
+}
+
+static int name_layout(struct place_edit *j, struct selector *sel, const struct place *at,
+		       char **ret, dray_error **err)
+{
+	const char *name = NULL;
+
+	sel->platform = (struct platform){ 0 };
+	sel->more = NULL;
+	sel->n_more = 0;
+	sel->all_platforms = true;
+	if (store_images(j->store, sel, &j->images, &j->n_images, err) < 0 ||
+	    (sel->ref && keep_names(j, sel->ref, err) < 0) ||
+	    sole_name(j, at->text, &name, err) < 0 ||
+	    check_name_means(j, sel, name, at->text, err) < 0)
+		return -1;
+	*ret = mem_printf("oci:%s:%s", at->path, name);
+	return *ret ? 0 : err_nomem(err);
+}
+
+/* "oci:PATH:NAME" by the name that was found, whatever was typed; "dir:PATH". The caller's. */
+static int name_folder(dray_context *ctx, const struct place *at, const struct dray_copy_options *o,
+		       char **ret, dray_error **err)
+{
+	cleanup_place_edit struct place_edit j = { .p = { .amend = AMEND_INIT } };
+	struct selector sel;
+
+	if (place_open(ctx, at, NULL, &j.store, err) < 0 ||
+	    place_selector(ctx, at, o->image, o->all, &j.p.arena, &sel, err) < 0)
+		return -1;
+	if (j.store->kind == STORE_OCI_LAYOUT)
+		return name_layout(&j, &sel, at, ret, err);
+	if (j.store->kind != STORE_DIR)
+		return err_set(err, DRAY_ERR_UNSUPPORTED, "%s is not edited in place", at->text);
+	*ret = mem_printf("dir:%s", at->path);
+	return *ret ? 0 : err_nomem(err);
+}
+
+/* A copy onto itself. */
+static int edit_other(dray_context *ctx, const char *image, const struct place *at,
+		      const struct dray_edit_options *e, const struct dray_copy_options *o,
+		      dray_copy_result **ret, dray_error **err)
+{
+	struct dray_copy_options named = *o;
+	cleanup_free char *text = NULL;
+
+	if (check_other(at, e, err) < 0)
+		return -1;
+	if (at->kind == PLACE_DAEMON && !at->tag)
 		return err_set(err, DRAY_ERR_USAGE,
 			       "%s: name the tag that is to lead to the result", at->text);
-	return 0;
+	if (at->kind == PLACE_DAEMON || at->kind == PLACE_REGISTRY || at->kind == PLACE_DIR)
+		return dray_edit(ctx, image, image, e, o, ret, err);
+	if (name_folder(ctx, at, o, &text, err) < 0)
+		return -1;
+	named.image = NULL;
+	named.all = false;
+	return dray_edit(ctx, text, text, e, &named, ret, err);
 }
 
 int dray_edit_in_place(dray_context *ctx, const char *image, const struct dray_edit_options *e,
@@ -376,8 +482,7 @@ int dray_edit_in_place(dray_context *ctx, const char *image, const struct dray_e
 	if (edit_check_steps(e, err) < 0 || place_parse(image, PLACE_READ, &at, err) < 0)
 		return -1;
 	if (at.kind != PLACE_ARCHIVE && at.kind != PLACE_OCI_ARCHIVE)
-		return check_other(&at, e, err) < 0 ? -1
-						    : dray_edit(ctx, image, image, e, o, ret, err);
+		return edit_other(ctx, image, &at, e, o ? o : &defaults, ret, err);
 	result = mem_zalloc(sizeof(*result));
 	if (!result)
 		return err_nomem(err);

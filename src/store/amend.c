@@ -26,6 +26,16 @@ static int clean_name(struct span raw, struct buf *ret, dray_error **err)
 	return dray_error_kind(outside) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
 }
 
+/* Only what superseded_write() makes at this very place: other names are somebody's. */
+static bool is_superseded(struct span name, const struct tar_entry *e)
+{
+	char own[SUPERSEDED_NAME];
+
+	superseded_name(e->header_off, own);
+	return e->type == TAR_FILE && e->data_off == e->header_off + TAR_BLOCK &&
+	       span_is(name, own);
+}
+
 static int note_member(struct amend *a, const struct tar_entry *e, dray_error **err)
 {
 	struct amend_member *m = arena_alloc(&a->arena, sizeof(*m));
@@ -45,7 +55,7 @@ static int note_member(struct amend *a, const struct tar_entry *e, dray_error **
 		.data_off = e->data_off,
 		.size = e->size,
 		.end = e->end_off,
-		.vain = span_starts(span_buf(&name), SUPERSEDED_PREFIX),
+		.vain = is_superseded(span_buf(&name), e),
 	};
 	if ((name.len && !m->name.data) || (e->link.len && !m->link.data))
 		return err_nomem(err);
@@ -57,7 +67,19 @@ static int note_member(struct amend *a, const struct tar_entry *e, dray_error **
 	return map_put(&a->by_name, m->name, m, err);
 }
 
-static int scan(struct amend *a, dray_error **err)
+void amend_keep(struct amend *a, struct span path)
+{
+	while (path.len) {
+		const uint8_t *slash = memchr(path.data, '/', path.len);
+		size_t len = slash ? (size_t)(slash - path.data) : path.len;
+
+		for (struct amend_member *m = amend_find(a, span_head(path, len)); m; m = m->twin)
+			m->vain = false;
+		path = span_from(path, slash ? len + 1 : len);
+	}
+}
+
+static int scan_members(struct amend *a, dray_error **err)
 {
 	cleanup_source struct source *in = source_from_extent(a->fd, 0, a->size, err);
 	cleanup_tar_reader struct tar_reader *r = in ? tar_reader_new(in, NULL, NULL, err) : NULL;
@@ -70,6 +92,16 @@ static int scan(struct amend *a, dray_error **err)
 		if (note_member(a, e, err) < 0)
 			return -1;
 	return rc;
+}
+
+static int scan(struct amend *a, dray_error **err)
+{
+	if (scan_members(a, err) < 0)
+		return -1;
+	for (size_t i = 0; i < a->n; i++)
+		if (a->list[i]->link.len)
+			amend_keep(a, a->list[i]->link);
+	return 0;
 }
 
 int amend_open(struct amend *a, const char *path, dray_error **err)
@@ -106,8 +138,10 @@ int amend_read(const struct amend *a, const struct amend_member *m, size_t max, 
 
 void amend_drop(struct amend *a, struct span name)
 {
-	for (struct amend_member *m = amend_find(a, name); m; m = m->twin)
+	for (struct amend_member *m = amend_find(a, name); m; m = m->twin) {
 		m->goes = true;
+		m->vain = false;
+	}
 }
 
 int amend_blank(struct amend *a, struct amend_member *m, struct span text, dray_error **err)
@@ -382,17 +416,54 @@ static int write_behind(struct amend *a, struct span members, dray_error **err)
 	return io_fsync(a->fd, err);
 }
 
-static int commit_behind(struct amend *a, size_t tail, struct amend_result *ret, dray_error **err)
+static int commit_behind(struct amend *a, size_t tail, struct span all, dray_error **err)
 {
-	cleanup_buf struct buf all = BUF_INIT(LIMIT_AMEND);
-
-	if (carry(a, tail, &all, err) < 0 || buf_add(&all, span_buf(&a->fresh), err) < 0 ||
-	    add_end(&all, err) < 0 || write_behind(a, span_buf(&all), err) < 0 ||
+	if (write_behind(a, all, err) < 0 ||
 	    superseded_write(a->fd, a->list[tail]->off, a->end + SUPERSEDED_BEHIND, err) < 0)
 		return -1;
 	a->begun = false; /* from here on it is the new one */
+	return io_fsync(a->fd, err);
+}
+
+/* Where what was superseded before ends, from member @p i on without a gap. */
+static int64_t room_end(const struct amend *a, size_t i)
+{
+	int64_t end = a->list[i]->off;
+
+	for (; i < a->n && a->list[i]->vain; i++)
+		end = a->list[i]->end;
+	return end;
+}
+
+/* New members where readers see one superseded member: its header is the block that counts. */
+static int commit_within(struct amend *a, size_t tail, struct span all, dray_error **err)
+{
+	int64_t from = a->list[tail]->off;
+
+	if (superseded_write(a->fd, from, room_end(a, tail), err) < 0 || io_fsync(a->fd, err) < 0 ||
+	    superseded_pend(a->fd, from + (int64_t)all.len, err) < 0 ||
+	    io_pwrite_all(a->fd, span_from(all, TAR_BLOCK), from + TAR_BLOCK, err) < 0 ||
+	    io_fsync(a->fd, err) < 0 ||
+	    io_pwrite_all(a->fd, span_head(all, TAR_BLOCK), from, err) < 0)
+		return -1;
+	return io_fsync(a->fd, err);
+}
+
+static int commit_here(struct amend *a, size_t tail, struct amend_result *ret, dray_error **err)
+{
+	cleanup_buf struct buf all = BUF_INIT(LIMIT_AMEND);
+	int64_t from = a->list[tail]->off;
+	bool within;
+
+	if (carry(a, tail, &all, err) < 0 || buf_add(&all, span_buf(&a->fresh), err) < 0 ||
+	    add_end(&all, err) < 0)
+		return -1;
+	within = (int64_t)all.len + TAR_BLOCK <= room_end(a, tail) - from;
+	if ((within ? commit_within : commit_behind)(a, tail, span_buf(&all), err) < 0)
+		return -1;
 	ret->written = (int64_t)all.len + TAR_BLOCK;
-	if (io_fsync(a->fd, err) < 0 || tidy(a, a->fd, tail, &ret->written, err) < 0)
+	if (tidy(a, a->fd, tail, &ret->written, err) < 0 ||
+	    (within && io_ftruncate(a->fd, from + (int64_t)all.len, err) < 0))
 		return -1;
 	return io_fsync(a->fd, err);
 }
@@ -422,7 +493,7 @@ int amend_commit(struct amend *a, struct amend_result *ret, dray_error **err)
 		return 0;
 	if (superseded_check_end(a->fd, a->end, err) < 0)
 		return -1;
-	return tail < a->n ? commit_behind(a, tail, ret, err) : commit_anew(a, ret, err);
+	return tail < a->n ? commit_here(a, tail, ret, err) : commit_anew(a, ret, err);
 }
 
 void amend_clear(struct amend *a)

@@ -9,6 +9,15 @@
  * nothing refers to them. Last, the bytes of what went are overwritten with zeros, since they may
  * hold what somebody wanted to be rid of.
  *
+ * What was superseded before and lies in front of the documents is room for later ones. New members
+ * that fit go there, where readers see one member still; the one write puts the first block of the
+ * new members in the place of its header, and the old documents, now behind the end, are cut off:
+ *
+ *	blobs | superseded-OFF ------------> | index.json manifest.json end	before
+ *	blobs | index.json manifest.json end | ...				after
+ *
+ * So an archive that is edited again and again stays as small as two or three sets of documents.
+ *
  * Where layers lie behind a document, everything moves into a new file by copy_file_range(2).
  */
 #pragma once
@@ -31,7 +40,7 @@ struct amend_member {
 	struct amend_member *twin;	/* an earlier one of this name */
 	bool goes;
 	bool document;	/* with others of its kind at one moment */
-	bool vain;	/* superseded before */
+	bool vain;	/* superseded before, and nobody's: amend_keep() */
 	struct span instead;	/* bytes that take the place of its data; empty = none */
 };
 /** A new member. */
@@ -62,6 +71,11 @@ struct amend {
 int amend_open(struct amend *a, const char *path, dray_error **err) MUST_CHECK;
 /** By its cleaned name; NULL = there is none. Links are not followed. */
 struct amend_member *amend_find(const struct amend *a, struct span name);
+/**
+ * Something names @p path: what has a part of it as its name stays, whatever that name looks like,
+ * since folders may be links. The targets of links are known from amend_open() on.
+ */
+void amend_keep(struct amend *a, struct span path);
 /** FORMAT unless it is a regular file; LIMIT over @p max. */
 int amend_read(const struct amend *a, const struct amend_member *m, size_t max, struct buf *ret,
 	       dray_error **err) MUST_CHECK;

@@ -196,7 +196,7 @@ static int is_whole(const struct oci_dir *d, const struct digest *digest, int64_
 		    bool *ret_there, dray_error **err)
 {
 	cleanup_free char *path = dest_blob_path(digest);
-	int64_t size;
+	int64_t size = -1;
 	int there = path ? regular_file(d->root, path, &size, err) : err_nomem(err);
 
 	*ret_there = there > 0;

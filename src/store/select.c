@@ -13,6 +13,7 @@
 
 #define IMAGES_NAMED_MAX 20 /* images that an error lists */
 #define TAG_SHOWN_MAX 160   /* bytes of a tag that an error shows */
+#define ID_SHOWN 12	    /* hex digits of the ID of an image without a tag */
 
 /* Keep only what @p keep says; the rest is freed. */
 static void keep_only(struct image_list *l, const bool *keep)
@@ -40,8 +41,12 @@ static int add_name(struct buf *b, const struct image *im, dray_error **err)
 	cleanup_free char *platform = im->family && im->config
 					      ? platform_text(&im->config->platform)
 					      : NULL;
-	return buf_printf(b, err, "%s@%lld%s%s%s%s", b->len ? ", " : "", (long long)im->at,
-			  tag ? " " : "", tag ? tag : "", platform ? " " : "",
+	const struct digest *id = im->config ? image_id(im) : &im->config_digest_claimed;
+	bool known = !tag && id && digest_set(id);
+
+	return buf_printf(b, err, "%s@%lld%s%s%.*s%s%s", b->len ? ", " : "", (long long)im->at,
+			  tag || known ? " " : "", tag ? tag : "", known ? ID_SHOWN : 0,
+			  known ? digest_hex(id) : "", platform ? " " : "",
 			  platform ? platform : "");
 }
 
@@ -76,7 +81,7 @@ static int fail(const struct image_list *l, enum dray_err_kind kind, const char 
 /* ---- by name ---- */
 
 /* How well a name fits, best first. */
-enum fit { FIT_EXACT, FIT_NORMAL, FIT_ANY_TAG, FIT_NONE };
+enum fit { FIT_EXACT, FIT_NORMAL, FIT_ANY_TAG, FIT_TAG_ALONE, FIT_NONE };
 
 static bool same_name(const struct reference *a, const struct reference *b)
 {
@@ -95,14 +100,23 @@ static enum fit fit_reference(const struct reference *want, const char *tag)
 	return want->tag ? FIT_NONE : FIT_ANY_TAG;
 }
 
+/* "1.0" of "example.org/app:1.0": layouts of engines have the tag alone where ours have all. */
+static bool is_tag_of(const char *text, const char *name)
+{
+	const char *colon = strrchr(name, ':');
+
+	return colon && strcmp(colon + 1, text) == 0 && reference_tag_valid(span_str(text));
+}
+
 static enum fit fit_tag(const char *text, const struct reference *want, const struct image *im,
 			size_t i)
 {
 	const char *ref = im->ref_names ? im->ref_names[i] : NULL;
+	enum fit fit = want->path ? fit_reference(want, im->tags[i]) : FIT_NONE;
 
 	if (strcmp(im->tags[i], text) == 0 || (ref && strcmp(ref, text) == 0))
 		return FIT_EXACT;
-	return want->path ? fit_reference(want, im->tags[i]) : FIT_NONE;
+	return fit == FIT_NONE && is_tag_of(text, im->tags[i]) ? FIT_TAG_ALONE : fit;
 }
 
 static enum fit fit_image(const char *text, const struct reference *want, const struct image *im)
@@ -159,11 +173,33 @@ static enum fit best_fit(const enum fit *fits, size_t n)
 	return best;
 }
 
-static int by_ref(struct image_list *l, const char *text, const char *place, bool *keep,
+/* Do the images share a name that ends in tag @p text? */
+static bool share_name(const struct image *a, const struct image *b, const char *text)
+{
+	for (size_t i = 0; i < a->n_tags; i++)
+		for (size_t k = 0; is_tag_of(text, a->tags[i]) && k < b->n_tags; k++)
+			if (strcmp(a->tags[i], b->tags[k]) == 0)
+				return true;
+	return false;
+}
+
+/* A tag alone that several names have says nothing; a platform must not decide between them. */
+static int check_one_name(const struct image_list *l, const char *text, const char *place,
+			  dray_error **err)
+{
+	for (size_t i = 1; i < l->n; i++)
+		if (!share_name(l->list[0], l->list[i], text))
+			return fail(l, DRAY_ERR_USAGE, place, "holds several images, choose one",
+				    err);
+	return 0;
+}
+
+static int by_ref(struct image_list *l, const struct selector *sel, const char *place, bool *keep,
 		  dray_error **err)
 {
 	cleanup_reference struct reference want = { 0 };
 	cleanup_free enum fit *fits = mem_alloc_array(l->n ? l->n : 1, sizeof(*fits));
+	const char *text = sel->ref;
 	cleanup_free char *shown = text_safe(span_str(text), TAG_SHOWN_MAX);
 
 	if (!fits || !shown)
@@ -180,7 +216,7 @@ static int by_ref(struct image_list *l, const char *text, const char *place, boo
 	for (size_t i = 0; i < l->n; i++)
 		keep[i] = fits[i] == best;
 	keep_only(l, keep);
-	return 0;
+	return best == FIT_TAG_ALONE && !sel->all ? check_one_name(l, text, place, err) : 0;
 }
 
 /* ---- by position, by digest ---- */
@@ -412,7 +448,7 @@ static int choose_root(struct image_list *l, const char *place, bool *keep, dray
 static int select_with(struct image_list *l, const struct selector *sel, const char *place,
 		       bool *keep, dray_error **err)
 {
-	if (sel->ref && by_ref(l, sel->ref, place, keep, err) < 0)
+	if (sel->ref && by_ref(l, sel, place, keep, err) < 0)
 		return -1;
 	if ((sel->has_at || selector_by_digest(sel)) && by_place(l, sel, place, keep, err) < 0)
 		return -1;

@@ -124,27 +124,37 @@ int superseded_check_end(int fd, int64_t end, dray_error **err)
 		       "there is data behind the end of the archive, at byte %lld", (long long)at);
 }
 
+int superseded_pend(int fd, int64_t at, dray_error **err)
+{
+	cleanup_buf struct buf head = BUF_INIT(LIMIT_PAX);
+
+	return pending_header(&head, err) < 0 ? -1 : io_pwrite_all(fd, span_buf(&head), at, err);
+}
+
 int superseded_begin(int fd, int64_t size, int64_t end, dray_error **err)
 {
 	static const uint8_t zeros[END_BLOCKS];
-	cleanup_buf struct buf head = BUF_INIT(LIMIT_PAX);
 
-	if (pending_header(&head, err) < 0 ||
-	    (size < end + END_BLOCKS &&
+	if ((size < end + END_BLOCKS &&
 	     io_pwrite_all(fd, span_of(zeros, sizeof(zeros)), end, err) < 0) ||
-	    io_pwrite_all(fd, span_buf(&head), end + END_BLOCKS, err) < 0)
+	    superseded_pend(fd, end + END_BLOCKS, err) < 0)
 		return -1;
 	/* Before any member: what a power cut leaves must be known by it. */
 	return io_fsync(fd, err);
 }
 
+void superseded_name(int64_t off, char ret[SUPERSEDED_NAME])
+{
+	snprintf(ret, SUPERSEDED_NAME, SUPERSEDED_PREFIX "%llx", (unsigned long long)off);
+}
+
 int superseded_write(int fd, int64_t off, int64_t end, dray_error **err)
 {
 	cleanup_buf struct buf head = BUF_INIT(LIMIT_PAX);
-	char name[40];
+	char name[SUPERSEDED_NAME];
 	struct tar_member m = { .type = TAR_FILE, .mode = 0644, .size = end - off - TAR_BLOCK };
 
-	snprintf(name, sizeof(name), SUPERSEDED_PREFIX "%llx", (unsigned long long)off);
+	superseded_name(off, name);
 	m.name = span_str(name);
 	if (tar_header_write(&m, &head, err) < 0)
 		return -1;

@@ -34,11 +34,16 @@ int superseded_check_plain(int fd, int64_t size, dray_error **err) MUST_CHECK;
  * both may be written over. UNSUPPORTED for anything else, which is somebody's.
  */
 int superseded_check_end(int fd, int64_t end, dray_error **err) MUST_CHECK;
+/** Write SUPERSEDED_PENDING at @p at, behind an end marker to be. */
+int superseded_pend(int fd, int64_t at, dray_error **err) MUST_CHECK;
 /**
  * After that: an end marker for the archive of @p size bytes that stops without one, and
  * SUPERSEDED_PENDING on the disk.
  */
 int superseded_begin(int fd, int64_t size, int64_t end, dray_error **err) MUST_CHECK;
+#define SUPERSEDED_NAME 40 /* bytes that the name of such a member takes at most, with its end */
+/** The name of the member that superseded_write() makes at @p off. */
+void superseded_name(int64_t off, char ret[SUPERSEDED_NAME]);
 /**
  * Make one member of what lies from @p off to @p end, by one write of one aligned block: it is
  * there as a whole or not at all.

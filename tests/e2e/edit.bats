@@ -185,8 +185,21 @@ odd_layout() {
 	jq -e '.same == false and (.config | length) == 1' <<<"$output"
 	jq -e '.config[0] | .path == "/config/User" and .a == "" and .b == "app"' <<<"$output"
 	[ ! -e "$T/x.tar" ]
+	# What is read once, too: a file as standard input, a pipe, an engine.
+	"$DRAY" edit "$IMAGE" --user app -n >"$T/want"
 	dray_run edit - --user app -n <"$IMAGE"
-	expect 2 "*cannot be read twice*"
+	expect 0
+	same "standard input" "$output" "$(cat "$T/want")"
+	dray_piped "$IMAGE" edit - --user app -n
+	expect 0
+	same "a pipe" "$output" "$(cat "$T/want")"
+	dray_run edit docker-daemon:test/sym:1 --user app -n
+	expect 0
+	same "an engine" "$output" "$(cat "$T/want")"
+	dray_run edit FROM docker-daemon:test/sym:1 INTO docker-daemon:test/none:1 SET USER app -n
+	expect 0
+	same "in words" "$output" "$(cat "$T/want")"
+	run ! docker image inspect test/none:1
 }
 
 @test "a dry run of an index tells each image that would change" {
@@ -221,7 +234,28 @@ odd_layout() {
 	expect 0
 	[[ $output == *'/architecture: "amd64" -> "arm64"'* ]]
 	dray_run edit <(cat "$IMAGE") --user app -n
-	expect 2 "*cannot be read twice*"
+	expect 0 ""
+}
+
+@test "a dry run names images without a tag, and refuses the names that the edit refuses" {
+	"$PEERS_SRC/inplace_make.py" "$T"
+	dray_run edit "$T/untagged.tar" --all --env NEW=1 -n --json
+	expect 0
+	same "images" "$(jq -r .image <<<"$output" | sort | xargs)" \
+		"$("$DRAY" images --json "$T/untagged.tar" | jq -r '.images[].image_id' | sort | xargs)"
+	local to
+	for to in "" "-o $T/new.tar" "-o docker-daemon:app:1"; do
+		# shellcheck disable=SC2086
+		dray_run edit "$T/two.tar" --image one:1 --tag UPPER -n $to
+		expect 2 "*--tag*"
+		# shellcheck disable=SC2086
+		dray_run edit "$T/two.tar" --image one:1 --tag lower -n $to
+		expect 0
+	done
+	dray_run edit "$T/two.tar" --image one:1 --tag UPPER -n -o "oci:$T/lay"
+	expect 0
+	dray_run edit "$T/two.tar" --image one:1 --tag "" -n -o "oci:$T/lay"
+	expect 2 "*--tag: a name is missing*"
 }
 
 @test "docker-copyedit: each of its commands is the option that the table names" {
@@ -295,4 +329,65 @@ odd_layout() {
 	SOURCE_DATE_EPOCH=1700000000 dray_run edit "$IMAGE" --created SOURCE_DATE_EPOCH -o "$T/x.tar"
 	ok
 	same created "$(config_of "$T/x.tar" | jq -r .created)" 2023-11-14T22:13:20Z
+}
+
+@test "a range of ports is what docker build makes of it; a name without a tag is :latest, and no name is lost" {
+	local name
+	image_need sym
+	image_context
+	image_build test/ports:1 <<-'END'
+		FROM scratch
+		COPY a /a
+		EXPOSE 8000-8002 9000/udp
+	END
+	rm -rf "$CONTEXT"
+	docker inspect test/ports:1 | jq -S '.[0].Config.ExposedPorts' >"$T/want"
+	docker rmi test/ports:1 >/dev/null
+	dray_run edit "$IMAGE" --expose 8000-8002 --expose 9000/udp --tag test/ports -o "$T/ports.tar"
+	ok
+	config_of "$T/ports.tar" | jq -S .config.ExposedPorts | diff "$T/want" -
+	dray_run edit "$T/ports.tar" --expose 8001-9000- --expose 9000/udp- -o "$T/one.tar"
+	ok
+	same "what is left" "$(config_of "$T/one.tar" | jq -c .config.ExposedPorts)" '{"8000/tcp":{}}'
+	docker load --quiet -i "$T/ports.tar"
+	same "image ID" "$(docker_image_id test/ports:latest)" "$(config_of "$T/ports.tar" | sha256sum | sed 's/^/sha256:/; s/ .*//')"
+	docker rmi test/ports:latest >/dev/null
+	cp "$IMAGE" "$T/in.tar"
+	for name in Test:1 test@"$DIGEST" 'a b' ''; do
+		dray_run edit "$IMAGE" --user x --tag "$name" -o "$T/none.tar"
+		expect 2 '*--tag*'
+		dray_run edit "$T/in.tar" --in-place --tag "$name"
+		expect 2 '*--tag*'
+	done
+	[ ! -e "$T/none.tar" ]
+	cmp "$IMAGE" "$T/in.tar"
+	# In a layout a lone word is a name.
+	dray_run edit "$IMAGE" --user x --tag one -o "oci:$T/layout"
+	ok
+	same "its name" "$("$DRAY" images --json "$T/layout" | jq -c '.images[0].tags')" '["one"]'
+}
+
+@test "in place a layout need not be told the only tag that it has, and --image chooses of several" {
+	local other
+	image_need sym
+	"$DRAY" copy -q "$IMAGE" "oci:$T/layout:one" >/dev/null
+	"$DRAY" copy -q "$IMAGE" "dir:$T/flat" >/dev/null
+	dray_run edit "$T/layout" --in-place --user a
+	ok
+	same "tags" "$("$DRAY" images --json "$T/layout" | jq -c '[.images[].tags[]]')" '["one"]'
+	same "user" "$(config_of "$T/layout" | jq -r .config.User)" a
+	same "skopeo's" "$(skopeo inspect --config "oci:$T/layout:one" | jq -r .config.User)" a
+	"$DRAY" copy -q "$IMAGE" "oci:$T/layout:two" >/dev/null
+	other=$("$DRAY" digest "oci:$T/layout:one")
+	dray_run edit "$T/layout" --in-place --user b
+	expect 2 '*several*--image*'
+	dray_run edit "$T/layout" --in-place --image two --user b
+	ok
+	same "user" "$(config_of "oci:$T/layout:two" | jq -r .config.User)" b
+	same "the other" "$("$DRAY" digest "oci:$T/layout:one")" "$other"
+	dray_run edit "$T/flat" --in-place --user c
+	ok
+	same "user" "$(config_of "$T/flat" | jq -r .config.User)" c
+	dray_run edit docker-daemon: --in-place --user d
+	expect 2 '*name the tag*'
 }

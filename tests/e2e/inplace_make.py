@@ -176,6 +176,16 @@ def main():
                       ("repositories", dump({"one": {"1": top}, "two": {"1": top}}))])
     write("v1one", [*folder, (name1, c1), images((name1, ["one:1", "uno:1"], top + "/layer.tar")),
                     ("repositories", dump({"one": {"1": top}, "uno": {"1": top}}))])
+    # Members that are called like what an edit leaves.
+    write("foreign", [("superseded-x/layer.tar", data), (name1, c1), images((name1, ["one:1"], "superseded-x/layer.tar"))])
+    write("exact", [("superseded-0", data), (name1, c1), images((name1, ["one:1"], "superseded-0"))])
+    write("behind", [("superseded-0", data), ("d/layer.tar", "../superseded-0"), (name1, c1),
+                     images((name1, ["one:1"], "d/layer.tar"))])
+    long = c1 + b" " * 16000
+    write("config", [(tar, data), ("superseded-1.json", long), images(("superseded-1.json", ["one:1"], tar))])
+    at = "superseded-%x" % (512 + len(data))
+    write("config2", [(tar, data), (at, long), images((at, ["one:1"], tar))])
+    write("untagged", [(tar, data), (name1, c1), (name2, c2), images((name1, None, tar), (name2, None, tar))])
 
 
 os.chdir(sys.argv[1])
