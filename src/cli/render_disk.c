@@ -43,4 +43,5 @@ void render_disk(struct jsonw *w, const struct dray_disk_info *disk)
 	for (size_t i = 0; i < disk->n_events; i++)
 		render_event(w, &disk->events[i]);
 	jsonw_end_array(w);
+	jsonw_kstring(w, "digest", disk->digest);
 }

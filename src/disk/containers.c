@@ -121,13 +121,15 @@ static int load(struct disk_store *d, struct image_list *ret, dray_error **err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(DRIVERS); i++) {
 		cleanup_storage struct storage s = { .disk = d, .driver = &DRIVERS[i] };
+		size_t first = ret->n;
 
 		if (d->driver && strcmp(d->driver, DRIVERS[i].name) != 0)
 			continue;
 		/* An image of one place may lie on layers of another. */
 		if (each_place(&s, "layers", storage_add_layer, NULL, err) < 0 ||
 		    each_place(&s, "containers", add_container, NULL, err) < 0 ||
-		    each_place(&s, "images", storage_add_image, ret, err) < 0)
+		    each_place(&s, "images", storage_add_image, ret, err) < 0 ||
+		    storage_set_parents(&s, ret, first, err) < 0)
 			return -1;
 	}
 	return 0;

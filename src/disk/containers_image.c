@@ -101,51 +101,6 @@ static int add_manifest(struct storage *s, struct image *im, dray_error **err)
 
 /* ---- one image ---- */
 
-/* "NAME@sha256:..." beside "NAME:TAG", as podman shows them. */
-static int add_digest_name(struct image *im, const char *name, const char *digest,
-			   struct texts *digests, dray_error **err)
-{
-	cleanup_reference struct reference ref = { 0 };
-	int parsed = digest ? disk_reference(name, &ref, err) : 0;
-
-	if (parsed <= 0)
-		return parsed;
-	const char *text = arena_printf(&im->arena, "%s/%s@%s", ref.domain, ref.path, digest);
-	if (!text)
-		return err_nomem(err);
-	for (size_t i = 0; i < digests->n; i++)
-		if (strcmp(digests->list[i], text) == 0)
-			return 0;
-	return texts_add(&im->arena, digests, text, err);
-}
-
-static int add_names(struct storage *s, struct json element, struct image *im,
-		     struct dray_disk_info *info, dray_error **err)
-{
-	struct json names = json_get(element, "names");
-	struct texts digests = { 0 };
-	const char *digest, *name;
-
-	if (storage_string(s, element, "digest", &digest, err) < 0 ||
-	    json_want(names, JSON_ARRAY, true, "names", err) < 0)
-		return -1;
-	for (struct json it = json_first(names); json_present(names) && json_node(it);
-	     it = json_next(it)) {
-		if (json_string(it, "names", &im->arena, &name, err) < 0)
-			return -1;
-		if (!name)
-			continue;
-		if (!strchr(name, '@') && image_add_tag(im, name, NULL, err) < 0)
-			return -1;
-		if (add_digest_name(im, name, digest, &digests, err) < 0)
-			return -1;
-	}
-	info->repo_digests = digests.list;
-	info->n_repo_digests = digests.n;
-	info->state = im->n_tags || digests.n ? "tagged" : "dangling";
-	return 0;
-}
-
 static int name_image(struct storage *s, struct image *im, dray_error **err)
 {
 	cleanup_free char *tag = im->n_tags ? text_safe(span_str(im->tags[0]), SHOWN_TAG) : NULL;
@@ -198,6 +153,26 @@ static int add_events(struct storage *s, struct image *im, const struct timespec
 			 arena_printf(&im->arena, "%s-layers/layers.json", s->driver->name), err);
 }
 
+/* The engine counts config and manifests, too. */
+static int add_documents(struct json element, struct dray_disk_info *info, dray_error **err)
+{
+	struct json sizes = json_get(element, "big-data-sizes");
+
+	if (json_want_map(sizes, true, "big-data-sizes", err) < 0)
+		return -1;
+	for (struct json it = json_first(sizes); json_present(sizes) && json_node(it);
+	     it = json_next(it)) {
+		int64_t size;
+
+		if (json_int(it, "big-data-sizes", &size, err) < 0)
+			return -1;
+		if (info->size >= 0 &&
+		    (size < 0 || __builtin_add_overflow(info->size, size, &info->size)))
+			info->size = -1;
+	}
+	return 0;
+}
+
 static int fill(struct storage *s, struct json element, struct image *im, dray_error **err)
 {
 	struct dray_disk_info *info = arena_alloc(&im->arena, sizeof(*info));
@@ -210,7 +185,7 @@ static int fill(struct storage *s, struct json element, struct image *im, dray_e
 	info->driver = s->driver->name;
 	info->size = -1;
 	im->disk = info;
-	if (add_names(s, element, im, info, err) < 0 || name_image(s, im, err) < 0 ||
+	if (storage_add_names(s, element, im, info, err) < 0 || name_image(s, im, err) < 0 ||
 	    storage_string(s, element, "layer", &layer, err) < 0 ||
 	    read_config(s, im, &written, err) < 0)
 		return -1;
@@ -220,7 +195,8 @@ static int fill(struct storage *s, struct json element, struct image *im, dray_e
 	info->n_containers = ids ? ids->n : 0;
 	if (!im->config || im->broken)
 		return 0;
-	if (storage_bind_layers(s, im, layer, info, &top, err) < 0 || add_manifest(s, im, err) < 0)
+	if (storage_bind_layers(s, im, layer, info, &top, err) < 0 ||
+	    add_documents(element, info, err) < 0 || add_manifest(s, im, err) < 0)
 		return -1;
 	return add_events(s, im, &written, top, info, err);
 }

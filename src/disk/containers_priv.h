@@ -27,6 +27,7 @@ struct storage {
 	struct map layers;     /* ID -> struct storage_layer */
 	struct map containers; /* image ID -> struct texts */
 	struct map images;     /* ID -> not NULL */
+	size_t digest_names;   /* of all images, so far */
 };
 
 /** One element of layers.json. */
@@ -47,6 +48,13 @@ int storage_add_layer(struct storage *s, struct json element, void *arg,
 /** @p arg is a struct image_list. */
 int storage_add_image(struct storage *s, struct json element, void *arg,
 		      dray_error **err) MUST_CHECK;
+
+/** The tags of @p im, and what tells of its names and digests in @p info. */
+int storage_add_names(struct storage *s, struct json element, struct image *im,
+		      struct dray_disk_info *info, dray_error **err) MUST_CHECK;
+/** Parents, and states that follow from them, of the images from @p first on. */
+int storage_set_parents(struct storage *s, struct image_list *l, size_t first,
+			dray_error **err) MUST_CHECK;
 
 /** Give @p im, which has a config, its layers from @p top down; what does not fit is noted. */
 int storage_bind_layers(struct storage *s, struct image *im, const char *top,

@@ -497,12 +497,55 @@ static struct store *open_docker(const char *path, const struct place_options *o
 	return NULL;
 }
 
+/* Whether any driver has an image, or may have one. */
+static int has_images(int root, struct arena *a, dray_error **err)
+{
+	struct texts drivers = { 0 };
+
+	if (find_drivers(root, a, &drivers, err) < 0)
+		return -1;
+	for (size_t i = 0; i < drivers.n; i++) {
+		const char *folder = arena_printf(a, "image/%s/imagedb/content/sha256",
+						  drivers.list[i]);
+		cleanup_names struct names ids = { 0 };
+
+		if (!folder)
+			return err_nomem(err);
+		if (beneath_list(root, folder, a, &ids, err) < 0)
+			return -1;
+		for (size_t j = 0; j < ids.n; j++)
+			if (hex_is_lower(span_str(ids.list[j]), DIGEST_HEX_SHA256))
+				return 1;
+	}
+	return 0;
+}
+
+/* 1 = what drivers had here is gone, and containerd has images; 0 = not, or nobody knows; -1. */
+static int moved_to_containerd(const char *path, dray_error **err)
+{
+	cleanup_error dray_error *e = NULL;
+	struct arena a = { 0 };
+
+	cleanup_fd int root = io_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, err);
+	if (root < 0)
+		return -1;
+	int rc = has_images(root, &a, &e);
+	if (rc == 0)
+		rc = pool_any(root, POOL_BESIDE "/", &e) > 0;
+	else if (rc > 0)
+		rc = 0;
+	arena_clear(&a);
+	return e ? disk_forgive(&e, err) : rc;
+}
+
 struct store *disk_open_docker(const char *path, const struct place_options *o, dray_error **err)
 {
 	enum disk_kind kind;
 
 	if (disk_sniff(path, &kind, err) < 0)
 		return NULL;
-	return kind == DISK_CONTAINERD ? disk_open_containerd(path, err)
-				       : open_docker(path, o, err);
+	int moved = kind == DISK_DOCKER ? moved_to_containerd(path, err) : kind == DISK_CONTAINERD;
+	if (moved < 0)
+		return NULL;
+	return moved ? disk_open_containerd(path, err) : open_docker(path, o, err);
 }

@@ -238,5 +238,9 @@ struct store *disk_open_containerd(const char *path, dray_error **err)
 		err_nomem(err);
 		return NULL;
 	}
-	return store_open_blobs(path, folder, "containerd", span_buf(&index), odd, err);
+	struct store *st = store_open_blobs(path, folder, "containerd", span_buf(&index), odd, err);
+	if (!st || odd || pool_tell_times(&p, st, err) == 0)
+		return st;
+	store_free(st);
+	return NULL;
 }

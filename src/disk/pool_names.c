@@ -12,7 +12,6 @@
 #include "disk/bolt.h"
 #include "disk/pool_priv.h"
 
-#define META_DB "io.containerd.metadata.v1.bolt/meta.db"
 #define TRIES 5	      /* the database is read in a millisecond; its owner writes now and then */
 #define VARINT_MAX 10 /* bytes */
 
@@ -68,10 +67,9 @@ static int find_text(struct pool *p, struct bolt *db, const struct bolt_bucket *
 }
 
 /* An entry without a target that can be one is nobody's image. */
-static int add_target(struct pool *p, struct bolt *db, const char *name,
+static int add_target(struct pool *p, struct bolt *db, struct pool_root root,
 		      const struct bolt_bucket *target, dray_error **err)
 {
-	struct pool_root root = { .name = name };
 	struct bolt_item size;
 
 	if (find_text(p, db, target, "digest", &root.digest, err) < 0 ||
@@ -83,6 +81,17 @@ static int add_target(struct pool *p, struct bolt *db, const char *name,
 	root.size = varint(size.value);
 	int sound = root.size < 0 ? 0 : is_digest(root.digest, err);
 	return sound > 0 ? pool_add(p, &root, err) : sound;
+}
+
+/* What is no time tells nothing. */
+static int find_time(struct bolt *db, const struct bolt_bucket *image, const char *key,
+		     struct pool_time *ret, dray_error **err)
+{
+	struct bolt_item item;
+	int there = bolt_find(db, image, key, &item, err);
+
+	*ret = pool_time_of(there > 0 && !item.is_bucket ? item.value : span_of(NULL, 0));
+	return there < 0 ? -1 : 0;
 }
 
 static int add_image(struct pool *p, struct bolt *db, const struct bolt_item *image,
@@ -97,7 +106,12 @@ static int add_image(struct pool *p, struct bolt *db, const struct bolt_item *im
 	int there = named < 0 ? -1 : bolt_find(db, &image->bucket, "target", &target, err);
 	if (there <= 0 || !target.is_bucket)
 		return there < 0 ? -1 : 0;
-	return add_target(p, db, named ? name : NULL, &target.bucket, err);
+	struct pool_root root = { .name = named ? name : NULL };
+
+	if (find_time(db, &image->bucket, "createdat", &root.times.named, err) < 0 ||
+	    find_time(db, &image->bucket, "updatedat", &root.times.updated, err) < 0)
+		return -1;
+	return add_target(p, db, root, &target.bucket, err);
 }
 
 /* ---- all of them ---- */
@@ -176,7 +190,7 @@ static int read_names(struct pool *p, int fd, dray_error **err)
 
 int pool_names(struct pool *p, int root, const char *home, dray_error **err)
 {
-	const char *path = arena_printf(&p->arena, "%s%s", home, META_DB);
+	const char *path = arena_printf(&p->arena, "%s%s", home, POOL_META);
 	struct stat st;
 
 	if (!path)

@@ -97,7 +97,12 @@ static inline void put_containerd(struct bolt_file *f, const char *name, const c
 	const struct element kinds[] = { { .key = "images", .value = span_of(image, 16), .bucket = true } };
 	uint8_t below[16] = { 8 };
 	const struct element named[] = { { .key = name ? name : "", .value = span_of(below, 16), .bucket = true } };
-	const struct element parts[] = { { .key = "target", .value = span_of(target, n), .bucket = true } };
+	/* Go's form of 2026-01-02T03:04:05.000000006Z, and of a second later an hour further east. */
+	const struct element parts[] = {
+		{ .key = "createdat", .value = SPAN_LIT("\1\0\0\0\x0e\xe0\xe9\x2c\xa5\0\0\0\x06\xff\xff") },
+		{ .key = "target", .value = span_of(target, n), .bucket = true },
+		{ .key = "updatedat", .value = SPAN_LIT("\1\0\0\0\x0e\xe0\xe9\x2c\xa6\0\0\0\x06\0\x3c") },
+	};
 
 	memset(f, 0, sizeof(*f));
 	f->size = sizeof(f->bytes);
@@ -110,5 +115,5 @@ static inline void put_containerd(struct bolt_file *f, const char *name, const c
 	put_leaf(f, 5, moby, 2);
 	put_leaf(f, 6, kinds, 1);
 	put_leaf(f, 7, named, name ? 1 : 0);
-	put_leaf(f, 8, parts, 1);
+	put_leaf(f, 8, parts, 3);
 }
