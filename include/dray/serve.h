@@ -74,9 +74,12 @@ struct dray_serve_options {
 	const char *const *token_keys;
 	size_t n_token_keys;
 	bool no_page;		/**< no pages for browsers: everything outside of the API is 404 */
+	int look_fd;		/**< readable = look at the files now, not within a second; -1 = none */
+	/** look_fd is readable: read it. From the thread that called; with look_fd. */
+	void (*looking)(void *arg);
 };
 #define DRAY_SERVE_OPTIONS_INIT \
-	{ .size = sizeof(struct dray_serve_options), .stop_fd = -1, .listen_fd = -1 }
+	{ .size = sizeof(struct dray_serve_options), .stop_fd = -1, .listen_fd = -1, .look_fd = -1 }
 
 /**
  * Be a registry (OCI distribution, over HTTP) for the images of @p n places, until o->stop_fd is

@@ -14,68 +14,79 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "cli/cli.h"
+#include "cli/hangup.h"
 #include "cli/render.h"
 #include "cli/service.h"
 
+/** What the table fills: options of the library as they are, and texts that stand for some. */
 struct serve_flags {
-	const char *addr;
-	bool read_only, no_page, no_delete, immutable_tags, metrics;
-	const char *root, *quota, *gc_interval;
-	const char *proxy, *proxy_ttl, *proxy_keep;
-	int timeout, grace, connections;
-	const char *tls_cert, *tls_key;
-	const char *htpasswd;
-	bool anonymous_read;
-	const char *token_realm, *token_service, *token_issuer;
+	struct dray_serve_options o;
+	const char *quota, *gc_interval, *proxy_ttl, *proxy_keep;
 	struct option_list token_keys;
 };
 
 #define F(field) offsetof(struct serve_flags, field)
+#define O(field) offsetof(struct serve_flags, o.field)
 
+/* By kind: a heading here is one in --help and in dray-serve(1); what goes together is checked by it. */
 static const struct option serve_table[] = {
-	{ "addr", 0, OPT_STRING, F(addr), "HOST:PORT",
-	  .help = "where to listen (default: 127.0.0.1:5000); port 0 takes a free one" },
-	{ "root", 0, OPT_STRING, F(root), "DIR",
-	  .help = "be a registry that images can be pushed to, kept in DIR" },
+	{ "addr", 0, OPT_STRING, O(addr), "HOST:PORT",
+	  "where to listen (default: 127.0.0.1:5000); port 0 takes a free one",
+	  .heading = "Service" },
+	{ "read-only", 0, OPT_FLAG, O(read_only), .help = "take nothing in" },
+	{ "metrics", 0, OPT_FLAG, O(metrics), .help = "numbers for Prometheus at /metrics" },
+	{ "no-page", 0, OPT_FLAG, O(no_page), .help = "no pages for browsers" },
+
+	{ "root", 0, OPT_STRING, O(root), "DIR",
+	  "be a registry that images can be pushed to, kept in DIR", COMPLETE_DIR,
+	  .heading = "Folder" },
 	{ "quota", 0, OPT_STRING, F(quota), "SIZE",
-	  .help = "what may lie in DIR at most: 500MB, 20GiB (default: what the disk has)" },
-	{ "no-delete", 0, OPT_FLAG, F(no_delete), .help = "clients delete nothing in DIR" },
-	{ "immutable-tags", 0, OPT_FLAG, F(immutable_tags),
-	  .help = "a tag in DIR, once set, names what it names, and stays" },
+	  "what may lie in DIR at most: 500MB, 20GiB (default: what the disk has)",
+	  .with = "root" },
+	{ "no-delete", 0, OPT_FLAG, O(no_delete), .help = "clients delete nothing in DIR",
+	  .with = "root" },
+	{ "immutable-tags", 0, OPT_FLAG, O(immutable_tags),
+	  .help = "a tag in DIR, once set, names what it names, and stays", .with = "root" },
 	{ "gc-interval", 0, OPT_STRING, F(gc_interval), "DURATION",
-	  .help = "between garbage collections in DIR (default: 1h); 0 = none" },
-	{ "proxy", 0, OPT_STRING, F(proxy), "REGISTRY",
-	  .help = "serve the images of REGISTRY, and keep in DIR what was asked for" },
+	  "between garbage collections in DIR (default: 1h); 0 = none", .with = "root" },
+
+	{ "proxy", 0, OPT_STRING, O(proxy), "REGISTRY",
+	  "serve the images of REGISTRY, and keep in DIR what was asked for", .with = "root",
+	  .against = "read-only|no-delete|immutable-tags", .heading = "Cache" },
 	{ "proxy-ttl", 0, OPT_STRING, F(proxy_ttl), "DURATION",
-	  .help = "for which a tag of REGISTRY is believed without asking (default: 0)" },
+	  "for which a tag of REGISTRY is believed without asking (default: 0)", .with = "proxy" },
 	{ "proxy-keep", 0, OPT_STRING, F(proxy_keep), "DURATION",
-	  .help = "after which what nobody used goes from DIR (default: it stays)" },
-	{ "read-only", 0, OPT_FLAG, F(read_only), .help = "take nothing in" },
-	{ "metrics", 0, OPT_FLAG, F(metrics), .help = "numbers for Prometheus at /metrics" },
-	{ "no-page", 0, OPT_FLAG, F(no_page), .help = "no pages for browsers" },
-	{ "timeout", 0, OPT_INT, F(timeout), "SECONDS",
-	  "how long a client may take for the head of a request (default: 10)", .lo = 1,
-	  .hi = 3600 },
-	{ "grace", 0, OPT_INT, F(grace), "SECONDS",
+	  "after which what nobody used goes from DIR (default: it stays)", .with = "proxy" },
+
+	{ "tls-cert", 0, OPT_STRING, O(tls_cert), "FILE",
+	  "HTTPS with this certificate, and those above it, in PEM", COMPLETE_FILE,
+	  .with = "tls-key", .heading = "Door" },
+	{ "tls-key", 0, OPT_STRING, O(tls_key), "FILE", "its private key, in PEM", COMPLETE_FILE,
+	  .with = "tls-cert" },
+	{ "htpasswd", 0, OPT_STRING, O(htpasswd), "FILE",
+	  "ask for user and password: lines of htpasswd -B", COMPLETE_FILE,
+	  .against = "token-realm" },
+	{ "anonymous-read", 0, OPT_FLAG, O(anonymous_read),
+	  .help = "who has no name may pull and list; only users push and delete",
+	  .with = "htpasswd|token-realm" },
+	{ "token-realm", 0, OPT_STRING, O(token_realm), "URL",
+	  "ask for a token (JWT) that is made there", .with = "token-key" },
+	{ "token-service", 0, OPT_STRING, O(token_service), "NAME",
+	  "this registry's name there, which tokens have to name (aud)", .with = "token-realm" },
+	{ "token-issuer", 0, OPT_STRING, O(token_issuer), "NAME",
+	  "who makes them (iss; default: whoever has a key)", .with = "token-realm" },
+	{ "token-key", 0, OPT_LIST, F(token_keys), "FILE",
+	  "public keys or certificates of who makes them, in PEM; may be repeated", COMPLETE_FILE,
+	  .with = "token-service" },
+
+	{ "timeout", 0, OPT_INT, O(timeout), "SECONDS",
+	  "how long a client may take for the head of a request (default: 10)", .lo = 1, .hi = 3600,
+	  .heading = "Limits" },
+	{ "grace", 0, OPT_INT, O(grace), "SECONDS",
 	  "how long running requests may take when it is to stop (default: 30)", .lo = 1,
 	  .hi = 86400 },
-	{ "max-connections", 0, OPT_INT, F(connections), "N",
+	{ "max-connections", 0, OPT_INT, O(connections), "N",
 	  "at the same time; further ones are turned away (default: 512)", .lo = 1, .hi = 16384 },
-	{ "tls-cert", 0, OPT_STRING, F(tls_cert), "FILE",
-	  .help = "HTTPS with this certificate, and those above it, in PEM" },
-	{ "tls-key", 0, OPT_STRING, F(tls_key), "FILE", .help = "its private key, in PEM" },
-	{ "htpasswd", 0, OPT_STRING, F(htpasswd), "FILE",
-	  .help = "ask for user and password: lines of htpasswd -B" },
-	{ "anonymous-read", 0, OPT_FLAG, F(anonymous_read),
-	  .help = "who has no name may pull and list; only users push and delete" },
-	{ "token-realm", 0, OPT_STRING, F(token_realm), "URL",
-	  .help = "ask for a token (JWT) that is made there" },
-	{ "token-service", 0, OPT_STRING, F(token_service), "NAME",
-	  .help = "this registry's name there, which tokens have to name (aud)" },
-	{ "token-issuer", 0, OPT_STRING, F(token_issuer), "NAME",
-	  .help = "who makes them (iss; default: whoever has a key)" },
-	{ "token-key", 0, OPT_LIST, F(token_keys), "FILE",
-	  .help = "public keys or certificates of who makes them, in PEM; may be repeated" },
 	{ 0 },
 };
 
@@ -90,11 +101,11 @@ static void tell_manager(struct session *s, const char *state)
 		session_note(s, "the service manager was not told: %s", dray_error_message(err));
 }
 
-static int take_socket(const struct serve_flags *f, struct dray_serve_options *o, dray_error **err)
+static int take_socket(struct dray_serve_options *o, dray_error **err)
 {
 	if (service_socket(&o->listen_fd, err) < 0)
 		return -1;
-	if (o->listen_fd >= 0 && f->addr)
+	if (o->listen_fd >= 0 && o->addr)
 		return err_set(
 			err, DRAY_ERR_USAGE,
 			"--addr is not for a server whose service manager passed its socket");
@@ -105,6 +116,7 @@ static int take_socket(const struct serve_flags *f, struct dray_serve_options *o
 
 struct running {
 	struct session *s;
+	struct hangup hangup;
 	int fd; /* readable when it is to stop; -1 */
 	sigset_t signals;
 	dray_error **err;
@@ -116,6 +128,8 @@ static int hold_signals(struct running *r, dray_error **err)
 	sigemptyset(&r->signals);
 	sigaddset(&r->signals, SIGINT);
 	sigaddset(&r->signals, SIGTERM);
+	if (r->hangup.fd < 0 && !hangup_is_ignored()) /* then the terminal went */
+		sigaddset(&r->signals, SIGHUP);
 	if (pthread_sigmask(SIG_BLOCK, &r->signals, NULL) != 0)
 		return err_set(err, DRAY_ERR_SYSTEM, "signals cannot be held");
 	r->fd = signalfd(-1, &r->signals, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -133,6 +147,15 @@ static void on_stopping(void *arg)
 	pthread_sigmask(SIG_UNBLOCK, &r->signals, NULL);
 	tell_manager(r->s, "STOPPING=1");
 	session_note(r->s, "stopping; running requests may end, a second signal cuts them");
+}
+
+static void on_looking(void *arg)
+{
+	struct running *r = arg;
+	cleanup_error dray_error *err = NULL;
+
+	if (hangup_answer(&r->hangup, &err) < 0)
+		session_note(r->s, "the log is not opened anew: %s", dray_error_message(err));
 }
 
 /* ---- what is told ---- */
@@ -182,123 +205,74 @@ static void on_access(void *arg, const char *line)
 		return; /* there is nobody left to tell */
 }
 
-static int check_root_flags(const struct serve_flags *f, dray_error **err)
+/* ---- options that are not yet what the library takes ---- */
+
+/* Less than a second is a second; 0 where it was not given. */
+static int take_seconds(const char *name, const char *text, int64_t max, int64_t *ret,
+			dray_error **err)
 {
-	const char *name = f->quota	       ? "--quota"
-			   : f->no_delete      ? "--no-delete"
-			   : f->immutable_tags ? "--immutable-tags"
-			   : f->gc_interval    ? "--gc-interval"
-					       : NULL;
+	int64_t ms = 0;
 
-	if (f->root || !name)
-		return 0;
-	return err_set(err, DRAY_ERR_USAGE, "%s says nothing without --root", name);
-}
-
-static int check_proxy_flags(const struct serve_flags *f, dray_error **err)
-{
-	const char *alone = f->proxy_ttl ? "--proxy-ttl" : f->proxy_keep ? "--proxy-keep" : NULL;
-	const char *beside = !f->root		 ? NULL
-			     : f->read_only	 ? "--read-only"
-			     : f->no_delete	 ? "--no-delete"
-			     : f->immutable_tags ? "--immutable-tags"
-						 : NULL;
-
-	if (!f->proxy && alone)
-		return err_set(err, DRAY_ERR_USAGE, "%s says nothing without --proxy", alone);
-	if (f->proxy && !f->root)
-		return err_set(err, DRAY_ERR_USAGE, "--proxy needs --root, to keep images in");
-	if (f->proxy && beside)
-		return err_set(err, DRAY_ERR_USAGE, "%s says nothing with --proxy", beside);
-	return 0;
-}
-
-/* Less than a second is a second. */
-static int take_seconds(const char *name, const char *text, int64_t *ret, dray_error **err)
-{
-	int64_t ms;
-
-	if (!num_parse_duration_ms(text, &ms) || ms / 1000 > INT32_MAX)
+	if (text && (!num_parse_duration_ms(text, &ms) || ms / 1000 > max))
 		return err_set(err, DRAY_ERR_USAGE, "%s takes 30m, 1h and the like", name);
 	*ret = ms > 0 && ms < 1000 ? 1 : ms / 1000;
 	return 0;
 }
 
-static int proxy_options(const struct serve_flags *f, struct dray_serve_options *o,
-			 dray_error **err)
+static int take_texts(struct serve_flags *f, dray_error **err)
 {
-	int64_t ttl = 0;
+	int64_t gc = 0, ttl = 0;
 
-	if (check_proxy_flags(f, err) < 0 ||
-	    (f->proxy_ttl && take_seconds("--proxy-ttl", f->proxy_ttl, &ttl, err) < 0) ||
-	    (f->proxy_keep && take_seconds("--proxy-keep", f->proxy_keep, &o->proxy_keep, err) < 0))
-		return -1;
-	o->proxy = f->proxy;
-	o->proxy_ttl = (int)ttl;
-	return 0;
-}
-
-static int root_options(const struct serve_flags *f, struct dray_serve_options *o, dray_error **err)
-{
-	int64_t seconds = 0;
-
-	if (check_root_flags(f, err) < 0 || proxy_options(f, o, err) < 0)
-		return -1;
-	o->root = f->root;
-	o->no_delete = f->no_delete;
-	o->immutable_tags = f->immutable_tags;
-	if (f->quota && (!option_size(f->quota, &o->quota) || o->quota == 0))
+	if (f->quota && (!option_size(f->quota, &f->o.quota) || f->o.quota == 0))
 		return err_set(err, DRAY_ERR_USAGE, "--quota takes bytes, as 500MB or 20GiB");
-	if (!f->gc_interval)
-		return 0;
-	if (take_seconds("--gc-interval", f->gc_interval, &seconds, err) < 0)
+	if (take_seconds("--gc-interval", f->gc_interval, INT32_MAX, &gc, err) < 0 ||
+	    take_seconds("--proxy-ttl", f->proxy_ttl, INT32_MAX, &ttl, err) < 0 ||
+	    take_seconds("--proxy-keep", f->proxy_keep, INT32_MAX, &f->o.proxy_keep, err) < 0)
 		return -1;
-	o->gc_interval = seconds ? (int)seconds : -1;
+	f->o.gc_interval = f->gc_interval && gc == 0 ? -1 : (int)gc;
+	f->o.proxy_ttl = (int)ttl;
+	f->o.token_keys = f->token_keys.list;
+	f->o.n_token_keys = f->token_keys.n;
 	return 0;
 }
 
-static void door_options(const struct serve_flags *f, struct dray_serve_options *o)
+/* ---- the verb ---- */
+
+static void connect_session(struct dray_serve_options *o, struct running *r)
 {
-	o->tls_cert = f->tls_cert;
-	o->tls_key = f->tls_key;
-	o->htpasswd = f->htpasswd;
-	o->anonymous_read = f->anonymous_read;
-	o->token_realm = f->token_realm;
-	o->token_service = f->token_service;
-	o->token_issuer = f->token_issuer;
-	o->token_keys = f->token_keys.list;
-	o->n_token_keys = f->token_keys.n;
+	const struct globals *g = &r->s->global;
+
+	o->size = sizeof(*o);
+	o->plain_http = g->plain_http;
+	o->stop_fd = r->fd;
+	o->ready = on_ready;
+	o->stopping = on_stopping;
+	o->look_fd = r->hangup.fd;
+	o->looking = on_looking;
+	o->access = g->quiet ? NULL : on_access;
+	o->arg = r;
 }
 
 static int run_serve(struct session *s, dray_error **err)
 {
-	const struct serve_flags *f = s->options;
-	struct dray_serve_options o = DRAY_SERVE_OPTIONS_INIT;
-	struct running r = { .s = s, .fd = -1 };
+	struct serve_flags *f = s->options;
+	struct running r = { .s = s, .fd = -1, .hangup = HANGUP_INIT };
 	int rc;
 
+	f->o.listen_fd = -1;
 	for (size_t i = 0; i < s->n_args; i++)
 		if (session_check_input(s, s->args[i], err) < 0)
 			return -1;
-	if (root_options(f, &o, err) < 0 || take_socket(f, &o, err) < 0 ||
-	    !session_context(s, err) || hold_signals(&r, err) < 0)
+	if (take_texts(f, err) < 0 || take_socket(&f->o, err) < 0 || !session_context(s, err))
 		return -1;
-	door_options(f, &o);
-	o.addr = f->addr;
-	o.plain_http = s->global.plain_http;
-	o.read_only = f->read_only;
-	o.metrics = f->metrics;
-	o.no_page = f->no_page;
-	o.timeout = f->timeout;
-	o.grace = f->grace;
-	o.connections = f->connections;
-	o.stop_fd = r.fd;
-	o.ready = on_ready;
-	o.stopping = on_stopping;
-	o.access = s->global.quiet ? NULL : on_access;
-	o.arg = &r;
-	rc = dray_serve(s->ctx, s->args, s->n_args, &o, err);
-	close(r.fd);
+	rc = hangup_take(&r.hangup, err);
+	if (rc == 0)
+		rc = hold_signals(&r, err);
+	connect_session(&f->o, &r);
+	if (rc == 0)
+		rc = dray_serve(s->ctx, s->args, s->n_args, &f->o, err);
+	cleanup_fd_fn(&r.fd);
+	hangup_end(&r.hangup);
 	return rc < 0 ? -1 : STATUS_OK;
 }
 

@@ -128,6 +128,13 @@ static void on_tick(void *arg)
 		root_tick(s->root);
 }
 
+static void on_look_again(void *arg)
+{
+	const struct serving *s = arg;
+
+	s->o->looking(s->o->arg);
+}
+
 static void on_access(void *arg, const char *line)
 {
 	const struct serving *s = arg;
@@ -174,6 +181,8 @@ static int run(struct serving *s, dray_error **err)
 		.on_access = o->access ? on_access : NULL,
 		.on_trouble = on_trouble,
 		.on_tick = on_tick,
+		.on_look = on_look_again,
+		.look_fd = o->looking ? o->look_fd : -1,
 		.no_page = o->no_page,
 		.look = on_look,
 		.arg = s,

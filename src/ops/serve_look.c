@@ -102,16 +102,23 @@ static void looking_clear(struct looking *l)
 }
 #define cleanup_looking CLEANUP(looking_clear)
 
-static int read_tar(struct looking *l, struct source *stored, const struct descriptor *d,
-		    struct layer_index **ret, dray_error **err)
+/* Consumes @p stored. */
+static struct source *proven(struct source *stored, const struct descriptor *d, dray_error **err)
+{
+	return source_verified(stored, &d->digest, d->size, "blob digest", err);
+}
+
+/* Where the shelf would decode it we do so, on this side of the gate; the blob is what comes of it. */
+static int read_tar(struct looking *l, struct source *stored, bool packed,
+		    const struct descriptor *d, struct layer_index **ret, dray_error **err)
 {
 	const struct layer_index_options o = { .max_entries = l->left.entries,
 					       .max_text = l->left.text };
-	cleanup_source struct source *in = source_verified(stored, &d->digest, d->size,
-							   "blob digest", err);
+	cleanup_source struct source *in = packed ? stored : proven(stored, d, err);
 
 	in = gated(in, &l->left, &l->left.stored, err);
 	in = source_decode_auto(in, NULL, err);
+	in = packed ? proven(in, d, err) : in;
 	in = gated(in, &l->left, &l->left.bytes, err);
 	if (!in || layer_index_read(in, &o, ret, err) < 0)
 		return -1;
@@ -128,11 +135,14 @@ static int read_layer(struct looking *l, size_t i, dray_error **err)
 	cleanup_shelf_blob struct shelf_blob b = SHELF_BLOB_INIT;
 	struct shelf *s = l->k->shelf;
 	struct source *stored;
+	bool packed;
 
 	if (s->ops->blob(s, l->repo, &d->digest, true, &b, err) < 0)
 		return -1;
-	stored = b.data ? steal_pointer(&b.data) : source_from_extent(b.fd, b.off, b.size, err);
-	if (!stored || read_tar(l, stored, d, &l->layers[i], err) < 0)
+	packed = b.packed;
+	b.packed = false;
+	stored = shelf_blob_open(&b, err);
+	if (!stored || read_tar(l, stored, packed, d, &l->layers[i], err) < 0)
 		return err_ctx(err, "layer %zu", i + 1);
 	return 0;
 }

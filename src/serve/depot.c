@@ -273,6 +273,7 @@ const struct shelf_ops DEPOT_OPS = {
 	.manifest = depot_manifest,
 	.blob = depot_blob,
 	.referrers = depot_referrers,
+	.untagged = depot_untagged,
 	.health = depot_health,
 	.state = depot_state,
 	.free = depot_free,

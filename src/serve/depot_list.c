@@ -202,7 +202,7 @@ static int read_referrer(struct db_stmt *st, struct arena *a, struct shelf_refer
 			 dray_error **err)
 {
 	struct span type = db_column_text(st, 1), artifact = db_column_text(st, 3);
-	struct span notes = db_column_text(st, 4);
+	struct span notes = db_column_text(st, 4); /* empty where it was not asked for */
 
 	if (digest_parse(db_column_text(st, 0), &ret->digest, err) < 0)
 		return -1;
@@ -269,6 +269,45 @@ int depot_referrers(struct shelf *s, const char *repo, const struct digest *subj
 
 	lock_take(d->reader.lock);
 	rc = list_referrers(d, repo, subject, artifact_type, part, &r, err);
+	lock_drop(d->reader.lock);
+	if (rc < 0)
+		return -1;
+	*ret = r;
+	r = (struct shelf_referrers){ 0 };
+	return 0;
+}
+
+/* ---- manifests without a tag ---- */
+
+static int list_untagged(struct depot *d, const char *repo, const struct shelf_part *part,
+			 struct shelf_referrers *ret, dray_error **err)
+{
+	cleanup_reset struct db_stmt *st = side_query(&d->reader, Q_UNTAGGED, err);
+	int64_t id;
+	int rc = st ? depot_repo_find(&d->reader, repo, &id, err) : -1;
+
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		return shelf_refuse(err, SHELF_NAME_UNKNOWN, "there is no such repository");
+	db_bind_int(st, 1, id);
+	if (part->after)
+		db_bind_text(st, 2, span_str(part->after));
+	else
+		db_bind_null(st, 2);
+	db_bind_int(st, 3, (int64_t)page_max(part) + 1);
+	return read_referrers(st, page_max(part), ret, err);
+}
+
+int depot_untagged(struct shelf *s, const char *repo, const struct shelf_part *part,
+		   struct shelf_referrers *ret, dray_error **err)
+{
+	cleanup_shelf_referrers struct shelf_referrers r = { 0 };
+	struct depot *d = depot_of(s);
+	int rc;
+
+	lock_take(d->reader.lock);
+	rc = list_untagged(d, repo, part, &r, err);
 	lock_drop(d->reader.lock);
 	if (rc < 0)
 		return -1;

@@ -51,6 +51,7 @@ enum depot_query {
 	Q_TAG_WHO,	 /* manifest -> name */
 	Q_TAG_DROP,	 /* repository, name */
 	Q_TAG_LIST,	 /* repository, after, max -> name */
+	Q_UNTAGGED,	 /* repository, after, max -> digest, type, size, artifact type */
 	Q_REFERRERS,	 /* repository name, subject, type or NULL, after, max -> ... */
 	Q_COUNT
 };
@@ -224,4 +225,6 @@ int depot_tags(struct shelf *s, const char *repo, const struct shelf_part *part,
 int depot_referrers(struct shelf *s, const char *repo, const struct digest *subject,
 		    const char *artifact_type, const struct shelf_part *part,
 		    struct shelf_referrers *ret, dray_error **err);
+int depot_untagged(struct shelf *s, const char *repo, const struct shelf_part *part,
+		   struct shelf_referrers *ret, dray_error **err);
 int depot_state(struct shelf *s, struct shelf_state *ret, dray_error **err);

@@ -117,6 +117,13 @@ static const char *const SQL[Q_COUNT] = {
 	[Q_TAG_DROP] = "DELETE FROM tag WHERE repository=?1 AND name=?2",
 	[Q_TAG_LIST] = "SELECT name FROM tag WHERE repository=?1 AND name>?2"
 		       " ORDER BY name LIMIT ?3",
+	/* Which they are is found in indexes alone; only those of the page are read. */
+	[Q_UNTAGGED] = "SELECT digest, type, size, artifact_type FROM manifest WHERE id IN"
+		       " (SELECT m.id FROM manifest m WHERE m.repository=?1"
+		       " AND NOT EXISTS(SELECT 1 FROM tag WHERE manifest=m.id)"
+		       " AND (?2 IS NULL OR m.id<coalesce((SELECT id FROM manifest"
+		       " WHERE repository=?1 AND digest=?2), 9223372036854775807))"
+		       " ORDER BY +m.id DESC LIMIT ?3) ORDER BY id DESC",
 	[Q_REFERRERS] = "SELECT m.digest, m.type, m.size, m.artifact_type, m.annotations"
 			" FROM repository r JOIN manifest m ON m.repository=r.id"
 			" WHERE r.name=?1 AND m.subject=?2 AND m.digest>?4"

@@ -72,9 +72,10 @@ static enum MHD_Result take_field(void *cls, enum MHD_ValueKind kind, const char
 		join(f, &h->content_range, value);
 	else if (ascii_ieq(name, "user-agent"))
 		h->agent = value;
-	else if (ascii_ieq(name, "host"))
+	else if (ascii_ieq(name, "host")) {
+		f->broken = f->broken || h->host; /* RFC 9112 3.2 */
 		h->host = value;
-	else if (ascii_ieq(name, "origin"))
+	} else if (ascii_ieq(name, "origin"))
 		h->origin = value;
 	else if (ascii_ieq(name, "sec-fetch-site"))
 		join(f, &h->fetch_site, value);

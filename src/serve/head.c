@@ -52,6 +52,18 @@ static enum range_kind part_from(int64_t first, int64_t last, int64_t size, int6
 	return RANGE_PART;
 }
 
+/* Too many digits are more bytes than anybody has (as with "n" of a listing). */
+static bool parse_pos(struct span text, int64_t *ret)
+{
+	if (num_parse_u63(text, ret))
+		return true;
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+	*ret = INT64_MAX;
+	return text.len > 0;
+}
+
 enum range_kind head_range(const char *value, int64_t size, int64_t *ret_off, int64_t *ret_len)
 {
 	struct span s = value ? span_str(value) : span_of("", 0);
@@ -65,14 +77,14 @@ enum range_kind head_range(const char *value, int64_t size, int64_t *ret_off, in
 		return RANGE_ALL;
 	struct span a = span_head(s, (size_t)dash), b = span_from(s, (size_t)dash + 1);
 	if (a.len == 0) {
-		if (!num_parse_u63(b, &last))
+		if (!parse_pos(b, &last))
 			return RANGE_ALL;
 		return last == 0 ? RANGE_NONE
 				 : part_from(last < size ? size - last : 0, INT64_MAX, size,
 					     ret_off, ret_len);
 	}
 	last = INT64_MAX;
-	if (!num_parse_u63(a, &first) || (b.len > 0 && !num_parse_u63(b, &last)))
+	if (!parse_pos(a, &first) || (b.len > 0 && !parse_pos(b, &last)))
 		return RANGE_ALL;
 	return part_from(first, last, size, ret_off, ret_len);
 }

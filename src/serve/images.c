@@ -151,9 +151,9 @@ static int open_layer(const struct held *h, struct shelf_blob *ret, dray_error *
 	sent = h->decode ? 0 : as_extent(data, ret, err);
 	if (sent != 0)
 		return sent < 0 ? -1 : 0;
-	ret->data = h->decode ? source_decode_auto(steal_pointer(&data), NULL, err)
-			      : steal_pointer(&data);
-	return ret->data ? 0 : -1;
+	ret->data = steal_pointer(&data);
+	ret->packed = h->decode;
+	return 0;
 }
 
 static int images_blob(struct shelf *base, const char *name, const struct digest *digest,
@@ -222,6 +222,34 @@ static int images_referrers(struct shelf *base, const char *name, const struct d
 	return 0;
 }
 
+/* ---- manifests without a tag ---- */
+
+static const char *untagged_at(const void *list, size_t i)
+{
+	struct doc *const *docs = list;
+
+	return docs[i]->digest.text;
+}
+
+static int images_untagged(struct shelf *base, const char *name, const struct shelf_part *part,
+			   struct shelf_referrers *ret, dray_error **err)
+{
+	const struct repo *r = images_find_repo((struct images_shelf *)base, name);
+	size_t at;
+
+	if (!r)
+		return shelf_refuse(err, SHELF_NAME_UNKNOWN, "no such repository");
+	ret->list = arena_array(&ret->arena, part->max + 1, sizeof(*ret->list));
+	if (!ret->list)
+		return err_nomem(err);
+	at = first_behind(untagged_at, r->untagged, r->n_untagged, part->after);
+	for (; at < r->n_untagged && ret->n < part->max; at++)
+		if (add_referrer(ret, r->untagged[at], err) < 0)
+			return -1;
+	ret->more = at < r->n_untagged;
+	return 0;
+}
+
 /* ---- the shelf ---- */
 
 static void images_free_shelf(struct shelf *base)
@@ -263,6 +291,7 @@ static const struct shelf_ops images_ops = {
 	.manifest = images_manifest,
 	.blob = images_blob,
 	.referrers = images_referrers,
+	.untagged = images_untagged,
 	.state = images_state,
 	.free = images_free_shelf,
 };

@@ -45,6 +45,8 @@ struct repo {
 	/* by images_shelf_seal() */
 	struct named **sorted; /* tags by their bytes */
 	struct doc **by_digest;
+	struct doc **untagged; /* those of them that no tag names */
+	size_t n_untagged;
 };
 
 struct images_place {

@@ -98,6 +98,24 @@ static void *sorted_values(const struct map *m, struct arena *a,
 	return list;
 }
 
+static int list_untagged(struct images_shelf *s, struct repo *r, dray_error **err)
+{
+	struct map named = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < r->tags.len; i++)
+		rc = map_put(&named, span_str(r->sorted[i]->docs[0]->digest.text), r->sorted[i],
+			     err);
+	r->untagged = arena_array(&s->arena, r->docs.len + 1, sizeof(struct doc *));
+	if (rc == 0 && !r->untagged)
+		rc = err_nomem(err);
+	for (size_t i = 0; rc == 0 && i < r->docs.len; i++)
+		if (!map_get(&named, span_str(r->by_digest[i]->digest.text)))
+			r->untagged[r->n_untagged++] = r->by_digest[i];
+	map_clear(&named);
+	return rc;
+}
+
 static int seal_repo(struct images_shelf *s, struct repo *r, dray_error **err)
 {
 	for (size_t i = 0; i < r->tags.len; i++) {
@@ -110,7 +128,7 @@ static int seal_repo(struct images_shelf *s, struct repo *r, dray_error **err)
 	if (!r->sorted)
 		return -1;
 	r->by_digest = sorted_values(&r->docs, &s->arena, compare_docs, err);
-	return r->by_digest ? 0 : -1;
+	return r->by_digest ? list_untagged(s, r, err) : -1;
 }
 
 int images_shelf_seal(struct images_shelf *s, dray_error **err)

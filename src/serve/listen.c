@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/number.h"
 #include "base/text.h"
 
@@ -95,6 +96,33 @@ void listen_name(const struct sockaddr *a, char *ret, size_t len)
 	}
 }
 
+/* ---- ends on one machine ---- */
+
+static bool same_host(const struct sockaddr *a, const struct sockaddr *b)
+{
+	if (a->sa_family != b->sa_family)
+		return false;
+	if (a->sa_family == AF_INET) {
+		const struct sockaddr_in *x = (const void *)a, *y = (const void *)b;
+
+		return x->sin_addr.s_addr == y->sin_addr.s_addr;
+	}
+	const struct sockaddr_in6 *x = (const void *)a, *y = (const void *)b;
+	return a->sa_family == AF_INET6 && memcmp(&x->sin6_addr, &y->sin6_addr, 16) == 0;
+}
+
+void listen_greet(int fd, const struct sockaddr *from)
+{
+	struct sockaddr_storage at = { 0 };
+	socklen_t len = sizeof(at);
+
+	if (is_loopback(from) || (getsockname(fd, (struct sockaddr *)&at, &len) == 0 &&
+				  same_host(from, (struct sockaddr *)&at)))
+		io_unpace(fd);
+}
+
+/* ---- sockets ---- */
+
 static int name_socket(int fd, char *ret, size_t len, dray_error **err)
 {
 	struct sockaddr_storage at;
@@ -116,6 +144,8 @@ static int open_socket(const struct addrinfo *ai, const char *text, char *ret_na
 		return err_sys(err, errno, "socket");
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		return err_sys(err, errno, "SO_REUSEADDR");
+	if (is_loopback(ai->ai_addr))
+		io_unpace(fd);
 	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
 		return err_sys(err, errno, "%s", text);
 	return name_socket(fd, ret_name, name_len, err) < 0 ? -1 : steal_fd(&fd);
@@ -168,6 +198,8 @@ int listen_adopt(int fd, bool open, char *ret_name, size_t name_len, dray_error 
 	listen_name(a, ret_name, name_len);
 	if (check_reach(a, open, ret_name, err) < 0)
 		return -1;
+	if (is_loopback(a))
+		io_unpace(fd);
 	/* Whose connection went before it was accepted is not to be waited for. */
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)

@@ -126,9 +126,7 @@ static int ask_size(struct proxy *p, const char *repo, const struct digest *dige
 		return proxy_ask_failed(p, why, SHELF_BLOB_UNKNOWN, err);
 	if (rc == 0)
 		return unknown_blob(err);
-	return ret->size >= 0 ? 0
-			      : shelf_refuse(err, SHELF_UNREACHABLE,
-					     "the registry behind does not say how long it is");
+	return 0;
 }
 
 static int proxy_blob(struct shelf *s, const char *repo, const struct digest *digest, bool content,
@@ -145,7 +143,8 @@ static int proxy_blob(struct shelf *s, const char *repo, const struct digest *di
 	if (dray_error_kind(why) != DRAY_ERR_NOT_FOUND)
 		return proxy_hand_on(&why, err);
 	cancel_follow(&p->stop);
-	rc = content ? fetch_blob(p, repo, digest, ret, err) : ask_size(p, repo, digest, ret, err);
+	rc = content ? proxy_give_blob(p, repo, digest, ret, err)
+		     : ask_size(p, repo, digest, ret, err);
 	cancel_follow(NULL);
 	return rc;
 }
@@ -228,6 +227,7 @@ int proxy_open(struct shelf *depot, struct upstream *up, const struct proxy_opti
 	p->depot = depot;
 	p->up = up;
 	p->o = *o;
+	p->o.referrers = o->referrers ? o->referrers : PROXY_REFERRERS_MAX;
 	p->o.downloads = o->downloads ? o->downloads : PROXY_DOWNLOADS;
 	if (map_hash_ready(err) < 0 || make_locks(p, err) < 0 || fetch_begin(p, err) < 0)
 		return -1;

@@ -16,10 +16,13 @@ struct upstream;
  * digests fit the grammar, as a shelf's do.
  */
 struct upstream_ops {
-	/** What a tag names: 1, 0 = there is none such. *ret is unset where it does not say: a hint. */
+	/** What a tag, or a digest, names: 1, 0 = there is none such. *ret is unset where it does not say: a hint. */
 	int (*look)(struct upstream *u, const char *repo, const char *tag, struct digest *ret,
 		    dray_error **err);
-	/** With its bytes, by tag or by the text of a digest; then it has that. NOT_FOUND. */
+	/**
+	 * With its bytes, by tag or by the text of a digest; then it has that. NOT_FOUND; FORMAT,
+	 * UNSUPPORTED and LIMIT without an HTTP status also of what is there and is none that we read.
+	 */
 	int (*manifest)(struct upstream *u, const char *repo, const char *name,
 			struct shelf_doc *ret, dray_error **err);
 	/** 1, 0 = there is none such; *ret is -1 where it does not say. */
@@ -49,11 +52,12 @@ struct proxy_options {
 	int64_t ttl_ms;	  /* for which a tag is believed without a question */
 	int64_t pause_ms; /* for which one that was silent is asked for nothing but blobs */
 	int downloads;	  /* of blobs to be kept, at the same time; 0 = PROXY_DOWNLOADS */
+	size_t referrers; /* that one request brings; 0 = PROXY_REFERRERS_MAX */
 };
 #define PROXY_PAUSE_MS 5000
 #define PROXY_DOWNLOADS 16
-#define PROXY_UNTOLD_MAX (4LL << 30) /* bytes of a blob whose size nobody announces */
-#define PROXY_REFERRERS_MAX 1000     /* of one manifest that are brought, to be listed */
+#define PROXY_UNTOLD_MAX (4LL << 30) /* bytes of a blob whose size nobody announces, to be kept */
+#define PROXY_REFERRERS_MAX 1000     /* more come page by page, and are not kept */
 
 /** @p depot, a cache, and @p up are lent until it is freed. */
 int proxy_open(struct shelf *depot, struct upstream *up, const struct proxy_options *o,

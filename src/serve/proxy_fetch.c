@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For: blobs that are brought while they are given out: one download, however many wait for it.
+ * For: downloads of blobs that are to be kept: one of each, however many wait for it.
  * Relies on: an upload of the folder's, whose file can be read while it grows and after.
- * Promises: what was begun is brought to its end, whoever goes away. The last byte is given out
+ * Promises: what was begun is brought to its end, whoever goes away. The last byte can be read
  * when the digest is proven, so nobody holds a wrong blob for whole; a wrong one leaves nothing.
- * Nobody waits for the disk: the blob is kept when all have it, or is not kept; nor for blobs that others asked for.
+ * Nobody waits for the disk: the blob is kept when all have it, or is not kept.
  */
 #include "base/cancel.h"
 #include "base/io.h"
@@ -13,8 +13,7 @@
 
 #define PIECE (64 * 1024) /* bytes that are waited for, and told of, at once */
 
-#define STATUS_NO_SPACE 507 /* of what the folder refuses for want of room */
-#define FULL_MS 60000	    /* for which blobs pass through when a download met a full disk */
+#define FULL_MS 60000 /* for which blobs pass through when a download met a full disk */
 
 enum fetch_state { FETCH_COMING, FETCH_WHOLE, FETCH_FAILED };
 
@@ -81,8 +80,8 @@ static struct fetch **find_fetch(struct proxy *p, const char *repo, const struct
 }
 
 /* That of this blob, which is begun if nobody did; to be left again. */
-static struct fetch *join(struct proxy *p, const char *repo, const struct digest *digest,
-			  dray_error **err)
+struct fetch *fetch_join(struct proxy *p, const char *repo, const struct digest *digest,
+			 dray_error **err)
 {
 	struct fetch *fresh = fetch_new(repo, digest, err), **at, *f;
 
@@ -105,7 +104,7 @@ static struct fetch *join(struct proxy *p, const char *repo, const struct digest
 	return f;
 }
 
-static void leave(struct proxy *p, struct fetch *f)
+void fetch_leave(struct proxy *p, struct fetch *f)
 {
 	bool last;
 
@@ -161,7 +160,7 @@ static void tell_over(struct proxy *p, struct fetch *f, dray_error *why)
 		f->state = FETCH_FAILED;
 	lock_wake(f->lock);
 	lock_drop(f->lock);
-	leave(p, f);
+	fetch_leave(p, f);
 }
 
 /* Another repository may have it: where the registry says that this one does, too, that is it. 1, 0, -1. */
@@ -215,6 +214,9 @@ static int check_room(int64_t size, int64_t have, size_t more, dray_error **err)
 
 	if ((int64_t)more <= max - have)
 		return 0;
+	if (size < 0)
+		return shelf_refuse(err, SHELF_NO_SPACE, "more than %lld bytes are not kept",
+				    (long long)max);
 	return err_set(err, DRAY_ERR_CORRUPT, "more than %lld bytes come", (long long)max);
 }
 
@@ -275,14 +277,11 @@ static void disk_is_full(struct proxy *p)
 	lock_drop(p->lock);
 }
 
-static bool is_full(struct proxy *p)
+static void is_outsized(struct proxy *p, const struct digest *d)
 {
-	bool full;
-
 	lock_take(p->lock);
-	full = io_now_ms() < p->full_until;
+	p->outsized[p->n_outsized++ % OUTSIZED] = *d;
 	lock_drop(p->lock);
-	return full;
 }
 
 static int take_in(struct proxy *p, struct fetch *f, struct source *data, int64_t size,
@@ -325,6 +324,8 @@ static int bring(struct proxy *p, struct fetch *f, dray_error **err)
 	expect(p, f, -f->left);
 	if (rc < 0 && disk_said_no(*err))
 		disk_is_full(p);
+	else if (rc < 0 && size < 0 && dray_error_http_status(*err) == STATUS_NO_SPACE)
+		is_outsized(p, &f->digest);
 	return rc;
 }
 
@@ -399,17 +400,7 @@ void fetch_end(struct proxy *p)
 	mem_free(p->fetchers);
 }
 
-/* ---- following ---- */
-
-/** The bytes of a fetch as they come. */
-struct follower {
-	struct source source;
-	struct proxy *p;
-	struct fetch *f;   /* joined */
-	int64_t size, off; /* of the byte behind those in piece */
-	size_t at, len;	   /* of piece: what was not consumed yet */
-	uint8_t piece[SOURCE_PEEK_MAX];
-};
+/* ---- those who wait for one ---- */
 
 /* To each who waited. */
 static int failed(const struct fetch *f, dray_error **err)
@@ -430,7 +421,7 @@ static int await_bytes(struct fetch *f, int64_t off, int64_t *ret, dray_error **
 	lock_take(f->lock);
 	for (;;) {
 		/* All but the last are given while it comes: without that one nobody has it. */
-		end = f->state == FETCH_WHOLE || f->have < f->size ? f->have : f->size - 1;
+		end = f->state == FETCH_WHOLE || f->have < f->size ? f->have : f->have - 1;
 		if (f->state == FETCH_FAILED)
 			rc = failed(f, err);
 		if (rc < 0 || end > off || f->state == FETCH_WHOLE)
@@ -442,82 +433,61 @@ static int await_bytes(struct fetch *f, int64_t off, int64_t *ret, dray_error **
 	return rc;
 }
 
-static int follow_more(struct follower *w, dray_error **err)
+int64_t fetch_read(struct fetch *f, int64_t off, void *to, size_t max, dray_error **err)
 {
-	size_t room = sizeof(w->piece) - w->len;
 	int64_t n;
 
-	if (await_bytes(w->f, w->off, &n, err) < 0)
+	if (await_bytes(f, off, &n, err) < 0)
 		return -1;
-	n = io_pread(w->f->fd, w->piece + w->len, n < (int64_t)room ? (size_t)n : room, w->off,
-		     err);
+	if (n == 0)
+		return 0;
+	n = io_pread(f->fd, to, n < (int64_t)max ? (size_t)n : max, off, err);
 	if (n <= 0)
 		return n < 0 ? -1 : err_set(err, DRAY_ERR_CORRUPT, "a blob became shorter");
-	w->len += (size_t)n;
-	w->off += n;
-	return 0;
-}
-
-static int follow_peek(struct source *s, size_t min, struct span *ret, dray_error **err)
-{
-	struct follower *w = (struct follower *)s;
-
-	if (w->at > 0 && w->len - w->at < min) {
-		memmove(w->piece, w->piece + w->at, w->len - w->at);
-		w->len -= w->at;
-		w->at = 0;
-	}
-	while (w->len - w->at < min && w->off < w->size)
-		if (follow_more(w, err) < 0)
-			return -1;
-	*ret = span_of(w->piece + w->at, w->len - w->at);
-	return 0;
-}
-
-static void follow_consume(struct source *s, size_t n)
-{
-	((struct follower *)s)->at += n;
-}
-
-/* What is skipped need not have come yet. */
-static int64_t follow_skip(struct source *s, int64_t n, dray_error **err)
-{
-	struct follower *w = (struct follower *)s;
-	int64_t at_hand = (int64_t)(w->len - w->at), left = at_hand + w->size - w->off;
-
-	(void)err;
-	n = n < left ? n : left;
-	if (n <= at_hand) {
-		w->at += (size_t)n;
-	} else {
-		w->off += n - at_hand;
-		w->at = w->len = 0;
-	}
 	return n;
 }
 
-static void follow_free(struct source *s)
+static int compare_piece(struct fetch *f, struct source *again, int64_t off, size_t max,
+			 dray_error **err)
 {
-	struct follower *w = (struct follower *)s;
+	uint8_t was[4096];
+	int64_t n = io_pread(f->fd, was, max < sizeof(was) ? max : sizeof(was), off, err);
+	struct span is;
 
-	leave(w->p, w->f);
-	mem_free(w);
+	if (n <= 0 || source_peek(again, (size_t)n, &is, err) < 0)
+		return n == 0 ? err_set(err, DRAY_ERR_CORRUPT, "a blob became shorter") : -1;
+	if (is.len < (size_t)n || memcmp(is.data, was, (size_t)n) != 0)
+		return err_set(err, DRAY_ERR_CORRUPT, "blob %s: other bytes than before",
+			       f->digest.text);
+	source_consume(again, (size_t)n);
+	return (int)n;
 }
 
-static const struct source_ops FOLLOW_OPS = {
-	.peek = follow_peek,
-	.consume = follow_consume,
-	.skip = follow_skip,
-	.free = follow_free,
-};
+/* Nobody writes to it any more, and its bytes stay while its file is open. */
+int fetch_compare(struct fetch *f, struct source *again, int64_t end, dray_error **err)
+{
+	int64_t off = 0, have;
 
-/* Until its size is known; of what has none, to its end. */
-static int await_begin(struct fetch *f, int64_t *ret_size, dray_error **err)
+	lock_take(f->lock);
+	have = f->have < end ? f->have : end;
+	lock_drop(f->lock);
+	while (off < have) {
+		int n = compare_piece(f, again, off, (size_t)(have - off), err);
+
+		if (n < 0)
+			return -1;
+		off += n;
+	}
+	/* Of a range that was not reached nobody has anything. */
+	return source_skip(again, end - off, err) < 0 ? -1 : 0;
+}
+
+int fetch_await_size(struct fetch *f, int64_t *ret_size, dray_error **err)
 {
 	int rc;
 
 	lock_take(f->lock);
-	while (f->state == FETCH_COMING && f->size <= 0)
+	while (f->state == FETCH_COMING && f->size <= 0 && (f->size == 0 || f->have < PIECE))
 		lock_wait(f->lock);
 	*ret_size = f->size;
 	rc = f->state == FETCH_FAILED ? failed(f, err) : 0;
@@ -525,104 +495,7 @@ static int await_begin(struct fetch *f, int64_t *ret_size, dray_error **err)
 	return rc;
 }
 
-/* @f is taken over. */
-static int follow(struct proxy *p, struct fetch *f, int64_t size, struct shelf_blob *ret,
-		  dray_error **err)
-{
-	struct follower *w = mem_zalloc(sizeof(*w));
-
-	if (!w) {
-		leave(p, f);
-		return err_nomem(err);
-	}
-	w->source.ops = &FOLLOW_OPS;
-	w->p = p;
-	w->f = f;
-	w->size = ret->size = size;
-	ret->data = &w->source;
-	return 0;
-}
-
-/* ---- passing on ---- */
-
-/** A download that one client alone reads, until the proxy stops. */
-struct passing {
-	struct source source;
-	struct proxy *p;
-	struct source *in;
-};
-
-static int passing_peek(struct source *s, size_t min, struct span *ret, dray_error **err)
-{
-	struct passing *x = (struct passing *)s;
-	int rc;
-
-	cancel_follow(&x->p->stop);
-	rc = source_peek(x->in, min, ret, err);
-	cancel_follow(NULL);
-	return rc;
-}
-
-static void passing_consume(struct source *s, size_t n)
-{
-	source_consume(((struct passing *)s)->in, n);
-}
-
-static void passing_free(struct source *s)
-{
-	struct passing *x = (struct passing *)s;
-
-	source_free(x->in);
-	mem_free(x);
-}
-
-static const struct source_ops PASSING_OPS = {
-	.peek = passing_peek,
-	.consume = passing_consume,
-	.free = passing_free,
-};
-
-/* @in is taken over. */
-static struct source *until_stopped(struct proxy *p, struct source *in, dray_error **err)
-{
-	struct passing *x = in ? mem_zalloc(sizeof(*x)) : NULL;
-
-	if (!in)
-		return NULL;
-	if (!x) {
-		source_free(in);
-		err_nomem(err);
-		return NULL;
-	}
-	x->source.ops = &PASSING_OPS;
-	x->p = p;
-	x->in = in;
-	return &x->source;
-}
-
-/* What is not kept goes through, and is proven on its way. */
-static int pass_on(struct proxy *p, const char *repo, const struct digest *digest,
-		   struct shelf_blob *ret, dray_error **err)
-{
-	int64_t size = -1;
-	cleanup_source struct source *s = p->up->ops->blob(p->up, repo, digest, &size, err);
-
-	if (s && size < 0)
-		return err_set(err, DRAY_ERR_NETWORK, "blob %s comes without a size", digest->text);
-	s = source_verified(until_stopped(p, steal_pointer(&s), err), digest, size, "blob digest",
-			    err);
-	/* Nobody reads the end of what has no bytes, where it is proven. */
-	if (!s || (size == 0 && source_drain(s, err) < 0))
-		return -1;
-	ret->data = steal_pointer(&s);
-	ret->size = size;
-	return 0;
-}
-
-/* ---- who asks ---- */
-
-/* Whether it would have to wait until another has come. */
-static bool is_busy(struct proxy *p, const char *repo, const struct digest *digest)
+bool fetch_is_busy(struct proxy *p, const char *repo, const struct digest *digest)
 {
 	int n = 0;
 	bool ret;
@@ -635,34 +508,14 @@ static bool is_busy(struct proxy *p, const char *repo, const struct digest *dige
 	return ret;
 }
 
-static int fetch_or_pass(struct proxy *p, const char *repo, const struct digest *digest,
-			 struct shelf_blob *ret, dray_error **err)
+bool fetch_has_no_room(struct proxy *p, const struct digest *digest)
 {
-	cleanup_error dray_error *why = NULL;
-	struct fetch *f;
-	int64_t size;
+	bool full;
 
-	if (is_full(p) || is_busy(p, repo, digest))
-		return pass_on(p, repo, digest, ret, err);
-	f = join(p, repo, digest, err);
-	if (!f)
-		return -1;
-	if (await_begin(f, &size, &why) == 0)
-		return follow(p, f, size, ret, err);
-	leave(p, f);
-	if (dray_error_http_status(why) == STATUS_NO_SPACE)
-		return pass_on(p, repo, digest, ret, err);
-	if (err)
-		*err = steal_pointer(&why);
-	return -1;
-}
-
-int fetch_blob(struct proxy *p, const char *repo, const struct digest *digest,
-	       struct shelf_blob *ret, dray_error **err)
-{
-	dray_error *why = NULL;
-
-	if (fetch_or_pass(p, repo, digest, ret, &why) == 0)
-		return 0;
-	return proxy_refuse(p, why, SHELF_BLOB_UNKNOWN, err);
+	lock_take(p->lock);
+	full = io_now_ms() < p->full_until;
+	for (size_t i = 0; i < OUTSIZED && i < p->n_outsized; i++)
+		full = full || digest_eq(&p->outsized[i], digest);
+	lock_drop(p->lock);
+	return full;
 }

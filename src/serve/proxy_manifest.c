@@ -253,10 +253,32 @@ static int by_tag(struct proxy *p, const char *repo, const struct shelf_ref *ref
 	return rc < 0 ? -1 : 0;
 }
 
+/*
+ * It is there, and no manifest that we read. An answer on the way to it (that of a server of tokens)
+ * may be as odd: so the registry is asked whether it has it, and has to be able to say that.
+ */
+static bool is_unread(struct proxy *p, const char *repo, const struct digest *digest,
+		      const dray_error *why)
+{
+	struct digest ignored;
+
+	if (dray_error_http_status(why) > 0)
+		return false;
+	switch (dray_error_kind(why)) {
+	case DRAY_ERR_FORMAT:
+	case DRAY_ERR_UNSUPPORTED:
+	case DRAY_ERR_LIMIT:
+		return p->up->ops->look(p->up, repo, digest->text, &ignored, NULL) > 0;
+	default:
+		return false;
+	}
+}
+
 static int ask_digest(struct proxy *p, const char *repo, const struct digest *digest,
 		      struct shelf_doc *ret, dray_error **err)
 {
 	dray_error *why = NULL;
+	bool unread;
 	int rc;
 
 	if (proxy_is_silent(p))
@@ -264,7 +286,9 @@ static int ask_digest(struct proxy *p, const char *repo, const struct digest *di
 	rc = bring(p, repo, digest->text, NULL, ret, &why);
 	if (rc >= 0)
 		return rc;
-	return proxy_ask_failed(p, why, SHELF_MANIFEST_UNKNOWN, err);
+	unread = is_unread(p, repo, digest, why);
+	proxy_ask_failed(p, why, SHELF_MANIFEST_UNKNOWN, err);
+	return unread ? err_rekind(err, DRAY_ERR_FORMAT) : -1;
 }
 
 int proxy_by_digest(struct proxy *p, const char *repo, const struct shelf_ref *ref, bool content,

@@ -101,7 +101,7 @@ static struct reply blob_reply(struct exchange *ex, int status, struct shelf_blo
 static enum MHD_Result send_blob(struct exchange *ex, struct shelf_blob *b, const char *etag)
 {
 	bool fresh = !ex->head.if_range || head_has_etag(ex->head.if_range, etag, false);
-	const char *range = fresh ? ex->head.range : NULL;
+	const char *range = fresh && b->size >= 0 ? ex->head.range : NULL;
 	int64_t off = 0, len = b->size, size = b->size;
 	enum range_kind kind = head_range(range, size, &off, &len);
 	struct reply r;
@@ -112,7 +112,8 @@ static enum MHD_Result send_blob(struct exchange *ex, struct shelf_blob *b, cons
 	if (kind == RANGE_PART)
 		reply_fieldf(&r, "Content-Range", "bytes %lld-%lld/%lld", (long long)off,
 			     (long long)(off + len - 1), (long long)size);
-	reply_field(&r, "Accept-Ranges", "bytes");
+	if (size >= 0)
+		reply_field(&r, "Accept-Ranges", "bytes");
 	add_identity(&r, &ex->route.ref.digest, etag);
 	return reply_send(ex, &r);
 }
@@ -250,6 +251,9 @@ static enum MHD_Result send_referrers(struct exchange *ex, const struct shelf_pa
 	cleanup_error dray_error *err = NULL;
 	const char *path = arena_printf(&ex->arena, "/v2/%s/referrers/%s", ex->route.repo,
 					ex->route.ref.digest.text);
+	const char *last = list->last ? list->last
+			   : list->n  ? list->list[list->n - 1].digest.text
+				      : NULL;
 	struct reply r;
 
 	if (!path || write_referrers(list, &text, &err) < 0)
@@ -257,9 +261,8 @@ static enum MHD_Result send_referrers(struct exchange *ex, const struct shelf_pa
 	r = reply_bytes(200, MT_OCI_INDEX, &text);
 	if (ex->route.artifact_type)
 		reply_field(&r, "OCI-Filters-Applied", "artifactType");
-	if (list->more && list->n > 0)
-		add_link(&r, path, part, list->list[list->n - 1].digest.text,
-			 ex->route.artifact_type);
+	if (list->more && last)
+		add_link(&r, path, part, last, ex->route.artifact_type);
 	return reply_send(ex, &r);
 }
 

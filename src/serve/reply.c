@@ -2,7 +2,8 @@
  *
  * For: answers: their heads, and bodies from memory, from files and from sources.
  * Relies on libmicrohttpd to send; on the kernel (sendfile) where bytes lie in a file.
- * Promises: an answer is announced with its length, or cut short when its source fails.
+ * Promises: an answer has the length that it announced, or is cut short; one that announces none
+ * ends when its source does, and not when that fails.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -64,19 +65,39 @@ struct reply reply_head(int status, const char *type, int64_t size)
 /* A source that becomes the body of an answer; its trouble is told when it comes. */
 struct stream {
 	struct source *data;
-	struct server *server;
+	struct peer *peer;
+	struct exchange *untold; /* where bytes are counted that nobody announced; NULL */
 };
+
+/* The source may wait for somebody else, for which the client is not to be blamed. */
+static int64_t read_on_behalf(struct stream *s, char *to, size_t max, dray_error **err)
+{
+	int64_t n;
+
+	atomic_store(&s->peer->state, PEER_WORK);
+	n = source_read(s->data, to, max, err);
+	atomic_store(&s->peer->state, PEER_REPLY);
+	return n;
+}
 
 static ssize_t stream_read(void *cls, uint64_t pos, char *to, size_t max)
 {
 	struct stream *s = cls;
 	cleanup_error dray_error *err = NULL;
-	int64_t n = source_read(s->data, to, max, &err);
+	int64_t n = read_on_behalf(s, to, max, &err);
 
 	(void)pos;
+	if (n > 0 && s->untold)
+		s->untold->sent += n;
 	if (n > 0)
 		return (ssize_t)n;
-	log_trouble(s->server, NULL, n < 0 ? dray_error_message(err) : "a blob is too short");
+	if (n == 0 && s->untold) {
+		peer_untold(s->peer, false);
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	}
+	log_trouble(s->peer->server, NULL, n < 0 ? dray_error_message(err) : "a blob is too short");
+	if (s->untold)
+		peer_break(s->peer);
 	return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
@@ -97,16 +118,19 @@ static struct MHD_Response *from_source(struct shelf_blob *b, int64_t off, int64
 
 	if (!s)
 		return NULL;
-	*s = (struct stream){ steal_pointer(&b->data), ex->server };
-	if (source_skip(s->data, off, &err) != off) {
+	*s = (struct stream){ shelf_blob_open(b, &err), ex->peer, len < 0 ? ex : NULL };
+	if (!s->data || source_skip(s->data, off, &err) != off) {
 		log_trouble(ex->server, ex, err ? dray_error_message(err) : "a blob is too short");
 		stream_free(s);
 		return NULL;
 	}
+	/* -1 is MHD_SIZE_UNKNOWN: in chunks. */
 	r = mhd()->create_response_from_callback((uint64_t)len, REPLY_BLOCK, stream_read, s,
 						 stream_free);
 	if (!r)
 		stream_free(s);
+	else if (len < 0)
+		peer_untold(ex->peer, true);
 	return r;
 }
 
@@ -164,7 +188,7 @@ enum MHD_Result reply_send(struct exchange *ex, struct reply *r)
 	    daemons_part(ex->server, ex->c))
 		reply_field(r, "Connection", "close");
 	ex->status = r->status;
-	ex->sent = ex->route.method == METHOD_HEAD ? 0 : r->size;
+	ex->sent = ex->route.method == METHOD_HEAD || r->size < 0 ? 0 : r->size;
 	ex->answered = true;
 	peer_enter(ex->peer, PEER_REPLY);
 	/* Without memory for a head the connection ends, which is an answer, too. */

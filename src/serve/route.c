@@ -393,6 +393,8 @@ static int set_web_parameter(struct span name, const char *value, struct route *
 	}
 	if (span_is(name, "last"))
 		return set_text("last", value, &r->last, err);
+	if (r->kind == ROUTE_REPO && span_is(name, "untagged"))
+		return set_text("untagged", value, &r->untagged, err);
 	return span_is(name, "q") ? set_text("q", value, &r->prefix, err) : 0;
 }
 
@@ -405,8 +407,9 @@ static int set_parameter(struct span name, const char *value, struct route *r, d
 		return set_count(value, r, err);
 	if (ROUTES[r->kind].listed && span_is(name, "last"))
 		return set_text("last", value, &r->last, err);
+	/* An empty one filters nothing: some clients send what they were not given. */
 	if (r->kind == ROUTE_REFERRERS && span_is(name, "artifactType"))
-		return set_text("artifactType", value, &r->artifact_type, err);
+		return *value ? set_text("artifactType", value, &r->artifact_type, err) : 0;
 	if (r->kind == ROUTE_HOME || r->kind == ROUTE_REPO || r->kind == ROUTE_IMAGE)
 		return set_web_parameter(name, value, r, err);
 	if (r->kind == ROUTE_MANIFEST && r->method == METHOD_PUT && span_is(name, "tag"))

@@ -51,6 +51,7 @@ struct route {
 	const char *last;
 	int64_t n;
 	const char *prefix;	/* of the names that HOME and REPO list */
+	const char *untagged;	/* REPO: only manifests without a tag, from behind this digest on; "" */
 	bool look;		/* IMAGE: into its layers, too */
 	const char *tags[ROUTE_TAGS_MAX];
 	size_t n_tags;

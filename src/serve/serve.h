@@ -40,6 +40,9 @@ struct serve_options {
 	void (*on_trouble)(void *arg, const char *text);
 	/** Called now and then by server_run(), for whoever has work beside; NULL = nobody. */
 	void (*on_tick)(void *arg);
+	/** Called when look_fd is readable, to read it; files are looked at again right then. */
+	void (*on_look)(void *arg);
+	int look_fd;		/* -1 = nobody says so */
 	struct guard *guard;	/* lent: who may do what; NULL = everybody everything */
 	const char *tls_cert;	/* files in PEM, lent, read again when they change; NULL = plain HTTP */
 	const char *tls_key;

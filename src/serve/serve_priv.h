@@ -5,7 +5,7 @@
  * A connection has a thread (libmicrohttpd's), so a handler may wait for a disk. Its state is
  * what the watch (server.c) judges by:
  *
- *	HEAD -> WORK <-> BODY        WORK -> REPLY -> IDLE -> HEAD
+ *	HEAD -> WORK <-> BODY        WORK <-> REPLY -> IDLE -> HEAD
  *
  * HEAD from the first byte of a request line on, and right after the connection was made; WORK
  * while our code runs, which no client is blamed for.
@@ -44,6 +44,7 @@ struct peer {
 	atomic_int state;
 	atomic_int_least64_t since;    /* when the state was entered, io_now_ms() */
 	atomic_int_least64_t received; /* bytes of bodies */
+	atomic_bool untold; /* its answer has no length, and is not proven to be whole */
 	/* by the server's lock: a file that is sent, and where what is sent of it ends */
 	int file; /* owned; -1 */
 	int64_t file_end;
@@ -52,6 +53,10 @@ struct peer {
 	bool cut;
 };
 void peer_enter(struct peer *p, enum peer_state state);
+/** From now on the end of the connection is none of its answer's; or it may be again. */
+void peer_untold(struct peer *p, bool untold);
+/** End the connection, so that nobody takes what came for a whole answer. */
+void peer_break(struct peer *p);
 /**
  * The answer is bytes of @p fd (lent) before @p end: should the file become shorter, the connection
  * is cut. libmicrohttpd asks the kernel for the rest again and again.
@@ -141,9 +146,9 @@ struct reply {
 struct reply reply_empty(int status);
 /** @p b is taken over. */
 struct reply reply_bytes(int status, const char *type, struct buf *b);
-/** Only a head that announces @p size bytes. */
+/** Only a head that announces @p size bytes; -1 = it does not say how many. */
 struct reply reply_head(int status, const char *type, int64_t size);
-/** @p len bytes from @p off on of @p b, which is taken over. */
+/** @p len bytes from @p off on of @p b, which is taken over; -1 = all, and nobody knows how many. */
 struct reply reply_blob(int status, struct shelf_blob *b, int64_t off, int64_t len,
 			struct exchange *ex);
 void reply_field(struct reply *r, const char *name, const char *value);

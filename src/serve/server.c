@@ -71,6 +71,7 @@ static struct peer *peer_new(struct server *s, struct MHD_Connection *c)
 	p->window_at = -1;
 	p->file = -1;
 	listen_name(at->client_addr, p->name, sizeof(p->name));
+	listen_greet(p->fd, at->client_addr);
 	peer_enter(p, PEER_HEAD);
 	return p;
 }
@@ -117,6 +118,29 @@ void server_notice(void *cls, struct MHD_Connection *c, void **slot,
 	mem_free(p->target);
 	mem_free(p);
 	*slot = NULL;
+}
+
+/* ---- answers without a length ---- */
+
+/*
+ * HTTP/1.0 knows no chunks: where no length was announced, the end of the connection says "this was
+ * all". So until it was all, the connection has no orderly end; not by our own end, either.
+ */
+void peer_untold(struct peer *p, bool untold)
+{
+	const struct linger at_close = { .l_onoff = untold };
+
+	(void)setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &at_close, sizeof(at_close));
+	atomic_store(&p->untold, untold);
+}
+
+/* libmicrohttpd ends by shutdown(), which is orderly; this is how one resets. */
+void peer_break(struct peer *p)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	if (!atomic_load(&p->untold) || connect(p->fd, &none, sizeof(none)) < 0)
+		shutdown(p->fd, SHUT_RDWR);
 }
 
 /* ---- files that are sent ---- */
@@ -215,7 +239,7 @@ static bool overdue(struct peer *p, const struct serve_options *o, int64_t now)
 static void cut(struct peer *p)
 {
 	if (!p->cut)
-		shutdown(p->fd, SHUT_RDWR);
+		peer_break(p);
 	p->cut = true;
 }
 
@@ -322,15 +346,18 @@ static void refresh(struct server *s)
 
 int server_run(struct server *s, int stop_fd, dray_error **err)
 {
-	struct pollfd wait = { .fd = stop_fd, .events = POLLIN };
+	struct pollfd wait[] = { { .fd = stop_fd, .events = POLLIN },
+				 { .fd = s->o.on_look ? s->o.look_fd : -1, .events = POLLIN } };
 
 	while (!cancel_requested()) {
-		int n = poll(&wait, 1, tick(s));
+		int n = poll(wait, ARRAY_LEN(wait), tick(s));
 
 		if (n < 0 && errno != EINTR)
 			return err_sys(err, errno, "poll");
-		if (n > 0)
+		if (n > 0 && wait[0].revents)
 			return 0;
+		if (n > 0)
+			s->o.on_look(s->o.arg);
 		watch(s, false);
 		refresh(s);
 		if (s->o.on_tick)
@@ -351,10 +378,22 @@ void server_drain(struct server *s)
 	}
 }
 
+/* libmicrohttpd's end of a connection would be that of a blob. */
+static void break_untold(struct server *s)
+{
+	lock_take(s->lock);
+	for (struct peer *p = s->peers; p; p = p->next)
+		if (atomic_load(&p->untold))
+			cut(p);
+	lock_drop(s->lock);
+}
+
 void server_free(struct server *s)
 {
 	if (!s)
 		return;
+	if (s->lock)
+		break_untold(s);
 	daemons_stop(s);
 	lock_free(s->log);
 	lock_free(s->lock);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "codec/codec.h"
 
 /* ---- refusals ---- */
 
@@ -78,6 +79,14 @@ void shelf_blob_clear(struct shelf_blob *b)
 	cleanup_fd_fn(&b->fd);
 	source_free(b->data);
 	*b = SHELF_BLOB_INIT;
+}
+
+struct source *shelf_blob_open(struct shelf_blob *b, dray_error **err)
+{
+	if (!b->data)
+		return source_from_extent(b->fd, b->off, b->size, err);
+	return b->packed ? source_decode_auto(steal_pointer(&b->data), NULL, err)
+			 : steal_pointer(&b->data);
 }
 
 void shelf_referrers_clear(struct shelf_referrers *r)

@@ -88,16 +88,19 @@ void shelf_doc_clear(struct shelf_doc *d);
  * with SHELF_BLOB_INIT; free with shelf_blob_clear().
  */
 struct shelf_blob {
-	int64_t size;
+	int64_t size;	     /* -1 = nobody knows before its end, and there are no ranges of it */
 	int fd;		     /* owned; -1 = see data */
 	int64_t off;	     /* of its first byte in fd */
-	struct source *data; /* owned; exactly size bytes, else it fails; NULL */
+	struct source *data; /* owned; exactly size bytes, else it fails before its end; NULL */
+	bool packed;	     /* data is compressed: what it decodes to is the blob */
 };
 #define SHELF_BLOB_INIT ((struct shelf_blob){ .fd = -1 })
 void shelf_blob_clear(struct shelf_blob *b);
 #define cleanup_shelf_blob CLEANUP(shelf_blob_clear)
+/** Its bytes from the first one on, decoded where they are packed; what @p b held goes with it. */
+struct source *shelf_blob_open(struct shelf_blob *b, dray_error **err);
 
-/** What refers to a manifest. Strings in the list's arena. */
+/** What refers to a manifest, or has no other name than its digest. Strings in the list's arena. */
 struct shelf_referrer {
 	const char *media_type;
 	struct digest digest;
@@ -105,12 +108,13 @@ struct shelf_referrer {
 	const char *artifact_type; /* of the manifest, else its config's media type; NULL */
 	struct span annotations;   /* the text of a JSON object; empty = none */
 };
-/** In the order of their digests' text. Zeroed is empty. */
+/** In the order of their digests' text, where nothing else is said. Zeroed is empty. */
 struct shelf_referrers {
 	struct arena arena;
 	struct shelf_referrer *list;
 	size_t n;
 	bool more;
+	const char *last; /* behind which the next page begins; NULL = behind the last of list */
 };
 void shelf_referrers_clear(struct shelf_referrers *r);
 #define cleanup_shelf_referrers CLEANUP(shelf_referrers_clear)
@@ -225,11 +229,19 @@ struct shelf_ops {
 		    struct shelf_blob *ret, dray_error **err);
 	/**
 	 * What refers to @p subject, of @p artifact_type only unless that is NULL. Part.after is the
-	 * text of a digest. An unknown subject or repository has none.
+	 * text of a digest. An unknown subject or repository has none. A page may have fewer than
+	 * are asked for, even none, and others follow.
 	 */
 	int (*referrers)(struct shelf *s, const char *repo, const struct digest *subject,
 			 const char *artifact_type, const struct shelf_part *part,
 			 struct shelf_referrers *ret, dray_error **err);
+	/**
+	 * Optional: manifests that no tag names, the last ones that came first, in the order of their
+	 * digests' text where nobody knows that. Part.after is the text of the digest that an earlier
+	 * page ended with; where that is gone, from the start. Annotations may be left out. NAME_UNKNOWN.
+	 */
+	int (*untagged)(struct shelf *s, const char *repo, const struct shelf_part *part,
+			struct shelf_referrers *ret, dray_error **err);
 	/** Optional: whether a mirror of @p registry ("docker.io") is looked for here; NULL = of any. */
 	bool (*stands_for)(const struct shelf *s, const char *registry);
 	/**

@@ -16,6 +16,7 @@
  */
 #define WEB_PAGE_MAX (24 * MIB)
 #define WEB_NAMES 100		 /* repositories or tags of a page */
+#define WEB_UNTAGGED 50		 /* manifests without a tag of a page */
 #define WEB_ROWS 200		 /* of each other list, but layers */
 #define WEB_LAYERS 500		 /* steps of a history that are shown */
 #define WEB_TEXT 1000		 /* bytes of a value that are shown */

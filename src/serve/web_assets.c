@@ -176,7 +176,13 @@ static const char *const STYLE[] = {
 	".commands dt { font-size: .875rem; }\n",
 	".layers td:nth-child(2) { min-width: 9rem; }\n",
 	".looked tr { display: grid; grid-template-columns: 2.6rem 1fr 1fr 1fr; }\n",
-	".looked thead, .pairs thead { position: absolute; left: -99rem; }\n",
+	".kinds tr { display: grid; grid-template-columns: 8rem 1fr auto; border-bottom: 1px solid "
+	"var(--line); }\n",
+	".kinds tr > * { padding-right: 0; border: 0; }\n",
+	".kinds td:nth-child(4) { grid-column: 1 / 4; padding-top: 0; color: var(--soft); "
+	"font-size: "
+	".875rem; }\n",
+	".kinds thead, .looked thead, .pairs thead { position: absolute; left: -99rem; }\n",
 	".looked tr > * { padding-right: 0; border: 0; }\n",
 	".looked tr { border-bottom: 1px solid var(--line); }\n",
 	".looked td:nth-child(2) { grid-column: 2 / 5; padding-bottom: 0; }\n",

@@ -44,7 +44,7 @@ static int config_of(struct web *w, const struct descriptor *d, struct config **
 		return err_set(err, DRAY_ERR_LIMIT, "a config that is too large for a page");
 	if (s->ops->blob(s, w->ask->route->repo, &d->digest, true, &b, err) < 0)
 		return -1;
-	data = b.data ? steal_pointer(&b.data) : source_from_extent(b.fd, b.off, b.size, err);
+	data = shelf_blob_open(&b, err);
 	if (!data || read_blob(&b, &d->digest, data, &raw, err) < 0)
 		return -1;
 	return config_parse(&raw, ret, err);

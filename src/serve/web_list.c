@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For: pages that list: repositories, and the tags of one.
+ * For: pages that list: repositories, and the tags of one, with what has none.
  * Relies on the shelf for pages of names in the order of their bytes.
  * Promises: one page of names is read, and a beginning of each one's, however many there are.
  */
@@ -243,27 +243,126 @@ static int add_tag(struct web *w, const char *tag, dray_error **err)
 	return 0;
 }
 
+static int list_tags(struct web *w, const struct shelf_page *tags, dray_error **err)
+{
+	html_raw(&w->h, "<table><thead><tr><th scope=\"col\">Tag</th>"
+			"<th scope=\"col\">What it names</th>"
+			"<th scope=\"col\" class=\"number\">Size</th>"
+			"<th scope=\"col\">Digest</th></tr></thead><tbody>\n");
+	for (size_t i = 0; i < tags->n; i++)
+		if (add_tag(w, tags->names[i], err) < 0)
+			return -1;
+	html_raw(&w->h, "</tbody></table>\n");
+	return 0;
+}
+
+/* ---- what no tag names ---- */
+
+static int add_untagged(struct web *w, const struct shelf_referrer *r, dray_error **err)
+{
+	const struct shelf_ref ref = { .digest = r->digest };
+	struct web_summary s;
+
+	if (web_summary(w, &ref, &s, err) < 0)
+		return -1;
+	if (s.gone)
+		return 0;
+	html_raw(&w->h, "<tr><th scope=\"row\">");
+	web_image_link(w, &ref);
+	web_summary_cells(w, &s);
+	html_cut(&w->h, span_str(r->media_type), WEB_TEXT);
+	html_raw(&w->h, "</td></tr>\n");
+	return 0;
+}
+
+static int list_untagged(struct web *w, const struct shelf_referrers *list, dray_error **err)
+{
+	html_raw(&w->h, "<table class=\"kinds\"><thead><tr><th scope=\"col\">Digest</th>"
+			"<th scope=\"col\">What it is</th>"
+			"<th scope=\"col\" class=\"number\">Size</th>"
+			"<th scope=\"col\">Media type</th></tr></thead><tbody>\n");
+	for (size_t i = 0; i < list->n; i++)
+		if (add_untagged(w, &list->list[i], err) < 0)
+			return -1;
+	html_raw(&w->h, "</tbody></table>\n");
+	return 0;
+}
+
+static void add_untagged_steps(struct web *w, const struct shelf_referrers *list)
+{
+	const char *path = web_repo_path(w, w->ask->route->repo);
+	bool alone = w->ask->route->untagged != NULL;
+
+	if (!alone && !list->more)
+		return;
+	html_raw(&w->h, "<nav class=\"pages\" aria-label=\"Pages of these\">");
+	if (alone) {
+		html_raw(&w->h, "<a rel=\"first\" href=\"");
+		html_str(&w->h, path);
+		html_raw(&w->h, "\">« Tags</a> ");
+	}
+	if (list->more && list->n > 0) {
+		html_raw(&w->h, "<a rel=\"next\" href=\"");
+		html_str(&w->h, path);
+		html_raw(&w->h, "?untagged=");
+		html_str(&w->h, list->list[list->n - 1].digest.text);
+		html_raw(&w->h, "\">More of these »</a>");
+	}
+	html_raw(&w->h, "</nav>\n");
+}
+
+/* Below the first tags, or alone; nothing where there are none. */
+static int untagged_part(struct web *w, dray_error **err)
+{
+	cleanup_shelf_referrers struct shelf_referrers list = { 0 };
+	const struct route *r = w->ask->route;
+	const char *after = r->untagged && *r->untagged ? r->untagged : NULL;
+	const struct shelf_part part = { .after = after, .max = WEB_UNTAGGED };
+	struct shelf *s = web_here(w);
+
+	if (!s->ops->untagged || (searched(w) && !r->untagged))
+		return 0;
+	if (s->ops->untagged(s, r->repo, &part, &list, err) < 0)
+		return -1;
+	if (list.n == 0 && !r->untagged)
+		return 0;
+	html_raw(&w->h, "<section><h2>Without a tag</h2>\n<p class=\"note\">Found by digest alone: "
+			"parts of "
+			"indexes, signatures and what else refers to something, images whose tag "
+			"was moved or removed.</p>\n");
+	if (list.n == 0)
+		html_raw(&w->h, "<p class=\"note\">There are no more of them.</p>\n");
+	else if (list_untagged(w, &list, err) < 0)
+		return -1;
+	html_raw(&w->h, "</section>\n");
+	add_untagged_steps(w, &list);
+	return 0;
+}
+
+/* ---- a repository ---- */
+
+static int tags_part(struct web *w, const struct shelf_page *p, dray_error **err)
+{
+	add_search(w, "Tags");
+	if (p->n == 0)
+		add_nothing(w, "tags");
+	else if (list_tags(w, p, err) < 0)
+		return -1;
+	add_steps(w, p);
+	return 0;
+}
+
 int web_repo(struct web *w, dray_error **err)
 {
-	cleanup_shelf_page struct shelf_page tags = { 0 };
+	cleanup_shelf_page struct shelf_page page = { 0 };
+	const struct route *r = w->ask->route;
 
-	if (list_names(w, &tags, err) < 0)
+	/* Whether there is such a repository is found out before anything is written. */
+	if (list_names(w, &page, err) < 0)
 		return -1;
-	web_begin(w, w->ask->route->repo);
-	add_search(w, "Tags");
-	if (tags.n == 0) {
-		add_nothing(w, "tags");
-	} else {
-		html_raw(&w->h, "<table><thead><tr><th scope=\"col\">Tag</th>"
-				"<th scope=\"col\">What it names</th>"
-				"<th scope=\"col\" class=\"number\">Size</th>"
-				"<th scope=\"col\">Digest</th></tr></thead><tbody>\n");
-		for (size_t i = 0; i < tags.n; i++)
-			if (add_tag(w, tags.names[i], err) < 0)
-				return -1;
-		html_raw(&w->h, "</tbody></table>\n");
-	}
-	add_steps(w, &tags);
+	web_begin(w, r->repo);
+	if ((!r->untagged && tags_part(w, &page, err) < 0) || untagged_part(w, err) < 0)
+		return -1;
 	web_end(w);
 	return 0;
 }

@@ -1,46 +1,11 @@
 #!/usr/bin/env bats
 # "serve": images of places as a registry: real clients pull, the protocol row by row, clients that mean no good.
 
-load lib
+load serve_lib
 
-setup() {
-	verbs_setup
-	CASE=$BATS_TEST_TMPDIR
-}
-teardown() {
-	spare_stop
-	peers_umount "$BATS_TEST_TMPDIR"
-	peers_teardown
-}
+setup() { serve_setup; }
+teardown() { serve_teardown; }
 
-# serve_start ARG...: sets ADDR. Its first line is the address, and comes when it listens.
-serve_start() {
-	: >"$CASE/serve.out"
-	LOG_AT=$(peer_log serve | wc -c)
-	# shellcheck disable=SC2016
-	peer_spawn serve sh -c 'out=$1; shift; exec "$@" >"$out"' - "$CASE/serve.out" \
-		"$DRAY" serve --addr 127.0.0.1:0 "$@"
-	wait_until 60 serve_listens_or_dead
-	ADDR=$(head -n 1 "$CASE/serve.out")
-	[ -n "$ADDR" ] || {
-		serve_log
-		return 1
-	}
-}
-
-serve_listens_or_dead() { [ -s "$CASE/serve.out" ] || ! peer_alive serve; }
-serve_log() { peer_log serve | tail -c +$((LOG_AT + 1)); } # of this start
-serve_gone() { ! peer_alive serve; }
-get() { curl -fsS --noproxy '*' "http://$ADDR$1"; }
-# code PATH [CURL-ARG...]: the status; the body is in $CASE/body, the head in $CASE/head.
-code() {
-	local path=$1
-	shift
-	: >"$CASE/body"
-	curl -sS --noproxy '*' --path-as-is -o "$CASE/body" -D "$CASE/head" -w '%{http_code}' "$@" "http://$ADDR$path"
-}
-# field NAME: of the last head.
-field() { sed -n "s/^$1: *//Ip" "$CASE/head" | tr -d '\r'; }
 config_id() { echo "sha256:$(skopeo inspect --tls-verify=false --config --raw "docker://$1" | sha256sum | cut -d ' ' -f 1)"; }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -255,15 +220,32 @@ layout_make() {
 	expect 9 '*in use*'
 }
 
+# algorithm_for HOST: how who comes by it is sent to.
+algorithm_for() {
+	local port=${ADDR##*:} c line
+	exec {c}<>"/dev/tcp/$1/$port"
+	printf 'GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n' >&"$c"
+	read -r line <&"$c"
+	[[ $line == "HTTP/1.1 200"* ]]
+	ss -tinH state established "sport = :$port" | grep -oE '\b(reno|bbr|cubic)\b'
+	exec {c}>&-
+}
+
 @test "serve: others may reach it when that is said, and loopback has two addresses" {
 	image_need sym
+	require_peer ss
 	serve_start --addr 0.0.0.0:0 --plain-http "$IMAGE"
 	ADDR=127.0.0.1:${ADDR##*:}
 	same "from all addresses" "$(code /v2/)" 200
+	same "from this machine, to any address" "$(algorithm_for 127.0.0.1)" reno
+	peer_stop serve
+	serve_start "$IMAGE"
+	same "from this machine, to loopback" "$(algorithm_for 127.0.0.1)" reno
 	peer_stop serve
 	serve_start --addr "[::1]:0" "$IMAGE" || skip "no IPv6 here"
 	[[ $ADDR == "[::1]:"* ]]
 	same "IPv6" "$(code /v2/ -g)" 200
+	same "IPv6, from this machine" "$(algorithm_for ::1)" reno
 }
 
 @test "serve: an archive with compressed layers and no manifest" {
@@ -592,6 +574,7 @@ for text in (
     b"X Y: a",
     b"X\x01: a",
     b"X(y): a",
+    b"Host: y",
     b"X: y\r\n" * 120 + b"X: y",
 ):
     got = fields(text)

@@ -1,11 +1,10 @@
 #!/usr/bin/env bats
 # "serve": TLS, users, readers without a name, tokens: real clients log in, and who has no right gets nothing.
 
-load lib
+load serve_lib
 
 setup() {
-	verbs_setup
-	CASE=$BATS_TEST_TMPDIR
+	serve_setup
 	require_peer htpasswd openssl
 	peers_ca
 	CA=$PEERS_DIR/ca
@@ -13,41 +12,16 @@ setup() {
 }
 teardown() {
 	[ -z "${LOGGED_IN:-}" ] || log_out # else whoever gets this port is known there
-	peers_teardown
+	serve_teardown
 }
 
-# serve_start ARG...: with a folder of its own; sets ADDR.
-serve_start() {
-	: >"$CASE/serve.out"
-	LOG_AT=$(peer_log serve | wc -c)
-	# shellcheck disable=SC2016
-	peer_spawn serve sh -c 'out=$1; shift; exec "$@" >"$out"' - "$CASE/serve.out" \
-		"$DRAY" serve --addr 127.0.0.1:0 --root "$CASE/root" "$@"
-	wait_until 60 serve_listens_or_dead
-	ADDR=$(head -n 1 "$CASE/serve.out")
-	[ -n "$ADDR" ] || {
-		peer_log serve
-		return 1
-	}
-}
-serve_listens_or_dead() { [ -s "$CASE/serve.out" ] || ! peer_alive serve; }
-serve_log() { peer_log serve | tail -c +$((LOG_AT + 1)); } # of this start
-serve_says() { serve_log | grep -q "$1"; }
 log_out() {
 	docker logout "$ADDR" 2>"$CASE/logout" >&2 || :
 	podman logout "$ADDR" 2>"$CASE/logout" >&2 || :
 }
 
-with_tls() { serve_start --tls-cert "$CA/server.crt" --tls-key "$CA/server.key" "$@" && registry_certs_d "$ADDR" tls; }
+with_tls() { root_start --tls-cert "$CA/server.crt" --tls-key "$CA/server.key" "$@" && registry_certs_d "$ADDR" tls; }
 
-# code PATH [CURL-ARG...]: the status; body and head are in $CASE/body and $CASE/head.
-code() {
-	local path=$1
-	shift
-	: >"$CASE/body"
-	curl -sS --noproxy '*' --cacert "$CA/ca.crt" -o "$CASE/body" -D "$CASE/head" -w '%{http_code}' "$@" "$SCHEME://$ADDR$path"
-}
-field() { sed -n "s/^$1: *//Ip" "$CASE/head" | tr -d '\r'; }
 SCHEME=https
 ME=$REGISTRY_USER:$REGISTRY_PASS
 
@@ -167,7 +141,7 @@ everybody_pushes() {
 	peer_spawn tokens sh -c 'out=$1; shift; exec "$@" >"$out"' - "$CASE/token.out" \
 		python3 -u "$PEERS_SRC/token_server.py" "$CASE/token.key" tokens "$ME"
 	wait_until 60 test -s "$CASE/token.out"
-	serve_start --token-realm "http://$(cat "$CASE/token.out")/token" --token-service the-registry \
+	root_start --token-realm "http://$(cat "$CASE/token.out")/token" --token-service the-registry \
 		--token-issuer tokens --token-key "$CASE/token.pub"
 	SCHEME=http VERIFY=false
 
@@ -197,7 +171,7 @@ everybody_pushes() {
 	local other=$CASE/other
 	cp "$CA/server.crt" "$CASE/tls.crt"
 	cp "$CA/server.key" "$CASE/tls.key"
-	serve_start --tls-cert "$CASE/tls.crt" --tls-key "$CASE/tls.key" --htpasswd "$CASE/users"
+	root_start --tls-cert "$CASE/tls.crt" --tls-key "$CASE/tls.key" --htpasswd "$CASE/users"
 	same "not yet" "$(code /v2/ -u new:pw)" 401
 	htpasswd -Bb -C 4 "$CASE/users" new pw 2>"$CASE/htpasswd.log"
 	wait_until 60 lets_in new:pw
@@ -245,7 +219,7 @@ assert b"200 OK" in answer(held)
 		-keyout "$CASE/1.key" -out "$CASE/1.crt" 2>"$CASE/openssl.log"
 	cp "$CASE/0.crt" "$CASE/tls.crt"
 	cp "$CASE/0.key" "$CASE/tls.key"
-	serve_start --tls-cert "$CASE/tls.crt" --tls-key "$CASE/tls.key" --timeout 2 --max-connections 16
+	root_start --tls-cert "$CASE/tls.crt" --tls-key "$CASE/tls.key" --timeout 2 --max-connections 16
 	CASE=$CASE secure '
 import shutil
 case = os.environ["CASE"] + "/"
@@ -299,7 +273,6 @@ except OSError:
 	wait_until 60 serve_gone
 }
 lets_in() { [ "$(code /v2/ -u "$1" -k)" = 200 ]; }
-serve_gone() { ! peer_alive serve; }
 
 @test "serve: what cannot be right is refused at the start" {
 	local key=$CASE/ed.key
@@ -312,7 +285,7 @@ serve_gone() { ! peer_alive serve; }
 		dray_run serve --addr 127.0.0.1:0 --root "$CASE/root" "$@"
 		expect "$want" "$text"
 	}
-	refused 2 '*both a certificate and its key*' --tls-cert "$CA/server.crt"
+	refused 2 '*--tls-cert needs --tls-key*' --tls-cert "$CA/server.crt"
 	refused 2 '*is not the key of the certificate in*' --tls-cert "$CA/server.crt" --tls-key "$CA/client.key"
 	refused 3 '*absent.pem*' --tls-cert "$CASE/absent.pem" --tls-key "$CA/server.key"
 	refused 6 '*server.key: no certificate*' --tls-cert "$CA/server.key" --tls-key "$CA/server.key"
@@ -323,15 +296,15 @@ serve_gone() { ! peer_alive serve; }
 	refused 9 '*odd.crt: libmicrohttpd does not start: *GnuTLS*' --tls-cert "$CASE/odd.crt" --tls-key "$CASE/odd.key"
 	htpasswd -mb "$CASE/users" old pw 2>"$CASE/htpasswd.log"
 	refused 8 "*users: line 2: the password's hash is not bcrypt's*" --htpasswd "$CASE/users"
-	refused 2 '*while there are no users*' --anonymous-read
-	refused 2 '*a realm, a service and a key*' --token-realm https://t/
+	refused 2 '*--anonymous-read needs --htpasswd or --token-realm*' --anonymous-read
+	refused 2 '*--token-realm needs --token-key*' --token-realm https://t/
 	refused 8 '*ed.key: a private key*' --token-realm https://t/ --token-service r --token-key "$key"
-	refused 2 '*not by both*' --token-realm https://t/ --token-service r --token-key "$CASE/ed.pub" --htpasswd "$CASE/users"
+	refused 2 '*--htpasswd and --token-realm do not go together*' --token-realm https://t/ --token-service r --token-key "$CASE/ed.pub" --htpasswd "$CASE/users"
 	# Others could see what is sent: a password needs TLS as everything does.
 	htpasswd -Bbc -C 4 "$CASE/users" a b 2>"$CASE/htpasswd.log"
 	dray_run serve --addr 0.0.0.0:0 --root "$CASE/root" --htpasswd "$CASE/users"
 	expect 2 '*no TLS*--tls-cert*'
-	serve_start --addr 0.0.0.0:0 --tls-cert "$CA/server.crt" --tls-key "$CA/server.key" --token-realm https://t/ \
+	root_start --addr 0.0.0.0:0 --tls-cert "$CA/server.crt" --tls-key "$CA/server.key" --token-realm https://t/ \
 		--token-service r --token-key "$CASE/ed.pub" --token-key "$CA/client.crt"
 	same "it serves" "$(ADDR=127.0.0.1:${ADDR##*:} code /healthz)" 200
 }
@@ -406,7 +379,7 @@ assert b"200 OK" not in answer(plain)
 
 @test "serve --htpasswd: a field that means two things is refused, and a path needs its name before it is looked at" {
 	SCHEME=http
-	serve_start --htpasswd "$CASE/users"
+	root_start --htpasswd "$CASE/users"
 	same "twice" "$(code /v2/ -u "$ME" -H "Authorization: Basic $(printf %s "$ME" | base64)" -H 'authorization: Bearer x')" 400
 	same "once" "$(code /v2/ -u "$ME")" 200
 	same "unknown scheme" "$(code /v2/ -H 'Authorization: Negotiate abc')" 401
@@ -434,7 +407,7 @@ assert b"200 OK" not in answer(plain)
 	local m='{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 	local put=(-X PUT -u "$ME" -H 'Content-Type: application/vnd.oci.image.index.v1+json' -d "$m")
 	SCHEME=http
-	serve_start --htpasswd "$CASE/users"
+	root_start --htpasswd "$CASE/users"
 	same "a page" "$(code /v2/a/manifests/1 "${put[@]}" -H 'Origin: http://elsewhere')" 403
 	same says "$(jq -r '.errors[0] | .code + ": " + .message' "$CASE/body")" 'DENIED: pages of browsers change nothing here'
 	same "one under our name" "$(code /v2/a/manifests/1 "${put[@]}" -H "Origin: http://$ADDR")" 403

@@ -1,39 +1,17 @@
 #!/usr/bin/env bats
 # The pages of "serve" in a real browser: links, hostile text, commands that are copied, refusals.
 
-load lib
+load serve_lib
 
-setup() {
-	verbs_setup
-	CASE=$BATS_TEST_TMPDIR
-}
-teardown() {
-	spare_stop
-	peers_umount "$BATS_TEST_TMPDIR"
-	peers_teardown
-}
+setup() { serve_setup; }
+teardown() { serve_teardown; }
 
 # page_start ARG...: serves the images of page_images.py; sets ADDR.
 page_start() {
 	python3 "$PEERS_SRC/page_images.py" "$CASE/layout"
-	: >"$CASE/serve.out"
-	# shellcheck disable=SC2016
-	peer_spawn serve sh -c 'out=$1; shift; exec "$@" >"$out"' - "$CASE/serve.out" \
-		"$DRAY" serve --addr 127.0.0.1:0 "$@" "$CASE/layout"
-	wait_until 60 page_ready
-	ADDR=$(head -n 1 "$CASE/serve.out")
-	[ -n "$ADDR" ]
+	serve_start "$@" "$CASE/layout"
 }
-page_ready() { [ -s "$CASE/serve.out" ] || ! peer_alive serve; }
 
-get() { curl -fsS --noproxy '*' "$@"; }
-# code PATH [CURL-ARG...]: the status; the body is in $CASE/body, the head in $CASE/head.
-code() {
-	local path=$1
-	shift
-	curl -sS --noproxy '*' --path-as-is -o "$CASE/body" -D "$CASE/head" -w '%{http_code}' "$@" "http://$ADDR$path"
-}
-field() { sed -n "s/^$1: *//Ip" "$CASE/head" | tr -d '\r'; } # of the last head
 is_page() { [[ $(field content-type) == text/html* ]] && grep -q '<!DOCTYPE html>' "$CASE/body"; }
 
 # browse URL [SCRIPTS]: what the browser made of it in $CASE/dom, what it had to complain of in $CASE/console. SCRIPTS: 1,
@@ -70,6 +48,9 @@ for c in re.findall(r"<pre class=\"command\"><code>(.*?)</code>", sys.stdin.read
 	for n in / /team/app /team/app:1 /team/evil:1 /-/v2 /-/v2:1 /-/healthz:1 /style.css:1 "/team/app:amd64?efficiency=1"; do
 		grep -qF "html $n" "$CASE/list"
 	done
+	# What no tag names is on its repository's page: an image of the index, and what refers to the other one.
+	n=$(get /team/app | sed -n '/Without a tag/,$p' | grep -o '<td>\(image\|artifact\|index of [0-9]*\)</td>' | sort | uniq -c | xargs)
+	same "without a tag" "$n" "2 <td>artifact</td> 1 <td>image</td>"
 	require_peer tidy
 	for n in "$CASE"/pages/*.html; do
 		tidy -e -q "$n" || {

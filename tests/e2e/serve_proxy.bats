@@ -1,35 +1,13 @@
 #!/usr/bin/env bats
 # "serve --proxy": a cache in front of docker-registry and of one that misbehaves, pulled from by everybody's clients.
 
-load lib
+load serve_lib
 
 setup() {
-	verbs_setup
-	ROOT=$BATS_TEST_TMPDIR/root
-	export DRAY_RETRY_MS=1 XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache
+	serve_setup
+	export DRAY_RETRY_MS=1
 }
-
-teardown() { peers_teardown; }
-
-# proxy_start UPSTREAM [ARG...]: on ROOT; sets ADDR. What it prints first is the address, then come its requests.
-proxy_start() {
-	local up=$1
-	shift
-	: >"$BATS_TEST_TMPDIR/proxy.out"
-	# shellcheck disable=SC2016
-	peer_spawn proxy sh -c 'out=$1; shift; exec "$@" >"$out"' - \
-		"$BATS_TEST_TMPDIR/proxy.out" "$DRAY" serve --addr 127.0.0.1:0 --root "$ROOT" --proxy "$up" "$@"
-	wait_until 60 proxy_listens_or_dead
-	ADDR=$(head -n 1 "$BATS_TEST_TMPDIR/proxy.out")
-	[ -n "$ADDR" ] || {
-		peer_log proxy >&2
-		return 1
-	}
-}
-
-proxy_listens_or_dead() { [ -s "$BATS_TEST_TMPDIR/proxy.out" ] || ! peer_alive proxy; }
-get() { curl -fsS --noproxy '*' "$@"; }
-status_of() { curl -sS --noproxy '*' -o /dev/null -w '%{http_code}' "$@"; }
+teardown() { serve_teardown; }
 
 # blob_put URL REPO FILE [CURL-ARG...]: prints its digest.
 blob_put() {
@@ -46,7 +24,7 @@ blob_put() {
 # same_bytes DIGEST REPO: what the proxy gives has that digest.
 same_bytes() {
 	same "$2" "sha256:$(get "http://$ADDR/v2/$2/blobs/$1" | sha256sum | cut -d ' ' -f 1)" "$1" || {
-		peer_log proxy | tail -n 5
+		peer_log serve | tail -n 5
 		return 1
 	}
 }
@@ -74,7 +52,7 @@ nothing_is_left() { absent "what is left" "$(find "$ROOT/uploads" -type f)"; }
 	docker pull -q sym:1
 	same "docker's, without the registry" "$(docker_image_id sym:1)" "$id"
 	get -D - -o /dev/null "http://$ADDR/v2/library/sym/manifests/1" | grep -q '^Warning: 110'
-	peer_log proxy | grep -q 'proxy: served as it was'
+	peer_log serve | grep -q 'proxy: served as it was'
 }
 
 @test "serve --proxy: podman, skopeo, ctr and dray pull through it, also when the registry is gone" {
@@ -108,7 +86,7 @@ nothing_is_left() { absent "what is left" "$(find "$ROOT/uploads" -type f)"; }
 		[ "$try" = without ] || registry_stop up
 	done
 	# containerd says whose mirror it takes this one for.
-	peer_log proxy | grep -qF "?ns=${host/:/%3A}\""
+	peer_log serve | grep -qF "?ns=${host/:/%3A}\""
 	same "another's mirror" "$(status_of "http://$ADDR/v2/org/sym/manifests/1?ns=docker.io")" 404
 }
 
@@ -121,9 +99,9 @@ nothing_is_left() { absent "what is left" "$(find "$ROOT/uploads" -type f)"; }
 	printf '{"auths":{"%s":{"auth":"%s"}}}' "$REGISTRY_ADDR" "$(printf %s "$REGISTRY_USER:$REGISTRY_PASS" | base64 -w 0)" >"$auth"
 	proxy_start "$REGISTRY_URL" --authfile "$auth" --cert-dir "$REGISTRY_CERT_DIR"
 	remote_walk "$ADDR" org/sym 1
-	! get -D - "http://$ADDR/v2/org/sym/manifests/1" | grep -aF "$REGISTRY_PASS"
-	! grep -aqrF "$(printf %s "$REGISTRY_USER:$REGISTRY_PASS" | base64 -w 0)" "$ROOT" "$PEERS_DIR/d/proxy/log"
-	peer_stop proxy
+	absent "given out" "$(get -D - "http://$ADDR/v2/org/sym/manifests/1" | grep -aF "$REGISTRY_PASS")"
+	fails grep -aqrF "$(printf %s "$REGISTRY_USER:$REGISTRY_PASS" | base64 -w 0)" "$ROOT" "$PEERS_DIR/d/serve/log"
+	peer_stop serve
 	# Without them it refuses; what the folder has by digest is given.
 	DIGEST=sha256:$(ls "$ROOT"/blobs/sha256/*/ | grep -E '^[0-9a-f]{64}$' | head -n 1)
 	proxy_start "$REGISTRY_URL" --cert-dir "$REGISTRY_CERT_DIR"
@@ -193,7 +171,7 @@ nothing_is_left() { absent "what is left" "$(find "$ROOT/uploads" -type f)"; }
 	moved=$(source_manifest_digest_at "$REGISTRY_ADDR/org/sym:1")
 	[ "$moved" != "$DIGEST" ]
 	same "after" "$(remote_walk "$ADDR" org/sym 1)" "$moved"
-	peer_stop proxy
+	peer_stop serve
 	proxy_start "$REGISTRY_URL" --proxy-ttl 1h
 	same "asked once" "$(remote_walk "$ADDR" org/sym 1)" "$moved"
 	dray_run push "$one" "docker://$REGISTRY_ADDR/org/sym:1"
@@ -214,7 +192,7 @@ source_manifest_digest_at() { echo "sha256:$(skopeo inspect --tls-verify=false -
 	d=$(blob_put "http://$FAKEREG_ADDR" org/sym "$BATS_TEST_TMPDIR/blob")
 	proxy_start "http://$FAKEREG_ADDR"
 	# Whatever it is, no client takes what comes for whole, and nothing stays.
-	for row in flip=70000 flip=299999 short=3 len-lie=-5 len-lie=5 cut=100000 redirect=file:///etc/passwd "5xx=200,1000"; do
+	for row in flip=70000 flip=299999 short=3 len-lie=-5 len-lie=5 cut=0 redirect=file:///etc/passwd "5xx=200,1000"; do
 		fakereg_faults "$FAKEREG_ADDR" "$row@GET:blobs/$d"
 		! get --max-time 60 -o "$BATS_TEST_TMPDIR/got" "http://$ADDR/v2/org/sym/blobs/$d" || {
 			echo "$row: was answered"
@@ -228,18 +206,43 @@ source_manifest_digest_at() { echo "sha256:$(skopeo inspect --tls-verify=false -
 		same "$row" "$(status_of "http://$ADDR/v2/org/sym/manifests/$DIGEST")" 502
 	done
 	# What is only odd is taken.
-	for row in cut=100000,times=1 reset=100000,times=1 chunked "redirect=$other" ""; do
+	for row in cut=100000 cut=100000,times=1 reset=100000,times=1 chunked "redirect=$other" ""; do
 		fakereg_faults "$FAKEREG_ADDR" "${row:+$row@GET:blobs/$d}"
 		same_bytes "$d" org/sym
-		peer_stop proxy
+		peer_stop serve
 		rm -rf "$ROOT"
 		proxy_start "http://$FAKEREG_ADDR"
 	done
 	remote_walk "$ADDR" org/sym 1
 	fakereg_faults "$FAKEREG_ADDR" "5xx=503,1000" "429=1,1000"
 	remote_walk "$ADDR" org/sym 1
-	peer_alive proxy
+	peer_alive serve
 }
+
+@test "serve --proxy: who waits for the registry is not taken for a slow client, who is cut" {
+	local d e
+	fakereg_start up
+	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/blob"
+	head -c 30000000 /dev/urandom >"$BATS_TEST_TMPDIR/large"
+	d=$(blob_put "http://$FAKEREG_ADDR" org/x "$BATS_TEST_TMPDIR/blob")
+	e=$(blob_put "http://$FAKEREG_ADDR" org/x "$BATS_TEST_TMPDIR/large")
+	DRAY_STALL_MS=600000 proxy_start "http://$FAKEREG_ADDR" --timeout 1
+	fakereg_faults "$FAKEREG_ADDR" "stall=8000@GET:blobs/$d"
+	get -o "$BATS_TEST_TMPDIR/got" "http://$ADDR/v2/org/x/blobs/$d" 3>&- &
+	wait_until 60 some_comes
+	# The time of this one begins later, and is up later.
+	get --limit-rate 1 -o /dev/null "http://$ADDR/v2/org/x/blobs/$e" 3>&- &
+	wait_until 120 was_cut "$e"
+	kill %2 2>/dev/null || :
+	fakereg_faults "$FAKEREG_ADDR" ""
+	wait %1
+	cmp "$BATS_TEST_TMPDIR/got" "$BATS_TEST_TMPDIR/blob"
+}
+
+some_comes() { [ -n "$(find "$ROOT/uploads" -type f)" ]; }
+
+# was_cut DIGEST: an answer with it was.
+was_cut() { serve_log | grep '^{' | jq -e -s "any(.cut and (tostring | contains(\"$1\")))" >/dev/null; }
 
 @test "serve --proxy: killed in the middle of a download, it is a cache as before" {
 	local d e
@@ -254,8 +257,8 @@ source_manifest_digest_at() { echo "sha256:$(skopeo inspect --tls-verify=false -
 	fakereg_faults "$FAKEREG_ADDR" "stall=1000000@GET:blobs/$d"
 	get -o "$BATS_TEST_TMPDIR/got" "http://$ADDR/v2/org/x/blobs/$d" 3>&- &
 	wait_until 60 some_came
-	peer_kill9 proxy
-	! wait %1
+	peer_kill9 serve
+	fails wait %1
 	fakereg_faults "$FAKEREG_ADDR" ""
 	proxy_start "http://$FAKEREG_ADDR"
 	nothing_is_left
@@ -276,13 +279,69 @@ some_came() { [ -n "$(find "$ROOT/uploads" -type f -size +100k)" ]; }
 	fakereg_faults "$FAKEREG_ADDR" "stall=1000000@GET:blobs/$d"
 	get -o "$BATS_TEST_TMPDIR/got" "http://$ADDR/v2/org/x/blobs/$d" 3>&- &
 	wait_until 60 some_came
-	kill "$(peer_pid proxy)"
-	wait_until 60 peer_is_gone
-	! wait %1
+	kill "$(peer_pid serve)"
+	wait_until 60 serve_gone
+	fails wait %1
 	nothing_is_left
 }
 
-peer_is_gone() { ! peer_alive proxy; }
+@test "serve --proxy --quota: a blob of unannounced size goes through, though it turns out too large to be kept" {
+	local d i
+	fakereg_start up
+	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/blob"
+	d=$(blob_put "http://$FAKEREG_ADDR" org/x "$BATS_TEST_TMPDIR/blob")
+	proxy_start "http://$FAKEREG_ADDR" --quota 1MB
+	fakereg_faults "$FAKEREG_ADDR" "chunked@GET:blobs/$d"
+	for i in 1 2; do
+		same "status" "$(code "/v2/org/x/blobs/$d")" 200
+		cmp "$CASE/body" "$BATS_TEST_TMPDIR/blob"
+		same "how it comes" "$(field Transfer-Encoding)$(field Content-Length)" chunked
+		absent "kept" "$(find "$ROOT/blobs" -name "${d#sha256:}")"
+		nothing_is_left
+	done
+	same "a range of what has no size is all of it" "$(code "/v2/org/x/blobs/$d" -r 5-9) $(stat -c %s "$CASE/body")" "200 3000000"
+	# HTTP/1.0 knows no chunks: there the end of the connection is all that is told of an end.
+	same "status" "$(code "/v2/org/x/blobs/$d" -0)" 200
+	cmp "$CASE/body" "$BATS_TEST_TMPDIR/blob"
+	same "how it comes" "$(field Transfer-Encoding)$(field Content-Length)" ""
+	fakereg_faults "$FAKEREG_ADDR" "chunked@GET:blobs/$d" "flip=2000000@GET:blobs/$d"
+	fails get -o "$CASE/got" "/v2/org/x/blobs/$d"
+	fails get -0 -o "$CASE/got" "/v2/org/x/blobs/$d"
+	wait_until 60 logged_sent 3000000 4
+}
+
+@test "serve --proxy: what HTTP/1.0 gets of a wrong blob is no whole one, also with TLS and when the server ends" {
+	local d args scheme
+	fakereg_start up
+	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/blob"
+	d=$(blob_put "http://$FAKEREG_ADDR" org/x "$BATS_TEST_TMPDIR/blob")
+	for scheme in http https; do
+		args=()
+		if [ "$scheme" = https ]; then
+			peers_ca
+			CA=$PEERS_DIR/ca
+			args=(--tls-cert "$CA/server.crt" --tls-key "$CA/server.key")
+		fi
+		proxy_start "http://$FAKEREG_ADDR" --grace 1 "${args[@]}"
+		fakereg_faults "$FAKEREG_ADDR" "chunked@GET:blobs/$d" "flip=2999999@GET:blobs/$d"
+		SCHEME=$scheme fails code "/v2/org/x/blobs/$d" -0
+		fakereg_faults "$FAKEREG_ADDR" "chunked@GET:blobs/$d" "stall=2000000@GET:blobs/$d"
+		SCHEME=$scheme code "/v2/org/x/blobs/$d" -0 3>&- &
+		wait_until 60 some_came
+		kill "$(peer_pid serve)"
+		fails wait %1
+		wait_until 60 serve_gone
+		fakereg_faults "$FAKEREG_ADDR" "chunked@GET:blobs/$d"
+		proxy_start "http://$FAKEREG_ADDR" "${args[@]}"
+		same "$scheme" "$(SCHEME=$scheme code "/v2/org/x/blobs/$d" -0)" 200
+		cmp "$CASE/body" "$BATS_TEST_TMPDIR/blob"
+		peer_stop serve
+		rm -rf "$ROOT"
+	done
+}
+
+# logged_sent BYTES N: so many answers of this length arrived whole.
+logged_sent() { [ "$(serve_log | grep '^{' | jq -s "map(select(.sent == $1 and (.cut | not))) | length")" = "$2" ]; }
 
 @test "serve --proxy --quota: what was not used for longest makes room; gc and other uses of the folder" {
 	local d=() i
@@ -297,7 +356,7 @@ peer_is_gone() { ! peer_alive proxy; }
 	for i in 0 1 2 3 4; do same_bytes "${d[i]}" org/x; done
 	[ "$(du -sb "$ROOT/blobs" | cut -f 1)" -lt 2600000 ]
 	absent "the large one" "$(find "$ROOT/blobs" -name "${d[4]#sha256:}")"
-	peer_stop proxy
+	peer_stop serve
 	dray_run gc "$ROOT"
 	expect 0
 	dray_run serve --addr 127.0.0.1:0 --root "$ROOT"

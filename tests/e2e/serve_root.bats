@@ -1,41 +1,16 @@
 #!/usr/bin/env bats
 # "serve --root": a registry of its own, pushed to and pulled from by everybody's clients, killed at any moment.
 
-load lib
+load serve_lib
 
-setup() {
-	verbs_setup
-	ROOT=$BATS_TEST_TMPDIR/root
-}
-
-teardown() {
-	peer_stop serve # or what it has mounted stays
-	peers_umount "$BATS_TEST_TMPDIR"
-	peers_teardown
-}
-
-# serve_start [ARG...]: on ROOT; sets ADDR. What it prints first is the address, then come its requests.
-serve_start() {
-	local dray=${DRAY:?}
-	[ -z "${FAULT:-}" ] || dray=$DRAY-faulty
-	: >"$BATS_TEST_TMPDIR/serve.out"
-	# shellcheck disable=SC2016
-	peer_spawn serve env DRAY_FAULT="${FAULT:-}" sh -c 'out=$1; shift; exec "$@" >"$out"' - \
-		"$BATS_TEST_TMPDIR/serve.out" "$dray" serve --addr 127.0.0.1:0 --root "$ROOT" "$@"
-	wait_until 60 serve_listens_or_dead
-	ADDR=$(head -n 1 "$BATS_TEST_TMPDIR/serve.out")
-}
-
-serve_listens_or_dead() { [ -s "$BATS_TEST_TMPDIR/serve.out" ] || ! peer_alive serve; }
-serve_log() { peer_log serve; }
-get() { curl -fsS --noproxy '*' "$@"; }
-status_of() { curl -sS --noproxy '*' -o /dev/null -w '%{http_code}' "$@"; }
+setup() { serve_setup; }
+teardown() { serve_teardown; }
 
 @test "serve --root: docker, podman, skopeo, ctr and dray push and pull, and the image is the same" {
 	local id sock=$PEERS_DIR/exec/containerd/containerd.sock
 	image_need sym
 	require_peer skopeo podman ctr
-	serve_start
+	root_start
 	id=$(docker_image_id test/sym:1)
 
 	docker tag test/sym:1 "$ADDR/by/docker:1"
@@ -75,7 +50,7 @@ status_of() { curl -sS --noproxy '*' -o /dev/null -w '%{http_code}' "$@"; }
 		'["by/ctr","by/docker","by/dray","by/podman","by/skopeo"]'
 	# Nothing is lost by a kill, and everything is served by who comes next.
 	peer_kill9 serve
-	serve_start
+	root_start
 	for by in ctr docker dray podman skopeo; do
 		same "$by's afterwards" "$(source_image_id_at "$ADDR/by/$by:1")" "$id"
 	done
@@ -99,7 +74,7 @@ digest_at() {
 	python3 "$PEERS_SRC/oci_graph.py" "$BATS_TEST_TMPDIR/graph" >/dev/null
 	digest=$(jq -r '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == "multi").digest' \
 		"$BATS_TEST_TMPDIR/graph/index.json")
-	serve_start
+	root_start
 	skopeo copy -q --all --dest-tls-verify=false "oci:$BATS_TEST_TMPDIR/graph:multi" "docker://$ADDR/x/multi:1"
 	same "its digest" "$(digest_at x/multi 1)" "$digest"
 	skopeo copy -q --all --src-tls-verify=false "docker://$ADDR/x/multi:1" "oci:$BATS_TEST_TMPDIR/back:multi"
@@ -112,7 +87,7 @@ digest_at() {
 }
 
 @test "serve: who tries HTTPS first hears that it is HTTP, whatever the first bytes are" {
-	serve_start
+	root_start
 	python3 - "${ADDR%:*}" "${ADDR##*:}" <<-'EOF_PY'
 		import random, socket, sys
 		for seed in range(60):
@@ -128,7 +103,7 @@ digest_at() {
 @test "serve --root: docker manifest makes an index of two images that it asks for there" {
 	image_need sym
 	export DOCKER_CLI_EXPERIMENTAL=enabled
-	serve_start
+	root_start
 	for tag in a b; do
 		docker tag test/sym:1 "$ADDR/x/list:$tag"
 		docker push -q "$ADDR/x/list:$tag"
@@ -149,7 +124,7 @@ digest_at() {
 	local oras subject
 	oras=${DRAY_TEST_ORAS:-$(type -P oras || :)}
 	[ -x "$oras" ] || skip "no oras: set DRAY_TEST_ORAS"
-	serve_start
+	root_start
 	cd "$BATS_TEST_TMPDIR"
 	echo notes >notes.txt
 	head -c 3000000 /dev/urandom >large.bin
@@ -222,19 +197,19 @@ store_is_whole() {
 @test "serve --root: killed at each of many moments of a push, it is a store, and nothing acknowledged is lost" {
 	local n pushed=0 died=0 t
 	[ -x "$DRAY-faulty" ] || skip "no $DRAY-faulty: script/test builds it"
-	serve_start
+	root_start
 	image_push a/b first "the layer that stays"
 	peer_kill9 serve
 	# The first calls are those of opening; then come the requests. (SQLite's own are in the unit tests.)
 	for n in $(seq 3 4 71); do
-		FAULT=crash:$n serve_start
+		FAULT=crash:$n root_start
 		t=
 		if [ -n "$ADDR" ] && image_push a/b "t$n" "layer $n" 2>/dev/null; then
 			t=t$n pushed=$((pushed + 1))
 		fi
 		peer_alive serve || died=$((died + 1))
 		peer_kill9 serve
-		serve_start
+		root_start
 		[ -n "$ADDR" ] || {
 			serve_log
 			return 1
@@ -244,7 +219,7 @@ store_is_whole() {
 		[ -z "$t" ] || get -o /dev/null "http://$ADDR/v2/a/b/manifests/$t"
 		peer_kill9 serve
 	done
-	serve_start
+	root_start
 	store_is_whole
 	[ "$TAGS" -ge $((1 + pushed)) ]
 	[ "$died" -ge 8 ] # or nothing was proven
@@ -256,13 +231,13 @@ store_is_whole() {
 	dray_run gc --grace 0s --json "$ROOT"
 	expect 0
 	same "left for a second gc" "$(jq -c '[.blobs, .strays]' <<<"$output")" '[0,0]'
-	serve_start
+	root_start
 	store_is_whole
 }
 
 @test "serve --root: gc, in one process at a time; deletes, and what is kept" {
 	local d
-	serve_start --gc-interval 0
+	root_start --gc-interval 0
 	image_push a v1 "kept"
 	d=$(blob_push a "loose")
 	dray_run gc "$ROOT"
@@ -283,7 +258,7 @@ store_is_whole() {
 	[ -e "$ROOT/uploads/0123456789abcdef0123456789abcdef" ]
 	dray_run gc --grace 0s --json "$ROOT"
 	same "gone, kept" "$(jq -c '[.dry_run, .blobs, .bytes, .kept_blobs]' <<<"$output")" '[false,1,5,2]'
-	serve_start --no-delete
+	root_start --no-delete
 	same "a blob that is gone" "$(status_of "http://$ADDR/v2/a/blobs/$d")" 404
 	same "delete" "$(status_of -X DELETE "http://$ADDR/v2/a/manifests/v1")" 405
 	store_is_whole
@@ -291,7 +266,7 @@ store_is_whole() {
 }
 
 @test "serve --root: a server collects by itself" {
-	serve_start --gc-interval 1s
+	root_start --gc-interval 1s
 	image_push a v1 "kept"
 	# What a killed push left in the folder goes while it runs.
 	mkdir -p "$ROOT/blobs/sha256/00"
@@ -327,7 +302,7 @@ absent_file() { [ ! -e "$1" ]; }
 	dray_run serve
 	expect 2 "*nothing to serve*"
 	rm -r "$ROOT"
-	serve_start --quota 64KiB
+	root_start --quota 64KiB
 	image_push a v1 "small"
 	head -c 100000 /dev/zero >"$BATS_TEST_TMPDIR/big"
 	run blob_push a "$(tr '\0' x <"$BATS_TEST_TMPDIR/big")"
@@ -348,13 +323,13 @@ lines_at_least() { [ "$(wc -l <"$2")" -ge "$1" ]; }
 	local round pid said=$BATS_TEST_TMPDIR/said
 	: >"$said"
 	for round in 1 2 3; do
-		serve_start
+		root_start
 		clients acknowledged "$said" &
 		pid=$!
 		wait_until 60 lines_at_least $((round * 40)) "$said"
 		peer_kill9 serve
 		wait "$pid"
-		serve_start
+		root_start
 		clients whole
 		[ "$(clients kept "$said")" -ge 20 ]
 		peer_kill9 serve
@@ -362,7 +337,7 @@ lines_at_least() { [ "$(wc -l <"$2")" -ge "$1" ]; }
 }
 
 @test "serve --root: writers of one tag, pulls beside deletes, pushes beside gc" {
-	serve_start --gc-interval 1s
+	root_start --gc-interval 1s
 	clients writers
 	clients pulls "$ROOT"
 	clients told
@@ -377,7 +352,7 @@ small_root() {
 
 @test "serve --root: a disk that is full is told, and what was there is served; with room again it goes on" {
 	small_root size=20m
-	serve_start
+	root_start
 	[ "$(clients fill)" -ge 16 ]
 	# What is let go of makes room, with no more to write with than a full disk has.
 	same "deleted" "$(status_of -X DELETE "http://$ADDR/v2/full/manifests/v")" 202
@@ -385,7 +360,7 @@ small_root() {
 	dray_run gc --grace 0s --json "$ROOT"
 	expect 0
 	[ "$(jq .blobs <<<"$output")" -ge 16 ]
-	serve_start
+	root_start
 	image_push full again "there is room"
 	clients fill
 	mount -o remount,size=40m "$ROOT"
@@ -395,13 +370,13 @@ small_root() {
 
 @test "serve --root: uploads that stay open leave room to delete" {
 	small_root size=24m
-	serve_start
+	root_start
 	clients fill_open
 }
 
 @test "serve --root: a disk without names for files is as full" {
 	small_root size=64m,nr_inodes=150
-	serve_start
+	root_start
 	clients fill_names
 	mount -o remount,nr_inodes=400 "$ROOT"
 	image_push full more "there are names"
@@ -409,13 +384,13 @@ small_root() {
 }
 
 @test "serve --root: whoever sends what nobody wants finds the answer" {
-	serve_start
+	root_start
 	clients unwanted
 }
 
 @test "serve --root: nobody is read for ever, nor sent to who reads nothing" {
 	local pid
-	serve_start --timeout 1
+	root_start --timeout 1
 	head -c 33554432 /dev/zero >"$BATS_TEST_TMPDIR/big"
 	local d
 	d=sha256:$(sha256sum <"$BATS_TEST_TMPDIR/big" | cut -d ' ' -f 1)
@@ -427,19 +402,19 @@ small_root() {
 }
 
 @test "serve --root: requests in two minds, in floods, of other times: one answer, and nothing behind it" {
-	serve_start
+	root_start
 	clients shapes
 }
 
 @test "serve --root: 10,000 open uploads cost little, one more is refused, and nobody has another's" {
 	local grown
-	DRAY=${DRAY_PLAIN:-$DRAY} serve_start
+	DRAY=${DRAY_PLAIN:-$DRAY} root_start
 	grown=$(clients uploads "$(peer_pid serve)")
 	dray_sanitized || [ "$grown" -lt $((16 * 1024)) ]
 }
 
 @test "serve --root: ten seconds of requests changed at random" {
-	serve_start
+	root_start
 	clients soak 20261122 10
 	peer_alive serve
 }

@@ -1,18 +1,10 @@
 #!/usr/bin/env bats
 # "serve" as a service: started by a service manager with its socket, its units, and what it counts.
 
-load lib
+load serve_lib
 
-setup() {
-	verbs_setup
-	CASE=$BATS_TEST_TMPDIR
-	ROOT=$CASE/root
-}
-
-teardown() { peers_teardown; }
-
-get() { curl -fsS --noproxy '*' "$@"; }
-status_of() { curl -sS --noproxy '*' -o /dev/null -w '%{http_code}' "$@"; }
+setup() { serve_setup; }
+teardown() { serve_teardown; }
 
 # managed [MANAGER-ARG...] -- [SERVE-ARG...]: "serve" on ROOT below tests/e2e/manager.py; sets ADDR when it was told that it is
 # ready, and fails when it ended before that.
@@ -172,4 +164,69 @@ metrics_sound() {
 		# However it is called, no client's name of anything is in there.
 		assert "a/b" not in text and "127.0.0.1" not in text
 	EOF_PYTHON
+}
+
+# lets_go FILE: the server has it open nowhere.
+lets_go() { peer_alive serve && ! stat -L -c %i "/proc/$(peer_pid serve)/fd/"* | grep -qx "$(stat -c %i "$1")"; }
+
+@test "serve: SIGHUP opens a log anew that was moved away, and ends nothing; with a terminal it stops" {
+	local log=$PEERS_DIR/d/serve/log i
+	root_start
+	for i in 1 2; do
+		get -o /dev/null "/v2/?before=$i"
+		wait_until 60 grep -q "before=$i" "$log"
+		mv "$log" "$CASE/old.$i"
+		kill -HUP "$(peer_pid serve)"
+		wait_until 60 test -e "$log"
+		get -o /dev/null "/v2/?after=$i"
+		wait_until 60 grep -q "after=$i" "$log"
+		absent "in the old log" "$(grep "after=$i" "$CASE/old.$i")"
+		same "its mode" "$(stat -c %a "$log")" "$(stat -c %a "$CASE/old.$i")"
+	done
+	# Nothing else leads to the old one, as where standard output is the same file.
+	peer_stop serve
+	: >"$CASE/all"
+	peer_spawn serve sh -c 'log=$1; shift; exec "$@" >>"$log" 2>&1' - "$CASE/all" "$DRAY" serve --addr 127.0.0.1:0 --root "$ROOT"
+	wait_until 60 grep -q '^127' "$CASE/all"
+	mv "$CASE/all" "$CASE/old.all"
+	kill -HUP "$(peer_pid serve)"
+	wait_until 60 test -e "$CASE/all"
+	wait_until 60 lets_go "$CASE/old.all"
+	peer_stop serve
+	root_start
+	# A log that cannot be opened is written on.
+	mv "$log" "$CASE/old.3"
+	mkdir "$log"
+	kill -HUP "$(peer_pid serve)"
+	wait_until 60 grep -q 'the log is not opened anew' "$CASE/old.3"
+	get -o /dev/null "/v2/?still"
+	wait_until 60 grep -q still "$CASE/old.3"
+	rmdir "$log"
+	peer_stop serve
+	python3 - "$DRAY" serve --addr 127.0.0.1:0 --root "$ROOT" <<-'EOF_PY'
+		import os, pty, signal, sys
+		def start(on_hangup):
+		    pid, terminal = pty.fork()
+		    if pid == 0:
+		        signal.signal(signal.SIGHUP, on_hangup)
+		        os.execv(sys.argv[1], sys.argv[1:])
+		    said = b""
+		    while b"127.0.0.1:" not in said or b"repositories" not in said:
+		        said += os.read(terminal, 4096)
+		    return pid, terminal
+		def ends_well(pid):
+		    status = os.waitpid(pid, 0)[1]
+		    assert os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0, status
+		pid, _ = start(signal.SIG_DFL)
+		os.kill(pid, signal.SIGHUP)
+		ends_well(pid)
+		# What is ignored and not held for somebody to read is nothing to anybody.
+		pid, terminal = start(signal.SIG_IGN)
+		status = dict(l.split(":", 1) for l in open(f"/proc/{pid}/status"))
+		hangup = [int(status[k], 16) >> (signal.SIGHUP - 1) & 1 for k in ("SigIgn", "SigBlk")]
+		assert hangup == [1, 0], hangup
+		os.kill(pid, signal.SIGHUP)
+		os.kill(pid, signal.SIGTERM)
+		ends_well(pid)
+	EOF_PY
 }

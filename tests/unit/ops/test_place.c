@@ -71,6 +71,8 @@ static void place_paths(void **state)
 		  false },
 		{ "containers-storage:[folder]" DIGEST, PLACE_CONTAINERS, "folder", NULL, -1,
 		  true },
+		{ "containers-storage:[folder]@3", PLACE_CONTAINERS, "folder", NULL, 3, false },
+		{ "docker-root:folder:@12", PLACE_DOCKER_ROOT, "folder", NULL, 12, false },
 		{ "containers-storage:[folder]@0123456789ab", PLACE_CONTAINERS, "folder",
 		  "sha256:0123456789ab", -1, false },
 		{ "docker-archive:with:colon.tar:t", PLACE_ARCHIVE, "with:colon.tar", "t", -1,

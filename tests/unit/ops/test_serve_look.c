@@ -19,6 +19,8 @@ struct one {
 	struct looker *k;
 	struct buf layer; /* of which EMPTY follow for ever, where endless */
 	bool endless;
+	bool packed;	/* layer is what it decodes to, or would */
+	struct buf zip; /* ... from */
 	size_t stop_at; /* looks are stopped when so much was lent of those; 0 = never */
 	size_t lent;
 };
@@ -82,7 +84,9 @@ static int one_blob(struct shelf *s, const char *repo, const struct digest *dige
 
 	(void)repo, (void)digest, (void)content;
 	ret->size = o->endless ? INT64_MAX : (int64_t)o->layer.len;
-	ret->data = o->endless ? endless_new(o) : source_from_span(span_buf(&o->layer), err);
+	ret->packed = o->packed;
+	ret->data = o->endless ? endless_new(o)
+			       : source_from_span(span_buf(o->packed ? &o->zip : &o->layer), err);
 	return ret->data ? 0 : -1;
 }
 
@@ -113,14 +117,41 @@ static int look(struct one *o, size_t n, struct serve_layer *ret, dray_error **e
 /* A stream of which nothing comes is left when the server stops. */
 static void stops(void **state)
 {
-	struct one o = { .endless = true, .stop_at = 10 };
+	(void)state;
+	for (int packed = 0; packed < 2; packed++) {
+		struct one o = { .endless = true, .packed = packed, .stop_at = 10 };
+		struct serve_layer found[1];
+		dray_error *err = NULL;
+
+		assert_int_equal(look(&o, 1, found, &err), -1);
+		assert_err(err, DRAY_ERR_CANCELLED, "the server stops");
+		assert_int_equal(o.lent, 10);
+	}
+}
+
+/* A layer that its place keeps compressed and that has no other digest than its tar's. */
+static void packed_layers(void **state)
+{
+	struct piece squeezed = { .tar = tb_new(), .stored = tb_new() };
+	struct one o = { .layer = squeezed.tar, .packed = true };
 	struct serve_layer found[1];
 	dray_error *err = NULL;
 
 	(void)state;
+	tb_file(&o.layer, "a", "abc");
+	tb_end(&o.layer);
+	squeezed.tar = o.layer;
+	box_squeeze(&squeezed, ENCODING_GZIP);
+	o.zip = squeezed.stored;
+	assert_ok(look(&o, 1, found, &err), err);
+	assert_int_equal(found[0].files, 3);
+	assert_int_equal(found[0].size, o.layer.len);
+	/* Of another tar than the digest says. */
+	o.layer.data[0] ^= 1;
 	assert_int_equal(look(&o, 1, found, &err), -1);
-	assert_err(err, DRAY_ERR_CANCELLED, "the server stops");
-	assert_int_equal(o.lent, 10);
+	assert_err(err, DRAY_ERR_CORRUPT, "blob digest");
+	buf_clear(&o.zip);
+	buf_clear(&o.layer);
 }
 
 /* Text is counted over all layers. */
@@ -153,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stops),
+		cmocka_unit_test(packed_layers),
 		cmocka_unit_test(much_text),
 	};
 

@@ -35,6 +35,7 @@ struct fake {
 	/* what it does */
 	enum dray_err_kind fails[CALLS]; /* 0 = it does not */
 	int status;			 /* of these errors */
+	enum dray_err_kind unread;	 /* what is said of a manifest with "junk" in it */
 	bool mute;			 /* look() gives no digest */
 	int64_t announced;		 /* added to the sizes of blobs; INT64_MIN = none is told */
 	int64_t cut_at, flip_at;	 /* of blobs: where they break, where a bit is wrong; -1 */
@@ -94,6 +95,8 @@ static inline int fake_manifest(struct upstream *u, const char *repo, const char
 		return -1;
 	if (!text)
 		return err_set(err, DRAY_ERR_NOT_FOUND, "none such");
+	if (strstr(text, "junk"))
+		return err_set(err, f->unread, "that is no manifest");
 	ret->digest = digest_text_of(text);
 	ret->media_type = mem_strdup(strstr(text, "\"manifests\"") ? MT_OCI_INDEX
 								   : MT_OCI_MANIFEST);

@@ -801,6 +801,58 @@ static void referrers(void **state)
 	shelf_free(s);
 }
 
+/* The last that came first; whoever gets a tag leaves the list, who loses it is where he was. */
+static void without_a_tag(void **state)
+{
+	static const char *const types[] = { "application/a0", "application/a1", "application/a2",
+					     "application/a3", "application/a4" };
+	struct shelf *s = site_open(*state);
+	struct shelf_stored stored[ROWS(types)];
+	struct shelf_part part = { .max = 2 };
+	struct shelf_referrers got = { 0 };
+	dray_error *err = NULL;
+	char *texts[ROWS(types)];
+
+	assert_refused(s->ops->untagged(s, "r", &part, &got, &err), err, SHELF_NAME_UNKNOWN);
+	assert_ok(push_blob(s, "r", "{}", &err), err);
+	assert_ok(push_blob(s, "r", "layer", &err), err);
+	for (size_t i = 0; i < ROWS(types); i++) {
+		char *more = NULL;
+
+		assert_true(asprintf(&more, ",\"artifactType\":\"%s\"", types[i]) > 0);
+		texts[i] = manifest_of("{}", "layer", more);
+		assert_ok(put_as(s, "r", NULL, MT_OCI_MANIFEST, texts[i], &stored[i], &err), err);
+		free(more);
+	}
+	assert_ok(put_as(s, "r", "v", MT_OCI_MANIFEST, texts[3], &stored[3], &err), err);
+	for (size_t i = 0; i < 2; i++) {
+		static const int want[] = { 4, 2, 1, 0 };
+
+		assert_ok(s->ops->untagged(s, "r", &part, &got, &err), err);
+		assert_int_equal(got.n, 2);
+		assert_int_equal(got.more, i == 0);
+		for (size_t k = 0; k < 2; k++) {
+			assert_string_equal(got.list[k].artifact_type, types[want[2 * i + k]]);
+			assert_string_equal(got.list[k].media_type, MT_OCI_MANIFEST);
+			assert_int_equal(got.list[k].size, strlen(texts[want[2 * i + k]]));
+			assert_true(
+				digest_eq(&got.list[k].digest, &stored[want[2 * i + k]].digest));
+		}
+		shelf_referrers_clear(&got);
+		part.after = stored[2].digest.text;
+	}
+	assert_ok(s->write->remove(s, "r", &(struct shelf_ref){ .tag = "v" }, &err), err);
+	assert_ok(s->write->remove(s, "r", &(struct shelf_ref){ .digest = stored[2].digest }, &err),
+		  err);
+	/* Where the last page ended is gone: from the start. */
+	assert_ok(s->ops->untagged(s, "r", &part, &got, &err), err);
+	assert_string_equal(got.list[1].artifact_type, types[3]);
+	shelf_referrers_clear(&got);
+	for (size_t i = 0; i < ROWS(types); i++)
+		free(texts[i]);
+	shelf_free(s);
+}
+
 /* Each list of referrers repeats the type, so it is short. */
 static void artifact_types_have_an_end(void **state)
 {
@@ -865,6 +917,7 @@ int main(void)
 		site_test(a_push_repairs),
 		site_test(pages),
 		site_test(referrers),
+		site_test(without_a_tag),
 		site_test(artifact_types_have_an_end),
 	};
 

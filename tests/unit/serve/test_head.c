@@ -42,7 +42,10 @@ static void ranges(void **state)
 		{ "bytes=-", 10, RANGE_ALL, 0, 0 },
 		{ "bytes=x-y", 10, RANGE_ALL, 0, 0 },
 		{ "bytes=0-+4", 10, RANGE_ALL, 0, 0 },
-		{ "bytes=99999999999999999999-", 10, RANGE_ALL, 0, 0 },
+		{ "bytes=99999999999999999999-", 10, RANGE_NONE, 0, 0 },
+		{ "bytes=2-99999999999999999999", 10, RANGE_PART, 2, 8 },
+		{ "bytes=-99999999999999999999", 10, RANGE_PART, 0, 10 },
+		{ "bytes=-9999999999999999999x", 10, RANGE_ALL, 0, 0 },
 		{ "items=0-4", 10, RANGE_ALL, 0, 0 },
 		{ "bytes 0-4", 10, RANGE_ALL, 0, 0 },
 	};

@@ -158,7 +158,9 @@ static void check_blob(struct shelf *s, const char *repo, const char *bytes, boo
 		assert_int_equal(pread(b.fd, got.data, (size_t)b.size, b.off), b.size);
 		got.len = (size_t)b.size;
 	} else {
-		assert_ok(source_slurp(b.data, &got, &err), err);
+		cleanup_source struct source *data = shelf_blob_open(&b, &err);
+
+		assert_ok(data ? source_slurp(data, &got, &err) : -1, err);
 	}
 	assert_true(span_is(span_buf(&got), bytes));
 }
@@ -264,6 +266,39 @@ static void nameless(void **state)
 	assert_true(d.size > 0);
 }
 
+/* Those that no tag names, by their digests; a page ends where it should. */
+static void without_a_tag(void **state)
+{
+	cleanup_buf struct buf tar = archive("[\"a:1\"]");
+	cleanup_buf struct buf nameless = archive("null");
+	dray_error *err = NULL;
+	struct images_shelf *s = images_shelf_new(&err);
+	struct shelf *base = images_shelf_base(s);
+	struct shelf_part part = { .max = 1 };
+	cleanup_shelf_referrers struct shelf_referrers none = { 0 }, one = { 0 }, end = { 0 };
+	int notes = 0;
+
+	(void)state;
+	assert_ok(fill(s, &tar, "x", &notes, &err), err);
+	/* "b" is there already, so what has no name is by digest alone. */
+	assert_int_equal(images_get_repo(s, "b", &(struct repo *){ NULL }, &err), 0);
+	assert_ok(fill(s, &nameless, "b", &notes, &err), err);
+	assert_ok(images_shelf_seal(s, &err), err);
+	assert_int_equal(base->ops->untagged(base, "c", &part, &none, &err), -1);
+	assert_string_equal(dray_error_registry_code(err), "NAME_UNKNOWN");
+	err_clear(&err);
+	assert_ok(base->ops->untagged(base, "a", &part, &none, &err), err);
+	assert_int_equal(none.n, 0);
+	assert_ok(base->ops->untagged(base, "b", &part, &one, &err), err);
+	assert_int_equal(one.n, 1);
+	assert_false(one.more);
+	assert_string_equal(one.list[0].media_type, MT_OCI_MANIFEST);
+	part.after = one.list[0].digest.text;
+	assert_ok(base->ops->untagged(base, "b", &part, &end, &err), err);
+	assert_int_equal(end.n, 0);
+	shelf_free(base);
+}
+
 /* The first place keeps a name; what is the same image twice is no quarrel. */
 static void two_places(void **state)
 {
@@ -317,10 +352,11 @@ static void no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),      cmocka_unit_test(place_names),
-		cmocka_unit_test(an_archive), cmocka_unit_test(not_here),
-		cmocka_unit_test(pages),      cmocka_unit_test(nameless),
-		cmocka_unit_test(two_places), cmocka_unit_test(no_memory),
+		cmocka_unit_test(names),	 cmocka_unit_test(place_names),
+		cmocka_unit_test(an_archive),	 cmocka_unit_test(not_here),
+		cmocka_unit_test(pages),	 cmocka_unit_test(nameless),
+		cmocka_unit_test(without_a_tag), cmocka_unit_test(two_places),
+		cmocka_unit_test(no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -263,6 +263,12 @@ static void queries(void **state)
 			      &allow, &err),
 		  err);
 	assert_string_equal(r.artifact_type, "a/b+json");
+	route_clear(&r);
+	assert_ok(route_parse("GET", SPAN_LIT("/v2/a/referrers/" DIGEST "?artifactType=&n=2"), &r,
+			      &allow, &err),
+		  err);
+	assert_null(r.artifact_type);
+	assert_int_equal(r.n, 2);
 }
 
 /* 255 bytes are a name, 256 are not; so with the target, its parts and its tags. */

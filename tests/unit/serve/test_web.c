@@ -18,6 +18,7 @@ struct fixed {
 	bool lost;					 /* the config is not here */
 	const char *refused; /* a repository whose tags, and a tag whose manifest, are; NULL */
 	size_t contents;     /* of manifests, that were asked for */
+	size_t untagged;     /* how many have none, by digests that end in their number */
 };
 
 static int page_of(const char *const *names, size_t n, const struct shelf_part *part,
@@ -105,6 +106,28 @@ static int fixed_referrers(struct shelf *s, const char *repo, const struct diges
 	return 0;
 }
 
+static int fixed_untagged(struct shelf *s, const char *repo, const struct shelf_part *part,
+			  struct shelf_referrers *ret, dray_error **err)
+{
+	const struct fixed *f = (struct fixed *)s;
+	size_t at = part->after ? strtoul(part->after + strlen(part->after) - 4, NULL, 10) + 1 : 0;
+
+	(void)repo;
+	ret->list = arena_array(&ret->arena, part->max + 1, sizeof(*ret->list));
+	if (!ret->list)
+		return err_nomem(err);
+	for (; at < f->untagged && ret->n < part->max; at++) {
+		struct shelf_referrer *r = &ret->list[ret->n++];
+		char text[100];
+
+		snprintf(text, sizeof(text), "sha256:%060d%04zu", 0, at);
+		*r = (struct shelf_referrer){ .media_type = "<b>/type" };
+		assert_int_equal(digest_parse(span_str(text), &r->digest, NULL), 0);
+	}
+	ret->more = at < f->untagged;
+	return 0;
+}
+
 /* A shelf that has another behind it, as a proxy has. */
 struct afar {
 	struct shelf base;
@@ -153,6 +176,7 @@ static const struct shelf_ops fixed_ops = {
 	.manifest = fixed_manifest,
 	.blob = fixed_blob,
 	.referrers = fixed_referrers,
+	.untagged = fixed_untagged,
 };
 
 static int fixed_look(void *arg, const char *repo, const struct manifest *m,
@@ -637,6 +661,42 @@ static void many_names(void **state)
 	has(last, "href=\"/?q=r\"");
 }
 
+/* Below the first tags, and then on pages of their own. */
+static void without_a_tag(void **state)
+{
+	static const struct {
+		const char *target;
+		size_t there, rows; /* of them all, on the page */
+		const char *has, *lacks;
+	} rows[] = {
+		{ "/a", 0, 0, "href=\"/a:1\"", "Without a tag" },
+		{ "/a", 3, 3, "href=\"/a:1\"", "rel=\"next\"" },
+		{ "/a", WEB_UNTAGGED + 7, WEB_UNTAGGED, "href=\"/a:1\"", "rel=\"first\"" },
+		{ "/a?last=2", 3, 0, "href=\"/a:3\"", "Without a tag" },
+		{ "/a?q=3", 3, 0, "href=\"/a:3\"", "Without a tag" },
+		{ "/a?untagged=", 3, 3, "rel=\"first\" href=\"/a\"", "href=\"/a:1\"" },
+		{ "/a?untagged=sha256:0049", WEB_UNTAGGED + 7, 7, "rel=\"first\" href=\"/a\"",
+		  "rel=\"next\"" },
+		{ "/a?untagged=sha256:0099", 3, 0, "There are no more", "rel=\"next\"" },
+	};
+	CLEANUP(made_clear) struct made m = make(1, "");
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct fixed f = shelf_of(&m);
+		cleanup_free char *text = NULL;
+
+		f.untagged = rows[i].there;
+		text = page(&f, rows[i].target, NULL);
+		assert_int_equal(times(text, "<td>&lt;b&gt;/type</td>"), rows[i].rows);
+		has(text, rows[i].has);
+		lacks(text, rows[i].lacks);
+		lacks(text, "<b>");
+		if (rows[i].rows == WEB_UNTAGGED)
+			has(text, "rel=\"next\" href=\"/a?untagged=sha256:000000");
+	}
+}
+
 /* ---- hosts ---- */
 
 static void hosts(void **state)
@@ -733,15 +793,16 @@ static void no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hostile),	cmocka_unit_test(odd_types),
-		cmocka_unit_test(no_end),	cmocka_unit_test(all_escaped),
-		cmocka_unit_test(large_config), cmocka_unit_test(an_image),
-		cmocka_unit_test(looks),	cmocka_unit_test(other_history),
-		cmocka_unit_test(documents),	cmocka_unit_test(prefixes),
-		cmocka_unit_test(many_names),	cmocka_unit_test(refused_rows),
-		cmocka_unit_test(large_rows),	cmocka_unit_test(asks_little),
-		cmocka_unit_test(long_search),	cmocka_unit_test(hosts),
-		cmocka_unit_test(names_only),	cmocka_unit_test(no_memory),
+		cmocka_unit_test(hostile),	 cmocka_unit_test(odd_types),
+		cmocka_unit_test(no_end),	 cmocka_unit_test(all_escaped),
+		cmocka_unit_test(large_config),	 cmocka_unit_test(an_image),
+		cmocka_unit_test(looks),	 cmocka_unit_test(other_history),
+		cmocka_unit_test(documents),	 cmocka_unit_test(prefixes),
+		cmocka_unit_test(many_names),	 cmocka_unit_test(refused_rows),
+		cmocka_unit_test(large_rows),	 cmocka_unit_test(asks_little),
+		cmocka_unit_test(long_search),	 cmocka_unit_test(hosts),
+		cmocka_unit_test(without_a_tag), cmocka_unit_test(names_only),
+		cmocka_unit_test(no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
