@@ -50,7 +50,7 @@ struct dray_disk_event {
 	/**
 	 * "pulled" or "written" (its config was, by a pull, load or build), "registered" (its top
 	 * layer was, for the first time), "tagged", or "transferred" (its top layer was, to or
-	 * from some registry).
+	 * from some registry); of containerd, where a name was given first, "named", and last, "updated".
 	 */
 	const char *event;
 	const char *time;	/**< RFC 3339, UTC */
@@ -66,7 +66,7 @@ struct dray_disk_event {
 struct dray_disk_info {
 	const char *driver;		/**< "overlay2", "vfs" */
 	const char *state;		/**< "tagged", "dangling", "intermediate" (of a build) */
-	const char *parent;		/**< image ID that a local build began with */
+	const char *parent;		/**< image ID that the last step of a local build began with */
 	const char *const *repo_digests; /**< "NAME@sha256:..." that it was pulled or pushed by */
 	size_t n_repo_digests;
 	const char *const *containers;	/**< IDs of containers whose layer lies on this image */
@@ -75,7 +75,8 @@ struct dray_disk_info {
 	size_t n_events;
 	/** The one that says when it was pulled, built, loaded or tagged last; NULL. */
 	const struct dray_disk_event *updated;
-	int64_t size;			/**< of its files, as the engine counts it; -1 unknown */
+	int64_t size;			/**< as the engine counts it, mostly of its files; -1 unknown */
+	const char *digest;		/**< of the manifest that podman lists it by; NULL */
 };
 
 struct dray_image_info {

@@ -206,6 +206,9 @@ int outdir_begin(struct outdir *o, const char *path, bool filled_ok, dray_error 
 
 	if (begin_here(o, path, filled_ok, &begin, err) == 0 && make_stage(o, begin, err) == 0)
 		return 0;
+	/* The folder of an output is missing, nothing that somebody named to be found. */
+	if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
+		err_rekind(err, DRAY_ERR_SYSTEM);
 	shown = text_safe(span_str(path), SHOWN_PATH);
 	return err_ctx(err, "%s", shown ? shown : "output folder");
 }

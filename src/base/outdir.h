@@ -17,7 +17,8 @@ struct outdir {
 
 /**
  * Begin the folder @p path in *o, which is OUTDIR_INIT. A folder that is there is USAGE unless
- * it is empty, or @p filled_ok. Stages that a killed run left there are removed.
+ * it is empty, or @p filled_ok. Stages that a killed run left there are removed. A folder around
+ * it that is missing is SYSTEM, as with outfile_begin().
  */
 int outdir_begin(struct outdir *o, const char *path, bool filled_ok, dray_error **err) MUST_CHECK;
 /** The stage is done with and goes: its leaving is part of the success. */

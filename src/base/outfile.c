@@ -229,6 +229,9 @@ int outfile_begin(struct outfile *o, int dirfd, const char *path, bool no_clobbe
 		return 0;
 
 	cleanup_free char *shown = text_safe(span_str(path), PATH_MAX);
+	/* Nobody named something to be found: the folder of an output is missing. */
+	if (dray_error_kind(failure) == DRAY_ERR_NOT_FOUND)
+		err_rekind(&failure, DRAY_ERR_SYSTEM);
 	err_ctx(&failure, "%s", shown ? shown : "output file");
 	outfile_clear(o);
 	if (err)

@@ -33,6 +33,7 @@ enum feature {
 	FEATURE_CLOBBER = 8, /* --no-clobber */
 	FEATURE_PRODUCT = 16, /* --output is what the verb makes, its answer stays on stdout */
 	FEATURE_SALVAGE = 32, /* --salvage */
+	FEATURE_OUTPUTS = 64, /* --output more than once */
 };
 
 struct globals {
@@ -48,6 +49,7 @@ struct globals {
 	/* shared options, see enum feature */
 	bool json, all, no_clobber, salvage;
 	const char *image, *output;
+	struct option_list outputs; /* several with FEATURE_OUTPUTS alone; the last is output */
 };
 
 struct session;

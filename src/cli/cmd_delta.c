@@ -197,7 +197,7 @@ static void layers_text(struct page *p, const struct dray_delta_info *i)
 		int64_t whole = l->blob_size >= 0 ? l->blob_size : l->size;
 		char number[24], id[13], size[HUMAN_SIZE];
 
-		snprintf(number, sizeof(number), "%zu", k + 1);
+		snprintf(number, sizeof(number), "%zu", k);
 		table_add(&t, number);
 		table_add(&t, short_digest(l->diff_id, id));
 		table_add(&t, human_size(whole, size));

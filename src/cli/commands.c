@@ -19,7 +19,7 @@ const struct option global_options[] = {
 	  "sha256:ID",
 	  .needs = FEATURE_IMAGE },
 	{ "all", 0, OPT_FLAG, G(all), .help = "every image of the place", .needs = FEATURE_IMAGE },
-	{ "output", 'o', OPT_STRING, G(output), "PATH",
+	{ "output", 'o', OPT_LIST, G(outputs), "PATH",
 	  "write to PATH instead of standard output; an old file is replaced at the end, whole",
 	  .complete = COMPLETE_FILE, .needs = FEATURE_OUTPUT },
 	{ "no-clobber", 0, OPT_FLAG, G(no_clobber), .help = "fail when the output exists already",

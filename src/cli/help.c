@@ -55,9 +55,34 @@ static void option_list(struct page *p, const struct option *table, unsigned fea
 	const struct option_set set = { table, NULL, features };
 
 	for (const struct option *o = table; o && o->name; o++) {
-		if (option_offered(&set, o) && (o->needs != 0) == shared)
-			option_help(p, o);
+		if (!option_offered(&set, o) || (o->needs != 0) != shared)
+			continue;
+		if (o->heading) {
+			page_put(p, o == table ? "" : "\n");
+			page_heading(p, o->heading);
+			page_put(p, "\n");
+		}
+		option_help(p, o);
 	}
+}
+
+/* A table with headings has one above its first option. */
+static void own_options(struct page *p, const struct command *c)
+{
+	bool parts = c->options && c->options->heading;
+
+	if (!parts) {
+		page_heading(p, "Options");
+		page_put(p, "\n");
+	}
+	option_list(p, c->options, c->features, false);
+	if (parts && c->features) {
+		page_put(p, "\n");
+		page_heading(p, "The answer");
+		page_put(p, "\n");
+	}
+	option_list(p, global_options, c->features, true);
+	page_put(p, "\n");
 }
 
 static void verb_list(struct page *p)
@@ -109,13 +134,8 @@ static void help_command(struct page *p, const struct command *c)
 	page_put(p, "usage: dray %s [OPTION]...%s%s\n\n", c->name, *c->args ? " " : "", c->args);
 	page_wrap(p, c->notes, 0, 0);
 	page_put(p, "\n\n");
-	if (c->options || c->features) {
-		page_heading(p, "Options");
-		page_put(p, "\n");
-		option_list(p, c->options, c->features, false);
-		option_list(p, global_options, c->features, true);
-		page_put(p, "\n");
-	}
+	if (c->options || c->features)
+		own_options(p, c);
 	page_heading(p, "Options of every verb");
 	page_put(p, "\n");
 	option_list(p, global_options, 0, false);

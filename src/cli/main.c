@@ -105,6 +105,8 @@ static int parse(struct session *s, const char *const *argv, dray_error **err)
 		else if (choose_verb(s, &p, argv, word, err) < 0)
 			return -1;
 	}
+	if (s->global.outputs.n)
+		s->global.output = s->global.outputs.list[s->global.outputs.n - 1];
 	if (rc < 0 && !s->command)
 		err_hint(err, "options of a verb stand behind it; 'dray help' lists the verbs");
 	return rc;
@@ -125,8 +127,18 @@ static int check_args(const struct session *s, dray_error **err)
 	return err_hint(err, "dray help %s", c->name);
 }
 
+/* One that is not looked at would be missed by nobody but him who asked for it. */
+static int check_outputs(const struct session *s, dray_error **err)
+{
+	if (s->global.outputs.n <= 1 || (s->command->features & FEATURE_OUTPUTS))
+		return 0;
+	return err_set(err, DRAY_ERR_USAGE, "%s takes one -o", s->command->name);
+}
+
 static int run(struct session *s, const char *const *argv, dray_error **err)
 {
+	struct option_set own;
+
 	if (parse(s, argv, err) < 0)
 		return -1;
 	if (s->global.help)
@@ -137,7 +149,10 @@ static int run(struct session *s, const char *const *argv, dray_error **err)
 		err_set(err, DRAY_ERR_USAGE, "no verb");
 		return err_hint(err, "'dray help' lists the verbs");
 	}
-	return check_args(s, err) < 0 ? -1 : s->command->run(s, err);
+	own = (struct option_set){ s->command->options, s->options, s->command->features };
+	if (options_check(&own, err) < 0 || check_outputs(s, err) < 0 || check_args(s, err) < 0)
+		return -1;
+	return s->command->run(s, err);
 }
 
 static void complain_json(struct session *s, const dray_error *e)

@@ -237,6 +237,66 @@ int options_next(struct option_parser *p, const char **ret_word, dray_error **er
 	return rc;
 }
 
+/* ---- what goes together ---- */
+
+static bool was_given(const struct option_set *set, const struct option *o)
+{
+	const void *slot = (const char *)set->base + o->offset;
+
+	switch (o->kind) {
+	case OPT_FLAG:
+	case OPT_BOOL:
+		return *(const bool *)slot;
+	case OPT_INT:
+	case OPT_COUNT:
+		return *(const int *)slot != 0;
+	case OPT_LIST:
+		return ((const struct option_list *)slot)->n > 0;
+	case OPT_WORD: /* shared by several: nobody asks */
+		return ((const struct option_words *)slot)->n > 0;
+	default:
+		return *(const char *const *)slot != NULL;
+	}
+}
+
+/* The first of @p names "a|b" that was given; NULL. */
+static const struct option *given_of(const struct option_set *set, const char *names)
+{
+	for (const struct option *o = set->options; names && o->name; o++)
+		if (choice_has(names, o->name) && was_given(set, o))
+			return o;
+	return NULL;
+}
+
+/* "--a or --b" of "a|b". */
+static int lacks(const struct option *o, dray_error **err)
+{
+	const char *end = strchrnul(o->with, '|');
+	int first = (int)(end - o->with);
+
+	if (!*end)
+		return err_set(err, DRAY_ERR_USAGE, "--%s needs --%s", o->name, o->with);
+	return err_set(err, DRAY_ERR_USAGE, "--%s needs --%.*s or --%s", o->name, first, o->with,
+		       end + 1);
+}
+
+int options_check(const struct option_set *set, dray_error **err)
+{
+	for (const struct option *o = set->options; o && o->name; o++) {
+		const struct option *other;
+
+		if (!was_given(set, o))
+			continue;
+		if (o->with && !given_of(set, o->with))
+			return lacks(o, err);
+		other = given_of(set, o->against);
+		if (other)
+			return err_set(err, DRAY_ERR_USAGE, "--%s and --%s do not go together",
+				       o->name, other->name);
+	}
+	return 0;
+}
+
 /* ---- sizes ---- */
 
 #define FRACTION 1000000000 /* digits behind a point that count: nine */

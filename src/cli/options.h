@@ -57,6 +57,9 @@ struct option {
 	const char *choices; /* OPT_CHOICE: "a|b|c" */
 	int lo, hi;	     /* OPT_INT */
 	unsigned needs;	     /* feature bits; a set that lacks them does not know the option */
+	const char *heading; /* in help, of this one and those behind it; NULL = as before it */
+	const char *with;    /* "a|b": it needs one of these of its table */
+	const char *against; /* "a|b": it does not go together with any of these */
 };
 
 /** A table and what it fills. */
@@ -84,6 +87,9 @@ bool option_takes_value(const struct option *o);
  * @return 1 and *ret_word, lent from argv; 0 at the end; -1 with USAGE and a hint
  */
 int options_next(struct option_parser *p, const char **ret_word, dray_error **err) MUST_CHECK;
+
+/** Whether the options of @p set that were given go together, by their "with" and "against". USAGE. */
+int options_check(const struct option_set *set, dray_error **err) MUST_CHECK;
 
 /** Whether @p word is one of @p choices "a|b|c". */
 bool choice_has(const char *choices, const char *word);

@@ -8,7 +8,7 @@
 
 #include "cli/render.h"
 
-#define FIGURE_MAX 32	/* bytes of a number */
+#define FIGURE_MAX 48	/* bytes of a number */
 #define FILES_SHOWN 20	/* to people */
 #define LAYERS_SHOWN 60 /* bytes of their numbers */
 

@@ -121,6 +121,12 @@ static int check_tar(struct stack *s, const char *path, const struct new_layer *
 
 	if (!in || layer_index_read(in, &o, &ix, err) < 0)
 		return -1;
+	if (ix->n == 0) {
+		cleanup_free char *shown = text_safe(span_str(path), 4096);
+
+		context_log(s->ctx, DRAY_LOG_WARNING, "%s: no entries: the layer is empty",
+			    shown ? shown : "");
+	}
 	return warn_links(s, path, ix, err);
 }
 

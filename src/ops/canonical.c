@@ -210,14 +210,10 @@ static int run_to_fd(struct canonical_run *r, int fd, const char *path, struct c
 
 static int begin_output(struct outfile *o, const char *path, bool no_clobber, dray_error **err)
 {
-	if (outfile_begin(o, AT_FDCWD, path, no_clobber, err) == 0) {
-		outfile_tidy(o);
-		return 0;
-	}
-	/* Nobody named something to be found: the folder of an output is missing. */
-	if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
-		err_rekind(err, DRAY_ERR_SYSTEM);
-	return -1;
+	if (outfile_begin(o, AT_FDCWD, path, no_clobber, err) < 0)
+		return -1;
+	outfile_tidy(o);
+	return 0;
 }
 
 int canonical_file(dray_context *ctx, const char *const *refs, size_t n,

@@ -463,7 +463,7 @@ int dray_delta_load(dray_context *ctx, const char *delta, const char *const *bas
 	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
 	cleanup_delta struct delta *d = NULL;
 	struct load ld = { .ctx = ctx, .places = bases, .n_places = n, .bases = { .ctx = ctx } };
-	const struct made made = { open_made, &ld, delta };
+	const struct made made = { .open = open_made, .arg = &ld, .from = delta };
 	int rc;
 
 	if (delta_bases_check("the delta", delta, bases, n, err) < 0 ||

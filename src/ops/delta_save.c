@@ -571,9 +571,6 @@ static int open_output(struct delta_save *v, const char *output, dray_error **er
 		return err_hint(err, "dray copy then takes it to a registry or a layout");
 	}
 	v->dest = dest_docker_tar(p.path, v->ctx->tmpdir, v->o->no_clobber, err);
-	/* Nobody named something to be found: the folder is missing. */
-	if (!v->dest && err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
-		err_rekind(err, DRAY_ERR_SYSTEM);
 	return v->dest ? 0 : -1;
 }
 

@@ -87,7 +87,7 @@ static int ask_all(struct blame *b, dray_error **err)
 			return -1;
 	if (b->steps)
 		return b->there;
-	shown = text_safe(span_str(b->path), PATH_SHOWN_MAX);
+	shown = text_safe(span_str(b->path[0] ? b->path : "/"), PATH_SHOWN_MAX);
 	return err_set(err, DRAY_ERR_NOT_FOUND, "%s: %s: no layer has it", s->im->where,
 		       shown ? shown : "?");
 }

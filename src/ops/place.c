@@ -15,13 +15,15 @@
 #include "disk/disk.h"
 #include "remote/engine.h"
 
+#define PREFIX_MIN 7 /* hex digits of a digest that are worth looking for */
+
 /* ---- parsing ---- */
 
 enum prefix_rest {
 	REST_NONE,    /* a path and nothing else */
 	REST_ARCHIVE, /* :NAME[:TAG] or :@INDEX */
 	REST_OCI,     /* :TAG or @DIGEST */
-	REST_DISK,    /* :NAME[:TAG] or :sha256:ID */
+	REST_DISK,    /* :NAME[:TAG], :sha256:ID or :@INDEX */
 };
 
 struct prefix {
@@ -111,9 +113,17 @@ static int split_digest(const char *text, size_t *len, struct place *ret, dray_e
 	return 0; /* else an '@' of the path itself */
 }
 
-/* NAME[:TAG], sha256:ID, or as podman's users write an ID: @ID. */
+/*
+ * NAME[:TAG], sha256:ID, or as podman's users write an ID: @ID. What is too short for one is @N, by which
+ * messages call images.
+ */
 static int set_disk_name(const char *name, struct place *ret, dray_error **err)
 {
+	if (name[0] == '@' && strlen(name + 1) < PREFIX_MIN &&
+	    num_parse_u63(span_str(name + 1), &ret->at)) {
+		ret->has_at = true;
+		return 0;
+	}
 	if (name[0] == '@') {
 		ret->tag = mem_printf("sha256:%s", name + 1);
 		return ret->tag ? 0 : err_nomem(err);
@@ -416,8 +426,6 @@ int place_require_whole(const struct store *st, const struct image *im, dray_err
 }
 
 /* ---- choosing ---- */
-
-#define PREFIX_MIN 7 /* hex digits of a digest that are worth looking for */
 
 /* sha256:ID, or its beginning as "dray images" and others show it. */
 static int select_digest(const char *image, struct arena *a, struct selector *ret, dray_error **err)

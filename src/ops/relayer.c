@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "image/config_edit.h"
+#include "layer/cut.h"
 #include "layer/rootfs.h"
 #include "ops/copy_run.h"
 
@@ -176,7 +177,11 @@ int relayer_run(const struct relayer_plan *p, const char *dst, const struct dray
 	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
 	cleanup_relayered dray_relayered *r = mem_zalloc(sizeof(*r));
 	struct run_state run = { .plan = p, .result = r };
-	const struct made made = { open_made, &run, p->image };
+	const struct made made = { .open = open_made,
+				   .arg = &run,
+				   .from = p->image,
+				   .tags = p->tags,
+				   .n_tags = p->n_tags };
 
 	if (!r)
 		return err_nomem(err);
@@ -184,6 +189,9 @@ int relayer_run(const struct relayer_plan *p, const char *dst, const struct dray
 	if (!p->no_ids && tree_ids(p->stack->index, p->stack->n, &run.before, err) < 0)
 		return err_ctx(err, "%s", p->stack->im->where);
 	r->before = run.before.plain;
+	if (p->n > CUT_LAYERS_MAX && !p->told_many)
+		context_log(p->stack->ctx, DRAY_LOG_WARNING, "%zu layers: Docker takes at most %d",
+			    p->n, CUT_LAYERS_MAX);
 	if (copy_made(p->stack->ctx, &made, dst, o ? o : &defaults, &r->copied, err) < 0)
 		return -1;
 	tell(&run);

@@ -20,6 +20,8 @@ struct relayer_step {
 /** All is lent. */
 struct relayer_plan {
 	const char *image; /* as typed */
+	const char *const *tags; /* as in struct made */
+	size_t n_tags;
 	struct stack *stack; /* the old image; with contents where ids are wanted */
 	const struct remake_layer *layers;
 	size_t n;
@@ -32,6 +34,7 @@ struct relayer_plan {
 	struct json around; /* as in struct remake */
 	bool contents; /* new layers are read back with the digests of their files, ids or not */
 	bool no_ids; /* layers were not read: rootfs ids are not known */
+	bool told_many; /* if they are too many for Docker, somebody has said so */
 	/** May be NULL: as in struct remake. */
 	int (*foretell)(void *arg, dray_error **err);
 	/** May be NULL: called when the config is known, before the image is; -1 ends the run. */

@@ -114,6 +114,17 @@ static int fetch(struct stack *s, size_t i, dray_error **err)
 	return rc;
 }
 
+/* Why there are no stored bytes of the layer. A foreign one that is elsewhere is no damage. */
+static void tell_absent(struct stack *s, const struct layer *l, dray_error **err)
+{
+	if (!mediatype_is_foreign(l->blob.media_type)) {
+		place_absent(s->report->store, err);
+	} else if (err && *err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND) {
+		err_ctx(err, "a foreign layer, which is not stored here");
+		err_hint(err, "the engine that it is for fetches it from its URLs");
+	}
+}
+
 /* The stored bytes; *ret_file says where they lie when that is a regular file. */
 static struct source *open_stored(struct stack *s, size_t i, struct extent *ret_file,
 				  dray_error **err)
@@ -136,7 +147,7 @@ static struct source *open_stored(struct stack *s, size_t i, struct extent *ret_
 	if (stored)
 		source_extent(stored, &ret_file->fd, &ret_file->off, &ret_file->size);
 	else
-		place_absent(s->report->store, err);
+		tell_absent(s, &s->im->layers[i], err);
 	return stored;
 }
 

@@ -321,9 +321,12 @@ int transfer_layer(const struct transfer *t, const struct layer_opener *from,
 /* ---- forward walks ---- */
 
 /* What a broken upload may want again; a file never does. */
-static struct source *keep_window(const struct transfer *t, struct source *s, dray_error **err)
+static struct source *keep_window(const struct transfer *t, struct pool *pool, struct source *s,
+				  dray_error **err)
 {
-	return t->dest->forward ? s : source_replayable(s, REPLAY_WINDOW, err);
+	if (t->dest->forward)
+		return s;
+	return source_replayable_from(pool ? pool_spares(pool) : NULL, s, REPLAY_WINDOW, err);
 }
 
 /* Stored bytes that are decoded and compressed anew. Both their digests are for the documents. */
@@ -344,7 +347,7 @@ static int passing_converted(const struct transfer *t, struct source *stored,
 		s = source_decode(source_hash(s, &blob, err), found, NULL, err);
 	s = source_hash(s, &diff, err);
 	s = source_encode(s, &t->how.encode, pool, err);
-	s = keep_window(t, s, err);
+	s = keep_window(t, pool, s, err);
 	if (put(t, NULL, -1, s, ret, err) < 0)
 		return -1;
 	ret->compression = encoding_compression(t->how.encode.encoding);
@@ -372,7 +375,7 @@ static int passing_untouched(const struct transfer *t, struct source *stored,
 		}
 		s = source_watch(s, (struct tap){ tee_see, &tee }, err);
 	}
-	s = keep_window(t, s, err);
+	s = keep_window(t, NULL, s, err);
 	if (put(t, NULL, t->blob_size, s, ret, err) < 0)
 		return -1;
 	f->blob_digest = f->diff_id = ret->digest;

@@ -196,8 +196,6 @@ static int list_damage(struct verify *v, size_t i, dray_error **err)
 	struct store *st = v->r->store;
 	const struct image *im = v->r->images[v->at[i].image];
 
-	if (!st->ops->damage)
-		return 0;
 	return st->ops->damage(st, im, v->at[i].layer, add_damage, &v->probes[i], err);
 }
 
@@ -224,7 +222,7 @@ static int probe_layer(void *arg, size_t i, dray_error **err)
 	if (dray_error_kind(why) == DRAY_ERR_NOT_FOUND)
 		return 0;
 	/* Put together of many files: one that is wrong is what verify is asked for. */
-	if (im->disk && is_finding(why)) {
+	if (v->r->store->ops->damage && is_finding(why)) {
 		v->probes[i].unreadable = steal_pointer(&why);
 		return list_damage(v, i, err);
 	}

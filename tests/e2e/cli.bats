@@ -197,6 +197,16 @@ on_terminal() {
 	[ "$(cat out2)" = old ]
 	run -3 "$DRAY" images nowhere/a.tar -o out2 --json
 	[ "$(cat out2)" = old ]
+	# One that would be dropped is an error; build alone has several.
+	run -2 "$DRAY" images a.tar -o one -o two
+	[[ $output == *'images takes one -o'* ]]
+	run -2 "$DRAY" export a.tar --output one --output=one
+	run -2 "$DRAY" -o one copy a.tar -o two
+	[ ! -e one ] && [ ! -e two ]
+	# What is missing there is no answer to a question, for no verb.
+	run -9 "$DRAY" images a.tar -o nowhere/out
+	run -9 "$DRAY" export a.tar -o nowhere/out
+	run -9 "$DRAY" flatten a.tar -o nowhere/out
 }
 
 @test "O-04: a full or closed stdout is an error, a reader that left is quiet" {

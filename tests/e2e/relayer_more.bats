@@ -194,6 +194,32 @@ secret_build() {
 	engines_agree "$REGISTRY_ADDR/append:3" "$(remote_image_id "$REGISTRY_ADDR" append 3)" "$SYM_LINE"
 }
 
+@test "append: an empty tar, and more layers than Docker takes, are told" {
+	local dir=$BATS_TEST_TMPDIR n list=()
+	image_need sym
+	: >"$dir/empty.tar"
+	mkdir "$dir/x"
+	for n in {1..122}; do
+		tar -C "$dir/x" --transform "s,^,$n," -cf "$dir/$n.tar" .
+		list+=("$dir/$n.tar")
+	done
+	n=$(diff_ids "$IMAGE" | wc -l)
+	dray_run append "$IMAGE" "$dir/empty.tar" "${list[@]:0:124-n}" -o "docker-archive:$dir/125.tar:test/deep:1"
+	expect 0 "*warning: $dir/empty.tar: no entries*"
+	[[ $stderr != *"at most 125"* ]]
+	require_docker
+	docker load --quiet -i "$dir/125.tar"
+	docker rmi test/deep:1 >/dev/null
+	dray_run append "$dir/125.tar" "$dir/1.tar" -o "docker-archive:$dir/126.tar:test/deep:2"
+	expect 0 "*warning: 126 layers: Docker takes at most 125*"
+	run docker load --quiet -i "$dir/126.tar"
+	[[ $status -ne 0 && $output == *"max depth exceeded"* ]]
+	# The other way round: squashed it is loaded.
+	dray_run squash "$dir/126.tar" --last 2 -o "docker-archive:$dir/again.tar:test/deep:3"
+	expect 0
+	[[ $stderr != *warning* ]]
+}
+
 # layers_fetched: bytes of blobs, of a registry that counts, that no config is as long as.
 layers_fetched() { fakereg_requests "$FAKEREG_ADDR" 'select(.method == "GET" and .kind == "blob" and .sent > 20000) | .sent'; }
 

@@ -269,7 +269,9 @@ as_nobody() {
 @test "DIR: made, or empty; a full one is refused without --force" {
 	image small
 	dray_run unpack "$IMG" "$T/no/such/dir"
-	expect 3 '*no/such*'
+	expect 9 '*no/such*'
+	dray_run extract "$IMG" / "$T/no/such/dir"
+	expect 9 '*no/such*'
 	mkdir -m 0700 "$T/empty"
 	dray_run unpack "$IMG" "$T/empty/"
 	expect 0

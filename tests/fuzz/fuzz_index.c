@@ -43,11 +43,12 @@ static void compare(const struct manifest *old, const struct entry_change *c,
 	size_t k = 0;
 
 	for (size_t i = 0; i < old->n_entries; i++) {
-		const struct descriptor *e = &new->entries[k];
+		const struct descriptor *e;
 
 		if (c[i].fate == ENTRY_DROPPED)
 			continue;
-		assert(k++ < new->n_entries);
+		assert(k < new->n_entries);
+		e = &new->entries[k++];
 		assert(digest_eq(&e->digest, c[i].fate == ENTRY_MOVED ? &c[i].digest
 								      : &old->entries[i].digest));
 		assert(e->size == (c[i].fate == ENTRY_MOVED ? 7 : old->entries[i].size));

@@ -132,6 +132,50 @@ static void test_refuses(void **state)
 	}
 }
 
+static void test_goes_together(void **state)
+{
+	static const struct option pairs[] = {
+		{ "flag", 0, OPT_FLAG, V(flag), .help = "", .with = "text|list" },
+		{ "number", 0, OPT_INT, V(number), .arg = "N", .help = "", .lo = 1, .hi = 9,
+		  .with = "flag" },
+		{ "text", 0, OPT_STRING, V(text), .arg = "T", .help = "" },
+		{ "list", 0, OPT_LIST, V(list), .arg = "T", .help = "", .against = "text|count" },
+		{ "count", 0, OPT_COUNT, V(count), .help = "" },
+		{ 0 },
+	};
+	static const struct {
+		const char *argv[6];
+		const char *message; /* NULL = they do */
+	} rows[] = {
+		{ { NULL }, NULL },
+		{ { "--text=" }, NULL },
+		{ { "--list=a", "--flag" }, NULL },
+		{ { "--text=a", "--flag", "--number=1" }, NULL },
+		{ { "--text=a", "--count" }, NULL },
+		{ { "--flag" }, "--flag needs --text or --list" },
+		{ { "--number=1", "--text=a" }, "--number needs --flag" },
+		{ { "--list=a", "--text=b" }, "--list and --text do not go together" },
+		{ { "--count", "--list=a" }, "--list and --count do not go together" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct vars got = { 0 };
+		const struct option_set set = { pairs, &got, 0 };
+		struct option_parser p = { .argv = rows[i].argv, .sets = { set } };
+		const char *word;
+		dray_error *err = NULL;
+
+		assert_ok(options_next(&p, &word, &err), err);
+		if (rows[i].message) {
+			assert_int_equal(options_check(&set, &err), -1);
+			assert_err(err, DRAY_ERR_USAGE, rows[i].message);
+		} else {
+			assert_ok(options_check(&set, &err), err);
+		}
+	}
+}
+
 static void test_nearest(void **state)
 {
 	static const struct {
@@ -168,6 +212,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_accepts),
 		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_goes_together),
 		cmocka_unit_test(test_nearest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,37 @@ static void check_told(const char *page, const char *verb, const struct option *
 	}
 }
 
+/* Where the part of @p page begins that is called @p heading; NULL. */
+static const char *part_of(const char *page, const char *heading)
+{
+	char text[64];
+	const char *at;
+
+	snprintf(text, sizeof(text), "\n## %s\n", heading);
+	at = strstr(page, text);
+	return at ? at + strlen(text) : NULL;
+}
+
+/* Headings of the help are those of the page, with the same options below. */
+static void check_parts(const char *page, const char *verb, const struct option *table)
+{
+	char *part = NULL;
+
+	for (const struct option *o = table; o && o->name; o++) {
+		if (o->heading) {
+			const char *at = part_of(page, o->heading);
+
+			if (!at)
+				fail_msg("man page of %s: no part \"%s\"", verb, o->heading);
+			free(part);
+			part = strndup(at, (size_t)(strstr(at, "\n#") - at));
+		}
+		if (part && !told(part, o))
+			fail_msg("man page of %s: --%s is in another part", verb, o->name);
+	}
+	free(part);
+}
+
 static bool known(const struct option *table, const char *name, size_t len)
 {
 	for (const struct option *o = table; o && o->name; o++) {
@@ -54,6 +85,20 @@ static bool known(const struct option *table, const char *name, size_t len)
 			return true;
 	}
 	return false;
+}
+
+/* What an option goes with, or not, is of its table. */
+static void check_mates(const struct option *table)
+{
+	for (const struct option *o = table; o && o->name; o++) {
+		const char *const names[] = { o->with, o->against };
+
+		for (size_t i = 0; i < ROWS(names); i++)
+			for (const char *at = names[i]; at; at = strchr(at, '|')) {
+				at += *at == '|';
+				assert_true(known(table, at, strcspn(at, "|")));
+			}
+	}
 }
 
 static void check_stale(const char *page, const struct option *own, const char *verb)
@@ -80,6 +125,8 @@ static void test_man_pages(void **state)
 		page = read_page(c->name);
 		check_told(page, c->name, c->options, c->features, false);
 		check_told(page, c->name, global_options, c->features, true);
+		check_parts(page, c->name, c->options);
+		check_mates(c->options);
 		check_stale(page, c->options, c->name);
 		free(page);
 	}
