@@ -16,29 +16,6 @@
 #define COMMENT_MAX 1024 /* bytes of a history entry that names what its layer holds */
 #define MANY_LAYERS 100	 /* that leaves room for others up to LAYERING_HARD */
 
-struct dray_built {
-	struct arena arena;
-	struct dray_build_info info;
-	dray_relayered *made;
-	struct dray_build_layer *layers; /* info's */
-};
-
-const struct dray_build_info *dray_built_info(const dray_built *r)
-{
-	return &r->info;
-}
-
-void dray_built_free(dray_built *r)
-{
-	if (!r)
-		return;
-	dray_relayered_free(r->made);
-	arena_clear(&r->arena);
-	mem_free(r);
-}
-DEFINE_CLEANUP(dray_built, cleanup_built_fn, dray_built_free)
-#define cleanup_built CLEANUP(cleanup_built_fn)
-
 void build_clear(struct build *b)
 {
 	build_clear_layers(b);
@@ -263,84 +240,6 @@ static struct dray_copy_options copy_options(const struct build *b,
 	return ret;
 }
 
-/* ---- what is told ---- */
-
-static int tell_layer(dray_built *r, const struct deal_layer *l, const char *diff_id,
-		      struct dray_build_layer *ret, dray_error **err)
-{
-	const char **parts = arena_array(&r->arena, l->n_units + 1, sizeof(*parts));
-	const struct record_list list = deal_records(l);
-
-	if (!parts)
-		return err_nomem(err);
-	*ret = (struct dray_build_layer){ .parts = parts, .n_parts = l->n_units };
-	ret->entries = (int64_t)l->n;
-	ret->name = l->name ? arena_strdup(&r->arena, l->name) : "";
-	ret->diff_id = diff_id ? arena_strdup(&r->arena, diff_id) : "";
-	if (!ret->name || !ret->diff_id)
-		return err_nomem(err);
-	if (!diff_id)
-		ret->diff_id = NULL;
-	for (size_t i = 0; i < l->n_units; i++) {
-		parts[i] = arena_strdup(&r->arena, l->units[i]);
-		if (!parts[i])
-			return err_nomem(err);
-	}
-	return layer_tar_size(&list, &ret->bytes, err);
-}
-
-static int tell_spec(dray_built *r, const struct spec *s, dray_error **err)
-{
-	cleanup_buf struct buf text = BUF_INIT(2 * LIMIT_SPEC);
-
-	if (spec_print(s, &text, err) < 0)
-		return -1;
-	r->info.spec = arena_strndup(&r->arena, (const char *)text.data, text.len);
-	return r->info.spec ? 0 : err_nomem(err);
-}
-
-static int tell_tags(dray_built *r, const struct image *im, dray_error **err)
-{
-	const char **tags = arena_array(&r->arena, im->n_tags + 1, sizeof(*tags));
-
-	if (!tags)
-		return err_nomem(err);
-	for (size_t i = 0; i < im->n_tags; i++) {
-		tags[i] = arena_strdup(&r->arena, im->tags[i]);
-		if (!tags[i])
-			return err_nomem(err);
-	}
-	r->info.tags = tags;
-	r->info.n_tags = im->n_tags;
-	return 0;
-}
-
-/* @p diff_ids: of all layers; NULL = not made. */
-static int tell(dray_built *r, const struct build *b, const struct digest *diff_ids,
-		dray_error **err)
-{
-	size_t old = b->base->n;
-	struct dray_build_layer *layers = arena_array(&r->arena, old + b->deal.n + 1,
-						      sizeof(*layers));
-
-	if (!layers)
-		return err_nomem(err);
-	for (size_t i = 0; i < old; i++) {
-		layers[i].kept = true;
-		layers[i].diff_id = arena_strdup(&r->arena, b->base->im->layers[i].diff_id.text);
-		if (!layers[i].diff_id)
-			return err_nomem(err);
-	}
-	for (size_t i = 0; i < b->deal.n; i++)
-		if (tell_layer(r, &b->deal.layers[i], diff_ids ? diff_ids[old + i].text : NULL,
-			       &layers[old + i], err) < 0)
-			return -1;
-	r->info.layers = r->layers = layers;
-	r->info.n_layers = old + b->deal.n;
-	r->info.same = b->n_same;
-	return tell_spec(r, b->spec, err);
-}
-
 struct check {
 	struct build *b;
 	dray_built *r;
@@ -358,9 +257,10 @@ static int on_check(void *arg, const struct remade_layers *made, struct span con
 {
 	struct check *c = arg;
 
-	if (check_made(c->b, made, config, err) < 0 || tell(c->r, c->b, made->diff_ids, err) < 0)
+	if (check_made(c->b, made, config, err) < 0 ||
+	    build_tell(c->r, c->b, made->diff_ids, err) < 0)
 		return -1;
-	return tell_tags(c->r, c->b->base->im, err);
+	return build_tell_tags(c->r, c->b->base->im, err);
 }
 
 static int run(struct build *b, const char *dst, const struct dray_copy_options *o, dray_built *r,
@@ -439,8 +339,9 @@ static int tell_update(dray_built *r, struct build *b, const char *against, dray
 		diff_ids[i] = plan.layers[i].known ? plan.layers[i].known->diff_id
 						   : *plan.layers[i].diff_id;
 	r->info.update = u;
-	return tell(r, b, diff_ids, err) < 0 ? -1
-					     : build_against(b, against, r->layers, plan.n, u, err);
+	return build_tell(r, b, diff_ids, err) < 0
+		       ? -1
+		       : build_against(b, against, r->layers, plan.n, u, err);
 }
 
 int dray_build_plan(dray_context *ctx, const struct dray_build_options *bo, dray_built **ret,
@@ -452,7 +353,7 @@ int dray_build_plan(dray_context *ctx, const struct dray_build_options *bo, dray
 	if (!r)
 		return err_nomem(err);
 	if (make_plan(&b, bo, err) < 0 ||
-	    (bo->against ? tell_update(r, &b, bo->against, err) : tell(r, &b, NULL, err)) < 0)
+	    (bo->against ? tell_update(r, &b, bo->against, err) : build_tell(r, &b, NULL, err)) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
 	return 0;
@@ -496,7 +397,7 @@ int dray_build_spec(const struct dray_build_options *bo, dray_built **ret, dray_
 	if (!r)
 		return err_nomem(err);
 	if (check_texts(bo, err) < 0 || build_read_spec(&b, bo, err) < 0 ||
-	    check_pairs(b.spec, err) < 0 || tell_spec(r, b.spec, err) < 0)
+	    check_pairs(b.spec, err) < 0 || build_tell_spec(r, b.spec, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
 	return 0;

@@ -216,3 +216,22 @@ int build_take_image(struct build *b, const struct spec_source *s, const struct 
 		     struct layer_index *ret, dray_error **err) MUST_CHECK;
 /** Names of the base that rules change, as entries of their own. */
 int build_take_base(struct build *b, struct layer_index *ret, dray_error **err) MUST_CHECK;
+
+/* ---- build_tell.c ---- */
+
+struct dray_built {
+	struct arena arena;
+	struct dray_build_info info;
+	dray_relayered *made;
+	struct dray_build_layer *layers; /* info's */
+};
+DEFINE_CLEANUP(dray_built, cleanup_built_fn, dray_built_free)
+#define cleanup_built CLEANUP(cleanup_built_fn)
+
+struct image;
+/** Layers, parts and spec; @p diff_ids: of all layers, NULL = not made. */
+int build_tell(dray_built *r, const struct build *b, const struct digest *diff_ids,
+	       dray_error **err) MUST_CHECK;
+/** The spec alone. */
+int build_tell_spec(dray_built *r, const struct spec *s, dray_error **err) MUST_CHECK;
+int build_tell_tags(dray_built *r, const struct image *im, dray_error **err) MUST_CHECK;

@@ -33,3 +33,10 @@ struct delta_save {
 	struct manifest *artifact;
 	struct buf list;    /* manifest.json */
 };
+
+/* ---- delta_write.c ---- */
+
+/** Once all layers are in: the image's own documents, the description, the artifact that names all. */
+int delta_put_documents(struct delta_save *v, dray_error **err) MUST_CHECK;
+/** Into v->list, what "docker load" reads: all layers are named, those of the base are not in the archive. */
+int delta_write_list(struct delta_save *v, dray_error **err) MUST_CHECK;
