@@ -129,18 +129,27 @@ int depot_repositories(struct shelf *s, const struct shelf_part *part, struct sh
 	return 0;
 }
 
-static int list_tags(struct depot *d, const char *repo, const struct shelf_part *part,
-		     struct shelf_page *ret, dray_error **err)
+/* Begin @p st, a query about one repository: its first parameter. */
+static int bind_repo(struct depot *d, struct db_stmt *st, const char *repo, dray_error **err)
 {
-	cleanup_reset struct db_stmt *st = side_query(&d->reader, Q_TAG_LIST, err);
 	int64_t id;
-	int rc = st ? depot_repo_find(&d->reader, repo, &id, err) : -1;
+	int rc = depot_repo_find(&d->reader, repo, &id, err);
 
 	if (rc < 0)
 		return -1;
 	if (rc == 0)
 		return shelf_refuse(err, SHELF_NAME_UNKNOWN, "there is no such repository");
 	db_bind_int(st, 1, id);
+	return 0;
+}
+
+static int list_tags(struct depot *d, const char *repo, const struct shelf_part *part,
+		     struct shelf_page *ret, dray_error **err)
+{
+	cleanup_reset struct db_stmt *st = side_query(&d->reader, Q_TAG_LIST, err);
+
+	if (!st || bind_repo(d, st, repo, err) < 0)
+		return -1;
 	db_bind_text(st, 2, span_str(part->after));
 	db_bind_int(st, 3, (int64_t)page_max(part) + 1);
 	return read_page(st, page_max(part), ret, err);
@@ -283,14 +292,9 @@ static int list_untagged(struct depot *d, const char *repo, const struct shelf_p
 			 struct shelf_referrers *ret, dray_error **err)
 {
 	cleanup_reset struct db_stmt *st = side_query(&d->reader, Q_UNTAGGED, err);
-	int64_t id;
-	int rc = st ? depot_repo_find(&d->reader, repo, &id, err) : -1;
 
-	if (rc < 0)
+	if (!st || bind_repo(d, st, repo, err) < 0)
 		return -1;
-	if (rc == 0)
-		return shelf_refuse(err, SHELF_NAME_UNKNOWN, "there is no such repository");
-	db_bind_int(st, 1, id);
 	if (part->after)
 		db_bind_text(st, 2, span_str(part->after));
 	else
