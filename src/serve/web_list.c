@@ -225,18 +225,28 @@ int web_home(struct web *w, dray_error **err)
 
 /* ---- tags ---- */
 
+/* A row of what @p ref names, up to its last cell, which is open: 1, 0 = it went meanwhile, -1. */
+static int begin_row(struct web *w, const struct shelf_ref *ref, struct web_summary *ret,
+		     dray_error **err)
+{
+	if (web_summary(w, ref, ret, err) < 0)
+		return -1;
+	if (ret->gone)
+		return 0;
+	html_raw(&w->h, "<tr><th scope=\"row\">");
+	web_image_link(w, ref);
+	web_summary_cells(w, ret);
+	return 1;
+}
+
 static int add_tag(struct web *w, const char *tag, dray_error **err)
 {
 	const struct shelf_ref ref = { .tag = tag };
 	struct web_summary s;
+	int rc = begin_row(w, &ref, &s, err);
 
-	if (web_summary(w, &ref, &s, err) < 0)
-		return -1;
-	if (s.gone)
-		return 0;
-	html_raw(&w->h, "<tr><th scope=\"row\">");
-	web_image_link(w, &ref);
-	web_summary_cells(w, &s);
+	if (rc <= 0)
+		return rc;
 	if (digest_set(&s.digest))
 		web_image_link(w, &(struct shelf_ref){ .digest = s.digest });
 	html_raw(&w->h, "</td></tr>\n");
@@ -262,14 +272,10 @@ static int add_untagged(struct web *w, const struct shelf_referrer *r, dray_erro
 {
 	const struct shelf_ref ref = { .digest = r->digest };
 	struct web_summary s;
+	int rc = begin_row(w, &ref, &s, err);
 
-	if (web_summary(w, &ref, &s, err) < 0)
-		return -1;
-	if (s.gone)
-		return 0;
-	html_raw(&w->h, "<tr><th scope=\"row\">");
-	web_image_link(w, &ref);
-	web_summary_cells(w, &s);
+	if (rc <= 0)
+		return rc;
 	html_cut(&w->h, span_str(r->media_type), WEB_TEXT);
 	html_raw(&w->h, "</td></tr>\n");
 	return 0;
