@@ -10,7 +10,6 @@
 
 static void a_blob_is_brought_once_and_kept(void **state)
 {
-	const struct digest d = big_digest();
 	struct setting g;
 	struct shelf_blob b;
 	dray_error *err = NULL;
@@ -18,24 +17,24 @@ static void a_blob_is_brought_once_and_kept(void **state)
 	begin(&g, *state);
 	g.up.blobs[0] = span_of(big, sizeof(big));
 	b = SHELF_BLOB_INIT;
-	assert_ok(g.proxy->ops->blob(g.proxy, "a", &d, false, &b, &err), err);
+	assert_ok(g.proxy->ops->blob(g.proxy, "a", &g.big, false, &b, &err), err);
 	assert_int_equal(b.size, sizeof(big));
 	assert_int_equal(asked(&g, CALL_BLOB), 0);
 	for (int i = 0; i < 3; i++) {
-		assert_ok(open_blob(&g, "a", &d, &b, &err), err);
+		assert_ok(open_blob(&g, "a", &g.big, &b, &err), err);
 		assert_int_equal(read_blob(&b, i * 1000, &err), sizeof(big) - (size_t)i * 1000);
 		shelf_blob_clear(&b);
 	}
 	assert_int_equal(asked(&g, CALL_BLOB), 1);
-	await_kept(&g, "a", &d);
+	await_kept(&g, "a", &g.big);
 	/* Another repository has it when the registry says so, and it does not come again. */
-	assert_false(folder_has(&g, "b", &d));
-	assert_ok(open_blob(&g, "b", &d, &b, &err), err);
+	assert_false(folder_has(&g, "b", &g.big));
+	assert_ok(open_blob(&g, "b", &g.big, &b, &err), err);
 	assert_int_equal(read_blob(&b, 0, &err), sizeof(big));
 	shelf_blob_clear(&b);
 	assert_int_equal(asked(&g, CALL_BLOB), 1);
 	g.up.blobs[0] = (struct span){ 0 };
-	assert_refused(open_blob(&g, "c", &d, &b, &err), err, SHELF_BLOB_UNKNOWN);
+	assert_refused(open_blob(&g, "c", &g.big, &b, &err), err, SHELF_BLOB_UNKNOWN);
 	end(&g);
 }
 
@@ -45,7 +44,6 @@ static void many_follow_one_download(void **state)
 	struct reader readers[8];
 	struct setting g;
 
-	big_digest();
 	begin(&g, *state);
 	g.up.blobs[0] = span_of(big, sizeof(big));
 	g.up.gate_at = 100 * 1024;
@@ -68,7 +66,6 @@ static void many_follow_one_download(void **state)
 /* It is for the next one who asks. */
 static void who_goes_away_ends_no_download(void **state)
 {
-	const struct digest d = big_digest();
 	struct setting g;
 	struct shelf_blob b;
 	dray_error *err = NULL;
@@ -76,10 +73,10 @@ static void who_goes_away_ends_no_download(void **state)
 	begin(&g, *state);
 	g.up.blobs[0] = span_of(big, sizeof(big));
 	g.up.gate_at = 1000;
-	assert_ok(open_blob(&g, "a", &d, &b, &err), err);
+	assert_ok(open_blob(&g, "a", &g.big, &b, &err), err);
 	shelf_blob_clear(&b);
 	fake_open_gate(&g.up);
-	await_kept(&g, "a", &d);
+	await_kept(&g, "a", &g.big);
 	assert_int_equal(asked(&g, CALL_BLOB), 1);
 	end(&g);
 }
@@ -94,7 +91,6 @@ static void wrong_blobs_break_off(void **state)
 		{ 0, 0, -1 },	      { 1, -1, -1 },	     { -1, -1, -1 },
 		{ -BIG + 1, -1, -1 }, { 1LL << 40, -1, -1 }, { INT64_MIN, -1, 9 },
 	};
-	const struct digest d = big_digest();
 	struct site *t = *state;
 	struct setting g;
 
@@ -108,7 +104,7 @@ static void wrong_blobs_break_off(void **state)
 		g.up.cut_at = rows[i].cut_at;
 		g.up.flip_at = rows[i].flip_at;
 		/* It may fail before it was given out; the announced end is never reached. */
-		if (open_blob(&g, "a", &d, &b, &err) == 0) {
+		if (open_blob(&g, "a", &g.big, &b, &err) == 0) {
 			int64_t end = rows[i].announced == INT64_MIN ? -1 : BIG + rows[i].announced;
 
 			assert_int_equal(b.size, end);
@@ -118,7 +114,7 @@ static void wrong_blobs_break_off(void **state)
 		assert_non_null(err);
 		err_clear(&err);
 		shelf_blob_clear(&b);
-		assert_false(folder_has(&g, "a", &d));
+		assert_false(folder_has(&g, "a", &g.big));
 		assert_int_equal(uploads_of(t), 0);
 	}
 	/* And then it is right, though nobody says how long it is. */
@@ -127,11 +123,11 @@ static void wrong_blobs_break_off(void **state)
 
 	g.up.announced = INT64_MIN;
 	g.up.cut_at = g.up.flip_at = -1;
-	assert_ok(open_blob(&g, "a", &d, &b, &err), err);
+	assert_ok(open_blob(&g, "a", &g.big, &b, &err), err);
 	assert_true(b.size == -1 || b.size == BIG); /* it may be here already */
 	assert_int_equal(read_blob(&b, 0, &err), BIG);
 	shelf_blob_clear(&b);
-	await_kept(&g, "a", &d);
+	await_kept(&g, "a", &g.big);
 	assert_int_equal(asked(&g, CALL_BLOB), ROWS(rows) + 1);
 	/* What is small is waited for, and then everybody knows. */
 	const struct digest little = digest_text_of("little");
@@ -167,7 +163,6 @@ static void stopping_waits_for_nobody(void **state)
 {
 	struct reader r;
 	struct setting g;
-	const struct digest d = big_digest();
 	struct shelf_blob b;
 	dray_error *err = NULL;
 
@@ -181,7 +176,7 @@ static void stopping_waits_for_nobody(void **state)
 	proxy_stop(g.proxy);
 	pthread_join(r.thread, NULL);
 	assert_int_equal(r.got, -1);
-	assert_int_equal(open_blob(&g, "a", &d, &b, &err), -1);
+	assert_int_equal(open_blob(&g, "a", &g.big, &b, &err), -1);
 	err_clear(&err);
 	end(&g);
 	assert_int_equal(uploads_of(*state), 0);
@@ -191,7 +186,6 @@ static void stopping_waits_for_nobody(void **state)
 static void blobs_that_are_long_on_their_way_stop_no_others(void **state)
 {
 	static const char *const rows[] = { "small", "", "none that is empty" };
-	const struct digest d = big_digest();
 	struct setting g;
 	struct shelf_blob slow, b;
 	dray_error *err = NULL;
@@ -200,7 +194,7 @@ static void blobs_that_are_long_on_their_way_stop_no_others(void **state)
 		   (struct proxy_options){ .downloads = 1 });
 	g.up.blobs[0] = span_of(big, sizeof(big));
 	g.up.gate_at = 1000;
-	assert_ok(open_blob(&g, "a", &d, &slow, &err), err);
+	assert_ok(open_blob(&g, "a", &g.big, &slow, &err), err);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		const struct digest other = digest_text_of(rows[i]);
 		bool wrong = i == 2;
@@ -220,13 +214,13 @@ static void blobs_that_are_long_on_their_way_stop_no_others(void **state)
 		assert_false(folder_has(&g, "a", &other));
 	}
 	/* Who wants the same waits for that one. */
-	assert_ok(open_blob(&g, "a", &d, &b, &err), err);
+	assert_ok(open_blob(&g, "a", &g.big, &b, &err), err);
 	fake_open_gate(&g.up);
 	assert_int_equal(read_blob(&b, 0, &err), BIG);
 	assert_int_equal(asked(&g, CALL_BLOB), 1 + ROWS(rows));
 	shelf_blob_clear(&b);
 	shelf_blob_clear(&slow);
-	await_kept(&g, "a", &d);
+	await_kept(&g, "a", &g.big);
 	end(&g);
 }
 
@@ -248,7 +242,6 @@ static void *stop_while_it_waits(void *arg)
 /* Nor who reads one that passes through. */
 static void stopping_breaks_off_what_passes_through(void **state)
 {
-	const struct digest d = big_digest();
 	struct stopper stopper;
 	struct setting g;
 	struct shelf_blob b;
@@ -257,7 +250,7 @@ static void stopping_breaks_off_what_passes_through(void **state)
 	begin_with(&g, *state, (struct depot_options){ .quota = 10 }, (struct proxy_options){ 0 });
 	g.up.blobs[0] = span_of(big, sizeof(big));
 	g.up.gate_at = 1000; /* and it stays closed */
-	assert_ok(open_blob(&g, "a", &d, &b, &err), err);
+	assert_ok(open_blob(&g, "a", &g.big, &b, &err), err);
 	stopper.g = &g;
 	assert_int_equal(pthread_create(&stopper.thread, NULL, stop_while_it_waits, &stopper), 0);
 	assert_int_equal(source_drain(b.data, &err), -1);
@@ -273,10 +266,9 @@ static int pull(struct setting *g, dray_error **err)
 {
 	cleanup_shelf_doc struct shelf_doc doc = { 0 };
 	cleanup_shelf_blob struct shelf_blob b = SHELF_BLOB_INIT;
-	const struct digest d = big_digest();
 
 	if (get(g, &(struct shelf_ref){ .tag = "v" }, &doc, err) < 0 ||
-	    open_blob(g, "a", &d, &b, err) < 0)
+	    open_blob(g, "a", &g->big, &b, err) < 0)
 		return -1;
 	return read_blob(&b, 0, err) < 0 ? -1 : 0;
 }
@@ -296,7 +288,6 @@ static void no_memory_breaks_nothing(void **state)
 {
 	char *one = manifest_of("{}", "one", "");
 	struct site *t = *state;
-	const struct digest d = big_digest();
 	bool reached = true;
 
 	for (uint64_t nth = 1; reached; nth++) {
@@ -305,6 +296,7 @@ static void no_memory_breaks_nothing(void **state)
 		int rc;
 
 		fake_init(&g.up);
+		fill_big(&g);
 		g.up.tags[0].tag = "v";
 		g.up.tags[0].text = one;
 		g.up.blobs[0] = span_of(big, sizeof(big));
@@ -318,7 +310,7 @@ static void no_memory_breaks_nothing(void **state)
 		shelf_free(g.proxy);
 		g.proxy = NULL;
 		assert_ok(pull_all(&g, &err), err);
-		await_kept(&g, "a", &d);
+		await_kept(&g, "a", &g.big);
 		assert_int_equal(uploads_of(t), 0);
 		end(&g);
 		site_wipe(t);
@@ -333,7 +325,6 @@ static void a_full_disk_keeps_nobody_from_pulling(void **state)
 	struct site *t = *state;
 	bool reached = true;
 
-	big_digest();
 	for (uint64_t nth = 1; reached; nth++) {
 		dray_error *err = NULL;
 		struct setting g;

@@ -65,7 +65,6 @@ static void what_was_not_used_longest_makes_room(void **state)
 /* Each fits the quota, and not both: one is kept, and the other passes through. */
 static void two_that_come_leave_room_for_each_other(void **state)
 {
-	const struct digest d = big_digest();
 	struct setting g;
 	struct shelf_blob slow, b;
 	dray_error *err = NULL;
@@ -80,7 +79,7 @@ static void two_that_come_leave_room_for_each_other(void **state)
 	g.up.blobs[0] = span_of(big, sizeof(big));
 	g.up.blobs[1] = span_str(text);
 	g.up.gate_at = 1000;
-	assert_ok(open_blob(&g, "a", &d, &slow, &err), err);
+	assert_ok(open_blob(&g, "a", &g.big, &slow, &err), err);
 	assert_ok(open_blob(&g, "a", &other, &b, &err), err);
 	assert_ok(source_drain(b.data, &err), err);
 	shelf_blob_clear(&b);
@@ -88,11 +87,11 @@ static void two_that_come_leave_room_for_each_other(void **state)
 	fake_open_gate(&g.up);
 	assert_int_equal(read_blob(&slow, 0, &err), BIG);
 	shelf_blob_clear(&slow);
-	await_kept(&g, "a", &d);
+	await_kept(&g, "a", &g.big);
 	/* There is still a disk to keep others on, and nothing is expected any more. */
 	get_text(&g, "small enough", true);
 	get_text(&g, text, true);
-	assert_false(kept(&g, "small enough") && folder_has(&g, "a", &d));
+	assert_false(kept(&g, "small enough") && folder_has(&g, "a", &g.big));
 	end(&g);
 }
 
@@ -100,7 +99,6 @@ static void two_that_come_leave_room_for_each_other(void **state)
 static void what_turns_out_too_large_goes_past(void **state)
 {
 	static const int want[] = { 2, 4, 5 };
-	const struct digest d = big_digest();
 	struct setting g;
 	struct shelf_blob b;
 	dray_error *err = NULL;
@@ -110,11 +108,11 @@ static void what_turns_out_too_large_goes_past(void **state)
 	g.up.blobs[0] = span_of(big, sizeof(big));
 	g.up.announced = INT64_MIN;
 	for (int i = 0; i < 3; i++) {
-		assert_ok(open_blob(&g, "a", &d, &b, &err), err);
+		assert_ok(open_blob(&g, "a", &g.big, &b, &err), err);
 		assert_int_equal(b.size, -1);
 		assert_int_equal(read_blob(&b, 0, &err), BIG);
 		shelf_blob_clear(&b);
-		assert_false(folder_has(&g, "a", &d));
+		assert_false(folder_has(&g, "a", &g.big));
 		assert_int_equal(asked(&g, CALL_BLOB), want[i]);
 		/* Which no longer makes room for it. */
 		get_text(&g, "one that stays", i == 0);
@@ -127,7 +125,6 @@ static void what_turns_out_too_large_goes_past(void **state)
 /* What a client has of it was of the first answer: the second one has to begin like it. */
 static void another_blob_the_second_time(void **state)
 {
-	const struct digest d = big_digest();
 	struct setting g;
 	struct shelf_blob b;
 	struct span some;
@@ -138,7 +135,7 @@ static void another_blob_the_second_time(void **state)
 	g.up.blobs[0] = span_of(big, sizeof(big));
 	g.up.announced = INT64_MIN;
 	g.up.gate_at = 200 * 1024;
-	assert_ok(open_blob(&g, "a", &d, &b, &err), err);
+	assert_ok(open_blob(&g, "a", &g.big, &b, &err), err);
 	assert_ok(source_peek(b.data, 1000, &some, &err), err);
 	g.up.flip_at = 10;
 	fake_open_gate(&g.up);
