@@ -21,6 +21,12 @@ blob_put() {
 	echo "$d"
 }
 
+# blob_new SIZE URL REPO [FILE]: so many bytes that were nowhere before, also in $CASE/FILE ("blob"). Prints their digest.
+blob_new() {
+	local file=$CASE/${4:-blob}
+	head -c "$1" /dev/urandom >"$file" && blob_put "$2" "$3" "$file"
+}
+
 # same_bytes DIGEST REPO: what the proxy gives has that digest.
 same_bytes() {
 	same "$2" "sha256:$(get "http://$ADDR/v2/$2/blobs/$1" | sha256sum | cut -d ' ' -f 1)" "$1" || {
@@ -112,8 +118,7 @@ nothing_is_left() { absent "what is left" "$(find "$ROOT/uploads" -type f)"; }
 @test "serve --proxy: however many ask for a blob, it comes once; parts of it, too" {
 	local d i
 	registry_start up plain
-	head -c 30000000 /dev/urandom >"$BATS_TEST_TMPDIR/big"
-	d=$(blob_put "$REGISTRY_URL" org/big "$BATS_TEST_TMPDIR/big")
+	d=$(blob_new 30000000 "$REGISTRY_URL" org/big big)
 	proxy_start "$REGISTRY_URL"
 	same "its size" "$(get -I "http://$ADDR/v2/org/big/blobs/$d" | tr -d '\r' | sed -n 's/^Content-Length: //p')" 30000000
 	same "asked for by a HEAD" "$(upstream_gets "$d")" 0
@@ -188,8 +193,7 @@ source_manifest_digest_at() { echo "sha256:$(skopeo inspect --tls-verify=false -
 	other=$(sed -n 2p <<<"$FAKEREG_ADDRS")
 	dray_run push "$IMAGE" "docker://$FAKEREG_ADDR/org/sym:1"
 	ok
-	head -c 300000 /dev/urandom >"$BATS_TEST_TMPDIR/blob"
-	d=$(blob_put "http://$FAKEREG_ADDR" org/sym "$BATS_TEST_TMPDIR/blob")
+	d=$(blob_new 300000 "http://$FAKEREG_ADDR" org/sym)
 	proxy_start "http://$FAKEREG_ADDR"
 	# Whatever it is, no client takes what comes for whole, and nothing stays.
 	for row in flip=70000 flip=299999 short=3 len-lie=-5 len-lie=5 cut=0 redirect=file:///etc/passwd "5xx=200,1000"; do
@@ -222,10 +226,8 @@ source_manifest_digest_at() { echo "sha256:$(skopeo inspect --tls-verify=false -
 @test "serve --proxy: who waits for the registry is not taken for a slow client, who is cut" {
 	local d e
 	fakereg_start up
-	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/blob"
-	head -c 30000000 /dev/urandom >"$BATS_TEST_TMPDIR/large"
-	d=$(blob_put "http://$FAKEREG_ADDR" org/x "$BATS_TEST_TMPDIR/blob")
-	e=$(blob_put "http://$FAKEREG_ADDR" org/x "$BATS_TEST_TMPDIR/large")
+	d=$(blob_new 3000000 "http://$FAKEREG_ADDR" org/x)
+	e=$(blob_new 30000000 "http://$FAKEREG_ADDR" org/x large)
 	DRAY_STALL_MS=600000 proxy_start "http://$FAKEREG_ADDR" --timeout 1
 	fakereg_faults "$FAKEREG_ADDR" "stall=8000@GET:blobs/$d"
 	get -o "$BATS_TEST_TMPDIR/got" "http://$ADDR/v2/org/x/blobs/$d" 3>&- &
@@ -247,10 +249,8 @@ was_cut() { serve_log | grep '^{' | jq -e -s "any(.cut and (tostring | contains(
 @test "serve --proxy: killed in the middle of a download, it is a cache as before" {
 	local d e
 	fakereg_start up
-	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/blob"
-	head -c 1000 /dev/urandom >"$BATS_TEST_TMPDIR/small"
-	d=$(blob_put "http://$FAKEREG_ADDR" org/x "$BATS_TEST_TMPDIR/blob")
-	e=$(blob_put "http://$FAKEREG_ADDR" org/x "$BATS_TEST_TMPDIR/small")
+	d=$(blob_new 3000000 "http://$FAKEREG_ADDR" org/x)
+	e=$(blob_new 1000 "http://$FAKEREG_ADDR" org/x small)
 	proxy_start "http://$FAKEREG_ADDR"
 	same_bytes "$e" org/x
 	wait_until 60 test -f "$ROOT/blobs/sha256/${e:7:2}/${e:7}"
@@ -273,8 +273,7 @@ some_came() { [ -n "$(find "$ROOT/uploads" -type f -size +100k)" ]; }
 @test "serve --proxy: asked to stop, it waits for no registry" {
 	local d
 	fakereg_start up
-	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/blob"
-	d=$(blob_put "http://$FAKEREG_ADDR" org/x "$BATS_TEST_TMPDIR/blob")
+	d=$(blob_new 3000000 "http://$FAKEREG_ADDR" org/x)
 	proxy_start "http://$FAKEREG_ADDR" --grace 1
 	fakereg_faults "$FAKEREG_ADDR" "stall=1000000@GET:blobs/$d"
 	get -o "$BATS_TEST_TMPDIR/got" "http://$ADDR/v2/org/x/blobs/$d" 3>&- &
@@ -288,8 +287,7 @@ some_came() { [ -n "$(find "$ROOT/uploads" -type f -size +100k)" ]; }
 @test "serve --proxy --quota: a blob of unannounced size goes through, though it turns out too large to be kept" {
 	local d i
 	fakereg_start up
-	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/blob"
-	d=$(blob_put "http://$FAKEREG_ADDR" org/x "$BATS_TEST_TMPDIR/blob")
+	d=$(blob_new 3000000 "http://$FAKEREG_ADDR" org/x)
 	proxy_start "http://$FAKEREG_ADDR" --quota 1MB
 	fakereg_faults "$FAKEREG_ADDR" "chunked@GET:blobs/$d"
 	for i in 1 2; do
@@ -313,8 +311,7 @@ some_came() { [ -n "$(find "$ROOT/uploads" -type f -size +100k)" ]; }
 @test "serve --proxy: what HTTP/1.0 gets of a wrong blob is no whole one, also with TLS and when the server ends" {
 	local d args scheme
 	fakereg_start up
-	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/blob"
-	d=$(blob_put "http://$FAKEREG_ADDR" org/x "$BATS_TEST_TMPDIR/blob")
+	d=$(blob_new 3000000 "http://$FAKEREG_ADDR" org/x)
 	for scheme in http https; do
 		args=()
 		if [ "$scheme" = https ]; then
@@ -347,11 +344,9 @@ logged_sent() { [ "$(serve_log | grep '^{' | jq -s "map(select(.sent == $1 and (
 	local d=() i
 	registry_start up plain
 	for i in 0 1 2 3; do
-		head -c 1000000 /dev/urandom >"$BATS_TEST_TMPDIR/blob"
-		d[i]=$(blob_put "$REGISTRY_URL" org/x "$BATS_TEST_TMPDIR/blob")
+		d[i]=$(blob_new 1000000 "$REGISTRY_URL" org/x)
 	done
-	head -c 5000000 /dev/urandom >"$BATS_TEST_TMPDIR/large"
-	d[4]=$(blob_put "$REGISTRY_URL" org/x "$BATS_TEST_TMPDIR/large")
+	d[4]=$(blob_new 5000000 "$REGISTRY_URL" org/x large)
 	proxy_start "$REGISTRY_URL" --quota 2500KB
 	for i in 0 1 2 3 4; do same_bytes "${d[i]}" org/x; done
 	[ "$(du -sb "$ROOT/blobs" | cut -f 1)" -lt 2600000 ]

@@ -45,6 +45,19 @@ static inline void begin(struct setting *g, const struct site *t)
 	begin_with(g, t, (struct depot_options){ 0 }, (struct proxy_options){ 0 });
 }
 
+/* The same, and the registry has the big blob. */
+static inline void begin_big_with(struct setting *g, const struct site *t, struct depot_options d,
+				  struct proxy_options p)
+{
+	begin_with(g, t, d, p);
+	g->up.blobs[0] = span_of(big, sizeof(big));
+}
+
+static inline void begin_big(struct setting *g, const struct site *t)
+{
+	begin_big_with(g, t, (struct depot_options){ 0 }, (struct proxy_options){ 0 });
+}
+
 static inline void end(struct setting *g)
 {
 	shelf_free(g->proxy);

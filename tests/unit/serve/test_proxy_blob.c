@@ -14,8 +14,7 @@ static void a_blob_is_brought_once_and_kept(void **state)
 	struct shelf_blob b;
 	dray_error *err = NULL;
 
-	begin(&g, *state);
-	g.up.blobs[0] = span_of(big, sizeof(big));
+	begin_big(&g, *state);
 	b = SHELF_BLOB_INIT;
 	assert_ok(g.proxy->ops->blob(g.proxy, "a", &g.big, false, &b, &err), err);
 	assert_int_equal(b.size, sizeof(big));
@@ -44,8 +43,7 @@ static void many_follow_one_download(void **state)
 	struct reader readers[8];
 	struct setting g;
 
-	begin(&g, *state);
-	g.up.blobs[0] = span_of(big, sizeof(big));
+	begin_big(&g, *state);
 	g.up.gate_at = 100 * 1024;
 	for (size_t i = 0; i < ROWS(readers); i++) {
 		readers[i] = (struct reader){ .g = &g, .off = (int64_t)i * 30000 };
@@ -70,8 +68,7 @@ static void who_goes_away_ends_no_download(void **state)
 	struct shelf_blob b;
 	dray_error *err = NULL;
 
-	begin(&g, *state);
-	g.up.blobs[0] = span_of(big, sizeof(big));
+	begin_big(&g, *state);
 	g.up.gate_at = 1000;
 	assert_ok(open_blob(&g, "a", &g.big, &b, &err), err);
 	shelf_blob_clear(&b);
@@ -94,8 +91,7 @@ static void wrong_blobs_break_off(void **state)
 	struct site *t = *state;
 	struct setting g;
 
-	begin(&g, t);
-	g.up.blobs[0] = span_of(big, sizeof(big));
+	begin_big(&g, t);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct shelf_blob b;
 		dray_error *err = NULL;
@@ -166,8 +162,7 @@ static void stopping_waits_for_nobody(void **state)
 	struct shelf_blob b;
 	dray_error *err = NULL;
 
-	begin(&g, *state);
-	g.up.blobs[0] = span_of(big, sizeof(big));
+	begin_big(&g, *state);
 	g.up.gate_at = 1000; /* and it stays closed */
 	r = (struct reader){ .g = &g };
 	assert_int_equal(pthread_create(&r.thread, NULL, read_one, &r), 0);
@@ -190,9 +185,8 @@ static void blobs_that_are_long_on_their_way_stop_no_others(void **state)
 	struct shelf_blob slow, b;
 	dray_error *err = NULL;
 
-	begin_with(&g, *state, (struct depot_options){ 0 },
-		   (struct proxy_options){ .downloads = 1 });
-	g.up.blobs[0] = span_of(big, sizeof(big));
+	begin_big_with(&g, *state, (struct depot_options){ 0 },
+		       (struct proxy_options){ .downloads = 1 });
 	g.up.gate_at = 1000;
 	assert_ok(open_blob(&g, "a", &g.big, &slow, &err), err);
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -247,8 +241,8 @@ static void stopping_breaks_off_what_passes_through(void **state)
 	struct shelf_blob b;
 	dray_error *err = NULL;
 
-	begin_with(&g, *state, (struct depot_options){ .quota = 10 }, (struct proxy_options){ 0 });
-	g.up.blobs[0] = span_of(big, sizeof(big));
+	begin_big_with(&g, *state, (struct depot_options){ .quota = 10 },
+		       (struct proxy_options){ 0 });
 	g.up.gate_at = 1000; /* and it stays closed */
 	assert_ok(open_blob(&g, "a", &g.big, &b, &err), err);
 	stopper.g = &g;
@@ -330,10 +324,9 @@ static void a_full_disk_keeps_nobody_from_pulling(void **state)
 		struct setting g;
 		int rc;
 
-		begin(&g, t);
+		begin_big(&g, t);
 		g.up.tags[0].tag = "v";
 		g.up.tags[0].text = one;
-		g.up.blobs[0] = span_of(big, sizeof(big));
 		fault_arm(FAULT_IO, nth, ENOSPC);
 		rc = pull(&g, &err);
 		fault_arm(FAULT_IO, 0, 0);

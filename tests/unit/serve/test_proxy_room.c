@@ -74,9 +74,8 @@ static void two_that_come_leave_room_for_each_other(void **state)
 	memset(text, 'x', sizeof(text));
 	text[sizeof(text) - 1] = 0;
 	other = digest_text_of(text);
-	begin_with(&g, *state, (struct depot_options){ .quota = BIG + 500 },
-		   (struct proxy_options){ 0 });
-	g.up.blobs[0] = span_of(big, sizeof(big));
+	begin_big_with(&g, *state, (struct depot_options){ .quota = BIG + 500 },
+		       (struct proxy_options){ 0 });
 	g.up.blobs[1] = span_str(text);
 	g.up.gate_at = 1000;
 	assert_ok(open_blob(&g, "a", &g.big, &slow, &err), err);
@@ -103,9 +102,8 @@ static void what_turns_out_too_large_goes_past(void **state)
 	struct shelf_blob b;
 	dray_error *err = NULL;
 
-	begin_with(&g, *state, (struct depot_options){ .quota = BIG - 1000 },
-		   (struct proxy_options){ 0 });
-	g.up.blobs[0] = span_of(big, sizeof(big));
+	begin_big_with(&g, *state, (struct depot_options){ .quota = BIG - 1000 },
+		       (struct proxy_options){ 0 });
 	g.up.announced = INT64_MIN;
 	for (int i = 0; i < 3; i++) {
 		assert_ok(open_blob(&g, "a", &g.big, &b, &err), err);
@@ -130,9 +128,8 @@ static void another_blob_the_second_time(void **state)
 	struct span some;
 	dray_error *err = NULL;
 
-	begin_with(&g, *state, (struct depot_options){ .quota = BIG - 1000 },
-		   (struct proxy_options){ 0 });
-	g.up.blobs[0] = span_of(big, sizeof(big));
+	begin_big_with(&g, *state, (struct depot_options){ .quota = BIG - 1000 },
+		       (struct proxy_options){ 0 });
 	g.up.announced = INT64_MIN;
 	g.up.gate_at = 200 * 1024;
 	assert_ok(open_blob(&g, "a", &g.big, &b, &err), err);
