@@ -61,6 +61,14 @@ static inline int site_teardown(void **state)
 
 #define site_test(fn) cmocka_unit_test_setup_teardown(fn, site_setup, site_teardown)
 
+/* Is there such a thing in the temporary place? */
+static inline bool there(const struct site *t, const char *path)
+{
+	struct stat st;
+
+	return fstatat(t->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static inline int site_try(const struct site *t, struct depot_options o, struct shelf **ret,
 			   dray_error **err)
 {
