@@ -80,7 +80,7 @@ static void make_many_names(const struct fixture *f, int names)
 
 	for (int image = 0; image < 2; image++) {
 		assert_int_equal(buf_printf(&list, NULL, "%s{\"id\":\"%s\",\"names\":[\"a/b:1\"",
-					    image ? "," : "[", image ? OTHER + 7 : "{id}"),
+					    image ? "," : "[", image ? &OTHER[7] : "{id}"),
 				 0);
 		for (int i = 1; i < names; i++)
 			assert_int_equal(buf_printf(&list, NULL, ",\"a.b/c%d:1\"", i), 0);
