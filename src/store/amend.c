@@ -67,14 +67,25 @@ static int note_member(struct amend *a, const struct tar_entry *e, dray_error **
 	return map_put(&a->by_name, m->name, m, err);
 }
 
+/* Whoever wrote the names may repeat one of many twins without end: each is walked once. */
+static void keep_name(struct amend *a, struct span name)
+{
+	struct amend_member *last = amend_find(a, name);
+
+	if (!last || last->kept)
+		return;
+	last->kept = true;
+	for (struct amend_member *m = last; m; m = m->twin)
+		m->vain = false;
+}
+
 void amend_keep(struct amend *a, struct span path)
 {
 	while (path.len) {
 		const uint8_t *slash = memchr(path.data, '/', path.len);
 		size_t len = slash ? (size_t)(slash - path.data) : path.len;
 
-		for (struct amend_member *m = amend_find(a, span_head(path, len)); m; m = m->twin)
-			m->vain = false;
+		keep_name(a, span_head(path, len));
 		path = span_from(path, slash ? len + 1 : len);
 	}
 }

@@ -229,6 +229,31 @@ static void test_kept(void **state)
 	}
 }
 
+/* A hostile list may name what has thousands of twins a million times: they are walked once. */
+static void test_kept_once(void **state)
+{
+	static const char *const members[] = { "layer*", "x", "x", "x", "m", NULL };
+	cleanup_place struct place p = place_make("a.tar");
+	cleanup_buf struct buf b = make(members);
+	cleanup_amend struct amend a = AMEND_INIT;
+	struct amend_member *last;
+	dray_error *err = NULL;
+
+	(void)state;
+	put_file(p.fd, "a.tar", span_buf(&b));
+	assert_ok(amend_open(&a, p.path, &err), err);
+	last = amend_find(&a, SPAN_LIT("x"));
+	for (struct amend_member *m = last; m; m = m->twin)
+		m->vain = true;
+	amend_keep(&a, SPAN_LIT("y/x"));
+	for (struct amend_member *m = last; m; m = m->twin)
+		assert_false(m->vain);
+	/* Whoever looked at this one again would let it stay. */
+	last->twin->twin->vain = true;
+	amend_keep(&a, SPAN_LIT("x/x"));
+	assert_true(last->twin->twin->vain);
+}
+
 static void refused(const char *const *members, const struct row *r, enum dray_err_kind kind,
 		    const char *why)
 {
@@ -484,7 +509,7 @@ int main(void)
 		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_put_twice), cmocka_unit_test(test_behind),
 		cmocka_unit_test(test_link),	  cmocka_unit_test(test_torture),
-		cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_kept),	  cmocka_unit_test(test_kept_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
