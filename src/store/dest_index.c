@@ -177,6 +177,7 @@ struct edit {
 	const struct dest_index *x;
 	struct json_doc *doc;
 	struct json manifests;
+	struct json before; /* the old entry that was looked at last */
 	struct arena arena; /* strings of the old entries */
 	bool *present;	    /* for each of x->list: the old text holds it already */
 	struct buf *out;
@@ -211,12 +212,48 @@ static int edit_begin(struct edit *e, struct span old, dray_error **err)
 	return e->present ? 0 : err_nomem(err);
 }
 
-static int write_separator(struct edit *e, dray_error **err)
+static struct span span_between(const uint8_t *from, const uint8_t *to)
 {
-	bool comma = e->any;
+	return span_of(from, (size_t)(to - from));
+}
 
+static const uint8_t *end_of(struct json v)
+{
+	struct span raw = json_raw(v);
+
+	return raw.data + raw.len;
+}
+
+/* The comma and the white space between two old entries. */
+static struct span gap(struct json v, struct json next)
+{
+	return span_between(end_of(v), json_raw(next).data);
+}
+
+/* What comes between two entries comes with the second; what is in front of all stays there. */
+static int write_front(struct edit *e, struct json v, dray_error **err)
+{
+	struct json first = json_first(e->manifests), second = json_next(first);
+	struct span text = { 0 };
+
+	if (!e->any && json_node(first))
+		text = span_between(json_raw(e->manifests).data + 1, json_raw(first).data);
+	else if (e->any && json_node(v))
+		text = gap(e->before, v);
+	else if (e->any)
+		text = json_node(second) ? gap(first, second) : SPAN_LIT(",");
 	e->any = true;
-	return comma ? buf_add_byte(e->out, ',', err) : 0;
+	return buf_add(e->out, text, err);
+}
+
+static int write_end(struct edit *e, dray_error **err)
+{
+	struct span list = json_raw(e->manifests);
+	bool array = json_type(e->manifests) == JSON_ARRAY;
+	const uint8_t *from = json_node(e->before) ? end_of(e->before) : list.data + 1;
+
+	return buf_add(e->out, array ? span_between(from, list.data + list.len) : SPAN_LIT("]"),
+		       err);
 }
 
 /* Does an entry of ours take the place of the old one? Notes which are there already. */
@@ -252,16 +289,14 @@ static int keep_entry(struct edit *e, struct json v, dray_error **err)
 		return err_set(err, DRAY_ERR_USAGE, "an image has this tag already");
 	if (gives_way(e, digest, full, tag))
 		return 0;
-	if (write_separator(e, err) < 0)
-		return -1;
-	return buf_add(e->out, json_raw(v), err);
+	return write_front(e, v, err) < 0 ? -1 : buf_add(e->out, json_raw(v), err);
 }
 
 static int write_entry(struct edit *e, const struct dest_entry *entry, dray_error **err)
 {
 	struct jsonw w;
 
-	if (write_separator(e, err) < 0)
+	if (write_front(e, (struct json){ 0 }, err) < 0)
 		return -1;
 	jsonw_init(&w, e->out, err);
 	jsonw_object(&w);
@@ -286,14 +321,16 @@ static int write_list(struct edit *e, dray_error **err)
 {
 	if (buf_add_byte(e->out, '[', err) < 0)
 		return -1;
-	for (struct json v = json_first(e->manifests); json_node(v); v = json_next(v))
+	for (struct json v = json_first(e->manifests); json_node(v); v = json_next(v)) {
 		if (keep_entry(e, v, err) < 0)
 			return -1;
+		e->before = v;
+	}
 	for (size_t i = 0; i < e->x->n; i++)
 		if (!e->present[i] && dest_index_stands(e->x, i) &&
 		    write_entry(e, &e->x->list[i], err) < 0)
 			return -1;
-	return buf_add_byte(e->out, ']', err);
+	return write_end(e, err);
 }
 
 int dest_index_write(const struct dest_index *x, struct span old, struct buf *ret, dray_error **err)

@@ -45,8 +45,17 @@ static const struct {
 	  { { .digest = D2, .tag = "a" } } },
 	{ " { \"x\" : [1, 2] , \"manifests\" : [ {\"digest\" : \"" D1 "\" , \"y\":1.0e5} ] ,"
 	  "\"annotations\":{\"k\":\"\\u0041\"} } \n",
-	  " { \"x\" : [1, 2] , \"manifests\" : [{\"digest\" : \"" D1 "\" , \"y\":1.0e5}," ENTRY(D2, "b")
-	  "] ,\"annotations\":{\"k\":\"\\u0041\"} } \n", { { .digest = D2, .tag = "b" } } },
+	  " { \"x\" : [1, 2] , \"manifests\" : [ {\"digest\" : \"" D1 "\" , \"y\":1.0e5}," ENTRY(D2, "b")
+	  " ] ,\"annotations\":{\"k\":\"\\u0041\"} } \n", { { .digest = D2, .tag = "b" } } },
+	/* What stands between entries stays, and is what stands in front of a new one. */
+	{ INDEX("\n  " ENTRY(D1, "a") " ,\n  " ENTRY(D2, "b") "\n"),
+	  INDEX("\n  " ENTRY(D1, "a") " ,\n  " ENTRY(D2, "b") " ,\n  " ENTRY(D3, "c") "\n"), { { .digest = D3, .tag = "c" } } },
+	{ INDEX("\n  " ENTRY(D1, "a") " ,\n  " ENTRY(D2, "b") "\n"),
+	  INDEX("\n  " ENTRY(D2, "b") " ,\n  " ENTRY(D3, "a") "\n"), { { .digest = D3, .tag = "a" } } },
+	{ INDEX("\n  " ENTRY(D1, "a") " ,\n" ENTRY(D1, "b") ",  " ENTRY(D2, "c") "\n"),
+	  INDEX("\n  " ENTRY(D1, "a") ",  " ENTRY(D2, "c") " ,\n" ENTRY(D3, "b") "\n"), { { .digest = D3, .tag = "b" } } },
+	{ INDEX("\n  " ENTRY(D1, "a") "\n"), INDEX("\n  " ENTRY(D2, "a") "\n"), { { .digest = D2, .tag = "a" } } },
+	{ INDEX(" \n"), INDEX(ENTRY(D1, "a") " \n"), { { .digest = D1, .tag = "a" } } },
 	{ "{\"manifests\":null}", "{\"manifests\":[" ENTRY(D1, "a") "]}", { { .digest = D1, .tag = "a" } } },
 	{ INDEX(""), INDEX(ENTRY(D1, "\\\"\\n")), { { .digest = D1, .tag = "\"\n" } } },
 	/* A name that an engine may look for, unless its text is not how that one shows it. */
