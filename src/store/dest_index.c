@@ -164,6 +164,25 @@ static size_t last_named(const struct dest_index *x, const char *full, const cha
 	return at || !ref || (x->named && full) ? at : last_of_tag(x, ref);
 }
 
+/* An entry of the old text; what it does not say is NULL. */
+struct old_entry {
+	struct json v;
+	const char *digest;
+	const char *full, *ref;
+	const char *shown; /* as readers call it: full in short, or ref */
+};
+
+/* The one of ours that has its name from now on, counted from 1; 0 = none. */
+static size_t last_like(const struct dest_index *x, const struct old_entry *o)
+{
+	size_t at = last_named(x, o->full, NULL);
+
+	/* Where a tag is a ref.name as it is, readers find the short form of the full one by it, too. */
+	if (!at && !x->named && o->shown)
+		at = last_of_tag(x, o->shown);
+	return at ? at : last_named(x, o->full, o->ref);
+}
+
 const struct dest_entry *dest_index_named(const struct dest_index *x, const char *full,
 					  const char *ref)
 {
@@ -257,37 +276,49 @@ static int write_end(struct edit *e, dray_error **err)
 }
 
 /* Does an entry of ours take the place of the old one? Notes which are there already. */
-static bool gives_way(struct edit *e, const char *digest, const char *full, const char *tag)
+static bool gives_way(struct edit *e, const struct old_entry *o)
 {
-	const struct dest_seen *seen = digest ? map_get(&e->x->by_digest, span_str(digest)) : NULL;
-	size_t mine = last_named(e->x, full, tag);
+	const struct dest_seen *seen = o->digest ? map_get(&e->x->by_digest, span_str(o->digest))
+						 : NULL;
+	size_t mine = last_like(e->x, o);
 
 	if (seen && seen->last_untagged)
 		e->present[seen->last_untagged - 1] = true;
 	if (!mine)
 		return false;
 	/* The second of two equal old entries goes. */
-	if (!digest || e->present[mine - 1] ||
-	    strcmp(digest, e->x->list[mine - 1].digest.text) != 0)
+	if (!o->digest || e->present[mine - 1] ||
+	    strcmp(o->digest, e->x->list[mine - 1].digest.text) != 0)
 		return true;
 	e->present[mine - 1] = true;
 	return false;
 }
 
-static int keep_entry(struct edit *e, struct json v, dray_error **err)
+static int read_entry(struct edit *e, struct json v, struct old_entry *ret, dray_error **err)
 {
-	const char *digest, *tag, *full;
 	struct json annotations = json_get(v, "annotations");
 
+	ret->v = v;
 	if (json_want(v, JSON_OBJECT, false, "an entry of manifests", err) < 0 ||
 	    json_want_map(annotations, true, "annotations", err) < 0 ||
-	    json_string(json_get(v, "digest"), "digest", &e->arena, &digest, err) < 0 ||
-	    json_string(json_get(annotations, REF_NAME), REF_NAME, &e->arena, &tag, err) < 0 ||
-	    json_string(json_get(annotations, IMAGE_NAME), IMAGE_NAME, &e->arena, &full, err) < 0)
+	    json_string(json_get(v, "digest"), "digest", &e->arena, &ret->digest, err) < 0 ||
+	    json_string(json_get(annotations, REF_NAME), REF_NAME, &e->arena, &ret->ref, err) < 0 ||
+	    json_string(json_get(annotations, IMAGE_NAME), IMAGE_NAME, &e->arena, &ret->full, err) <
+		    0)
 		return -1;
-	if (e->x->no_clobber && last_named(e->x, full, tag))
+	ret->shown = ret->full ? store_familiar(&e->arena, ret->full) : ret->ref;
+	return ret->full && !ret->shown ? err_nomem(err) : 0;
+}
+
+static int keep_entry(struct edit *e, struct json v, dray_error **err)
+{
+	struct old_entry o = { 0 };
+
+	if (read_entry(e, v, &o, err) < 0)
+		return -1;
+	if (e->x->no_clobber && last_like(e->x, &o))
 		return err_set(err, DRAY_ERR_USAGE, "an image has this tag already");
-	if (gives_way(e, digest, full, tag))
+	if (gives_way(e, &o))
 		return 0;
 	return write_front(e, v, err) < 0 ? -1 : buf_add(e->out, json_raw(v), err);
 }

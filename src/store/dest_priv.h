@@ -73,7 +73,7 @@ int dest_index_add(struct dest_index *x, const struct manifest *m, const char *t
 bool dest_index_stands(const struct dest_index *x, size_t i);
 /**
  * The text of index.json: @p old with an entry for each tag, and for each manifest that
- * nothing else leads to. Entries of the same ref name give way, all other bytes stay.
+ * nothing else leads to. Entries of the same name give way, all other bytes stay.
  * FORMAT when @p old is damaged.
  */
 int dest_index_write(const struct dest_index *x, struct span old, struct buf *ret,

@@ -171,8 +171,8 @@ static int walk_root(struct walk *w, const struct oci_root *root, dray_error **e
 	return 0;
 }
 
-/* containerd stores whole names; users and docker know the familiar ones. NULL = no memory. */
-static const char *familiar(struct arena *a, const char *full)
+/* containerd stores whole names; users and docker know the familiar ones. */
+const char *store_familiar(struct arena *a, const char *full)
 {
 	cleanup_reference struct reference r = { 0 };
 	cleanup_error dray_error *odd = NULL;
@@ -193,7 +193,7 @@ int store_entry_name(const struct descriptor *d, struct arena *a, const char **r
 	if (descriptor_annotation(d, ANNOTATION_NAME, a, &full, err) < 0 ||
 	    descriptor_annotation(d, ANNOTATION_REF, a, ret_ref, err) < 0)
 		return -1;
-	*ret = full ? familiar(a, full) : *ret_ref;
+	*ret = full ? store_familiar(a, full) : *ret_ref;
 	return full && !*ret ? err_nomem(err) : 0;
 }
 

@@ -231,6 +231,8 @@ int store_lists_indexes(struct store *st, bool *ret, dray_error **err) MUST_CHEC
  */
 int store_entry_name(const struct descriptor *d, struct arena *a, const char **ret,
 		     const char **ret_ref, dray_error **err) MUST_CHECK;
+/** A whole name as users and docker know it, in @p a; any other text as it is. NULL = no memory. */
+const char *store_familiar(struct arena *a, const char *full);
 /** Of the names of @p im let only those stay that selector.ref @p text means best. */
 int image_keep_names(struct image *im, const char *text, dray_error **err) MUST_CHECK;
 /** "sha256-HEX.KIND", the tag under which cosign keeps what is about @p d. NULL = no memory. */

@@ -67,6 +67,13 @@ static const struct {
 	{ INDEX(ENTRY(D1, "a:1")), INDEX(NAMED(D2, "docker.io/library/a:1", "a:1")), { { .digest = D2, .tag = "a:1" } } },
 	{ INDEX(NAMED(D1, "docker.io/library/a:1", "a:1")), INDEX(NAMED(D2, "docker.io/library/a:1", "a:1")),
 	  { { .digest = D2, .tag = "a:1" } } },
+	/* As containerd and buildx have it: what it is called there is its name here. */
+	{ INDEX(NAMED(D1, "docker.io/library/a:1", "1")), INDEX(NAMED(D2, "docker.io/library/a:1", "a:1")),
+	  { { .digest = D2, .tag = "a:1" } } },
+	{ INDEX(NAMED(D1, "docker.io/library/a:1", "1")), INDEX(NAMED(D1, "docker.io/library/a:1", "1")),
+	  { { .digest = D1, .tag = "a:1" } } },
+	{ INDEX(NAMED(D1, "docker.io/library/a:1", "1") "," NAMED(D3, "docker.io/library/b:1", "1")),
+	  INDEX(NAMED(D3, "docker.io/library/b:1", "1") "," NAMED(D2, "docker.io/library/a:1", "a:1")), { { .digest = D2, .tag = "a:1" } } },
 	{ "", NULL, { { .digest = D1, .tag = "a" } } },
 	{ "{\"manifests\":[", NULL, { { .digest = D1, .tag = "a" } } },
 	{ "[]", NULL, { { .digest = D1, .tag = "a" } } },
@@ -124,6 +131,8 @@ static void test_index_no_clobber(void **state)
 		{ INDEX(ENTRY(D1, "a")), "a", true },
 		{ INDEX(ENTRY(D2, "a")), "a", true },
 		{ INDEX(ENTRY(D2, "a")), "b", false },
+		{ INDEX(NAMED(D2, "docker.io/library/a:1", "1")), "a:1", true },
+		{ INDEX(NAMED(D2, "docker.io/library/a:1", "1")), "b:1", false },
 		{ INDEX(ENTRY(D2, "a")), NULL, false },
 		{ INDEX(""), "a", false },
 	};
