@@ -162,6 +162,16 @@ static bool takes_one(const struct place *dst)
 	return dst->kind == PLACE_REGISTRY || dst->kind == PLACE_DIR || dst->tag;
 }
 
+/* A layout may lead to what is edited by the name that the result gets. */
+static void tell_origin(struct run *r, const struct root *root)
+{
+	if (r->edit)
+		r->copy.target->dest->origin = (struct dest_origin){
+			digest_set(&root->index) ? root->index : root->images[0]->wanted,
+			edit_moves_platform(r->edit->o),
+		};
+}
+
 /* What the source chose goes to the run's target. */
 static int copy_chosen(struct run *r, const struct place *dst, dray_copy_result *result,
 		       dray_error **err)
@@ -177,6 +187,7 @@ static int copy_chosen(struct run *r, const struct place *dst, dray_copy_result 
 		const char *const *tags = r->made_tags ? r->made->tags : own ? im->tags : &tag;
 		size_t n_tags = r->made_tags ? r->made->n_tags : own ? im->n_tags : !!tag;
 
+		tell_origin(r, &r->from.roots[i]);
 		if (run_copy_one(r, &r->from.roots[i], tags, n_tags, result, err) < 0)
 			return -1;
 	}

@@ -54,12 +54,17 @@ static int edit_config(const struct edit *e, struct image *im, dray_error **err)
 
 /* ---- the manifest ---- */
 
-static bool has_field(const struct edit *e, enum dray_edit_field field)
+static bool has_field(const struct dray_edit_options *o, enum dray_edit_field field)
 {
-	for (size_t i = 0; i < e->o->n_steps; i++)
-		if (e->o->steps[i].field == field)
+	for (size_t i = 0; i < o->n_steps; i++)
+		if (o->steps[i].field == field)
 			return true;
 	return false;
+}
+
+bool edit_moves_platform(const struct dray_edit_options *o)
+{
+	return has_field(o, DRAY_EDIT_PLATFORM) || has_field(o, DRAY_EDIT_ARCHITECTURE);
 }
 
 static int set_config(struct json_edit *j, struct json config, const struct config *c,
@@ -141,7 +146,7 @@ bool edit_means(const struct edit *e, const struct image *im)
 
 static int check_annotations(const struct edit *e, const struct image *im, dray_error **err)
 {
-	if (!has_field(e, DRAY_EDIT_ANNOTATION) ||
+	if (!has_field(e->o, DRAY_EDIT_ANNOTATION) ||
 	    (im->manifest && im->manifest->kind == MANIFEST_IMAGE &&
 	     !mediatype_is_docker(im->manifest->media_type)))
 		return 0;
@@ -152,8 +157,7 @@ static int check_annotations(const struct edit *e, const struct image *im, dray_
 /* The index around it tells the platform too, and would lie. */
 static int check_platform(const struct edit *e, const struct image *im, dray_error **err)
 {
-	if (!digest_set(&im->root) ||
-	    (!has_field(e, DRAY_EDIT_PLATFORM) && !has_field(e, DRAY_EDIT_ARCHITECTURE)))
+	if (!digest_set(&im->root) || !edit_moves_platform(e->o))
 		return 0;
 	err_set(err, DRAY_ERR_UNSUPPORTED, "%s: an index tells its platform too", im->where);
 	return err_hint(err, "copy the image alone with --platform first");
@@ -213,7 +217,7 @@ int edit_image(struct edit *e, struct image *im, dray_error **err)
 	changed = edit_config(e, im, err);
 	if (changed < 0)
 		return err_ctx(err, "%s", im->where);
-	if ((changed || has_field(e, DRAY_EDIT_ANNOTATION)) && lends_layers(im) &&
+	if ((changed || has_field(e->o, DRAY_EDIT_ANNOTATION)) && lends_layers(im) &&
 	    edit_manifest(e, im, err) < 0)
 		return err_ctx(err, "%s", im->where);
 	e->n_changed += (size_t)changed;

@@ -16,6 +16,8 @@ struct edit {
 };
 /** USAGE for a name that could not be told where the result goes. */
 int edit_check_tags(const struct edit *e, dray_error **err) MUST_CHECK;
+/** Do the steps change what an image says of its platform? */
+bool edit_moves_platform(const struct dray_edit_options *o);
 /** An image, and one of the platforms that are to change. */
 bool edit_means(const struct edit *e, const struct image *im);
 /**

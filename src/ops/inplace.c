@@ -365,7 +365,7 @@ static int check_other(const struct place *at, const struct dray_edit_options *e
 	return 0;
 }
 
-/* The one name of all images that are meant, as index.json has it in ref.name; lent by them. */
+/* The one name of all images that are meant; lent by them. */
 static int sole_name(const struct place_edit *j, const char *where, const char **ret,
 		     dray_error **err)
 {
@@ -380,9 +380,9 @@ static int sole_name(const struct place_edit *j, const char *where, const char *
 				return err_hint(err, "--image NAME chooses one");
 			}
 			name = im->tags[k];
-			*ret = im->ref_names[k] ? im->ref_names[k] : name;
 		}
 	}
+	*ret = name;
 	return name ? 0
 		    : err_set(err, DRAY_ERR_USAGE, "%s: name the tag that is to lead to the result",
 			      where);

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "image/reference.h"
+#include "json/edit.h"
 #include "store/dest_priv.h"
 
 #define REF_NAME "org.opencontainers.image.ref.name"
@@ -111,7 +112,9 @@ static int set_name(struct dest_index *x, const char *text, struct dest_entry *e
 int dest_index_add(struct dest_index *x, const struct manifest *m, const char *tag,
 		   dray_error **err)
 {
-	struct dest_entry e = { .digest = m->digest, .size = (int64_t)m->raw.len };
+	struct dest_entry e = { .digest = m->digest,
+				.size = (int64_t)m->raw.len,
+				.origin = x->origin };
 
 	e.media_type = arena_strdup(&x->arena, m->media_type ? m->media_type : MT_OCI_MANIFEST);
 	if (!e.media_type)
@@ -170,6 +173,7 @@ struct old_entry {
 	const char *digest;
 	const char *full, *ref;
 	const char *shown; /* as readers call it: full in short, or ref */
+	size_t now; /* the one of ours that it leads to from now on, counted from 1; 0 = none */
 };
 
 /* The one of ours that has its name from now on, counted from 1; 0 = none. */
@@ -191,14 +195,22 @@ const struct dest_entry *dest_index_named(const struct dest_index *x, const char
 	return at ? &x->list[at - 1] : NULL;
 }
 
+/* What is known of one of x->list. */
+struct ours {
+	bool present; /* the old text holds it already */
+	bool moved;   /* by an entry that leads to it from now on */
+};
+
 /* An index.json being edited. */
 struct edit {
 	const struct dest_index *x;
 	struct json_doc *doc;
 	struct json manifests;
 	struct json before; /* the old entry that was looked at last */
-	struct arena arena; /* strings of the old entries */
-	bool *present;	    /* for each of x->list: the old text holds it already */
+	struct arena arena; /* of the old entries and their strings */
+	struct old_entry *old;
+	size_t n_old;
+	struct ours *ours; /* for each of x->list */
 	struct buf *out;
 	bool any; /* an entry has been written */
 };
@@ -206,10 +218,34 @@ struct edit {
 static void edit_clear(struct edit *e)
 {
 	json_doc_free(e->doc);
-	mem_free(e->present);
+	mem_free(e->ours);
 	arena_clear(&e->arena);
 }
 #define cleanup_edit CLEANUP(edit_clear)
+
+static int read_entry(struct edit *e, struct json v, struct old_entry *ret, dray_error **err)
+{
+	struct json annotations = json_get(v, "annotations");
+
+	ret->v = v;
+	if (json_want(v, JSON_OBJECT, false, "an entry of manifests", err) < 0 ||
+	    json_want_map(annotations, true, "annotations", err) < 0 ||
+	    json_string(json_get(v, "digest"), "digest", &e->arena, &ret->digest, err) < 0 ||
+	    json_string(json_get(annotations, REF_NAME), REF_NAME, &e->arena, &ret->ref, err) < 0 ||
+	    json_string(json_get(annotations, IMAGE_NAME), IMAGE_NAME, &e->arena, &ret->full, err) <
+		    0)
+		return -1;
+	ret->shown = ret->full ? store_familiar(&e->arena, ret->full) : ret->ref;
+	return ret->full && !ret->shown ? err_nomem(err) : 0;
+}
+
+static int read_entries(struct edit *e, dray_error **err)
+{
+	for (struct json v = json_first(e->manifests); json_node(v); v = json_next(v))
+		if (read_entry(e, v, &e->old[e->n_old++], err) < 0)
+			return -1;
+	return 0;
+}
 
 static int edit_begin(struct edit *e, struct span old, dray_error **err)
 {
@@ -227,8 +263,9 @@ static int edit_begin(struct edit *e, struct span old, dray_error **err)
 	/* Go writes an empty list as null. */
 	if (json_want(e->manifests, JSON_ARRAY, true, "manifests", err) < 0)
 		return -1;
-	e->present = mem_zalloc((x->n + 1) * sizeof(bool));
-	return e->present ? 0 : err_nomem(err);
+	e->ours = mem_zalloc((x->n + 1) * sizeof(*e->ours));
+	e->old = arena_array(&e->arena, json_len(e->manifests) + 1, sizeof(*e->old));
+	return e->ours && e->old ? read_entries(e, err) : err_nomem(err);
 }
 
 static struct span span_between(const uint8_t *from, const uint8_t *to)
@@ -275,6 +312,88 @@ static int write_end(struct edit *e, dray_error **err)
 		       err);
 }
 
+/* ---- entries that lead elsewhere ---- */
+
+int store_entry_move(struct json_edit *e, struct json entry, const struct descriptor *to,
+		     bool other_platform, dray_error **err)
+{
+	cleanup_buf struct buf digest = BUF_INIT(DIGEST_TEXT + 8), size = BUF_INIT(32),
+			       type = BUF_INIT(LIMIT_PATH);
+	struct json old_type = json_get(entry, "mediaType");
+
+	if (json_node(json_get(entry, "data")))
+		json_edit_remove(e, json_get(entry, "data"));
+	if (other_platform && json_node(json_get(entry, "platform")))
+		json_edit_remove(e, json_get(entry, "platform"));
+	if (to->media_type && json_node(old_type) &&
+	    (json_quote(&type, span_str(to->media_type), err) < 0 ||
+	     json_edit_replace(e, old_type, span_buf(&type), err) < 0))
+		return -1;
+	if (json_quote(&digest, span_str(to->digest.text), err) < 0 ||
+	    buf_printf(&size, err, "%lld", (long long)to->size) < 0 ||
+	    json_edit_set(e, entry, "digest", span_buf(&digest), err) < 0)
+		return -1;
+	return json_edit_set(e, entry, "size", span_buf(&size), err);
+}
+
+/* The one of ours that has this name, if the entry names what that one was; counted from 1. */
+static size_t successor(const struct edit *e, const struct old_entry *o, const char *name)
+{
+	size_t at = name ? last_of_tag(e->x, name) : 0;
+	const struct digest *was = at ? &e->x->list[at - 1].origin.digest : NULL;
+
+	return was && digest_set(was) && o->digest && strcmp(was->text, o->digest) == 0 ? at : 0;
+}
+
+/* A ref.name may be that of several, for example their tag: who is called so by readers comes first. */
+static void find_moved(struct edit *e)
+{
+	for (size_t i = 0; i < e->n_old; i++) {
+		struct old_entry *o = &e->old[i];
+
+		o->now = successor(e, o, o->shown);
+		if (o->now)
+			e->ours[o->now - 1].moved = true;
+	}
+	for (size_t i = 0; i < e->n_old; i++) {
+		struct old_entry *o = &e->old[i];
+		size_t now = o->now ? 0 : successor(e, o, o->ref);
+
+		if (now && !e->ours[now - 1].moved)
+			o->now = now;
+	}
+	for (size_t i = 0; i < e->n_old; i++)
+		if (e->old[i].now)
+			e->ours[e->old[i].now - 1] = (struct ours){ true, true };
+}
+
+static int write_moved(struct edit *e, const struct old_entry *o, dray_error **err)
+{
+	cleanup_json struct json_doc *doc = NULL;
+	cleanup_json_edit struct json_edit *edit = NULL;
+	const struct dest_entry *now = &e->x->list[o->now - 1];
+	const char *type;
+
+	if (digest_eq(&now->digest, &now->origin.digest))
+		return buf_add(e->out, json_raw(o->v), err);
+	if (json_parse(json_raw(o->v), &doc, err) < 0 ||
+	    json_string(json_get(o->v, "mediaType"), "mediaType", &e->arena, &type, err) < 0 ||
+	    json_edit_new(doc, &edit, err) < 0)
+		return -1;
+
+	const struct descriptor to = {
+		.media_type = type && mediatype_equal(type, now->media_type) ? NULL
+									     : now->media_type,
+		.digest = now->digest,
+		.size = now->size,
+	};
+	return store_entry_move(edit, json_root(doc), &to, now->origin.other_platform, err) < 0
+		       ? -1
+		       : json_edit_apply(edit, e->out, err);
+}
+
+/* ---- all of them ---- */
+
 /* Does an entry of ours take the place of the old one? Notes which are there already. */
 static bool gives_way(struct edit *e, const struct old_entry *o)
 {
@@ -283,44 +402,26 @@ static bool gives_way(struct edit *e, const struct old_entry *o)
 	size_t mine = last_like(e->x, o);
 
 	if (seen && seen->last_untagged)
-		e->present[seen->last_untagged - 1] = true;
-	if (!mine)
+		e->ours[seen->last_untagged - 1].present = true;
+	if (!mine || e->ours[mine - 1].moved)
 		return false;
 	/* The second of two equal old entries goes. */
-	if (!o->digest || e->present[mine - 1] ||
+	if (!o->digest || e->ours[mine - 1].present ||
 	    strcmp(o->digest, e->x->list[mine - 1].digest.text) != 0)
 		return true;
-	e->present[mine - 1] = true;
+	e->ours[mine - 1].present = true;
 	return false;
 }
 
-static int read_entry(struct edit *e, struct json v, struct old_entry *ret, dray_error **err)
+static int keep_entry(struct edit *e, const struct old_entry *o, dray_error **err)
 {
-	struct json annotations = json_get(v, "annotations");
-
-	ret->v = v;
-	if (json_want(v, JSON_OBJECT, false, "an entry of manifests", err) < 0 ||
-	    json_want_map(annotations, true, "annotations", err) < 0 ||
-	    json_string(json_get(v, "digest"), "digest", &e->arena, &ret->digest, err) < 0 ||
-	    json_string(json_get(annotations, REF_NAME), REF_NAME, &e->arena, &ret->ref, err) < 0 ||
-	    json_string(json_get(annotations, IMAGE_NAME), IMAGE_NAME, &e->arena, &ret->full, err) <
-		    0)
-		return -1;
-	ret->shown = ret->full ? store_familiar(&e->arena, ret->full) : ret->ref;
-	return ret->full && !ret->shown ? err_nomem(err) : 0;
-}
-
-static int keep_entry(struct edit *e, struct json v, dray_error **err)
-{
-	struct old_entry o = { 0 };
-
-	if (read_entry(e, v, &o, err) < 0)
-		return -1;
-	if (e->x->no_clobber && last_like(e->x, &o))
+	if (e->x->no_clobber && last_like(e->x, o))
 		return err_set(err, DRAY_ERR_USAGE, "an image has this tag already");
-	if (gives_way(e, &o))
+	if (!o->now && gives_way(e, o))
 		return 0;
-	return write_front(e, v, err) < 0 ? -1 : buf_add(e->out, json_raw(v), err);
+	if (write_front(e, o->v, err) < 0)
+		return -1;
+	return o->now ? write_moved(e, o, err) : buf_add(e->out, json_raw(o->v), err);
 }
 
 static int write_entry(struct edit *e, const struct dest_entry *entry, dray_error **err)
@@ -352,13 +453,13 @@ static int write_list(struct edit *e, dray_error **err)
 {
 	if (buf_add_byte(e->out, '[', err) < 0)
 		return -1;
-	for (struct json v = json_first(e->manifests); json_node(v); v = json_next(v)) {
-		if (keep_entry(e, v, err) < 0)
+	for (size_t i = 0; i < e->n_old; i++) {
+		if (keep_entry(e, &e->old[i], err) < 0)
 			return -1;
-		e->before = v;
+		e->before = e->old[i].v;
 	}
 	for (size_t i = 0; i < e->x->n; i++)
-		if (!e->present[i] && dest_index_stands(e->x, i) &&
+		if (!e->ours[i].present && dest_index_stands(e->x, i) &&
 		    write_entry(e, &e->x->list[i], err) < 0)
 			return -1;
 	return write_end(e, err);
@@ -370,6 +471,7 @@ int dest_index_write(const struct dest_index *x, struct span old, struct buf *re
 
 	if (edit_begin(&e, old, err) < 0)
 		return err_ctx(err, "%s", OCI_INDEX_NAME);
+	find_moved(&e);
 
 	struct span list = json_raw(e.manifests);
 	size_t before = (size_t)(list.data - old.data);

@@ -374,6 +374,7 @@ static int dir_put_manifest(struct dest *base, const struct manifest *m, const c
 	if (dest_put_bytes(base, &desc, span_buf(&m->raw), err) < 0)
 		return -1;
 	lock_take(d->lock);
+	d->index.origin = base->origin;
 	rc = dest_index_add(&d->index, m, tag, err);
 	lock_drop(d->lock);
 	return rc;

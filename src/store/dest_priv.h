@@ -43,6 +43,7 @@ struct dest_entry {
 	/* "docker.io/library/app:1" for containerd, "app:1" for Docker; NULL where @tag is all */
 	const char *full, *familiar;
 	const char *announced; /* what containerd is to call it; NULL */
+	struct dest_origin origin;
 };
 /** What makes two entries the same name. NULL = by digest only. */
 static inline const char *dest_entry_key(const struct dest_entry *e)
@@ -63,6 +64,7 @@ struct dest_index {
 	struct map by_digest;	/* digest text -> struct dest_seen */
 	bool no_clobber;	/* no entry may give way: USAGE */
 	bool named;		/* a tag that reads as NAME:TAG is one: full and familiar are set */
+	struct dest_origin origin; /* of what is added next */
 };
 int dest_index_add(struct dest_index *x, const struct manifest *m, const char *tag,
 		   dray_error **err) MUST_CHECK;
@@ -73,8 +75,8 @@ int dest_index_add(struct dest_index *x, const struct manifest *m, const char *t
 bool dest_index_stands(const struct dest_index *x, size_t i);
 /**
  * The text of index.json: @p old with an entry for each tag, and for each manifest that
- * nothing else leads to. Entries of the same name give way, all other bytes stay.
- * FORMAT when @p old is damaged.
+ * nothing else leads to. Entries of the same name give way, or lead elsewhere where they name
+ * the origin of what has their name now. All other bytes stay. FORMAT when @p old is damaged.
  */
 int dest_index_write(const struct dest_index *x, struct span old, struct buf *ret,
 		     dray_error **err) MUST_CHECK;

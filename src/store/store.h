@@ -233,6 +233,14 @@ int store_entry_name(const struct descriptor *d, struct arena *a, const char **r
 		     const char **ret_ref, dray_error **err) MUST_CHECK;
 /** A whole name as users and docker know it, in @p a; any other text as it is. NULL = no memory. */
 const char *store_familiar(struct arena *a, const char *full);
+struct json_edit;
+/**
+ * Let @p entry of an index.json lead to @p to: digest and size, and its media type where that is
+ * another one. What it embeds is the old document, and goes. All else of it stays, but with
+ * @p other_platform what it tells of that.
+ */
+int store_entry_move(struct json_edit *e, struct json entry, const struct descriptor *to,
+		     bool other_platform, dray_error **err) MUST_CHECK;
 /** Of the names of @p im let only those stay that selector.ref @p text means best. */
 int image_keep_names(struct image *im, const char *text, dray_error **err) MUST_CHECK;
 /** "sha256-HEX.KIND", the tag under which cosign keeps what is about @p d. NULL = no memory. */
@@ -334,6 +342,11 @@ struct dest_ops {
 	int (*finish)(struct dest *d, dray_error **err);
 	void (*free)(struct dest *d); /* discards unless finished */
 };
+/** What an image or index was before it was edited; a zeroed one: it was not. */
+struct dest_origin {
+	struct digest digest; /* of its manifest or index */
+	bool other_platform;  /* an entry that tells its platform may lie from now on */
+};
 struct dest {
 	const struct dest_ops *ops;
 	char *place;
@@ -342,6 +355,11 @@ struct dest {
 	bool no_clobber;
 	bool lone;	 /* room for one image or index, and nothing that refers to it */
 	bool forward;	 /* a blob of unknown digest is read once, forward: nobody needs to keep it */
+	/*
+	 * Of what is put next under a tag. In a layout whose index.json leads to it by that name, the
+	 * entry leads to what is put, and all else that it says stays.
+	 */
+	struct dest_origin origin;
 };
 void dest_free(struct dest *d);
 DEFINE_CLEANUP(struct dest, cleanup_dest_fn, dest_free)

@@ -728,12 +728,85 @@ tags() { "$DRAY" images --json "$1" | jq -r '[.images[].tags[]] | sort | join(" 
 	"$DRAY" copy -q --image one:1 "$T/two.tar" "oci:$T/bx:1.0" >/dev/null
 	jq -c '.manifests[0].annotations["io.containerd.image.name"] = "docker.io/library/app:1.0"' \
 		"$T/bx/index.json" >"$T/index" && cp "$T/index" "$T/bx/index.json"
-	for typed in :1.0 ""; do
+	for typed in :1.0 "" :app:1.0 :docker.io/library/app:1.0; do
 		dray_run edit "oci:$T/bx$typed" --env "C=$typed" --in-place
 		ok
 		same "images of $typed" "$("$DRAY" images --json "$T/bx" | jq '.images | length')" 1
+		same "names of $typed" "$(tags "$T/bx")" app:1.0
 		skopeo inspect --config "oci:$T/bx:1.0" | jq -e --arg e "C=$typed" '.config.Env | index($e) != null'
 	done
+}
+
+# described NAME: a layout $T/NAME, its image "app:1.0" described as buildx, containerd and somebody else would, beside another one
+# and the same image under another name. Its index.json is copied to $T/before.
+described() {
+	rm -rf "${T:?}/$1"
+	"$DRAY" copy -q --image one:1 "$T/two.tar" "oci:$T/$1:1.0" >/dev/null
+	"$DRAY" copy -q --image two:1 "$T/two.tar" "oci:$T/$1:other" >/dev/null
+	jq '.manifests[0] |= ({"x-before": [1, 2.50, null]} + . + {
+			"platform": {"os": "linux", "architecture": "amd64", "x": 1e2}, "urls": ["https://example.org/a"],
+			"annotations": {"org.opencontainers.image.created": "2020-01-01T00:00:00Z",
+				"io.containerd.image.name": "docker.io/library/app:1.0", "org.opencontainers.image.ref.name": "1.0"},
+			"x-behind": {"deep": ["A"]}}) |
+		.manifests = [.manifests[1], .manifests[0],
+			(.manifests[0] | .annotations["io.containerd.image.name"] = "docker.io/library/zap:1.0")] |
+		.annotations = {"of": "the layout"}' "$T/$1/index.json" |
+		sed 's/"A"/"\\u0041"/; s/2\.50*,/2.50,/; s/"x": 1.*/"x" : 1E+2/' >"$T/before"
+	grep -q 'u0041' "$T/before" && grep -q '2\.50' "$T/before" && grep -q '1E+2' "$T/before"
+	cp "$T/before" "$T/$1/index.json"
+}
+
+@test "a layout: what index.json says of the edited image stays, but for its digest and size" {
+	make
+	local n out typed size
+	while read -r n out; do
+		echo "$n $out"
+		described l
+		# The same name once more: what the index means by it is the first that has it.
+		[ "$n" = 1 ] && typed=app:1.0 || typed=other
+		n=$(jq -r --argjson n "$n" '.manifests[$n] | "\(.digest) \(.size)"' "$T/before")
+		# shellcheck disable=SC2086 # words
+		dray_run edit "oci:$T/l:$typed" --env B=1 ${out//OUT/oci:$T/l:$typed}
+		ok
+		size=$(stat -c %s "$T/l/blobs/sha256/${DIGEST#*:}")
+		[ "$DIGEST" != "${n% *}" ]
+		awk -v old="${n% *}" -v new="$DIGEST" -v was="${n#* }" -v size="$size" '
+			/"digest"/ && index($0, old) && !done { sub(old, new); here = done = 1 }
+			/"size"/ && here { sub(was, size); here = 0 }
+			{ print }' "$T/before" >"$T/want"
+		diff "$T/want" "$T/l/index.json"
+		"$DRAY" inspect --config "oci:$T/l:$typed" | jq -e '.config.Env | index("B=1") != null'
+	done <<-END
+		1 --in-place
+		1 -o OUT
+		0 --in-place
+		0 -o OUT
+	END
+	# By a tag that two names have nobody knows which is meant.
+	described l
+	dray_run edit "oci:$T/l:1.0" --env B=1 --in-place
+	expect 2 "*there are several names*"
+	# All of them, each under its own name.
+	dray_run edit "$T/l" --all --env B=1 -o "oci:$T/l"
+	expect 0
+	jq -e --slurpfile old "$T/before" 'def but: .manifests[] |= del(.digest, .size); but == ($old[0] | but)' "$T/l/index.json"
+	same "digests" "$(jq -r '.manifests[].digest' "$T/before" "$T/l/index.json" | sort -u | wc -l)" 4
+	# An edit that changes nothing changes no byte.
+	cp "$T/l/index.json" "$T/before"
+	dray_run edit "oci:$T/l:app:1.0" --env B=1 --in-place
+	ok
+	cmp "$T/before" "$T/l/index.json"
+}
+
+@test "a layout: an index keeps what index.json says of it" {
+	"$PEERS_SRC/oci_graph.py" "$T/graph" >/dev/null
+	"$DRAY" copy -q --all-platforms "oci:$T/graph:multi" "oci:$T/l:m" >/dev/null
+	jq '.manifests[0].annotations.more = "text"' "$T/l/index.json" >"$T/before"
+	cp "$T/before" "$T/l/index.json"
+	dray_run edit "oci:$T/l:m" --platform linux/arm64 --env NEW=1 --in-place
+	ok
+	jq --arg d "$DIGEST" --argjson s "$(stat -c %s "$T/l/blobs/sha256/${DIGEST#*:}")" \
+		'.manifests[0].digest = $d | .manifests[0].size = $s' "$T/before" | cmp - "$T/l/index.json"
 }
 
 @test "a layout: what was not chosen is not edited" {

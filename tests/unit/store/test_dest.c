@@ -121,6 +121,89 @@ static void test_index(void **state)
 	}
 }
 
+/* An entry that led to what was edited leads to the result; all else that it says stays. */
+#define SAID(d, size, more)                                                                       \
+	"{ \"x\":[1.0e5 ] ,\"digest\": \"" d "\" , \"size\":" size "," more "\"annotations\" : {" \
+	"\"k\":\"\\u0041\",\"io.containerd.image.name\":\"docker.io/library/a:1\","               \
+	"\"org.opencontainers.image.ref.name\":\"1\"}}"
+#define ZAP(d) NAMED(d, "docker.io/library/zap:1", "1")
+/* clang-format off */
+static const struct moved {
+	const char *tag, *old, *want;
+	bool other_platform, same;
+} moved_rows[] = {
+	{ "a:1", INDEX(" " SAID(D1, "401", "") " , " UNTAGGED(D3)),
+	  INDEX(" " SAID(D2, "7", "") " , " UNTAGGED(D3)), false, false },
+	/* By the tag alone, where nobody is called so; else by what readers call it. */
+	{ "1", INDEX(SAID(D1, "401", "")), INDEX(SAID(D2, "7", "")), false, false },
+	{ "1", INDEX(SAID(D1, "401", "") "," ZAP(D1)), INDEX(SAID(D2, "7", "") "," ZAP(D2)), false, false },
+	{ "a:1", INDEX(ZAP(D1) "," SAID(D1, "401", "") "," ZAP(D3)),
+	  INDEX(ZAP(D1) "," SAID(D2, "7", "") "," ZAP(D3)), false, false },
+	{ "1", INDEX(SAID(D1, "401", "") "," ENTRY(D1, "1")),
+	  INDEX(SAID(D1, "401", "") "," ENTRY(D2, "1")), false, false },
+	/* One of two of this name: the other one is something else. */
+	{ "a", INDEX(ENTRY(D3, "a") "," ENTRY(D1, "a")),
+	  INDEX(ENTRY(D3, "a") "," ENTRY(D2, "a")), false, false },
+	/* Somebody else was faster: as a copy does. */
+	{ "a:1", INDEX(SAID(D3, "401", "") "," ZAP(D1)),
+	  INDEX(ZAP(D1) "," NAMED(D2, "docker.io/library/a:1", "a:1")), false, false },
+	{ "b:1", INDEX(SAID(D1, "401", "")),
+	  INDEX(SAID(D1, "401", "") "," NAMED(D2, "docker.io/library/b:1", "b:1")), false, false },
+	/* The type where it is another one; the old document goes, and a platform may. */
+	{ "a:1", INDEX(SAID(D1, "401", "\"mediaType\":\"" MT_DOCKER_MANIFEST "\",")),
+	  INDEX(SAID(D2, "7", "\"mediaType\":\"" MT_OCI_MANIFEST "\",")), false, false },
+	{ "a:1", INDEX(SAID(D1, "401", "\"data\":\"AAAA\",\"platform\" :{\"os\":1},")),
+	  INDEX(SAID(D2, "7", "\"platform\" :{\"os\":1},")), false, false },
+	{ "a:1", INDEX(SAID(D1, "401", "\"data\":\"AAAA\",\"platform\" :{\"os\":1},")),
+	  INDEX(SAID(D2, "7", "")), true, false },
+	/* Nothing changed. */
+	{ "a:1", INDEX(SAID(D2, "0", "\"data\":\"AAAA\",")),
+	  INDEX(SAID(D2, "0", "\"data\":\"AAAA\",")), true, true },
+};
+
+/* clang-format on */
+static int put_moved(const struct moved *r, bool no_clobber, struct buf *ret, dray_error **err)
+{
+	struct dest_index x = { .no_clobber = no_clobber,
+				.origin.other_platform = r->other_platform };
+	struct manifest m = { .media_type = MT_OCI_MANIFEST, .raw = { .len = 7 } };
+	int rc;
+
+	assert_int_equal(digest_parse(span_str(r->same ? D2 : D1), &x.origin.digest, NULL), 0);
+	assert_int_equal(digest_parse(span_str(D2), &m.digest, NULL), 0);
+	rc = dest_index_add(&x, &m, r->tag, err);
+	if (rc == 0)
+		rc = dest_index_write(&x, span_str(r->old), ret, err);
+	dest_index_clear(&x);
+	return rc;
+}
+
+static int put_any(void *arg, dray_error **err)
+{
+	cleanup_buf struct buf got = BUF_INIT(LIMIT_MANIFEST);
+
+	return put_moved(arg, false, &got, err);
+}
+
+static void test_index_moved(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(moved_rows); i++) {
+		cleanup_buf struct buf got = BUF_INIT(LIMIT_MANIFEST),
+				       none = BUF_INIT(LIMIT_MANIFEST);
+		const struct moved *r = &moved_rows[i];
+		dray_error *err = NULL;
+
+		assert_ok(put_moved(r, false, &got, &err), err);
+		assert_span_is(span_buf(&got), r->want);
+		if (strcmp(r->tag, "b:1") != 0) {
+			assert_int_equal(put_moved(r, true, &none, &err), -1);
+			assert_err(err, DRAY_ERR_USAGE, "tag");
+		}
+		torture_alloc(put_any, (void *)(uintptr_t)r);
+	}
+}
+
 /* With no_clobber a tag that is there stays, and is told; others join it. */
 static void test_index_no_clobber(void **state)
 {
@@ -600,6 +683,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_index),
+		cmocka_unit_test(test_index_moved),
 		cmocka_unit_test(test_index_no_clobber),
 		cmocka_unit_test(test_index_many),
 		cmocka_unit_test(test_dir_new),
