@@ -81,17 +81,12 @@ static int set_string(struct json_edit *e, struct json object, const char *key, 
 		       : json_edit_set(e, object, key, span_buf(&quoted), err);
 }
 
-static int set_target(struct json_edit *e, struct json entry, const struct inplace_moved *m,
-		      dray_error **err)
+static int set_target(const struct inplace *p, struct json_edit *e, struct json entry,
+		      const struct inplace_moved *m, dray_error **err)
 {
-	cleanup_buf struct buf size = BUF_INIT(32);
+	const struct descriptor to = { .digest = m->digest, .size = m->size };
 
-	if (json_node(json_get(entry, "data"))) /* the old document, inline */
-		json_edit_remove(e, json_get(entry, "data"));
-	if (buf_printf(&size, err, "%lld", (long long)m->size) < 0 ||
-	    json_edit_set(e, entry, "size", span_buf(&size), err) < 0)
-		return -1;
-	return set_string(e, entry, "digest", m->digest.text, err);
+	return store_entry_move(e, entry, &to, edit_moves_platform(p->o), err);
 }
 
 /* What an entry says of its name; @p full NULL = a lone word. */
@@ -173,7 +168,8 @@ static int write_named(struct inplace *p, struct json entry, const char *tag,
 	struct entry_name name;
 
 	if (json_parse(json_raw(entry), &doc, err) < 0 || json_edit_new(doc, &e, err) < 0 ||
-	    name_of(p, tag, &name, err) < 0 || (m && set_target(e, json_root(doc), m, err) < 0) ||
+	    name_of(p, tag, &name, err) < 0 ||
+	    (m && set_target(p, e, json_root(doc), m, err) < 0) ||
 	    set_names(e, json_root(doc), &name, err) < 0)
 		return -1;
 	return json_edit_apply(e, ret, err);
@@ -265,7 +261,7 @@ static int edit_entry(struct inplace *p, struct json_edit *e, struct json entry,
 	if (m && digest_eq(&m->digest, &d->digest))
 		m = NULL;
 	if (!p->o->tags)
-		return m ? set_target(e, entry, m, err) : 0;
+		return m ? set_target(p, e, entry, m, err) : 0;
 	if (l->named || !p->o->n_tags) {
 		json_edit_remove(e, entry);
 		return 0;

@@ -798,6 +798,24 @@ described() {
 	cmp "$T/before" "$T/l/index.json"
 }
 
+@test "an entry of index.json tells no platform that the edit changed" {
+	make
+	local place
+	described l
+	tar -C "$T/l" -cf "$T/x.tar" .
+	for place in "oci:$T/l" "oci-archive:$T/x.tar"; do
+		dray_run edit "$place:app:1.0" --env A=1 --in-place
+		ok
+		dray_run edit "$place:zap:1.0" --platform-set linux/arm64 --in-place
+		ok
+		tar -xOf "$T/x.tar" --wildcards '*index.json' >"$T/got"
+		[[ $place != oci:* ]] || cp "$T/l/index.json" "$T/got"
+		jq -e --slurpfile old "$T/before" 'def but: .manifests[] |= del(.digest, .size);
+			but == ($old[0] | but | del(.manifests[2].platform)) and .manifests[1].platform.architecture == "amd64"' "$T/got"
+		"$DRAY" inspect --config "$place:zap:1.0" | jq -e '.architecture == "arm64"'
+	done
+}
+
 @test "a layout: an index keeps what index.json says of it" {
 	"$PEERS_SRC/oci_graph.py" "$T/graph" >/dev/null
 	"$DRAY" copy -q --all-platforms "oci:$T/graph:multi" "oci:$T/l:m" >/dev/null
