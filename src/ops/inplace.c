@@ -335,8 +335,7 @@ static int edit_archive(dray_context *ctx, const struct place *at,
 	    check_store(&j, at, err) < 0 || choose(&j, ctx, at, o, err) < 0 ||
 	    edit_images(&j, at, err) < 0)
 		return -1;
-	if (inplace_keep_named(&j.p, err) < 0 || edit_documents(&j.p, err) < 0 ||
-	    amend_commit(&j.p.amend, &done, err) < 0)
+	if (edit_documents(&j.p, err) < 0 || amend_commit(&j.p.amend, &done, err) < 0)
 		return err_ctx(err, "%s", at->text);
 	return tell_all(&j.p, at->path, &done, result, err);
 }

@@ -94,9 +94,7 @@ int inplace_v1_top(struct inplace *p, const struct image *im, const char **ret,
 		   dray_error **err) MUST_CHECK;
 /** The folder that readers of the oldest archives start from, where there is one. */
 int inplace_v1(struct inplace *p, struct inplace_change *c, dray_error **err) MUST_CHECK;
-/** Before anything is dropped: what manifest.json names is no room, however it is called. */
-int inplace_keep_named(struct inplace *p, dray_error **err) MUST_CHECK;
-/** manifest.json and repositories. */
+/** manifest.json, and that what it names is no room, however it is called; repositories. */
 int inplace_list(struct inplace *p, dray_error **err) MUST_CHECK;
 int inplace_repositories(struct inplace *p, dray_error **err) MUST_CHECK;
 /** Where what was @p d is now; NULL = it did not move, or nobody looked. */

@@ -412,7 +412,7 @@ static int keep_texts(struct inplace *p, struct json v, dray_error **err)
 	return 0;
 }
 
-/* An element's own texts, and those of its lists. */
+/* What an element names is no room: its own texts, and those of its lists. */
 static int keep_element(struct inplace *p, struct json element, dray_error **err)
 {
 	if (keep_texts(p, element, err) < 0)
@@ -420,23 +420,6 @@ static int keep_element(struct inplace *p, struct json element, dray_error **err
 	for (struct json it = json_first(element); json_node(it); it = json_next(it))
 		if (json_type(it) == JSON_ARRAY && keep_texts(p, it, err) < 0)
 			return -1;
-	return 0;
-}
-
-int inplace_keep_named(struct inplace *p, dray_error **err)
-{
-	const struct amend_member *m = amend_find(&p->amend, SPAN_LIT(LIST));
-	cleanup_buf struct buf text = BUF_INIT(0);
-	cleanup_json struct json_doc *doc = NULL;
-
-	if (!m)
-		return 0;
-	if (amend_read(&p->amend, m, LIMIT_MANIFEST_JSON, &text, err) < 0 ||
-	    json_parse(span_buf(&text), &doc, err) < 0)
-		return err_ctx(err, LIST);
-	for (struct json it = json_first(json_root(doc)); json_node(it); it = json_next(it))
-		if (keep_element(p, it, err) < 0)
-			return err_ctx(err, LIST);
 	return 0;
 }
 
@@ -460,7 +443,7 @@ int inplace_list(struct inplace *p, dray_error **err)
 		return err_ctx(err, LIST);
 	l.edit = edit;
 	for (struct json it = json_first(json_root(doc)); json_node(it); it = json_next(it), at++)
-		if (edit_element(&l, it, at, err) < 0)
+		if (keep_element(p, it, err) < 0 || edit_element(&l, it, at, err) < 0)
 			return err_ctx(err, LIST);
 	if (json_edit_apply(edit, &text, err) < 0)
 		return -1;
