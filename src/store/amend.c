@@ -149,7 +149,12 @@ int amend_read(const struct amend *a, const struct amend_member *m, size_t max, 
 
 void amend_drop(struct amend *a, struct span name)
 {
-	for (struct amend_member *m = amend_find(a, name); m; m = m->twin) {
+	struct amend_member *last = amend_find(a, name);
+
+	if (!last || last->dropped) /* many images may have it, and it many twins */
+		return;
+	last->dropped = true;
+	for (struct amend_member *m = last; m; m = m->twin) {
 		m->goes = true;
 		m->vain = false;
 	}

@@ -41,7 +41,8 @@ struct amend_member {
 	bool goes;
 	bool document;	/* with others of its kind at one moment */
 	bool vain;	/* superseded before, and nobody's: amend_keep() */
-	bool kept;	/* of the last of its name: amend_keep() was there, and at its twins */
+	/* Of the last of its name: amend_keep() and amend_drop() were there, and at its twins. */
+	bool kept, dropped;
 	struct span instead;	/* bytes that take the place of its data; empty = none */
 };
 /** A new member. */

@@ -230,7 +230,7 @@ static void test_kept(void **state)
 }
 
 /* A hostile list may name what has thousands of twins a million times: they are walked once. */
-static void test_kept_once(void **state)
+static void test_walked_once(void **state)
 {
 	static const char *const members[] = { "layer*", "x", "x", "x", "m", NULL };
 	cleanup_place struct place p = place_make("a.tar");
@@ -252,6 +252,13 @@ static void test_kept_once(void **state)
 	last->twin->twin->vain = true;
 	amend_keep(&a, SPAN_LIT("x/x"));
 	assert_true(last->twin->twin->vain);
+	/* Nor are those of a config that thousands of images have dropped for each of them. */
+	amend_drop(&a, SPAN_LIT("x"));
+	for (struct amend_member *m = last; m; m = m->twin)
+		assert_true(m->goes && !m->vain);
+	last->twin->twin->goes = false;
+	amend_drop(&a, SPAN_LIT("x"));
+	assert_false(last->twin->twin->goes);
 }
 
 static void refused(const char *const *members, const struct row *r, enum dray_err_kind kind,
@@ -509,7 +516,7 @@ int main(void)
 		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_put_twice), cmocka_unit_test(test_behind),
 		cmocka_unit_test(test_link),	  cmocka_unit_test(test_torture),
-		cmocka_unit_test(test_kept),	  cmocka_unit_test(test_kept_once),
+		cmocka_unit_test(test_kept),	  cmocka_unit_test(test_walked_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
