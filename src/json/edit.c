@@ -19,12 +19,21 @@ struct change {
 	struct span text;
 	const char *name; /* of a new member; NULL for elements and replacements */
 	bool replaces;
+	size_t next; /* of the same node; that of its last one is its first one */
+};
+
+#define NO_CHANGE SIZE_MAX
+
+/* What is asked of one node of the text. */
+struct asked {
+	size_t last; /* of its changes, as an index of json_edit.list; NO_CHANGE */
+	bool removed;
 };
 
 struct json_edit {
 	const struct json_doc *doc;
 	struct arena arena;
-	uint8_t *removed; /* by node */
+	struct asked *asked; /* by node */
 	struct change *list;
 	size_t n, cap;
 };
@@ -36,9 +45,11 @@ int json_edit_new(const struct json_doc *doc, struct json_edit **ret, dray_error
 	if (!e)
 		return err_nomem(err);
 	e->doc = doc;
-	e->removed = mem_zalloc(doc->len);
-	if (!e->removed)
+	e->asked = mem_alloc_array(doc->len, sizeof(*e->asked));
+	if (!e->asked)
 		return err_nomem(err);
+	for (uint32_t i = 0; i < doc->len; i++)
+		e->asked[i] = (struct asked){ NO_CHANGE, false };
 	*ret = steal_pointer(&e);
 	return 0;
 }
@@ -47,7 +58,7 @@ void json_edit_free(struct json_edit *e)
 {
 	if (!e)
 		return;
-	mem_free(e->removed);
+	mem_free(e->asked);
 	mem_free(e->list);
 	arena_clear(&e->arena);
 	mem_free(e);
@@ -55,8 +66,20 @@ void json_edit_free(struct json_edit *e)
 
 /* ---- asking ---- */
 
+/* The changes of a node in the order they were made: NULL begins, and ends. */
+static struct change *next_change(const struct json_edit *e, uint32_t node, const struct change *c)
+{
+	size_t last = e->asked[node].last;
+
+	if (last == NO_CHANGE || c == &e->list[last])
+		return NULL;
+	return &e->list[c ? c->next : e->list[last].next];
+}
+
 static int add_change(struct json_edit *e, struct change c, dray_error **err)
 {
+	struct asked *asked = &e->asked[c.node];
+
 	if (mem_grow(&e->list, e->n, &e->cap, sizeof(*e->list)) < 0)
 		return err_nomem(err);
 	const char *name = c.name ? arena_strdup(&e->arena, c.name) : NULL;
@@ -65,38 +88,42 @@ static int add_change(struct json_edit *e, struct change c, dray_error **err)
 	if (!c.text.data || (c.name && !name))
 		return err_nomem(err);
 	c.name = name;
+	c.next = e->n;
+	if (asked->last != NO_CHANGE) {
+		c.next = e->list[asked->last].next;
+		e->list[asked->last].next = e->n;
+	}
+	asked->last = e->n;
 	e->list[e->n++] = c;
 	return 0;
 }
 
 int json_edit_replace(struct json_edit *e, struct json v, struct span text, dray_error **err)
 {
-	for (size_t i = 0; i < e->n; i++) {
-		struct change *c = &e->list[i];
-
-		if (!c->replaces || c->node != v.node)
+	for (struct change *c = NULL; (c = next_change(e, v.node, c));) {
+		if (!c->replaces)
 			continue;
 		c->text = arena_dup(&e->arena, text);
 		return c->text.data ? 0 : err_nomem(err);
 	}
-	e->removed[v.node] = false;
-	return add_change(e, (struct change){ v.node, text, NULL, true }, err);
+	e->asked[v.node].removed = false;
+	return add_change(e, (struct change){ v.node, text, NULL, true, 0 }, err);
 }
 
 void json_edit_remove(struct json_edit *e, struct json v)
 {
-	e->removed[v.node] = true;
+	e->asked[v.node].removed = true;
 }
 
 int json_edit_insert(struct json_edit *e, struct json object, const char *name, struct span text,
 		     dray_error **err)
 {
-	return add_change(e, (struct change){ object.node, text, name, false }, err);
+	return add_change(e, (struct change){ object.node, text, name, false, 0 }, err);
 }
 
 int json_edit_append(struct json_edit *e, struct json array, struct span text, dray_error **err)
 {
-	return add_change(e, (struct change){ array.node, text, NULL, false }, err);
+	return add_change(e, (struct change){ array.node, text, NULL, false, 0 }, err);
 }
 
 int json_edit_set(struct json_edit *e, struct json object, const char *name, struct span text,
@@ -169,7 +196,7 @@ static int splice_removed(const struct json_edit *e, uint32_t i, struct splices 
 	bool kept = false;
 
 	for (uint32_t c = first; c; before = c, c = nodes[c].next) {
-		if (!e->removed[c]) {
+		if (!e->asked[c].removed) {
 			/* All before it went: it stands where the first one stood. */
 			if (!kept && c != first &&
 			    splice(s, start_of(&nodes[first]), start_of(&nodes[c]),
@@ -243,19 +270,15 @@ static int splice_new(const struct json_edit *e, uint32_t i, bool empty, struct 
 		      dray_error **err)
 {
 	cleanup_buf struct buf b = BUF_INIT(LIMIT_CONFIG);
-	uint32_t at = last_end(e->doc, i);
+	uint32_t at;
 	struct span text;
 
-	for (size_t k = 0; k < e->n; k++) {
-		const struct change *c = &e->list[k];
-
-		if (c->replaces || c->node != i)
-			continue;
-		if (write_new(e, c, empty && b.len == 0, &b, err) < 0)
+	for (const struct change *c = NULL; (c = next_change(e, i, c));)
+		if (!c->replaces && write_new(e, c, empty && b.len == 0, &b, err) < 0)
 			return -1;
-	}
 	if (b.len == 0)
 		return 0;
+	at = last_end(e->doc, i);
 	text = arena_dup(&s->arena, span_buf(&b));
 	return text.data ? splice(s, at, at, text, err) : err_nomem(err);
 }

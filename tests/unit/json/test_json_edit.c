@@ -148,6 +148,32 @@ static int edit_all(void *arg, dray_error **err)
 	return 0;
 }
 
+/* As many edits as values: what looks at each edit for each value does not come to an end here. */
+static void test_many(void **state)
+{
+	enum { MANY = 150000 };
+	cleanup_buf struct buf text = BUF_INIT(16 * MIB), got = BUF_INIT(16 * MIB),
+			       want = BUF_INIT(16 * MIB);
+	cleanup_json struct json_doc *doc = NULL;
+	cleanup_json_edit struct json_edit *e = NULL;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(buf_printf(&text, NULL, "%s{\"a\":1}", i ? "," : "["), 0);
+		assert_int_equal(buf_printf(&want, NULL, "%s{\"a\":2,\"b\":3}", i ? "," : "["), 0);
+	}
+	assert_int_equal(buf_add_str(&text, "]", NULL), 0);
+	assert_int_equal(buf_add_str(&want, "]", NULL), 0);
+	assert_int_equal(json_parse(span_buf(&text), &doc, NULL), 0);
+	assert_int_equal(json_edit_new(doc, &e, NULL), 0);
+	for (struct json v = json_first(json_root(doc)); json_node(v); v = json_next(v)) {
+		assert_int_equal(json_edit_set(e, v, "a", SPAN_LIT("2"), NULL), 0);
+		assert_int_equal(json_edit_set(e, v, "b", SPAN_LIT("3"), NULL), 0);
+	}
+	assert_int_equal(json_edit_apply(e, &got, NULL), 0);
+	assert_true(span_eq(span_buf(&got), span_buf(&want)));
+}
+
 static void test_torture(void **state)
 {
 	(void)state;
@@ -158,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_edits),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_torture),
 	};
 
