@@ -27,6 +27,9 @@ struct place_edit {
 static void place_edit_clear(struct place_edit *j)
 {
 	mem_free(j->p.list);
+	map_clear(&j->p.new_files);
+	map_clear(&j->p.new_configs);
+	map_clear(&j->p.needed);
 	map_clear(&j->p.moved);
 	map_clear(&j->p.met);
 	map_clear(&j->p.kept);
@@ -129,6 +132,8 @@ static int put_config(struct inplace *p, struct inplace_change *c, dray_error **
 	c->config_path = config_name(p, im);
 	if (!c->config_path)
 		return err_nomem(err);
+	if (map_put(&p->new_files, span_str(c->config_path), im, err) < 0)
+		return -1;
 	return amend_put(&p->amend, c->config_path, span_buf(&im->config->raw), err);
 }
 
@@ -142,7 +147,8 @@ static int edit_one(struct place_edit *j, struct image *im, dray_error **err)
 		return -1;
 	if (j->edit.n_meant == before) /* of another platform, or no image at all */
 		return 0;
-	if (put_config(p, &c, err) < 0 || inplace_v1(p, &c, err) < 0)
+	if (put_config(p, &c, err) < 0 || inplace_v1(p, &c, err) < 0 ||
+	    map_put(&p->new_configs, span_str(im->config->digest.text), im, err) < 0)
 		return -1;
 	p->list[p->n++] = c;
 	return 0;
@@ -173,14 +179,6 @@ static int edit_images(struct place_edit *j, const struct place *at, dray_error 
 	return check_tags(&j->p, err);
 }
 
-static bool is_new_config(const struct inplace *p, struct span name)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (p->list[i].config_path && span_is(name, p->list[i].config_path))
-			return true;
-	return false;
-}
-
 /* The config's file, and where a link it is that to which it leads: no old text stays. */
 static int drop_file(struct inplace *p, const char *path, dray_error **err)
 {
@@ -191,7 +189,7 @@ static int drop_file(struct inplace *p, const char *path, dray_error **err)
 	for (int i = 0; name.data && i <= INPLACE_LINKS; i++) {
 		if (inplace_follow(p, name, &next, err) < 0)
 			return -1;
-		if (!is_new_config(p, name))
+		if (!map_find(&p->new_files, name))
 			amend_drop(&p->amend, name);
 		name = next;
 	}
@@ -204,10 +202,8 @@ static int drop_blob(struct inplace *p, const struct inplace_change *c, dray_err
 
 	if (!name)
 		return err_nomem(err);
-	for (size_t i = 0; i < p->n; i++)
-		if (digest_eq(&p->list[i].im->config->digest, &c->old_config))
-			return 0;
-	amend_drop(&p->amend, span_str(name));
+	if (!map_find(&p->new_configs, span_str(c->old_config.text)))
+		amend_drop(&p->amend, span_str(name));
 	return 0;
 }
 

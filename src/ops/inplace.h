@@ -47,6 +47,9 @@ struct inplace {
 	bool by_name;	/* of entries with one digest those are meant that have an image's old tags */
 	const char **others;	/* by name: what index.json calls entries that were not chosen */
 	size_t n_others;
+	struct map new_files;	/* members of new configs */
+	struct map new_configs;	/* their digests' texts, and those of configs that are as they were */
+	struct map needed;	/* members that are the configs of images of manifest.json that stay */
 	struct map moved;	/* digest text as it was -> struct inplace_moved */
 	struct map met;	/* digest text: what of index.json's indexes was looked at */
 	struct map kept;	/* digest text -> struct inplace_kept: what stays as it is */

@@ -86,19 +86,33 @@ int inplace_means(struct inplace *p, const char *name, const char *tag, bool *re
 struct listing {
 	struct inplace *p;
 	struct json_edit *edit;
+	struct map changes; /* how an element is known -> struct inplace_change */
 };
 
-/* Which image the element at @p at is; NULL = one that stays. */
-static struct inplace_change *change_of(const struct inplace *p, int64_t at, struct span config)
+static void listing_clear(struct listing *l)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		struct inplace_change *c = &p->list[i];
+	json_edit_free(l->edit);
+	map_clear(&l->changes);
+}
+#define cleanup_listing CLEANUP(listing_clear)
 
-		if (p->docker ? c->im->at == at
-			      : c->im->config_path && span_is(config, c->im->config_path))
-			return c;
+/* An image is known by its place in the list; what index.json told of, by its config. */
+static struct span key_of(const struct inplace *p, const int64_t *at, struct span config)
+{
+	return p->docker ? span_of(at, sizeof(*at)) : config;
+}
+
+static int find_changes(struct listing *l, dray_error **err)
+{
+	for (size_t i = 0; i < l->p->n; i++) {
+		struct inplace_change *c = &l->p->list[i];
+		const char *config = c->im->config_path ? c->im->config_path : "";
+		struct span key = key_of(l->p, &c->im->at, span_str(config));
+
+		if (key.len && !map_find(&l->changes, key) && map_put(&l->changes, key, c, err) < 0)
+			return -1;
 	}
-	return NULL;
+	return 0;
 }
 
 static int tags_text(struct inplace *p, const struct image *im, struct buf *ret, dray_error **err)
@@ -346,23 +360,28 @@ static int real_name(struct inplace *p, const char *path, struct span *ret, dray
 }
 
 /* An element that stays needs its config, by whatever name. */
-static int check_shared(struct inplace *p, const char *path, dray_error **err)
+static int note_needed(struct inplace *p, const char *path, dray_error **err)
 {
-	struct span real, theirs;
+	struct span real;
 
-	if (real_name(p, path, &real, err) < 0)
-		return -1;
-	for (size_t i = 0; i < p->n; i++) {
+	return real_name(p, path, &real, err) < 0 ? -1 : map_put(&p->needed, real, p, err);
+}
+
+static int find_shared(struct inplace *p, dray_error **err)
+{
+	for (size_t i = 0; p->needed.len && i < p->n; i++) {
 		struct inplace_change *c = &p->list[i];
 		const char *blob = c->config_path ? inplace_blob(p, &c->old_config) : "";
+		struct span real;
 
 		if (!blob)
 			return err_nomem(err);
 		if (!c->im->config_path)
 			continue;
-		if (real_name(p, c->im->config_path, &theirs, err) < 0)
+		if (real_name(p, c->im->config_path, &real, err) < 0)
 			return -1;
-		c->config_shared = c->config_shared || span_eq(theirs, real) || span_is(real, blob);
+		if (map_find(&p->needed, real) || map_find(&p->needed, span_str(blob)))
+			c->config_shared = true;
 	}
 	return 0;
 }
@@ -379,12 +398,12 @@ static int edit_element(struct listing *l, struct json element, int64_t at, dray
 	if (json_string(json_get_fold(element, "Config"), "Config", &p->arena, &path, err) < 0 ||
 	    (path && inplace_clean(p, path, &config, err) < 0))
 		return -1;
-	c = change_of(p, at, config);
+	c = map_get(&l->changes, key_of(p, &at, config));
 	if (c && p->by_name && sort_names(p, c, element, &n, err) < 0)
 		return -1;
 	if (c && !is_others(&n, c))
 		return change_element(l, element, c, &n, err);
-	if (path && check_shared(p, path, err) < 0)
+	if (path && note_needed(p, path, err) < 0)
 		return -1;
 	return check_names(p, json_get_fold(element, "RepoTags"), err) < 0
 		       ? -1
@@ -428,8 +447,7 @@ int inplace_list(struct inplace *p, dray_error **err)
 	const struct amend_member *m = amend_find(&p->amend, SPAN_LIT(LIST));
 	cleanup_buf struct buf old = BUF_INIT(0), text = BUF_INIT(LIMIT_MANIFEST_JSON);
 	cleanup_json struct json_doc *doc = NULL;
-	cleanup_json_edit struct json_edit *edit = NULL;
-	struct listing l = { .p = p };
+	cleanup_listing struct listing l = { .p = p };
 	int64_t at = 0;
 
 	if (!m)
@@ -439,13 +457,14 @@ int inplace_list(struct inplace *p, dray_error **err)
 	if (amend_read(&p->amend, m, LIMIT_MANIFEST_JSON, &old, err) < 0 ||
 	    json_parse(span_buf(&old), &doc, err) < 0 ||
 	    json_want(json_root(doc), JSON_ARRAY, false, "the document", err) < 0 ||
-	    json_edit_new(doc, &edit, err) < 0)
+	    json_edit_new(doc, &l.edit, err) < 0)
 		return err_ctx(err, LIST);
-	l.edit = edit;
+	if (find_changes(&l, err) < 0)
+		return -1;
 	for (struct json it = json_first(json_root(doc)); json_node(it); it = json_next(it), at++)
 		if (keep_element(p, it, err) < 0 || edit_element(&l, it, at, err) < 0)
 			return err_ctx(err, LIST);
-	if (json_edit_apply(edit, &text, err) < 0)
+	if (find_shared(p, err) < 0 || json_edit_apply(l.edit, &text, err) < 0)
 		return -1;
 	return inplace_put_if_new(p, LIST, span_buf(&old), span_buf(&text), err);
 }
