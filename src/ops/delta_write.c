@@ -151,13 +151,14 @@ static int write_artifact(struct delta_save *v, const struct descriptor *config,
 
 int delta_put_documents(struct delta_save *v, dray_error **err)
 {
-	const struct manifest *m = digest_set(&v->doc.manifest) ? stack_manifest(v->s) : NULL;
 	cleanup_buf struct buf text = BUF_INIT(LIMIT_CONFIG);
 	struct descriptor config, documents[2];
+	const struct manifest *m;
 	size_t n = 0;
 
 	if (describe_bases(v, err) < 0 || describe_image(v, err) < 0)
 		return -1;
+	m = digest_set(&v->doc.manifest) ? stack_manifest(v->s) : NULL;
 	if (put_document(v, MT_DELTA_IMAGE_CONFIG, span_buf(&v->s->im->config->raw),
 			 &documents[n++], err) < 0 ||
 	    (m && put_document(v, MT_DELTA_IMAGE_MANIFEST, span_buf(&m->raw), &documents[n++],
