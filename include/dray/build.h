@@ -36,6 +36,13 @@ struct dray_build_options {
 	const char *against;
 	/** What "now" means, in seconds since 1970: one time for several calls. 0 = the clock's. */
 	int64_t now;
+	/**
+	 * Of dray_build() alone: places that calls after this one will write the same image to, as
+	 * @p dst. What could not be read once more is USAGE before anything is written: standard
+	 * input, pipes.
+	 */
+	const char *const *also;
+	size_t n_also;
 };
 #define DRAY_BUILD_OPTIONS_INIT { .size = sizeof(struct dray_build_options) }
 

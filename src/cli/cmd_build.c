@@ -340,15 +340,15 @@ static int build(struct session *s, struct wishes *w, dray_error **err)
 
 	if (outs->n > 1 && s->global.json)
 		return err_set(err, DRAY_ERR_USAGE, "--json tells of one --output");
-	if (outs->n > 1 && w->o.spec && ref_is_stdio(w->o.spec))
-		return err_set(err, DRAY_ERR_USAGE,
-			       "a spec from standard input is for one --output");
 	if (count_stdio(s) > 1)
 		return err_set(err, DRAY_ERR_USAGE, "standard output is for one --output");
 	w->o.now = (int64_t)time(NULL);
 	for (size_t i = 0; i == 0 || (status == STATUS_OK && i < outs->n); i++) {
-		if (outs->n)
+		if (outs->n) {
 			s->global.output = outs->list[i];
+			w->o.also = outs->list + i + 1;
+			w->o.n_also = outs->n - i - 1;
+		}
 		status = build_one(s, w, err);
 	}
 	return status;

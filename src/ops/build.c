@@ -103,9 +103,10 @@ static int make_plan(struct build *b, const struct dray_build_options *o, dray_e
 	struct deal_input in;
 
 	build_cache_begin(b, o->cache);
-	if (build_settle(b, o, err) < 0 || build_open_base(b, err) < 0 ||
-	    build_take_sources(b, err) < 0 || build_dedupe(b, err) < 0 ||
-	    warn_of_twins(b, err) < 0 || build_read_previous(b, err) < 0)
+	if (build_settle(b, o, err) < 0 || build_check_sources(b, o, err) < 0 ||
+	    build_open_base(b, err) < 0 || build_take_sources(b, err) < 0 ||
+	    build_dedupe(b, err) < 0 || warn_of_twins(b, err) < 0 ||
+	    build_read_previous(b, err) < 0)
 		return -1;
 	in = (struct deal_input){ .spec = b->spec,
 				  .tree = b->tree,
@@ -312,7 +313,8 @@ int dray_build(dray_context *ctx, const struct dray_build_options *bo, const cha
 
 	if (!r)
 		return err_nomem(err);
-	if (make_plan(&b, bo, err) < 0 || run(&b, dst, o, r, err) < 0)
+	if (build_check_also(bo, err) < 0 || make_plan(&b, bo, err) < 0 ||
+	    run(&b, dst, o, r, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
 	return 0;

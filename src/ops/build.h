@@ -86,6 +86,14 @@ int build_host_path(struct build *b, const char *path, const char **ret,
 /** The same for a place where images live. */
 int build_place(struct build *b, const char *text, const char **ret, dray_error **err) MUST_CHECK;
 
+/* ---- build_also.c ---- */
+
+/** What is read before there is a spec. */
+int build_check_also(const struct dray_build_options *bo, dray_error **err) MUST_CHECK;
+/** What the spec reads, if it is to be read once more: nothing otherwise. */
+int build_check_sources(const struct build *b, const struct dray_build_options *o,
+			dray_error **err) MUST_CHECK;
+
 /* ---- build_base.c ---- */
 
 /** b->base, b->lower, b->tree. */
@@ -184,6 +192,11 @@ int build_take_users(struct build *b, dray_error **err) MUST_CHECK;
 
 /* ---- build_listed.c ---- */
 
+/**
+ * @p path was read and is empty. A named pipe ends at once where its writer is not there yet, and
+ * any at its second reading: that is no list of nothing, but USAGE.
+ */
+int build_check_written(const char *path, dray_error **err) MUST_CHECK;
 /** Files that a list names. */
 int build_take_listed(struct build *b, const struct spec_source *s, const struct policy *p,
 		      struct layer_index *ret, dray_error **err) MUST_CHECK;

@@ -154,6 +154,7 @@ static int read_text(const struct spec_source *s, const struct closure_options *
 	if (!shown)
 		return err_nomem(err);
 	if (io_read_file(AT_FDCWD, path, LIMIT_CLOSURE, &text, err) < 0 ||
+	    (text.len == 0 && build_check_written(path, err) < 0) ||
 	    closure_read(span_buf(&text), o, ret, err) < 0)
 		return err_ctx(err, "%s", shown);
 	return 0;

@@ -19,8 +19,7 @@ static bool is_mtree(const struct spec_source *s)
 	return !s->list_format || strcmp(s->list_format, "mtree") == 0;
 }
 
-/* A named pipe ends at once where its writer is not there yet: that is no list of nothing. */
-static int check_written(const char *path, dray_error **err)
+int build_check_written(const char *path, dray_error **err)
 {
 	struct stat st;
 
@@ -36,7 +35,7 @@ static int read_list(const struct spec_source *s, struct mtree *ret, dray_error 
 	cleanup_buf struct buf text = { 0 };
 
 	if (io_read_file(AT_FDCWD, s->list, LIMIT_FILE_LIST, &text, err) < 0 ||
-	    (text.len == 0 && check_written(s->list, err) < 0))
+	    (text.len == 0 && build_check_written(s->list, err) < 0))
 		return -1;
 	if (is_mtree(s))
 		return mtree_parse(span_buf(&text), ret, err);

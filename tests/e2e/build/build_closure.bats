@@ -174,6 +174,49 @@ wanted() {
 	expect 0
 }
 
+@test "what is read once only is for one output; and a pipe with nothing in it is no closure" {
+	cut -d'"' -f4 >paths.txt <<<'"path": "/store/3-base-3"'
+	for how in paths graph; do
+		echo '[{"path": "/store/3-base-3"}]' >graph.json
+		closure "" ""
+		[ "$how" = graph ] || sed -i 's/"graph": "graph.json"/"paths": "paths.txt"/' spec.json
+		sed "s,\"$how\": \"[^\"]*\",\"$how\": \"/dev/stdin\"," spec.json >piped.json
+		text=$([ "$how" = graph ] && echo graph.json || echo paths.txt)
+		"$DRAY" build spec.json -o one.tar -o two.tar
+		cmp one.tar two.tar
+		"$DRAY" build piped.json -o piped.tar < <(cat "$text")
+		cmp one.tar piped.tar
+		"$DRAY" build piped.json -o file.tar -o again.tar <"$text"
+		cmp one.tar again.tar
+		rm ./*.tar
+		run --separate-stderr "$DRAY" build piped.json -o one.tar -o two.tar < <(cat "$text")
+		expect 2 '*source 1 (closure): /dev/stdin: what can be read only once is for one --output*'
+		[ ! -e one.tar ]
+		run --separate-stderr "$DRAY" build piped.json -o one.tar < <(:)
+		expect 2 '*a pipe with nothing in it*'
+		[ ! -e one.tar ]
+	done
+	mkdir base
+	echo a >base/a
+	build --dir base --name example.org/base:1 -o base.tar
+	tar cf in.tar -C base a
+	for piped in "--from -" "--tar /dev/stdin" "--copy-from docker-archive:-:example.org/base:1,/a" \
+		"--previous -" "--from /dev/stdin"; do
+		# shellcheck disable=SC2086
+		run --separate-stderr "$DRAY" build --mkdir /x $piped -o one.tar -o two.tar < <(cat base.tar)
+		expect 2 '*what can be read only once is for one --output*'
+		[ ! -e one.tar ]
+	done
+	"$DRAY" build --from base.tar --tar in.tar --copy-from base.tar,/a:/b -o one.tar -o two.tar
+	cmp one.tar two.tar
+	for piped in /dev/stdin "--mkdir /x --pipeline /dev/stdin" "--mtree /dev/stdin"; do
+		# shellcheck disable=SC2086
+		run --separate-stderr "$DRAY" build $piped -o 1.tar -o 2.tar < <(echo '{"dray": 1}')
+		expect 2 '*what can be read only once is for one --output*'
+		[ ! -e 1.tar ]
+	done
+}
+
 @test "item 1: links at the root lead into the store" {
 	spec <<-EOF_J
 		{"dray": 1, "sources": [
