@@ -38,8 +38,8 @@ struct dray_build_options {
 	int64_t now;
 	/**
 	 * Of dray_build() alone: places that calls after this one will write the same image to, as
-	 * @p dst. What could not be read once more is USAGE before anything is written: standard
-	 * input, pipes.
+	 * @p dst. Before anything is written the folders they go to have to be there, and what could
+	 * not be read once more is USAGE: standard input, pipes.
 	 */
 	const char *const *also;
 	size_t n_also;

@@ -350,6 +350,9 @@ static int build(struct session *s, struct wishes *w, dray_error **err)
 			w->o.n_also = outs->n - i - 1;
 		}
 		status = build_one(s, w, err);
+		/* What was made is told, whatever becomes of the rest. */
+		if (status == STATUS_OK && session_answer(s, err) < 0)
+			status = -1;
 	}
 	return status;
 }

@@ -313,7 +313,7 @@ int dray_build(dray_context *ctx, const struct dray_build_options *bo, const cha
 
 	if (!r)
 		return err_nomem(err);
-	if (build_check_also(bo, err) < 0 || make_plan(&b, bo, err) < 0 ||
+	if (build_check_also(bo, o, err) < 0 || make_plan(&b, bo, err) < 0 ||
 	    run(&b, dst, o, r, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);

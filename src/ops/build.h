@@ -69,7 +69,7 @@ struct remake_layer;
 void build_clear_layers(struct build *b);
 /** @p ret: one for each layer of the deal, made when it is opened. */
 int build_open_layers(struct build *b, struct remake_layer *ret, dray_error **err) MUST_CHECK;
-/** What was read back of new layer @p i when its DiffID was told beforehand; NULL = nothing. */
+/** Places of o->also, and what was read back of new layer @p i when its DiffID was told beforehand; NULL = nothing. */
 const struct layer_index *build_layer_read(const struct build *b, size_t i);
 /** Their DiffIDs, before they are sent: reading a layer costs less than sending it. */
 int build_foretell(struct build *b, dray_error **err) MUST_CHECK;
@@ -89,7 +89,8 @@ int build_place(struct build *b, const char *text, const char **ret, dray_error 
 /* ---- build_also.c ---- */
 
 /** What is read before there is a spec. */
-int build_check_also(const struct dray_build_options *bo, dray_error **err) MUST_CHECK;
+int build_check_also(const struct dray_build_options *bo, const struct dray_copy_options *o,
+		     dray_error **err) MUST_CHECK;
 /** What the spec reads, if it is to be read once more: nothing otherwise. */
 int build_check_sources(const struct build *b, const struct dray_build_options *o,
 			dray_error **err) MUST_CHECK;

@@ -11,7 +11,46 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "ops/copy_run.h"
 #include "ops/ops.h"
+
+/* ---- where they go ---- */
+
+/* The folder that @p path will be in. */
+static char *folder_of(const char *path)
+{
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	while (len > 0 && path[len - 1] != '/')
+		len--;
+	return len ? mem_strndup(path, len) : mem_strdup(".");
+}
+
+static int check_place(const char *text, const struct dray_copy_options *o, dray_error **err)
+{
+	cleanup_place struct place p = { 0 };
+	cleanup_free char *folder = NULL;
+	struct stat st;
+
+	if (place_parse(text, o && o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &p, err) < 0)
+		return -1;
+	if (p.kind == PLACE_ARCHIVE && copy_complete_name(&p, err) < 0)
+		return -1;
+	if (!p.path || strcmp(p.path, "-") == 0)
+		return 0;
+	folder = folder_of(p.path);
+	if (!folder)
+		return err_nomem(err);
+	if (io_fstatat(AT_FDCWD, folder, 0, &st, err) == 0)
+		return 0;
+	if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
+		err_rekind(err, DRAY_ERR_SYSTEM);
+	return err_ctx(err, "%s", p.text);
+}
+
+/* ---- what they are made of ---- */
 
 static int say_once(const char *path, dray_error **err)
 {
@@ -68,10 +107,14 @@ int build_check_sources(const struct build *b, const struct dray_build_options *
 		       : check_image(b->spec->layers.previous, err);
 }
 
-int build_check_also(const struct dray_build_options *bo, dray_error **err)
+int build_check_also(const struct dray_build_options *bo, const struct dray_copy_options *o,
+		     dray_error **err)
 {
 	if (!bo->n_also)
 		return 0;
+	for (size_t i = 0; i < bo->n_also; i++)
+		if (check_place(bo->also[i], o, err) < 0)
+			return -1;
 	if (bo->spec && strcmp(bo->spec, "-") == 0)
 		return err_set(err, DRAY_ERR_USAGE,
 			       "a spec from standard input is for one --output");

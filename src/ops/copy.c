@@ -295,7 +295,7 @@ int copy_whole_name(const char *text, char **ret, dray_error **err)
 	return *ret ? 0 : err_nomem(err);
 }
 
-static int complete_name(struct place *dst, dray_error **err)
+int copy_complete_name(struct place *dst, dray_error **err)
 {
 	char *text;
 
@@ -321,7 +321,7 @@ static int complete_place(struct run *r, struct place *dst, dray_error **err)
 	}
 	if (dst->kind == PLACE_REGISTRY)
 		return reference_default_tag(&dst->ref, err);
-	return dst->kind == PLACE_ARCHIVE ? complete_name(dst, err) : 0;
+	return dst->kind == PLACE_ARCHIVE ? copy_complete_name(dst, err) : 0;
 }
 
 /* The sources, or what is made of the one that there is then, or changed in its images. */

@@ -72,6 +72,8 @@ int copy_made(dray_context *ctx, const struct made *m, const char *dst,
  * *ret is the caller's. USAGE for what is no name, and for a digest.
  */
 int copy_whole_name(const char *text, char **ret, dray_error **err) MUST_CHECK;
+/** The same for the tag of @p dst, an archive to be written, where it has one. */
+int copy_complete_name(struct place *dst, dray_error **err) MUST_CHECK;
 
 /** dray_copy() of one place, with its images changed by @p e. */
 int copy_edited(dray_context *ctx, struct edit *e, const char *src, const char *dst,

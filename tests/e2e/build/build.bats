@@ -378,6 +378,38 @@ spec() { cat >"$T/spec.json"; }
 	same "plan" "$(jq -c '[.layers[].name]' <<<"$output")" '["models","venv","volatile"]'
 }
 
+@test "several outputs: what was made is told though a later one fails; what can be seen before it is" {
+	mkdir app strange
+	echo x | tee app/x >strange/file
+	dray_run build --dir app --name example.org/app:1 -o one.tar -o oci:two -o oci:strange -o no.tar
+	expect 2 '*not empty and no OCI layout*'
+	same told "$output" "one.tar@$("$DRAY" digest --image-id one.tar)
+two@$("$DRAY" digest two)"
+	[ ! -e no.tar ]
+	rm -r one.tar two
+	while IFS='|' read -r code message place; do
+		dray_run build --dir app --name example.org/app:1 -o one.tar -o oci:two -o "$place"
+		expect "$code" "*$message*"
+		same told "$output" ""
+		[ ! -e one.tar ] && [ ! -e two ]
+	done <<-EOF_P
+		9|missing/no.tar: *No such file|missing/no.tar
+		9|No such file|oci:$T/missing/no/
+		9|No such file|oci-archive:missing/no.tar:1
+		2|UPPER|docker-archive:no.tar:UPPER
+		2|a position is not written to|docker-archive:no.tar:@1
+		2|a path is missing|oci:
+		2|reference|docker://example.org/app:1:2
+		8|only read|docker-root:strange
+	EOF_P
+	# A folder that is there, however it is written.
+	for place in oci:three/ ./four.tar "$T/five.tar" oci-archive:six.tar:1; do
+		dray_run build --dir app --name example.org/app:1 -o one.tar -o "$place"
+		expect 0
+		same lines "$(wc -l <<<"$output")" 2
+	done
+}
+
 @test "straight to a registry: only what it lacks is sent" {
 	registry_start build plain
 	mkdir app lib
