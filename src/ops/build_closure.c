@@ -209,15 +209,31 @@ static int omit_begin(struct omit *o, const struct spec_source *s, const char *s
 	return o->b->merge.follow ? merge_resolve(&o->b->merge, store, &o->lower_store, err) : 0;
 }
 
-/* "dedupe": "unit": what has the same name in the base is the same. 1, 0, -1. */
+/* Has nothing below the base's @p top been taken away by a rule or a whiteout? 1, 0, -1. */
+static int is_whole(const struct build *b, const struct node *top, dray_error **err)
+{
+	cleanup_buf struct buf path = BUF_INIT(2 * LIMIT_PATH);
+	const struct node *end = tree_skip(top);
+
+	for (const struct node *n = tree_next(top); n != end; n = tree_next(n)) {
+		if (node_path(n, &path, err) < 0)
+			return -1;
+		if (!tree_find(b->tree, (const char *)path.data))
+			return 0;
+	}
+	return 1;
+}
+
+/* "dedupe": "unit": what has the same name in the base is the same, if it is whole. 1, 0, -1. */
 static int base_has(const struct omit *o, const char *name, dray_error **err)
 {
 	const char *path = arena_printf(&o->b->arena, "%s/%s", o->lower_store, name);
-	const struct node *n = path ? tree_find(o->b->tree, path) : NULL;
+	const struct node *n = path ? tree_find(o->b->tree, path) : NULL, *top;
 
 	if (!path)
 		return err_nomem(err);
-	return n && n->layer < o->b->n_base;
+	top = n && n->layer < o->b->n_base ? tree_find(o->b->lower, path) : NULL;
+	return top ? is_whole(o->b, top, err) : 0;
 }
 
 /* Is the store path @p path, called @p name there, left out? 1, 0, -1. */

@@ -165,6 +165,38 @@ wanted() {
 	has "3-base-3"
 }
 
+@test "dedupe unit: a store path of the base of which something was taken away is read again" {
+	mkdir -p base/store
+	cp -r store/3-base-3 store/2-lib-2.1 base/store
+	chmod -R u+w base
+	echo mine >base/store/2-lib-2.1/lib/x.so
+	build --dir base --name example.org/base:1 -o base.tar
+	mkdir -p one/store/3-base-3 all/store/2-lib-2.1/lib
+	touch one/store/3-base-3/.wh.data all/store/2-lib-2.1/lib/.wh..wh..opq
+	tar -C one -cf one.tar store/3-base-3/.wh.data
+	tar -C all -cf all.tar store/2-lib-2.1/lib/.wh..wh..opq
+	# take MORE RULES X: all names are there, and whose x.so it is tells whether that store path was read.
+	take() {
+		spec <<-EOF_J
+			{"dray": 1, "name": "example.org/closure", "tag": "1", "base": {"image": "base.tar", "dedupe": "unit"},
+			 "sources": [$1 {"type": "closure", "graph": "graph.json", "store": "/store", "from": "store"}],
+			 "rules": [$2]}
+		EOF_J
+		build spec.json -o out.tar || return 1
+		same "names, $1 $2" "$(names out.tar)" "$(wanted)" || return 1
+		same "x.so, $1 $2" "$("$DRAY" cat out.tar store/2-lib-2.1/lib/x.so)" "$3"
+	}
+	take "" "" mine
+	take "" '{"match": "/store/3-base-3/data", "delete": true, "base": true}' mine
+	take "" '{"match": "/store/2-lib-2.1/lib/data", "delete": true, "base": true}' '#!nothing'
+	take "" '{"match": "/store/2-lib-2.1/lib", "delete": true, "base": true}' '#!nothing'
+	take "" '{"match": "/store/elsewhere", "delete": true, "base": true}' mine
+	take '{"type": "tar", "from": "one.tar", "as_layer": true},' "" mine
+	take '{"type": "tar", "from": "all.tar", "as_layer": true},' "" '#!nothing'
+	# Nothing is missing where something came besides.
+	take '{"type": "mkdir", "path": "/store/2-lib-2.1/new"},' '{"match": "/store/2-lib-2.1/new", "delete": true}' mine
+}
+
 @test "item 8: an empty closure makes no store, and no folder above it" {
 	: >graph.json
 	closure "" ""
