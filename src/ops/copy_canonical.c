@@ -15,6 +15,9 @@ static int check(const struct place *to, const struct dray_copy_options *o, dray
 		err_set(err, DRAY_ERR_USAGE, "%s: --canonical writes an archive", to->text);
 		return err_hint(err, "docker-archive:PATH");
 	}
+	if (digest_set(&to->digest))
+		return err_set(err, DRAY_ERR_USAGE, "%s: --canonical leaves no choice of manifest",
+			       to->text);
 	if (o->format || o->compression || o->reuse)
 		return err_set(err, DRAY_ERR_USAGE,
 			       "--canonical leaves no choice of format, compression or reuse");

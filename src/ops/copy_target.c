@@ -221,8 +221,10 @@ int target_open(dray_context *ctx, const struct place *p, const struct dray_copy
 		if (o->append && !TARGETS[i].appends)
 			return err_set(err, DRAY_ERR_USAGE, "--append is for archives: %s",
 				       p->text);
-		if (TARGETS[i].open(ctx, p, o, ret, err) == 0)
+		if (TARGETS[i].open(ctx, p, o, ret, err) == 0) {
+			ret->pinned = p->digest;
 			return 0;
+		}
 		/* Nobody named something to be found: the folder of an output is missing. */
 		if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND && !ret->absent)
 			err_rekind(err, DRAY_ERR_SYSTEM);

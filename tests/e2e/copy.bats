@@ -220,6 +220,36 @@ print([m.name for m in t][-1])' >"$(out last)"
 	[ ! -e "$(out none)" ]
 }
 
+@test "copy: a digest behind a layout or OCI archive is the manifest that comes there, or nothing does" {
+	image_need sym
+	dray_run copy "$IMAGE" "oci:$(out src):1"
+	ok
+	right=$DIGEST
+	wrong=sha256:$(printf '0%.0s' {1..64})
+	for kind in oci oci-archive; do
+		dray_run copy "oci:$(out src):1" "$kind:$(out new)@$wrong"
+		expect 6 "*takes that manifest only*"
+		[ ! -e "$(out new)" ]
+		dray_run copy "oci:$(out src):1" "$kind:$(out new)@$right"
+		ok
+		same "$kind" "$("$DRAY" digest "$(out new)")" "$right"
+		before=$(find "$(out new)" -type f -exec sha256sum {} + | sort)
+		dray_run edit "$(out new)" --env A=1 -o "$kind:$(out new)@$right"
+		expect 6 "*takes that manifest only*"
+		dray_run build --mkdir /x --name example.org/app:1 -o "$kind:$(out new)@$right"
+		expect 6 "*takes that manifest only*"
+		same "$kind stays" "$(find "$(out new)" -type f -exec sha256sum {} + | sort)" "$before"
+		rm -r "$(out new)"
+	done
+	dray_run build --mkdir /x --name example.org/app:1 -o "oci:$(out made)"
+	ok
+	dray_run build --mkdir /x --name example.org/app:1 -o "oci:$(out again)@$DIGEST"
+	ok
+	dray_run copy --canonical "oci:$(out src):1" "oci-archive:$(out no.tar)@$right"
+	expect 2 "*no choice*"
+	[ ! -e "$(out no.tar)" ]
+}
+
 @test "copy: outputs are replaced whole or, with --no-clobber, not at all" {
 	image_need sym
 	echo old >"$(out a.tar)"
