@@ -226,6 +226,14 @@ static unsigned vague_said(const struct merge_source *s, const char *path)
 	return told ? (unsigned)(told - 1) : s->vague;
 }
 
+/* What a mkdir said of a folder that is no more, as after a whiteout, binds nobody. */
+static int forget_told(struct merge *m, const char *path, dray_error **err)
+{
+	if (!map_get(&m->told, span_str(path)))
+		return 0;
+	return map_put(&m->told, span_str(path), NULL, err);
+}
+
 /* @p old: the folder in the tree, or NULL. */
 static int settle_folder(struct merge *m, const struct merge_source *s, const struct node *old,
 			 const char *path, struct layer_entry *e, dray_error **err)
@@ -243,7 +251,9 @@ static int settle_folder(struct merge *m, const struct merge_source *s, const st
 	if (said && map_get(&m->told, span_str(e->path)))
 		return 0;
 	if (!said)
-		return note_vague(m, e->path, vague, err) < 0 ? -1 : 1;
+		return forget_told(m, e->path, err) < 0 || note_vague(m, e->path, vague, err) < 0
+			       ? -1
+			       : 1;
 	if (old->layer >= m->n_base)
 		return settle_described(m, said, vague, e, err);
 	yield_to(said, vague, e);
@@ -257,13 +267,16 @@ static bool same_kind(const struct node *old, const struct layer_entry *e)
 	return node_is_dir(old) == (e->type == TAR_DIR);
 }
 
-/* @p e takes the place of @p old: who comes next has to know what that was of the base. */
+/*
+ * @p e takes the place of @p old, or of nothing: who comes next has to know what that was of the
+ * base.
+ */
 static int note_over(struct merge *m, const struct node *old, const struct layer_entry *e,
 		     dray_error **err)
 {
-	bool is = old->layer < m->n_base && same_kind(old, e);
+	bool same = old && same_kind(old, e), is = same && old->layer < m->n_base;
 
-	if (is == is_over(m, e->path) || (same_kind(old, e) && !is))
+	if (is == is_over(m, e->path) || (same && !is))
 		return 0;
 	return map_put(&m->over, span_str(e->path), is ? m : NULL, err);
 }
@@ -277,9 +290,7 @@ int merge_settle(struct merge *m, const struct merge_source *s, const char *path
 
 	if (!old) {
 		rc = settle_new(m, s, e->path, err);
-		return rc > 0 && e->type == TAR_DIR ? settle_folder(m, s, NULL, path, e, err) : rc;
-	}
-	if (node_is_dir(old) && e->type == TAR_DIR) {
+	} else if (node_is_dir(old) && e->type == TAR_DIR) {
 		rc = settle_folder(m, s, old, path, e, err);
 	} else {
 		if (!of_base)
@@ -287,5 +298,7 @@ int merge_settle(struct merge *m, const struct merge_source *s, const char *path
 		if (rc > 0 && (of_base || (!same_kind(old, e) && is_over(m, e->path))))
 			rc = settle_base(s, old, e, err);
 	}
+	if (rc > 0 && e->type == TAR_DIR && (!old || !node_is_dir(old)))
+		rc = settle_folder(m, s, NULL, path, e, err);
 	return rc > 0 ? note_over(m, old, e, err) < 0 ? -1 : 1 : rc;
 }

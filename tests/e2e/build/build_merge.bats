@@ -141,6 +141,39 @@ sources() { echo "{ \"dray\": 1, \"conflict\": \"${CONFLICT:-error}\", \"sources
 	by_globs '"include": ["d/", "y/"]' "e e/f x y "
 }
 
+@test "a tar that is a layer: what was said of names that are gone counts no more" {
+	tar_of gone.tar "f .wh.m 644"
+	tar_of one.tar "d m 711"
+	tar_of two.tar "d m 755"
+	tar_of in.tar "f m/x 644 x"
+	gone='{ "type": "tar", "from": "gone.tar", "as_layer": true }'
+	one='{ "type": "tar", "from": "one.tar" }'
+	two='{ "type": "tar", "from": "two.tar" }'
+	mkdir='{ "type": "mkdir", "path": "/m", "mode": "0700" }'
+	# The twin: a mkdir that is still there says what the folder is.
+	sources "$mkdir, $one, $two"
+	build spec.json -o out.tar
+	for before in "" "$mkdir, $gone," "{ \"type\": \"mkdir\", \"path\": \"/m\" }, $gone," "$one, $gone,"; do
+		for between in "" "{ \"type\": \"tar\", \"from\": \"in.tar\" },"; do
+			sources "$before $between $one, $two"
+			refused 2 '*/m: two sources have it*' spec.json
+		done
+	done
+	# Below a name of the base that a source took over, as below one of sources alone.
+	tar_of base.tar.in "f m 644 base"
+	build --tar base.tar.in -o base.tar
+	file='{ "type": "file", "path": "/m", "text": "a" }'
+	sources "$file, $gone, $file, { \"type\": \"tar\", \"from\": \"in.tar\" }"
+	build spec.json --conflict last --from base.tar -o out.tar
+	sources "$file, { \"type\": \"tar\", \"from\": \"in.tar\" }"
+	build spec.json --conflict last -o out.tar
+	refused 2 '*/m, which is no folder, is of the base*' spec.json --conflict last --from base.tar
+	# A folder in the place of a file that was in the place of a mkdir.
+	sources "$mkdir, $file, $one, $two"
+	build spec.json --conflict last -o out.tar
+	same mode "$("$DRAY" files --json out.tar /m | jq -r 'select(.path == "m").mode')" 0755
+}
+
 @test "whiteouts come in by no door" {
 	tar_of base.tar.in "f etc/passwd 644 root"
 	build --tar base.tar.in -o base.tar
