@@ -141,6 +141,27 @@ sources() { echo "{ \"dray\": 1, \"conflict\": \"${CONFLICT:-error}\", \"sources
 	by_globs '"include": ["d/", "y/"]' "e e/f x y "
 }
 
+@test "a tar that is a layer: folders that only what is gone told of are left, empty" {
+	tar_of one.tar "f a/b 644 b" "f c/d/e 644 e" "f f/g 644 g" "f f/h 644 h" "f i/j 644 j"
+	tar_of opq.tar "f a/.wh..wh..opq 644" "f c/d/.wh.e 644" "f f/.wh.g 644" "f i/.wh.j 644" "f .wh.i 644"
+	build --tar one.tar -o base.tar
+	sources '{ "type": "tar", "from": "one.tar" }, { "type": "tar", "from": "opq.tar", "as_layer": true }'
+	build spec.json -o out.tar
+	same names "$(names out.tar | tr '\n' ' ')" "a c c/d f f/h "
+	same a "$(shown out.tar a/)" "drwxr-xr-x 0/0 a/"
+	dray_run append base.tar opq.tar -o appended.tar
+	ok
+	same tree "$("$DRAY" rootfs-id out.tar)" "$("$DRAY" rootfs-id appended.tar)"
+	build --from base.tar --source '{ "type": "tar", "from": "opq.tar", "as_layer": true }' -o out.tar
+	same "tree on a base" "$("$DRAY" rootfs-id out.tar)" "$("$DRAY" rootfs-id appended.tar)"
+	# Who describes such a folder is right, before and behind.
+	tar_of says.tar "d a 711"
+	sources '{ "type": "tar", "from": "one.tar" }, { "type": "tar", "from": "opq.tar", "as_layer": true },
+		{ "type": "tar", "from": "says.tar" }'
+	build spec.json -o out.tar
+	same a "$(shown out.tar a/)" "drwx--x--x 0/0 a/"
+}
+
 @test "a tar that is a layer: what was said of names that are gone counts no more" {
 	tar_of gone.tar "f .wh.m 644"
 	tar_of one.tar "d m 711"
