@@ -70,16 +70,37 @@ static bool is_stdout(const struct stat *log)
 	       st.st_ino == log->st_ino;
 }
 
-/* Modes are those of the old one, of which nothing else is known. */
-static int reopen(const char *log, dray_error **err)
+/*
+ * A new one has the modes of the old, of which nothing else is known, whatever the umask. What
+ * somebody made may be anything: a named pipe without a reader must hold nobody.
+ */
+static int open_log(const char *log, mode_t mode, dray_error **err)
 {
 	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
+	cleanup_error dray_error *e = NULL;
+	cleanup_fd int fd = io_openat(AT_FDCWD, log, flags | O_EXCL, mode, &e);
+	struct stat st;
+
+	if (fd >= 0) {
+		(void)!io_fchmod(fd, mode, NULL);
+		return steal_fd(&fd);
+	}
+	fd = io_openat(AT_FDCWD, log, flags | O_NONBLOCK, mode, err);
+	if (fd < 0 || io_fstat(fd, &st, err) < 0)
+		return -1;
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, DRAY_ERR_SYSTEM, "%s is no regular file", log);
+	return steal_fd(&fd);
+}
+
+static int reopen(const char *log, dray_error **err)
+{
 	cleanup_fd int fd = -1;
 	struct stat st;
 
 	if (io_fstat(STDERR_FILENO, &st, err) < 0)
 		return -1;
-	fd = io_openat(AT_FDCWD, log, flags, st.st_mode & 0777, err);
+	fd = open_log(log, st.st_mode & 0777, err);
 	if (fd < 0)
 		return -1;
 	if ((is_stdout(&st) && dup2(fd, STDOUT_FILENO) < 0) || dup2(fd, STDERR_FILENO) < 0)

@@ -175,6 +175,8 @@ lets_go() { peer_alive serve && ! stat -L -c %i "/proc/$(peer_pid serve)/fd/"* |
 	for i in 1 2; do
 		get -o /dev/null "/v2/?before=$i"
 		wait_until 60 grep -q "before=$i" "$log"
+		# What the umask would take from a new file.
+		chmod 0662 "$log"
 		mv "$log" "$CASE/old.$i"
 		kill -HUP "$(peer_pid serve)"
 		wait_until 60 test -e "$log"
@@ -202,6 +204,16 @@ lets_go() { peer_alive serve && ! stat -L -c %i "/proc/$(peer_pid serve)/fd/"* |
 	get -o /dev/null "/v2/?still"
 	wait_until 60 grep -q still "$CASE/old.3"
 	rmdir "$log"
+	# Nor is a named pipe a log, be it read or not.
+	mkfifo "$log"
+	kill -HUP "$(peer_pid serve)"
+	get -o /dev/null "/v2/?unread"
+	wait_until 60 grep -q unread "$CASE/old.3"
+	exec {reader}<>"$log"
+	kill -HUP "$(peer_pid serve)"
+	wait_until 60 grep -q 'log is no regular file' "$CASE/old.3"
+	exec {reader}<&-
+	rm "$log"
 	peer_stop serve
 	python3 - "$DRAY" serve --addr 127.0.0.1:0 --root "$ROOT" <<-'EOF_PY'
 		import os, pty, signal, sys
