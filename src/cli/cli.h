@@ -5,6 +5,7 @@
 #pragma once
 
 #include <dray/dray.h>
+#include "base/arena.h"
 #include "base/io.h"
 #include "cli/options.h"
 #include "cli/page.h"
@@ -82,6 +83,7 @@ struct session {
 	dray_context *ctx; /* made by session_context() */
 	struct progress progress;
 	struct page page;
+	struct arena arena;
 	struct outfile out; /* --output, from the first piece of the answer on */
 	bool stdout_broken; /* the answer could not be written there */
 };
@@ -158,6 +160,11 @@ void session_complain(struct session *s, const dray_error *e);
 void session_failure(struct session *s, const char *safe);
 /** The warnings of a report on stderr, for people; JSON has them in the document. */
 void session_warnings(struct session *s, const dray_report *r);
+/**
+ * An output that leads to what standard output is open on becomes "-": two descriptors of one file
+ * would write over each other. *ref is lent by the session then.
+ */
+int session_output(struct session *s, const char **ref, dray_error **err) MUST_CHECK;
 /** Whether @p ref means standard input or output. */
 bool ref_is_stdio(const char *ref);
 

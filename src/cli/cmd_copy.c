@@ -160,7 +160,11 @@ static int copy_or_pull(struct session *s, bool path, dray_error **err)
 	if (copy_options(s, &o, err) < 0)
 		return -1;
 	o.dst_is_path = path || output;
-	return output ? copy_to(s, n, output, &o, err) : copy_to(s, n - 1, s->args[n - 1], &o, err);
+	if (output)
+		return copy_to(s, n, output, &o, err);
+	return session_output(s, &s->args[n - 1], err) < 0
+		       ? -1
+		       : copy_to(s, n - 1, s->args[n - 1], &o, err);
 }
 
 static int run_copy(struct session *s, dray_error **err)

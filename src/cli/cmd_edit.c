@@ -204,7 +204,7 @@ static int read_words(struct session *s, struct edit_steps *t, const char **ret_
 		if (s->global.output)
 			return err_set(err, DRAY_ERR_USAGE, "INTO and --output: one of both");
 		s->global.output = into;
-		return 0;
+		return session_output(s, &s->global.output, err);
 	}
 	if (s->n_args == 1)
 		return 0;

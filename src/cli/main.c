@@ -105,8 +105,6 @@ static int parse(struct session *s, const char *const *argv, dray_error **err)
 		else if (choose_verb(s, &p, argv, word, err) < 0)
 			return -1;
 	}
-	if (s->global.outputs.n)
-		s->global.output = s->global.outputs.list[s->global.outputs.n - 1];
 	if (rc < 0 && !s->command)
 		err_hint(err, "options of a verb stand behind it; 'dray help' lists the verbs");
 	return rc;
@@ -135,11 +133,23 @@ static int check_outputs(const struct session *s, dray_error **err)
 	return err_set(err, DRAY_ERR_USAGE, "%s takes one -o", s->command->name);
 }
 
+static int name_outputs(struct session *s, dray_error **err)
+{
+	struct option_list *outs = &s->global.outputs;
+
+	for (size_t i = 0; i < outs->n; i++)
+		if (session_output(s, &outs->list[i], err) < 0)
+			return -1;
+	if (outs->n)
+		s->global.output = outs->list[outs->n - 1];
+	return 0;
+}
+
 static int run(struct session *s, const char *const *argv, dray_error **err)
 {
 	struct option_set own;
 
-	if (parse(s, argv, err) < 0)
+	if (parse(s, argv, err) < 0 || name_outputs(s, err) < 0)
 		return -1;
 	if (s->global.help)
 		return help_show(s, s->command, err);
@@ -209,6 +219,7 @@ static void session_clear(struct session *s)
 	progress_clear(&s->progress);
 	page_clear(&s->page);
 	outfile_clear(&s->out);
+	arena_clear(&s->arena);
 	mem_free(s->options);
 	mem_free(s->args);
 }

@@ -131,17 +131,68 @@ struct dray_select session_select(const struct session *s)
 	return select;
 }
 
-bool ref_is_stdio(const char *ref)
+/* Of a place that is a file of the kind that is named: where its path begins. */
+static size_t archive_prefix(const char *ref)
 {
 	static const char *const prefixes[] = { "docker-archive:", "oci-archive:" };
 
-	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
-		if (span_starts(span_str(ref), prefixes[i])) {
-			ref += strlen(prefixes[i]);
-			return ref[0] == '-' && (!ref[1] || ref[1] == ':' || ref[1] == '@');
-		}
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+		if (span_starts(span_str(ref), prefixes[i]))
+			return strlen(prefixes[i]);
+	return 0;
+}
+
+bool ref_is_stdio(const char *ref)
+{
+	size_t skip = archive_prefix(ref);
+
+	if (!skip)
+		return strcmp(ref, "-") == 0;
+	ref += skip;
+	return ref[0] == '-' && (!ref[1] || ref[1] == ':' || ref[1] == '@');
+}
+
+/* A regular file's own name is no way to a descriptor: its file is replaced. */
+static bool names_descriptor(const char *path)
+{
+	struct span s = span_str(path);
+
+	return span_starts(s, "/dev/std") || span_starts(s, "/dev/fd/") || span_starts(s, "/proc/");
+}
+
+/* Another name of standard output, of its pipe or its terminal. */
+static bool is_stdout(const char *path)
+{
+	struct stat st, out;
+
+	if (io_fstat(STDOUT_FILENO, &out, NULL) < 0 ||
+	    io_fstatat(AT_FDCWD, path, 0, &st, NULL) < 0 || st.st_dev != out.st_dev ||
+	    st.st_ino != out.st_ino || S_ISDIR(st.st_mode))
+		return false;
+	if (S_ISCHR(st.st_mode)) /* /dev/null takes both without mixing them */
+		return isatty(STDOUT_FILENO);
+	return !S_ISREG(st.st_mode) || names_descriptor(path);
+}
+
+int session_output(struct session *s, const char **ref, dray_error **err)
+{
+	size_t skip = archive_prefix(*ref);
+	const char *path = *ref + skip;
+
+	for (size_t end = strlen(path); end > 0; end--) {
+		const char *head;
+
+		if (path[end] && (!skip || !strchr(":@", path[end])))
+			continue;
+		head = arena_strndup(&s->arena, path, end);
+		if (!head)
+			return err_nomem(err);
+		if (!is_stdout(head))
+			continue;
+		*ref = arena_printf(&s->arena, "%.*s-%s", (int)skip, *ref, path + end);
+		return *ref ? 0 : err_nomem(err);
 	}
-	return strcmp(ref, "-") == 0;
+	return 0;
 }
 
 int session_check_input(const struct session *s, const char *ref, dray_error **err)

@@ -378,3 +378,45 @@ complete_bash() {
 	run -0 zsh -fc 'autoload -Uz compinit; compinit -u -D; source ./_dray; print -r -- $_comps[dray]'
 	[ "$output" = _dray ]
 }
+
+# All of its layers are what its documents say.
+whole() { "$DRAY" verify -q "$1" >/dev/null; }
+
+@test "an output that leads to standard output is '-': nothing is written over the archive" {
+	make_archive a.tar
+	local at args
+	for at in /dev/stdout /dev/fd/1 /proc/self/fd/1; do
+		for args in "flatten a.tar -o" "copy a.tar" "edit a.tar --env B=2 -o" "normalize a.tar -o" "save a.tar -o" \
+			"edit FROM a.tar SET USER app INTO"; do
+			# shellcheck disable=SC2086
+			"$DRAY" $args - >want.tar 2>err
+			# shellcheck disable=SC2086
+			"$DRAY" $args "$at" >got.tar 2>err
+			cmp want.tar got.tar
+			whole got.tar
+			grep -q '@sha256:' err
+			# shellcheck disable=SC2086
+			"$DRAY" $args "$at" 2>err | cat >got.tar
+			cmp want.tar got.tar
+		done
+	done
+	# What is there already stays; other descriptors may lead there, too.
+	echo before >got.tar
+	"$DRAY" flatten a.tar -o /dev/stdout >>got.tar 2>err
+	[ "$(head -n 1 got.tar)" = before ]
+	"$DRAY" flatten a.tar -o - >want.tar 2>err
+	tail -c +8 got.tar | cmp - want.tar
+	"$DRAY" flatten a.tar -o /dev/fd/7 7>&1 >got.tar 2>err 7>&1
+	cmp want.tar got.tar
+	"$DRAY" copy a.tar docker-archive:/dev/stdout:test/cli:7 >got.tar 2>err
+	[ "$("$DRAY" images --json got.tar | jq -r '.images[0].tags[0]')" = test/cli:7 ]
+	"$DRAY" inspect --config a.tar >want
+	"$DRAY" inspect --config a.tar -o /dev/stdout >>got.tar
+	tail -c "$(stat -c %s want)" got.tar | cmp - want
+	# A file that is named itself is replaced, as ever.
+	run -0 bash -c '"$0" flatten a.tar -o here.tar >here.tar' "$DRAY"
+	whole here.tar
+	run script -qec "$DRAY flatten a.tar -o /dev/stdout" /dev/null </dev/null
+	[ "$status" -eq 2 ]
+	[[ $output == *"standard output, which is a terminal"* ]]
+}
