@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -200,11 +201,19 @@ static void hint_salvage(const struct session *s, dray_error **err)
 					      "left, with DiffIDs of their own");
 }
 
+/* An archive is written there by the library, which does not say so. */
+static bool reader_left(const struct session *s)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+
+	return s->stdout_broken || (poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP)));
+}
+
 /* Status of a failed run, told to whoever listens. */
 static int fail(struct session *s, const dray_error *e, bool json)
 {
 	/* The reader has left: a pipe's quiet end. */
-	if (dray_error_errno(e) == EPIPE && s->stdout_broken)
+	if (dray_error_errno(e) == EPIPE && reader_left(s))
 		return STATUS_SIGNAL + SIGPIPE;
 	session_complain(s, e);
 	if (json)

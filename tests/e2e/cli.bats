@@ -420,3 +420,20 @@ whole() { "$DRAY" verify -q "$1" >/dev/null; }
 	[ "$status" -eq 2 ]
 	[[ $output == *"standard output, which is a terminal"* ]]
 }
+
+@test "O-04: an archive whose reader left ends quietly, too" {
+	make_archive a.tar
+	local args
+	for args in "export a.tar" "export a.tar -o /dev/stdout" "save a.tar" "flatten a.tar -o -" "normalize a.tar" \
+		"copy a.tar oci-archive:-"; do
+		run -0 python3 -c 'import os, subprocess, sys
+r, w = os.pipe()
+os.close(r)
+with open("err", "wb") as err:
+    sys.exit(subprocess.call(sys.argv[1:], stdout=w, stderr=err) != 141)' "$DRAY" $args
+		[ ! -s err ]
+	done
+	# A pipe in between that breaks is another thing.
+	run -9 --separate-stderr bash -c '"$0" save a.tar -o /dev/full' "$DRAY"
+	[[ $stderr == *"No space left"* ]]
+}
