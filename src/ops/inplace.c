@@ -445,6 +445,17 @@ static int name_folder(dray_context *ctx, const struct place *at, const struct d
 	return *ret ? 0 : err_nomem(err);
 }
 
+/* What was read from a registry goes back there: a bare name to write to may be a path. */
+static int edit_registry(dray_context *ctx, const char *image, const struct dray_edit_options *e,
+			 const struct dray_copy_options *o, dray_copy_result **ret,
+			 dray_error **err)
+{
+	cleanup_free char *text = mem_printf("%s%s", place_prefixed(image) ? "" : "docker://",
+					     image);
+
+	return text ? dray_edit(ctx, text, text, e, o, ret, err) : err_nomem(err);
+}
+
 /* A copy onto itself. */
 static int edit_other(dray_context *ctx, const char *image, const struct place *at,
 		      const struct dray_edit_options *e, const struct dray_copy_options *o,
@@ -458,7 +469,9 @@ static int edit_other(dray_context *ctx, const char *image, const struct place *
 	if (at->kind == PLACE_DAEMON && !at->tag)
 		return err_set(err, DRAY_ERR_USAGE,
 			       "%s: name the tag that is to lead to the result", at->text);
-	if (at->kind == PLACE_DAEMON || at->kind == PLACE_REGISTRY || at->kind == PLACE_DIR)
+	if (at->kind == PLACE_REGISTRY)
+		return edit_registry(ctx, image, e, o, ret, err);
+	if (at->kind == PLACE_DAEMON || at->kind == PLACE_DIR)
 		return dray_edit(ctx, image, image, e, o, ret, err);
 	if (name_folder(ctx, at, o, &text, err) < 0)
 		return -1;

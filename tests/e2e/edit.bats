@@ -391,3 +391,25 @@ odd_layout() {
 	dray_run edit docker-daemon: --in-place --user d
 	expect 2 '*name the tag*'
 }
+
+# An image of one empty layer: small "$T/small.tar" [ARG...].
+small() { "$DRAY" build -q --env A=1 --platform linux/amd64 --name test/small:1 -o "$@" >/dev/null; }
+
+@test "what a bare name of a registry means is edited in place there, whatever folder has its name" {
+	registry_start main plain
+	small "docker://$REGISTRY_ADDR/ipb:1"
+	local before
+	before=$("$DRAY" digest "docker://$REGISTRY_ADDR/ipb:1")
+	dray_run edit "$REGISTRY_ADDR/ipb:1" --in-place --user app
+	ok
+	[ "$DIGEST" != "$before" ]
+	same "there" "$("$DRAY" digest "docker://$REGISTRY_ADDR/ipb:1")" "$DIGEST"
+	same "user" "$(config_of "docker://$REGISTRY_ADDR/ipb:1" | jq -r .config.User)" app
+	# A file of that name could be written.
+	mkdir -p "$T/cwd/$REGISTRY_ADDR"
+	cd "$T/cwd"
+	dray_run edit "$REGISTRY_ADDR/ipb:1" --in-place --user other
+	ok
+	same "user" "$(config_of "docker://$REGISTRY_ADDR/ipb:1" | jq -r .config.User)" other
+	same "files" "$(find . -type f)" ""
+}
