@@ -8,11 +8,14 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "image/config_value.h"
 #include "image/config_step.h"
 #include "json/edit.h"
 #include "ops/copy_run.h"
 #include "store/assemble.h"
+
+#define TEXT_SHOWN 80 /* bytes of a value that an error shows */
 
 /* ---- the config ---- */
 
@@ -226,11 +229,29 @@ int edit_image(struct edit *e, struct image *im, dray_error **err)
 
 /* ---- doors ---- */
 
+/* JSON has no other strings, and what stood for the odd bytes would be another value. */
+static int check_utf8(const char *text, dray_error **err)
+{
+	cleanup_free char *shown = NULL;
+
+	if (!text || utf8_valid(span_str(text)))
+		return 0;
+	shown = text_safe(span_str(text), TEXT_SHOWN);
+	return shown ? err_set(err, DRAY_ERR_USAGE,
+			       "'%s' is not UTF-8, and an image's documents hold nothing else",
+			       shown)
+		     : err_nomem(err);
+}
+
 int edit_check_steps(const struct dray_edit_options *o, dray_error **err)
 {
 	for (size_t i = 0; i < o->n_steps; i++)
-		if (step_check(&o->steps[i], err) < 0)
+		if (check_utf8(o->steps[i].name, err) < 0 ||
+		    check_utf8(o->steps[i].value, err) < 0 || step_check(&o->steps[i], err) < 0)
 			return -1;
+	for (size_t i = 0; o->tags && i < o->n_tags; i++)
+		if (check_utf8(o->tags[i], err) < 0)
+			return err_ctx(err, "--tag");
 	return 0;
 }
 

@@ -413,3 +413,20 @@ small() { "$DRAY" build -q --env A=1 --platform linux/amd64 --name test/small:1 
 	same "user" "$(config_of "docker://$REGISTRY_ADDR/ipb:1" | jq -r .config.User)" other
 	same "files" "$(find . -type f)" ""
 }
+
+@test "bytes that no document can hold are refused, not replaced" {
+	small "$T/small.tar"
+	local bad=$'X=\xff' option
+	for option in env label annotation entrypoint cmd user author workdir volume onbuild tag rm-env; do
+		dray_run edit "$T/small.tar" "--$option" "$bad" -o "oci:$T/out"
+		expect 2 '*\\xff*not UTF-8*'
+		[ ! -e "$T/out" ]
+	done
+	dray_run edit "$T/small.tar" --env $'\xff=1' --dry-run
+	expect 2 '*not UTF-8*'
+	dray_run edit "$T/small.tar" --env $'\xff=1' --in-place
+	expect 2 '*not UTF-8*'
+	dray_run edit "$T/small.tar" --env $'B=\xf0\x9f\x8d\xba' --label "ä=ö" -o "oci:$T/out"
+	ok
+	same "kept" "$(config_of "$T/out" | jq -r '.config | .Env[1], .Labels["ä"]')" $'B=\xf0\x9f\x8d\xba\nö'
+}
