@@ -26,6 +26,7 @@ static int compare(struct image *before, struct image *after, dray_diff **ret, d
 	if (!d)
 		return err_nomem(err);
 	d->parts = DRAY_DIFF_CONFIG;
+	d->layers_same = after->n_layers; /* an edit leaves all of them */
 	d->a = side_of(before);
 	d->b = side_of(after);
 	if (!d->a || !d->b)

@@ -430,3 +430,11 @@ small() { "$DRAY" build -q --env A=1 --platform linux/amd64 --name test/small:1 
 	ok
 	same "kept" "$(config_of "$T/out" | jq -r '.config | .Env[1], .Labels["ä"]')" $'B=\xf0\x9f\x8d\xba\nö'
 }
+
+@test "--dry-run tells that all layers stay" {
+	small "$T/small.tar"
+	"$DRAY" append -q "$T/small.tar" <(tar -C "$T" -c small.tar) -o "$T/two.tar" >/dev/null
+	dray_run edit "$T/two.tar" --env B=2 --dry-run --json
+	expect 0
+	same "layers" "$(jq -c '[.layers_same, .layers]' <<<"$output")" '[2,[]]'
+}
