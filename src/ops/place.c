@@ -6,6 +6,7 @@
  */
 #include "ops/ops.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -250,6 +251,7 @@ static bool looks_like_archive(const char *text)
 static int parse_bare(const char *text, enum place_use use, struct place *ret, dray_error **err)
 {
 	struct stat st;
+	int why;
 
 	if (!text[0])
 		return err_set(err, DRAY_ERR_USAGE, "an empty reference");
@@ -259,6 +261,7 @@ static int parse_bare(const char *text, enum place_use use, struct place *ret, d
 		ret->path = mem_strdup(text);
 		return ret->path ? 0 : err_nomem(err);
 	}
+	why = errno;
 	if (use == PLACE_OUTPUT || (use == PLACE_WRITE && looks_like_archive(text))) {
 		ret->kind = PLACE_ARCHIVE;
 		ret->path = mem_strdup(text);
@@ -266,6 +269,8 @@ static int parse_bare(const char *text, enum place_use use, struct place *ret, d
 	}
 	if (!looks_like_path(text))
 		return parse_registry(text, ret, err);
+	if (use == PLACE_READ && why != ENOENT && why != ENOTDIR)
+		return err_sys(err, why, "%s", ret->text);
 	if (use == PLACE_READ)
 		return err_set(err, DRAY_ERR_NOT_FOUND, "%s: no such file or folder", ret->text);
 	err_set(err, DRAY_ERR_USAGE, "%s: which kind of place is this?", ret->text);

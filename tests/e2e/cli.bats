@@ -437,3 +437,24 @@ with open("err", "wb") as err:
 	run -9 --separate-stderr bash -c '"$0" save a.tar -o /dev/full' "$DRAY"
 	[[ $stderr == *"No space left"* ]]
 }
+
+@test "a file that may not be looked for is no absent one" {
+	make_archive a.tar
+	ln -s loop.tar loop.tar
+	local at
+	for at in loop.tar docker-archive:loop.tar; do
+		run -9 --separate-stderr "$DRAY" images "$at"
+		[[ $stderr == *"loop.tar: "*"symbolic links"* ]]
+	done
+	run -3 "$DRAY" images ./none.tar
+	run -3 "$DRAY" images a.tar/none.tar
+	if [ "$(id -u)" -eq 0 ] && type -P setpriv >/dev/null; then
+		chmod 755 "$BATS_RUN_TMPDIR" "$BATS_TEST_TMPDIR" . || :
+		mkdir -m 700 closed
+		cp a.tar closed/
+		for at in ./closed/a.tar closed/a.tar docker-archive:closed/a.tar; do
+			run -9 --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups "$DRAY" images "$at"
+			[[ $stderr == *"closed/a.tar: "*"Permission denied"* ]]
+		done
+	fi
+}
