@@ -13,7 +13,7 @@ struct stored {
 	struct map by_config; /* config digest -> struct candidate, the last one read */
 	struct candidate *first;
 	struct image_list *images; /* that their memory counts with */
-	size_t n_missing;
+	size_t n_missing, n_odd;   /* manifests that are not here, that cannot be read */
 };
 
 struct candidate {
@@ -40,7 +40,34 @@ static int keep(struct stored *s, struct arena *arena, struct manifest *m,
 	return map_put(&s->by_config, span_str(m->config.digest.text), c, err);
 }
 
-/* Absent or damaged manifests are no loss: manifest.json has told all that counts. */
+/*
+ * An absent manifest is no loss: manifest.json has told all that counts. Of one whose bytes are not
+ * those that its digest names nobody knows what it was: that is damage as of any blob.
+ */
+static int note_leaf(struct archive *a, struct stored *s, const struct oci_leaf *leaf,
+		     const char *code, dray_error *e, dray_error **err)
+{
+	struct arena names = { 0 };
+	const char *path;
+	int rc;
+
+	if (code && dray_error_kind(e) == DRAY_ERR_CORRUPT) {
+		rc = blob_path(a, &leaf->desc->digest, &names, &path, err);
+		if (rc == 0)
+			rc = notes_add(&a->store.notes, true, code, path, dray_error_expected(e),
+				       dray_error_actual(e), err,
+				       "a manifest that index.json leads to is damaged: %s",
+				       dray_error_message(e));
+		arena_clear(&names);
+		return rc;
+	}
+	if (code && strcmp(code, "blob-missing") == 0)
+		s->n_missing++;
+	else
+		s->n_odd++;
+	return 0;
+}
+
 static int read_leaf(struct archive *a, struct stored *s, struct oci_tree *t,
 		     const struct oci_leaf *leaf, dray_error **err)
 {
@@ -49,17 +76,19 @@ static int read_leaf(struct archive *a, struct stored *s, struct oci_tree *t,
 	struct manifest *m = NULL;
 	const char *code = NULL;
 
-	if (blob_read(a, leaf->desc, LIMIT_MANIFEST, &raw, &code, &e) == 0 &&
-	    manifest_parse(&raw, leaf->desc->media_type, &m, &e) == 0) {
+	if (blob_read(a, leaf->desc, LIMIT_MANIFEST, &raw, &code, &e) == 0) {
+		code = NULL; /* the bytes are what was promised */
+		if (manifest_parse(&raw, leaf->desc->media_type, &m, &e) < 0)
+			m = NULL;
+	}
+	if (m) {
 		if (m->kind == MANIFEST_IMAGE)
 			return keep(s, &t->arena, m, leaf->root, err);
 		manifest_free(m);
 		return 0;
 	}
-	if (error_about_bytes(e)) {
-		s->n_missing++;
-		return 0;
-	}
+	if (error_about_bytes(e))
+		return note_leaf(a, s, leaf, code, e, err);
 	if (err)
 		*err = steal_pointer(&e);
 	return -1;
@@ -158,6 +187,42 @@ static int attach(struct archive *a, struct stored *s, struct image *im, dray_er
 		"index.json stores a manifest with other layers; manifest.json is believed");
 }
 
+static bool is_damage(const struct note *n)
+{
+	return n->problem && strcmp(n->code, "blob-digest-differs") == 0;
+}
+
+/*
+ * A document of the index is damaged: it may have been the manifest of any image that has found
+ * none, which then has another digest than it had. The first such note, from @p told on, becomes theirs.
+ */
+static int blame(struct archive *a, size_t told, struct image_list *images, dray_error **err)
+{
+	struct notes *notes = &a->store.notes;
+	bool theirs = false;
+	size_t at = told;
+
+	while (at < notes->n && !is_damage(&notes->list[at]))
+		at++;
+	if (at == notes->n)
+		return 0;
+	const struct note n = notes->list[at];
+	for (size_t i = 0; i < images->n; i++) {
+		struct image *im = images->list[i];
+
+		if (im->manifest || !im->config)
+			continue;
+		im->broken = theirs = true;
+		if (notes_add(&im->notes, true, n.code, n.where, n.expected, n.actual, err, "%s",
+			      n.message) < 0)
+			return -1;
+	}
+	if (theirs)
+		memmove(&notes->list[at], &notes->list[at + 1],
+			(--notes->n - at) * sizeof(*notes->list));
+	return 0;
+}
+
 static int attach_all(struct archive *a, struct oci_tree *t, struct stored *s,
 		      struct image_list *images, dray_error **err)
 {
@@ -167,11 +232,15 @@ static int attach_all(struct archive *a, struct oci_tree *t, struct stored *s,
 	for (size_t i = 0; i < images->n; i++)
 		if (attach(a, s, images->list[i], err) < 0)
 			return -1;
-	if (!s->n_missing)
+	if (s->n_missing &&
+	    notes_add(&a->store.notes, false, "blob-missing", "index.json", NULL, NULL, err,
+		      "index.json leads to %zu manifests that are not in the archive",
+		      s->n_missing) < 0)
+		return -1;
+	if (!s->n_odd)
 		return 0;
-	return notes_add(&a->store.notes, false, "blob-missing", "index.json", NULL, NULL, err,
-			 "index.json leads to %zu manifests that are not in the archive",
-			 s->n_missing);
+	return notes_add(&a->store.notes, false, "manifest-unsupported", "index.json", NULL, NULL,
+			 err, "index.json leads to %zu manifests that cannot be read", s->n_odd);
 }
 
 /* index.json that cannot be read is told, no more: the images stand without it. */
@@ -181,9 +250,9 @@ static int load_tree(struct archive *a, struct oci_tree *t, bool *ret, dray_erro
 	size_t told = a->store.notes.n;
 
 	*ret = oci_tree_load(a, t, &e) == 0;
-	/* What is wrong with indexes is no problem of an archive that lives without them. */
+	/* Indexes that are absent or odd are no problem of an archive that lives without them. */
 	for (size_t i = told; i < a->store.notes.n; i++)
-		a->store.notes.list[i].problem = false;
+		a->store.notes.list[i].problem = is_damage(&a->store.notes.list[i]);
 	if (*ret)
 		return 0;
 	if (error_about_bytes(e))
@@ -198,11 +267,14 @@ int hybrid_attach(struct archive *a, struct image_list *images, dray_error **err
 {
 	cleanup_oci_tree struct oci_tree t = { 0 };
 	struct stored s = { .images = images };
+	size_t told = a->store.notes.n;
 	bool usable;
 
 	if (load_tree(a, &t, &usable, err) < 0)
 		return err_ctx(err, "%s", a->label);
 	int rc = usable ? attach_all(a, &t, &s, images, err) : 0;
+	if (rc == 0)
+		rc = blame(a, told, images, err);
 	for (struct candidate *c = s.first; c; c = c->next)
 		manifest_free(c->manifest);
 	map_clear(&s.by_config);

@@ -147,6 +147,41 @@ if member.name.endswith('.json') and len(member.name) > 60:
 	done
 }
 
+# flip_blob IN OUT DIGEST [OFFSET]: one bit of a blob of an archive.
+flip_blob() { archive_flip "$1" "$2" "${4:-10}" "^blobs/sha256/${3#sha256:}\$"; }
+
+@test "verify: M-02 M-04 a damaged manifest of an archive that has manifest.json too" {
+	image_need sym
+	local file=$BATS_TEST_TMPDIR/one.tar bad=$BATS_TEST_TMPDIR/bad.tar manifest
+	"$DRAY" copy -q "$IMAGE" "$file"
+	dray_run verify --json "$file"
+	expect 0
+	manifest=$(jq -r '.images[0].manifest_digest' <<<"$output")
+	flip_blob "$file" "$bad" "$manifest"
+	dray_run verify --json "$bad"
+	finding blob-digest-differs
+	same "expected" "$(jq -c '[.problems[].expected]' <<<"$output")" "[\"$manifest\"]"
+	[[ $output == *"blobs/sha256/${manifest#sha256:}"* ]]
+	[[ $output != *"not in the archive"* ]]
+	dray_piped "$bad" verify --json -
+	finding blob-digest-differs
+	dray_run images --json "$bad"
+	expect 0
+	jq -e 'any(.warnings[]; .message | contains("damaged"))' <<<"$output"
+	dray_run copy "$bad" "oci:$BATS_TEST_TMPDIR/l"
+	expect 6 "*${manifest#sha256:}*"
+	[ ! -e "$BATS_TEST_TMPDIR/l" ]
+	dray_run flatten "$bad" -o "$BATS_TEST_TMPDIR/flat.tar"
+	expect 6
+	# One that is not there is no damage: manifest.json tells all that is needed.
+	archive_edit "$file" "$bad" "keep = not member.name.endswith('${manifest#sha256:}')"
+	dray_run verify --json "$bad"
+	expect 0
+	jq -e 'any(.warnings[]; .message | contains("not in the archive"))' <<<"$output"
+	dray_run copy "$bad" "oci:$BATS_TEST_TMPDIR/l"
+	expect 0
+}
+
 @test "verify: a blob that lies on the registry's disk with a wrong byte" {
 	image_need sym
 	registry_start main plain
