@@ -68,6 +68,7 @@
 #define LIMIT_ENGINE_NAMES (512 * KIB)	/* the names of one request; Go's server reads 1 MiB */
 #define LIMIT_HAVE_LIST (64 * MIB)	/* of "have": some 400000 layers */
 #define LIMIT_SPEC (16 * MIB)		/* of "build"; one that lists every file of an image has some MiB */
+#define LIMIT_SPEC_PORTS 200000	/* it names, those of ranges counted; TCP, UDP and SCTP have 196605 */
 #define LIMIT_FILE_LIST (256 * MIB)	/* an mtree or list of paths; of 1,000,000 files it has some 150 MiB */
 #define LIMIT_LIST_NAMES (1024 * MIB)	/* its names, each with the folders that it is in */
 #define LIMIT_SYNC_FILE (16 * MIB)	/* the list that "sync" reads */

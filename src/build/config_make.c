@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/text.h"
 #include "build/spec_env.h"
+#include "build/spec_priv.h"
 #include "json/edit.h"
 
 enum field_kind { FIELD_VALUE, FIELD_ENV, FIELD_MAP, FIELD_CMD };
@@ -64,25 +65,16 @@ static void write_value(struct jsonw *w, const char *name, struct span given, st
 	jsonw_raw(w, text);
 }
 
-static const struct spec_pair *find_pair(const struct spec_pairs *p, struct span name)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (span_is(name, p->list[i].name))
-			return &p->list[i];
-	return NULL;
-}
-
 /* "80" is "80/tcp" to engines; what takes away a port without a protocol takes all of them. */
 static bool says_port(const struct spec_pairs *p, const char *name)
 {
-	size_t len = strcspn(name, "/");
-	const struct spec_pair *any = find_pair(p, span_of(name, len));
+	int len = (int)strcspn(name, "/");
+	const struct spec_pair *any;
 	char full[40];
 
-	if (name[len])
-		return any && is_null(any->json);
-	snprintf(full, sizeof(full), "%.20s/tcp", name);
-	return find_pair(p, span_str(full)) != NULL;
+	snprintf(full, sizeof(full), "%.*s%s", len < 20 ? len : 20, name, name[len] ? "" : "/tcp");
+	any = spec_pairs_find(p, full);
+	return any && (!name[len] || is_null(any->json));
 }
 
 /* Members of both; those that the spec takes away are in neither. */
@@ -98,7 +90,7 @@ static int write_map(struct jsonw *w, struct arena *a, const char *name,
 
 		if (json_name(it, a, &key, err) < 0)
 			return -1;
-		if (find_pair(given, span_str(key)) || (ports && says_port(given, key)))
+		if (spec_pairs_find(given, key) || (ports && says_port(given, key)))
 			continue;
 		if (!begun) {
 			jsonw_key(w, name);

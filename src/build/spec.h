@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/map.h"
 #include "base/span.h"
 
 #define SPEC_VERSION 1
@@ -36,6 +37,7 @@ struct spec_pair {
 struct spec_pairs {
 	struct spec_pair *list;
 	size_t n, cap;
+	struct map by_name; /* number in the list, from 1 on */
 	bool none; /* null was said: nothing of a base stays */
 };
 
@@ -70,6 +72,7 @@ struct spec_base {
 struct spec_config {
 	bool set;
 	struct spec_pairs env, labels, ports, volumes;
+	size_t ports_said; /* each of a range, and each time */
 	enum spec_flag expand; /* "${NAME}" in values of env is what the environment says */
 	struct span user, entrypoint, cmd, workdir, stop_signal, stop_timeout, shell, healthcheck,
 		hostname, domainname;

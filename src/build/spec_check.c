@@ -105,65 +105,49 @@ static int check_inherit(const char *name, dray_error **err)
 	return -1;
 }
 
-/* Ids and names of layers are what other keys speak of. */
-static bool has_id(const struct spec *s, const char *id)
+/* What other keys speak of: name -> number of its source or group, from 1 on. */
+struct names {
+	struct map ids, groups;
+};
+
+static size_t find_name(const struct map *m, const char *name)
 {
-	for (size_t i = 0; i < s->n_sources; i++)
-		if (s->sources[i].id && strcmp(s->sources[i].id, id) == 0)
-			return true;
-	return false;
+	return (size_t)(uintptr_t)map_get(m, span_str(name));
 }
 
-static bool has_group(const struct spec *s, const char *name)
+static int check_layer(const struct names *names, const char *name, dray_error **err)
 {
-	for (size_t i = 0; i < s->layers.n_groups; i++)
-		if (s->layers.groups[i].name && strcmp(s->layers.groups[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-static int check_layer(const struct spec *s, const char *name, dray_error **err)
-{
-	if (!name || has_group(s, name))
+	if (!name || find_name(&names->groups, name))
 		return 0;
 	cleanup_free char *shown = text_safe(span_str(name), 80);
 	return err_set(err, DRAY_ERR_USAGE, "\"layer\": there is no group \"%s\"",
 		       shown ? shown : "");
 }
 
-/* @p ids: id -> number of its source. */
 static int check_id(struct map *ids, const char *id, size_t number, dray_error **err)
 {
-	uintptr_t other = id ? (uintptr_t)map_get(ids, span_str(id)) : 0;
+	size_t other = id ? find_name(ids, id) : 0;
 
 	if (other)
 		return err_set(err, DRAY_ERR_USAGE, "source %zu has the id of source %zu", number,
-			       (size_t)other);
-	return id ? map_put(ids, span_str(id), (void *)number, err) : 0;
+			       other);
+	return id ? map_put(ids, span_str(id), (void *)(uintptr_t)number, err) : 0;
 }
 
-static int check_ids(const struct spec *s, dray_error **err)
+static int check_ids(const struct spec *s, struct names *names, dray_error **err)
 {
-	struct map ids = { 0 };
-	int rc = 0;
-
-	for (size_t i = 0; rc == 0 && i < s->n_sources; i++) {
-		rc = check_id(&ids, s->sources[i].id, i + 1, err);
-		if (rc < 0)
-			spec_ctx(s, s->sources[i].at, err);
-	}
-	map_clear(&ids);
-	return rc;
+	for (size_t i = 0; i < s->n_sources; i++)
+		if (check_id(&names->ids, s->sources[i].id, i + 1, err) < 0)
+			return spec_ctx(s, s->sources[i].at, err);
+	return 0;
 }
 
-static int check_sources(const struct spec *s, dray_error **err)
+static int check_sources(const struct spec *s, const struct names *names, dray_error **err)
 {
-	if (check_ids(s, err) < 0)
-		return -1;
 	for (size_t i = 0; i < s->n_sources; i++) {
 		const struct spec_source *src = &s->sources[i];
 
-		if (check_source(src, err) < 0 || check_layer(s, src->layer, err) < 0)
+		if (check_source(src, err) < 0 || check_layer(names, src->layer, err) < 0)
 			return err_ctx(err, "source %zu (%s)", i + 1, spec_type_names[src->type]),
 			       spec_ctx(s, src->at, err);
 	}
@@ -175,21 +159,24 @@ static int layers_max(const struct spec *s)
 	return s->force ? SPEC_LAYERS_FORCED : LAYERING_HARD;
 }
 
-static int check_group(const struct spec *s, size_t i, dray_error **err)
+static int check_group(const struct spec *s, struct names *names, size_t i, dray_error **err)
 {
 	const struct spec_group *g = &s->layers.groups[i];
+	size_t other;
 
 	if (!g->name || !g->name[0])
 		return err_set(err, DRAY_ERR_USAGE, "group %zu has no name", i + 1);
 	if (g->max.set && (g->max.v < 1 || g->max.v > layers_max(s)))
 		return err_set(err, DRAY_ERR_USAGE, "group %zu: \"max\" is from 1 to %d", i + 1,
 			       layers_max(s));
-	for (size_t k = 0; k < i; k++)
-		if (strcmp(g->name, s->layers.groups[k].name) == 0)
-			return err_set(err, DRAY_ERR_USAGE, "group %zu has the name of group %zu",
-				       i + 1, k + 1);
+	other = find_name(&names->groups, g->name);
+	if (other)
+		return err_set(err, DRAY_ERR_USAGE, "group %zu has the name of group %zu", i + 1,
+			       other);
+	if (map_put(&names->groups, span_str(g->name), (void *)(uintptr_t)(i + 1), err) < 0)
+		return -1;
 	for (size_t k = 0; k < g->sources.n; k++) {
-		if (has_id(s, g->sources.list[k]))
+		if (find_name(&names->ids, g->sources.list[k]))
 			continue;
 		cleanup_free char *shown = text_safe(span_str(g->sources.list[k]), 80);
 		return err_set(err, DRAY_ERR_USAGE, "group %zu: no source has the id \"%s\"", i + 1,
@@ -198,15 +185,15 @@ static int check_group(const struct spec *s, size_t i, dray_error **err)
 	return 0;
 }
 
-static int check_groups(const struct spec *s, dray_error **err)
+static int check_groups(const struct spec *s, struct names *names, dray_error **err)
 {
 	for (size_t i = 0; i < s->layers.n_groups; i++)
-		if (check_group(s, i, err) < 0)
+		if (check_group(s, names, i, err) < 0)
 			return spec_ctx(s, s->layers.groups[i].at, err);
 	return 0;
 }
 
-static int check_rule(const struct spec *s, const struct spec_rule *r, dray_error **err)
+static int check_rule(const struct spec_rule *r, const struct names *names, dray_error **err)
 {
 	if (!r->match && !r->regex)
 		return err_set(err, DRAY_ERR_USAGE, "\"match\" or \"regex\" is missing");
@@ -216,17 +203,17 @@ static int check_rule(const struct spec *s, const struct spec_rule *r, dray_erro
 		return err_set(err, DRAY_ERR_USAGE, "\"base\" goes with \"delete\": true");
 	if (r->xattr.none)
 		return err_set(err, DRAY_ERR_USAGE, "\"xattr\": null is for single attributes");
-	return check_layer(s, r->layer, err);
+	return check_layer(names, r->layer, err);
 }
 
 /* Expressions, globs and attributes are read once for the errors in them. */
-static int check_rules(const struct spec *s, dray_error **err)
+static int check_rules(const struct spec *s, const struct names *names, dray_error **err)
 {
 	struct rules read;
 	int rc;
 
 	for (size_t i = 0; i < s->n_rules; i++)
-		if (check_rule(s, &s->rules[i], err) < 0)
+		if (check_rule(&s->rules[i], names, err) < 0)
 			return err_ctx(err, "rule %zu", i + 1), spec_ctx(s, s->rules[i].at, err);
 	rc = rules_init(&read, s, err);
 	rules_clear(&read);
@@ -324,6 +311,21 @@ static int at_key(const struct spec *s, const char *name, dray_error **err)
 	return -1;
 }
 
+/* What is in lists, and what speaks of it. */
+static int check_lists(const struct spec *s, dray_error **err)
+{
+	struct names names = { 0 };
+	int rc = check_ids(s, &names, err) < 0 || check_groups(s, &names, err) < 0 ||
+				 check_sources(s, &names, err) < 0 ||
+				 check_rules(s, &names, err) < 0
+			 ? -1
+			 : 0;
+
+	map_clear(&names.ids);
+	map_clear(&names.groups);
+	return rc;
+}
+
 int spec_check(struct spec *s, dray_error **err)
 {
 	const char *tag = s->tags.n ? "tags" : "tag";
@@ -343,5 +345,5 @@ int spec_check(struct spec *s, dray_error **err)
 		return -1;
 	if (check_max(s, err) < 0 || check_layers(&s->layers, err) < 0)
 		return at_key(s, "layers", err);
-	return check_groups(s, err) < 0 || check_sources(s, err) < 0 ? -1 : check_rules(s, err);
+	return check_lists(s, err);
 }

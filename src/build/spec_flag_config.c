@@ -47,10 +47,11 @@ int flag_pair(struct spec *s, struct spec_pairs *p, const char *value, dray_erro
 	if (flag_copy(s, value, equal ? (size_t)(equal - value) : len - 1, &name, err) < 0)
 		return -1;
 	if (!equal)
-		return spec_pairs_put(s, p, name, SPAN_LIT("null"), err);
-	return json_quote(&b, span_str(equal + 1), err) < 0
-		       ? -1
-		       : spec_pairs_put(s, p, name, span_buf(&b), err);
+		return spec_pairs_put(s, p, name, SPAN_LIT("null"), err) ? 0 : -1;
+	return json_quote(&b, span_str(equal + 1), err) == 0 &&
+			       spec_pairs_put(s, p, name, span_buf(&b), err)
+		       ? 0
+		       : -1;
 }
 
 /* "NAME", or "NAME-". */
@@ -103,7 +104,7 @@ static int flag_volume(struct spec *s, const char *value, dray_error **err)
 		return -1;
 	if (!span_is(json, "null") && !spec_is_path(name))
 		return flag_bad(SPEC_PATH, err);
-	return spec_pairs_put(s, &s->config.volumes, name, json, err);
+	return spec_pairs_put(s, &s->config.volumes, name, json, err) ? 0 : -1;
 }
 
 static int flag_entrypoint(struct spec *s, const char *value, dray_error **err)

@@ -52,7 +52,7 @@ extern const struct spec_shape spec_source_shape, spec_rule_shape, spec_group_sh
 bool spec_is_path(const char *text);
 /**
  * "80" as engines write it, "80/tcp"; "8000-8010" is each of these. With @p json "null" a port
- * without a protocol is that of any. USAGE for what is no port.
+ * without a protocol is that of any. USAGE for what is no port, LIMIT for too many.
  */
 int spec_ports_put(struct spec *s, const char *text, struct span json, dray_error **err) MUST_CHECK;
 /** The object @p text, as the value of a key would be read into @p at. */
@@ -72,9 +72,11 @@ bool spec_key_fits(const struct spec_shape *shape, const struct spec_key *k, con
 
 int spec_list_add(struct spec *s, struct spec_list *l, const char *text,
 		  dray_error **err) MUST_CHECK;
-/** In place of one of that name. */
-int spec_pairs_put(struct spec *s, struct spec_pairs *p, const char *name, struct span json,
-		   dray_error **err) MUST_CHECK;
+/** In place of one of that name. The pair, until the next one is put in; NULL. */
+struct spec_pair *spec_pairs_put(struct spec *s, struct spec_pairs *p, const char *name,
+				 struct span json, dray_error **err) MUST_CHECK;
+/** The pair of that name, or NULL. */
+struct spec_pair *spec_pairs_find(const struct spec_pairs *p, const char *name);
 /** One more, zeroed, at the end of a KEY_OBJECTS member; NULL. */
 void *spec_grow(struct spec *s, void *slot, size_t size, dray_error **err);
 /** A time as it is typed: RFC 3339, seconds, or one of @p choices. */

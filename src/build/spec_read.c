@@ -207,13 +207,11 @@ static struct spec_at place_of(struct spec_reader *r, struct json v)
 static int put_placed(struct spec_reader *r, struct spec_pairs *p, const char *name,
 		      struct span json, struct json v, dray_error **err)
 {
-	if (spec_pairs_put(r->spec, p, name, json, err) < 0)
+	struct spec_pair *put = spec_pairs_put(r->spec, p, name, json, err);
+
+	if (!put)
 		return -1;
-	for (size_t i = p->n; i-- > 0;)
-		if (strcmp(p->list[i].name, name) == 0) {
-			p->list[i].at = place_of(r, v);
-			break;
-		}
+	put->at = place_of(r, v);
 	return 0;
 }
 
@@ -239,12 +237,13 @@ static int put_member(struct spec_reader *r, struct spec_pairs *p, const struct 
 	if (!is_port && json_type(v) != JSON_NULL && !spec_is_path(name))
 		return fail_at(r, json_name_raw(v), k->name, "expected " SPEC_PATH, err);
 	if (!is_port)
-		return spec_pairs_put(r->spec, p, name, json, err);
+		return spec_pairs_put(r->spec, p, name, json, err) ? 0 : -1;
 	if (spec_ports_put(r->spec, name, json, &odd) == 0)
 		return 0;
-	return dray_error_kind(odd) == DRAY_ERR_NOMEM
-		       ? err_nomem(err)
-		       : fail_at(r, json_name_raw(v), k->name, dray_error_message(odd), err);
+	if (dray_error_kind(odd) == DRAY_ERR_NOMEM)
+		return err_nomem(err);
+	fail_at(r, json_name_raw(v), k->name, dray_error_message(odd), err);
+	return err_rekind(err, dray_error_kind(odd));
 }
 
 static int read_pairs(struct spec_reader *r, struct json v, const struct spec_key *k,

@@ -232,6 +232,12 @@ static void free_list(struct spec_list *l)
 	mem_free(l->list);
 }
 
+static void free_pairs(struct spec_pairs *p)
+{
+	mem_free(p->list);
+	map_clear(&p->by_name);
+}
+
 void spec_free(struct spec *s)
 {
 	if (!s)
@@ -244,7 +250,7 @@ void spec_free(struct spec *s)
 		free_list(&s->sources[i].xattrs);
 	}
 	for (size_t i = 0; i < s->n_rules; i++)
-		mem_free(s->rules[i].xattr.list);
+		free_pairs(&s->rules[i].xattr);
 	for (size_t i = 0; i < s->layers.n_groups; i++) {
 		free_list(&s->layers.groups[i].match);
 		free_list(&s->layers.groups[i].sources);
@@ -254,12 +260,12 @@ void spec_free(struct spec *s)
 	free_list(&s->tags);
 	free_list(&s->base.inherit);
 	free_list(&s->layers.is_volatile);
-	mem_free(s->config.env.list);
-	mem_free(s->config.labels.list);
-	mem_free(s->config.ports.list);
-	mem_free(s->config.volumes.list);
-	mem_free(s->annotations.list);
-	mem_free(s->index_annotations.list);
+	free_pairs(&s->config.env);
+	free_pairs(&s->config.labels);
+	free_pairs(&s->config.ports);
+	free_pairs(&s->config.volumes);
+	free_pairs(&s->annotations);
+	free_pairs(&s->index_annotations);
 	mem_free(s->sources);
 	mem_free(s->rules);
 	mem_free(s->layers.groups);
@@ -278,30 +284,45 @@ int spec_list_add(struct spec *s, struct spec_list *l, const char *text, dray_er
 	return 0;
 }
 
-int spec_pairs_put(struct spec *s, struct spec_pairs *p, const char *name, struct span json,
-		   dray_error **err)
+struct spec_pair *spec_pairs_find(const struct spec_pairs *p, const char *name)
 {
-	struct spec_pair *to = NULL;
+	uintptr_t number = (uintptr_t)map_get(&p->by_name, span_str(name));
 
-	for (size_t i = 0; i < p->n && !to; i++)
-		if (strcmp(p->list[i].name, name) == 0)
-			to = &p->list[i];
-	if (!to) {
-		if (mem_grow(&p->list, p->n, &p->cap, sizeof(*p->list)) < 0)
-			return err_nomem(err);
-		to = &p->list[p->n];
-		to->name = arena_strdup(&s->arena, name);
-		if (!to->name)
-			return err_nomem(err);
-		to->json = SPAN_LIT("null");
-		p->n++;
+	return number ? &p->list[number - 1] : NULL;
+}
+
+static struct spec_pair *add_pair(struct spec *s, struct spec_pairs *p, const char *name,
+				  dray_error **err)
+{
+	const char *own = arena_strdup(&s->arena, name);
+
+	if (!own || mem_grow(&p->list, p->n, &p->cap, sizeof(*p->list)) < 0) {
+		err_nomem(err);
+		return NULL;
 	}
+	if (map_put(&p->by_name, span_str(own), (void *)(uintptr_t)(p->n + 1), err) < 0)
+		return NULL;
+	p->list[p->n] = (struct spec_pair){ .name = own, .json = SPAN_LIT("null") };
+	return &p->list[p->n++];
+}
+
+struct spec_pair *spec_pairs_put(struct spec *s, struct spec_pairs *p, const char *name,
+				 struct span json, dray_error **err)
+{
+	struct spec_pair *to = spec_pairs_find(p, name);
+
+	if (!to)
+		to = add_pair(s, p, name, err);
+	if (!to)
+		return NULL;
 	json = arena_dup(&s->arena, json);
-	if (!json.data)
-		return err_nomem(err);
+	if (!json.data) {
+		err_nomem(err);
+		return NULL;
+	}
 	to->json = json;
 	to->at = (struct spec_at){ 0 };
-	return 0;
+	return to;
 }
 
 /* How every KEY_OBJECTS member lies in its struct. */

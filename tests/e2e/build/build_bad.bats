@@ -125,6 +125,32 @@ spec() { printf '%s' "$1" >spec.json; }
 	same names "$(names fine.tar)" $'a\na/b'
 }
 
+@test "a spec of many names takes time by their number, not by its square" {
+	quick() { # a spec that python makes
+		python3 -c "import json; $1
+print(json.dumps(spec))" >spec.json
+		rc=0
+		timeout 20 "$DRAY" build spec.json --print-spec >printed.json 2>err.txt || rc=$?
+	}
+	for key in Env Volumes; do
+		quick "spec = {'dray': 1, 'config': {'$key': {'/%d' % i: '' if '$key' == 'Env' else {} for i in range(100000)}}}"
+		same "rc of $key" $rc 0
+		same "$key" "$(jq ".config.$key | length" printed.json)" 100000
+	done
+	ports="{'%d-%d/%s' % (max(i, 1), i + 1023, p): %s for i in range(0, 65536, 1024) for p in ('tcp', 'udp', 'sctp')}"
+	for value in '{}' None; do
+		quick "spec = {'dray': 1, 'config': {'ExposedPorts': ${ports/\%s for/$value for}}}"
+		same "rc of ports" $rc 0
+		same ports "$(jq '.config.ExposedPorts | length' printed.json)" 196605
+	done
+	quick "spec = {'dray': 1, 'config': {'ExposedPorts': {'%0*d-1024' % (i, 1): {} for i in range(1, 300)}}}"
+	same rc $rc 6
+	[[ "$(cat err.txt)" == *'spec.json:1:'*'"ExposedPorts": more than 200000 ports (LIMIT_SPEC_PORTS)'* ]]
+	quick "n = 40000; spec = {'dray': 1, 'sources': [{'type': 'mkdir', 'path': '/a', 'id': '%d' % i, 'layer': '%d' % i} for i in range(n)],
+	    'layers': {'groups': [{'name': '%d' % i, 'sources': ['%d' % i]} for i in range(n)]}}"
+	same "rc of groups" $rc 0
+}
+
 @test "a file that changes while it is read is named, and no image appears" {
 	mkdir app
 	truncate -s 3G app/big
