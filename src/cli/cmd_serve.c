@@ -208,12 +208,11 @@ static void on_access(void *arg, const char *line)
 /* ---- options that are not yet what the library takes ---- */
 
 /* Less than a second is a second; 0 where it was not given. */
-static int take_seconds(const char *name, const char *text, int64_t max, int64_t *ret,
-			dray_error **err)
+static int take_seconds(const char *name, const char *text, int64_t *ret, dray_error **err)
 {
 	int64_t ms = 0;
 
-	if (text && (!num_parse_duration_ms(text, &ms) || ms / 1000 > max))
+	if (text && (!num_parse_duration_ms(text, &ms) || ms / 1000 > INT32_MAX))
 		return err_set(err, DRAY_ERR_USAGE, "%s takes 30m, 1h and the like", name);
 	*ret = ms > 0 && ms < 1000 ? 1 : ms / 1000;
 	return 0;
@@ -225,9 +224,9 @@ static int take_texts(struct serve_flags *f, dray_error **err)
 
 	if (f->quota && (!option_size(f->quota, &f->o.quota) || f->o.quota == 0))
 		return err_set(err, DRAY_ERR_USAGE, "--quota takes bytes, as 500MB or 20GiB");
-	if (take_seconds("--gc-interval", f->gc_interval, INT32_MAX, &gc, err) < 0 ||
-	    take_seconds("--proxy-ttl", f->proxy_ttl, INT32_MAX, &ttl, err) < 0 ||
-	    take_seconds("--proxy-keep", f->proxy_keep, INT32_MAX, &f->o.proxy_keep, err) < 0)
+	if (take_seconds("--gc-interval", f->gc_interval, &gc, err) < 0 ||
+	    take_seconds("--proxy-ttl", f->proxy_ttl, &ttl, err) < 0 ||
+	    take_seconds("--proxy-keep", f->proxy_keep, &f->o.proxy_keep, err) < 0)
 		return -1;
 	f->o.gc_interval = f->gc_interval && gc == 0 ? -1 : (int)gc;
 	f->o.proxy_ttl = (int)ttl;
