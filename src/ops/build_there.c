@@ -7,16 +7,16 @@
 #include "ops/build.h"
 
 #include "base/mem.h"
+#include "ops/copy_run.h"
 #include "ops/ops.h"
 #include "ops/relayer.h"
 
-/* As an archive has it. */
-static int whole_name(const char *text, char **ret, dray_error **err)
+static int name_in_archive(const struct place *p, char **ret, dray_error **err)
 {
 	cleanup_reference struct reference ref = { 0 };
 
-	if (reference_parse(span_str(text), &ref, err) < 0 || reference_default_tag(&ref, err) < 0)
-		return -1;
+	if (copy_archive_name(p->tag, &ref, err) < 0)
+		return err_ctx(err, "%s", p->text);
 	*ret = reference_familiar(&ref);
 	return *ret ? 0 : err_nomem(err);
 }
@@ -60,8 +60,8 @@ int build_find_there(struct arena *a, const char *dst, const struct dray_copy_op
 		return -1;
 	if (p.kind == PLACE_REGISTRY && plan->n_tags && !p.ref.tag && !digest_set(&p.ref.digest))
 		return names_of_plan(a, &p, plan, ret, err);
-	if (p.kind == PLACE_ARCHIVE && p.tag && whole_name(p.tag, &whole, err) < 0)
-		return err_ctx(err, "%s", p.text);
+	if (p.kind == PLACE_ARCHIVE && p.tag && name_in_archive(&p, &whole, err) < 0)
+		return -1;
 	name = whole ? whole : p.tag;
 	ret->registry = p.kind == PLACE_REGISTRY;
 	return name || ret->registry ? one_name(a, name ? name : "", ret, err) : 0;

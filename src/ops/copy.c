@@ -283,14 +283,21 @@ static int copy_to(struct run *r, const char *const *srcs, size_t n, const struc
 
 static const struct dray_copy_options DEFAULTS = DRAY_COPY_OPTIONS_INIT;
 
+int copy_archive_name(const char *text, struct reference *ret, dray_error **err)
+{
+	if (reference_parse(span_str(text), ret, err) < 0 || reference_default_tag(ret, err) < 0)
+		return -1;
+	return digest_set(&ret->digest)
+		       ? err_set(err, DRAY_ERR_USAGE, "a digest names no image in an archive")
+		       : 0;
+}
+
 int copy_whole_name(const char *text, char **ret, dray_error **err)
 {
 	cleanup_reference struct reference ref = { 0 };
 
-	if (reference_parse(span_str(text), &ref, err) < 0 || reference_default_tag(&ref, err) < 0)
+	if (copy_archive_name(text, &ref, err) < 0)
 		return -1;
-	if (digest_set(&ref.digest))
-		return err_set(err, DRAY_ERR_USAGE, "a digest names no image in an archive");
 	*ret = reference_text(&ref);
 	return *ret ? 0 : err_nomem(err);
 }

@@ -69,8 +69,10 @@ int copy_made(dray_context *ctx, const struct made *m, const char *dst,
 
 /**
  * @p text as the name of an image in an archive that Docker loads: whole, "app" is "app:latest".
- * *ret is the caller's. USAGE for what is no name, and for a digest.
+ * @p ret is the caller's, also on failure. USAGE for what is no name, and for a digest.
  */
+int copy_archive_name(const char *text, struct reference *ret, dray_error **err) MUST_CHECK;
+/** The same as text. *ret is the caller's. */
 int copy_whole_name(const char *text, char **ret, dray_error **err) MUST_CHECK;
 /** The same for the tag of @p dst, an archive to be written, where it has one. */
 int copy_complete_name(struct place *dst, dray_error **err) MUST_CHECK;
