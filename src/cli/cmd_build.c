@@ -263,10 +263,15 @@ static void plan_text(struct page *p, const struct dray_build_info *info)
 
 static int print_spec(struct session *s, const struct wishes *w, dray_error **err)
 {
+	const struct build_flags *f = s->options;
 	cleanup_built dray_built *r = NULL;
 
 	if (dray_build_spec(&w->o, &r, err) < 0)
 		return -1;
+	if (f->force)
+		session_note(s,
+			     "a spec says nothing of --force: it wants it again where it has more "
+			     "than 125 layers");
 	page_bytes(&s->page, span_str(dray_built_info(r)->spec));
 	return STATUS_OK;
 }

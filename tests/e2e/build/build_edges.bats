@@ -122,6 +122,15 @@ EOF_PY
 	expect 2 '*UTF-8*'
 	dray_run build --file $'/x=\xc3\xbf' --print-spec
 	[ "$status" -eq 0 ]
+	# What no spec says is told.
+	dray_run build --mkdir /x --layers-max 300 --force --print-spec
+	expect 0 '*says nothing of --force*'
+	printf '%s\n' "$output" >printed.json
+	dray_run build printed.json -o no.tar
+	expect 2
+	build printed.json --force -o printed.tar
+	dray_run build --mkdir /x --layers-max 100 --print-spec
+	expect 0 ''
 	dray_run build --define A=b --file /x=y -o no.tar
 	expect 2 '*--define*no spec*'
 }
