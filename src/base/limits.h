@@ -18,7 +18,8 @@
 #define LIMIT_JSON_NODES 400000		/* values of one document: a tree of some 16 MiB */
 #define LIMIT_JSON_NAMES 100000		/* members of one object */
 #define LIMIT_JSON_DIFF (64 * MIB)	/* paths of all differences of two documents */
-#define LIMIT_LAYERS 10000		/* layers of one image; engines stop at 125 */
+#define LIMIT_LAYERS 10000		/* layers of one image */
+#define LIMIT_ENGINE_LAYERS 125		/* engines refuse longer chains (moby's layer store) */
 #define LIMIT_MEMBERS 1000000		/* members of one archive */
 #define LIMIT_MEMBER_INDEX (256 * MIB)	/* memory of one archive's member index */
 #define LIMIT_PATH (64 * KIB)		/* a name inside a tar */

@@ -9,12 +9,13 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/limits.h"
 #include "json/json.h"
 
 #define LAYERING_NONE UINT32_MAX /* no group; no layer */
 #define LAYERING_MAX 64		 /* layers of an image unless somebody says otherwise */
 #define LAYERING_WARN 100	 /* more than these leave no headroom for images built on top */
-#define LAYERING_HARD 125	 /* engines refuse longer chains (moby's layer store) */
+#define LAYERING_HARD LIMIT_ENGINE_LAYERS
 #define LAYERING_SMALL 100000	 /* bytes: dozens of layers below that cost more than they save */
 
 /** Something that stays together: a store path, a package, a source, a folder, a big file. */

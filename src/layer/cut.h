@@ -9,10 +9,11 @@
  */
 #pragma once
 
+#include "base/limits.h"
 #include "base/map.h"
 #include "layer/write.h"
 
-#define CUT_LAYERS_MAX 125 /* engines refuse longer chains (moby's layer store) */
+#define CUT_LAYERS_MAX LIMIT_ENGINE_LAYERS
 
 /* ---- rules ---- */
 
