@@ -123,10 +123,10 @@ void *arena_array(struct arena *a, size_t n, size_t size)
 
 char *arena_strndup(struct arena *a, const char *s, size_t n)
 {
-	size_t len = strnlen(s, n);
+	size_t len = n ? strnlen(s, n) : 0; /* an empty span may have no data */
 	char *copy = arena_alloc(a, len + 1);
 
-	if (copy)
+	if (copy && len)
 		memcpy(copy, s, len);
 	return copy;
 }
