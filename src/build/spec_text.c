@@ -107,13 +107,32 @@ int spec_text_strip(struct span text, const char *where, struct buf *ret, dray_e
 
 /* ---- names to be filled in ---- */
 
+/* Whose name begins @p text, and a "}" follows. */
 static const struct spec_define *find_define(const struct spec_define *list, size_t n,
-					     struct span name)
+					     struct span text)
 {
-	for (size_t i = n; i-- > 0;) /* the last one counts */
-		if (span_is(name, list[i].name))
+	for (size_t i = n; i-- > 0;) { /* the last one counts */
+		size_t len = strlen(list[i].name);
+
+		if (span_starts(text, list[i].name) && len < text.len && text.data[len] == '}' &&
+		    !strpbrk(list[i].name, "}\""))
 			return &list[i];
+	}
 	return NULL;
+}
+
+/* What is wrong with "${" at @p at. */
+static int not_defined(struct span text, size_t at, const char *where, dray_error **err)
+{
+	size_t end = at + 2;
+
+	while (end < text.len && text.data[end] != '}' && text.data[end] != '"')
+		end++;
+	if (end == text.len || text.data[end] == '"')
+		return spec_text_fail(text, at, where, err, "\"${\" without \"}\"");
+	cleanup_free char *shown = text_safe(span_of(text.data + at + 2, end - at - 2), 80);
+	spec_text_fail(text, at, where, err, "${%s} is not defined", shown ? shown : "");
+	return err_hint(err, "--define NAME=VALUE; \"$${\" stands for \"${\" itself");
 }
 
 /* The text of the value as it stands inside a string; @p later: of one that is looked at again. */
@@ -137,32 +156,12 @@ static int fill_in(struct span text, size_t at, const char *where, bool later,
 		   const struct spec_define *list, size_t n, struct buf *ret, size_t *ret_end,
 		   dray_error **err)
 {
-	const struct spec_define *d = NULL;
-	size_t end = at + 2;
-	struct span name = { 0 };
-	bool closed;
+	const struct spec_define *d = find_define(list, n, span_from(text, at + 2));
 
-	while (end < text.len && text.data[end] != '}' && text.data[end] != '"')
-		end++;
-	closed = end < text.len && text.data[end] == '}';
-	if (closed) {
-		name = span_of(text.data + at + 2, end - at - 2);
-		d = find_define(list, n, name);
-	}
-	if (!d && later) {
-		*ret_end = at + 2;
-		return buf_add_str(ret, "${", err);
-	}
-	if (!closed)
-		return spec_text_fail(text, at, where, err, "\"${\" without \"}\"");
-	if (!d) {
-		cleanup_free char *shown = text_safe(name, 80);
-
-		spec_text_fail(text, at, where, err, "${%s} is not defined", shown ? shown : "");
-		return err_hint(err, "--define NAME=VALUE; \"$${\" stands for \"${\" itself");
-	}
-	*ret_end = end + 1;
-	return add_value(d, later, ret, err);
+	if (!d && !later)
+		return not_defined(text, at, where, err);
+	*ret_end = at + 2 + (d ? strlen(d->name) + 1 : 0);
+	return d ? add_value(d, later, ret, err) : buf_add_str(ret, "${", err);
 }
 
 int spec_text_define(struct span text, const char *where, struct span env,

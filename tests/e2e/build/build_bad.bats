@@ -130,7 +130,7 @@ spec() { printf '%s' "$1" >spec.json; }
 		python3 -c "import json; $1
 print(json.dumps(spec))" >spec.json
 		rc=0
-		timeout 20 "$DRAY" build spec.json --print-spec >printed.json 2>err.txt || rc=$?
+		timeout -s KILL 20 "$DRAY" build spec.json --print-spec >printed.json 2>err.txt || rc=$?
 	}
 	for key in Env Volumes; do
 		quick "spec = {'dray': 1, 'config': {'$key': {'/%d' % i: '' if '$key' == 'Env' else {} for i in range(100000)}}}"
@@ -149,6 +149,8 @@ print(json.dumps(spec))" >spec.json
 	quick "n = 40000; spec = {'dray': 1, 'sources': [{'type': 'mkdir', 'path': '/a', 'id': '%d' % i, 'layer': '%d' % i} for i in range(n)],
 	    'layers': {'groups': [{'name': '%d' % i, 'sources': ['%d' % i]} for i in range(n)]}}"
 	same "rc of groups" $rc 0
+	quick "spec = {'dray': 1, 'config': {'expand': True, 'Env': {'A': '\${' * 800000}}}"
+	same "rc of names that do not end" $rc 0
 }
 
 @test "a file that changes while it is read is named, and no image appears" {
