@@ -70,6 +70,7 @@
 #define LIMIT_HAVE_LIST (64 * MIB)	/* of "have": some 400000 layers */
 #define LIMIT_SPEC (16 * MIB)		/* of "build"; one that lists every file of an image has some MiB */
 #define LIMIT_SPEC_PORTS 200000	/* it names, those of ranges counted; TCP, UDP and SCTP have 196605 */
+#define LIMIT_RULES_REGEX 50000	/* characters of the expressions of all rules, repeats written out; some 120 MB */
 #define LIMIT_FILE_LIST (256 * MIB)	/* an mtree or list of paths; of 1,000,000 files it has some 150 MiB */
 #define LIMIT_LIST_NAMES (1024 * MIB)	/* its names, each with the folders that it is in */
 #define LIMIT_SYNC_FILE (16 * MIB)	/* the list that "sync" reads */

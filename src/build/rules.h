@@ -22,6 +22,7 @@ struct rules {
 	struct arena arena;
 	struct rule *list; /* one for each of the spec */
 	size_t n;	   /* that were read */
+	size_t parts;	   /* of their expressions, repeats written out */
 	struct map gone;   /* paths that rules deleted of the base, the topmost of them */
 	struct buf slashed;
 	/* For rules_apply(), by whoever calls it. */
@@ -30,8 +31,13 @@ struct rules {
 	struct match_path path;
 	struct buf text;
 };
-/** USAGE for a glob or an expression that is none, and for attributes that no file has. */
+/**
+ * USAGE for a glob or an expression that is none, and for attributes that no file has. LIMIT for
+ * expressions that are too much together.
+ */
 int rules_init(struct rules *r, const struct spec *s, dray_error **err) MUST_CHECK;
+/** The errors of rules_init(), and nothing stays: expressions take up to 5 MB each. */
+int rules_check(const struct spec *s, dray_error **err) MUST_CHECK;
 void rules_clear(struct rules *r);
 #define cleanup_rules CLEANUP(rules_clear)
 

@@ -89,8 +89,8 @@ static size_t read_times(const char **c)
 	return most ? most : 1;
 }
 
-/* Is it too much once all repeats are written out, those within brackets too? */
-static bool is_too_much(const char *text)
+/* Its parts once all repeats are written out, those within brackets too; too many are not counted on. */
+static size_t count_parts(const char *text)
 {
 	size_t before[REGEX_MAX], depth = 0, sum = 0, last = 0;
 
@@ -117,7 +117,7 @@ static bool is_too_much(const char *text)
 		sum += last * (times - 1);
 		last *= times;
 	}
-	return sum > REGEX_PARTS_MAX;
+	return sum;
 }
 
 static bool is_anchor(const char *c)
@@ -182,18 +182,26 @@ static int check_closed(const char *text, dray_error **err)
 }
 
 /* The whole path is to fit, as it has to fit a glob: rules_fit() sees to that. */
-static int read_regex(const char *text, struct rule *ret, dray_error **err)
+static int read_regex(struct rules *r, const char *text, struct rule *ret, dray_error **err)
 {
 	cleanup_buf struct buf plain = BUF_INIT(REGEX_MAX + 1);
+	size_t parts;
 
 	if (strlen(text) > REGEX_MAX)
 		return err_set(err, DRAY_ERR_USAGE, "\"regex\": more than %d bytes", REGEX_MAX);
 	if (has_back_reference(text))
 		return err_set(err, DRAY_ERR_USAGE, "\"regex\": back references are not known");
-	if (is_too_much(text))
+	parts = count_parts(text);
+	if (parts > REGEX_PARTS_MAX)
 		return err_set(err, DRAY_ERR_USAGE,
 			       "\"regex\": with its repeats written out more than %d characters",
 			       REGEX_PARTS_MAX);
+	r->parts += parts;
+	if (r->parts > LIMIT_RULES_REGEX)
+		return err_set(err, DRAY_ERR_LIMIT,
+			       "\"regex\": with those before it, their repeats written out, more "
+			       "than %d characters (LIMIT_RULES_REGEX)",
+			       LIMIT_RULES_REGEX);
 	if (drop_anchors(text, &plain, err) < 0 ||
 	    compile((const char *)plain.data, &ret->regex, err) < 0)
 		return -1;
@@ -299,11 +307,19 @@ static int read_rule(struct rules *r, const struct spec_rule *from, struct rule 
 {
 	if (read_xattrs(r, &from->xattr, ret, err) < 0)
 		return -1;
-	return from->regex ? read_regex(from->regex, ret, err)
+	return from->regex ? read_regex(r, from->regex, ret, err)
 			   : match_parse(&r->arena, from->match, &ret->glob, err);
 }
 
-int rules_init(struct rules *r, const struct spec *s, dray_error **err)
+static void rule_clear(struct rule *rule)
+{
+	if (rule->is_regex)
+		regfree(&rule->regex);
+	rule->is_regex = false;
+}
+
+/* With @p check for the errors alone. */
+static int read_rules(struct rules *r, const struct spec *s, bool check, dray_error **err)
 {
 	*r = (struct rules){ .spec = s,
 			     .text = BUF_INIT(2 * LIMIT_PATH),
@@ -311,18 +327,34 @@ int rules_init(struct rules *r, const struct spec *s, dray_error **err)
 	r->list = arena_array(&r->arena, s->n_rules + 1, sizeof(*r->list));
 	if (!r->list)
 		return err_nomem(err);
-	for (; r->n < s->n_rules; r->n++)
+	for (; r->n < s->n_rules; r->n++) {
 		if (read_rule(r, &s->rules[r->n], &r->list[r->n], err) < 0)
 			return err_ctx(err, "rule %zu", r->n + 1),
 			       spec_ctx(s, s->rules[r->n].at, err);
+		if (check)
+			rule_clear(&r->list[r->n]);
+	}
 	return 0;
+}
+
+int rules_init(struct rules *r, const struct spec *s, dray_error **err)
+{
+	return read_rules(r, s, false, err);
+}
+
+int rules_check(const struct spec *s, dray_error **err)
+{
+	struct rules r;
+	int rc = read_rules(&r, s, true, err);
+
+	rules_clear(&r);
+	return rc;
 }
 
 void rules_clear(struct rules *r)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (r->list[i].is_regex)
-			regfree(&r->list[i].regex);
+		rule_clear(&r->list[i]);
 	map_clear(&r->gone);
 	match_path_clear(&r->path);
 	buf_clear(&r->text);

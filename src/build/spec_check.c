@@ -209,15 +209,10 @@ static int check_rule(const struct spec_rule *r, const struct names *names, dray
 /* Expressions, globs and attributes are read once for the errors in them. */
 static int check_rules(const struct spec *s, const struct names *names, dray_error **err)
 {
-	struct rules read;
-	int rc;
-
 	for (size_t i = 0; i < s->n_rules; i++)
 		if (check_rule(&s->rules[i], names, err) < 0)
 			return err_ctx(err, "rule %zu", i + 1), spec_ctx(s, s->rules[i].at, err);
-	rc = rules_init(&read, s, err);
-	rules_clear(&read);
-	return rc;
+	return rules_check(s, err);
 }
 
 static int check_base(const struct spec_base *b, dray_error **err)

@@ -130,6 +130,22 @@ static void test_refused(void **state)
 	}
 }
 
+/* One by one they are fine, and all of them fit into no memory. */
+static void test_sum(void **state)
+{
+	struct spec_rule rules[27];
+	struct spec spec = { .rules = rules, .n_rules = 25 };
+	dray_error *err = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rules); i++)
+		rules[i] = (struct spec_rule){ .regex = "(.{0,60}){32}" };
+	assert_ok(rules_check(&spec, &err), err);
+	spec.n_rules = 27;
+	assert_int_equal(rules_check(&spec, &err), -1);
+	assert_err(err, DRAY_ERR_LIMIT, "rule 26: \"regex\": with those before it");
+}
+
 static int init(void *arg, dray_error **err)
 {
 	cleanup_rules struct rules r = { 0 };
@@ -151,6 +167,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fits),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_sum),
 		cmocka_unit_test(test_memory),
 	};
 
