@@ -135,6 +135,15 @@ static int not_defined(struct span text, size_t at, const char *where, dray_erro
 	return err_hint(err, "--define NAME=VALUE; \"$${\" stands for \"${\" itself");
 }
 
+/* A '{' as itself, in what is looked at again: a '$' before it is of a value. */
+static int keep_brace(struct span text, bool later, struct buf *ret, dray_error **err)
+{
+	bool is_name = later && text.len && text.data[0] == '{' && ret->len &&
+		       ret->data[ret->len - 1] == '$';
+
+	return is_name ? buf_add_byte(ret, '$', err) : 0;
+}
+
 /* The text of the value as it stands inside a string; @p later: of one that is looked at again. */
 static int add_value(const struct spec_define *d, bool later, struct buf *ret, dray_error **err)
 {
@@ -145,7 +154,7 @@ static int add_value(const struct spec_define *d, bool later, struct buf *ret, d
 		return -1;
 	text = span_of(quoted.data + 1, quoted.len - 2);
 	for (size_t i = 0; i < text.len; i++)
-		if ((later && is_pair(text, i, '$', '{') && buf_add_byte(ret, '$', err) < 0) ||
+		if (keep_brace(span_from(text, i), later, ret, err) < 0 ||
 		    buf_add_byte(ret, text.data[i], err) < 0)
 			return -1;
 	return 0;
@@ -160,6 +169,9 @@ static int fill_in(struct span text, size_t at, const char *where, bool later,
 
 	if (!d && !later)
 		return not_defined(text, at, where, err);
+	if (!d && ret->len && ret->data[ret->len - 1] == '$')
+		return spec_text_fail(text, at, where, err,
+				      "\"${\" behind a value that ends with \"$\"");
 	*ret_end = at + 2 + (d ? strlen(d->name) + 1 : 0);
 	return d ? add_value(d, later, ret, err) : buf_add_str(ret, "${", err);
 }
@@ -175,7 +187,9 @@ int spec_text_define(struct span text, const char *where, struct span env,
 
 		while (end < text.len && text.data[end] != '$')
 			end++;
-		if (buf_add(ret, span_of(text.data + at, end - at), err) < 0)
+		later = spec_env_holds(env, text.data + at);
+		if (keep_brace(span_of(text.data + at, end - at), later, ret, err) < 0 ||
+		    buf_add(ret, span_of(text.data + at, end - at), err) < 0)
 			return -1;
 		at = end;
 		if (at >= text.len)

@@ -12,9 +12,10 @@
 
 static int read_spec(const char *text, struct spec **ret, dray_error **err)
 {
-	static const struct spec_define defines[] = { { "A", "one" },
-						      { "Q", "\"\\\n" },
-						      { "D", "${A}$" } };
+	static const struct spec_define defines[] = { { "A", "one" },	{ "Q", "\"\\\n" },
+						      { "D", "${A}$" }, { "S", "$" },
+						      { "SS", "$$" },	{ "N", "{A}" },
+						      { "E", "" } };
 
 	return spec_parse(span_str(text), "s", false, defines, ARRAY_LEN(defines), ret, err);
 }
@@ -77,6 +78,20 @@ static void test_reads(void **state)
 		  "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"$${B}\"},\"expand\":false}}" },
 		{ "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"${D}\"},\"expand\":true}}",
 		  "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"$${A}$\"},\"expand\":true}}" },
+		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=${S}{A}\"],\"expand\":true}}",
+		  "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"$${A}\"},\"expand\":true}}" },
+		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=${SS}{A}\"],\"expand\":true}}",
+		  "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"$$${A}\"},\"expand\":true}}" },
+		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=${S}${N}\"],\"expand\":true}}",
+		  "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"$${A}\"},\"expand\":true}}" },
+		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=${S}${E}{A}\"],\"expand\":true}}",
+		  "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"$${A}\"},\"expand\":true}}" },
+		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=${S}$${A}\"],\"expand\":true}}",
+		  "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"$$${A}\"},\"expand\":true}}" },
+		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=${S}${A}${S}x${N}\"],\"expand\":true}}",
+		  "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"$one$x{A}\"},\"expand\":true}}" },
+		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=${S}{A}\"]}}",
+		  "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"$${A}\"}}}" },
 		{ "{\"dray\":1,\"base\":null}", "{\"dray\":1}" },
 		{ "{\"dray\":1,\"config\":{\"Env\":null,\"Labels\":{},\"Volumes\":null}}",
 		  "{\"dray\":1,\"config\":{\"Env\":null,\"Volumes\":null}}" },
@@ -166,6 +181,9 @@ static void test_refuses(void **state)
 		{ "{\"dray\":1,\"config\":{\"User\":\"${B}\",\"expand\":true}}",
 		  "s:1:29: ${B} is not" },
 		{ "{\"dray\":1,\"config\":{\"expand\":1}}", "s:1:30: \"expand\": expected true" },
+		/* nothing says a '$' in front of what a name stands for */
+		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=${S}${E}${B}\"],\"expand\":true}}",
+		  "s:1:39: \"${\" behind a value that ends with" },
 		{ "{\"dray\":1,\"name\":1}", "s:1:18: \"name\": expected string, found number" },
 		{ "{\"dray\":1,\"name\":\"\\u0000\"}", "s:1:18: \"name\": it holds a NUL" },
 		{ "{\"dray\":1,\"conflict\":\"never\"}",
