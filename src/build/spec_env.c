@@ -8,16 +8,19 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "json/json.h"
 
 #define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 #define SHOWN_MAX 80 /* bytes of a name that an error repeats */
+
+bool spec_env_asked(struct json root, bool expand)
+{
+	return expand || json_type(json_get(json_get(root, "config"), "expand")) == JSON_TRUE;
+}
 
 int spec_env_find(struct span text, bool expand, struct span *ret, dray_error **err)
 {
 	cleanup_json struct json_doc *doc = NULL;
 	cleanup_error dray_error *odd = NULL;
-	struct json config;
 
 	*ret = (struct span){ 0 };
 	if (!memmem(text.data, text.len, "${", 2))
@@ -25,9 +28,8 @@ int spec_env_find(struct span text, bool expand, struct span *ret, dray_error **
 	/* What is wrong with it is told when all names are filled in. */
 	if (json_parse(text, &doc, &odd) < 0)
 		return dray_error_kind(odd) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
-	config = json_get(json_root(doc), "config");
-	if (expand || json_type(json_get(config, "expand")) == JSON_TRUE)
-		*ret = json_raw(json_get(config, "Env"));
+	if (spec_env_asked(json_root(doc), expand))
+		*ret = json_raw(json_get(json_get(json_root(doc), "config"), "Env"));
 	return 0;
 }
 
@@ -81,4 +83,22 @@ int spec_env_fill_in(const char *text, spec_env_value_fn *value, void *arg, stru
 			return -1;
 	}
 	return 0;
+}
+
+static const char *no_value(void *arg, struct span name)
+{
+	(void)arg;
+	(void)name;
+	return NULL;
+}
+
+int spec_env_name(const char *text, struct buf *ret, dray_error **err)
+{
+	cleanup_error dray_error *odd = NULL;
+
+	if (spec_env_fill_in(text, no_value, NULL, ret, &odd) == 0)
+		return 0;
+	if (dray_error_kind(odd) == DRAY_ERR_NOMEM)
+		return err_nomem(err);
+	return err_set(err, DRAY_ERR_USAGE, "\"${\" in a name is for --define alone");
 }

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "base/span.h"
+#include "json/json.h"
 
 #include <dray/error.h>
 
@@ -18,8 +18,13 @@ static inline bool spec_env_holds(struct span env, const uint8_t *at)
 	return env.len && at >= env.data && at < env.data + env.len;
 }
 
+/** Are values of Env of the spec @p root to be expanded? */
+bool spec_env_asked(struct json root, bool expand);
+
 /** What @p name stands for; NULL = there is no such name. */
 typedef const char *spec_env_value_fn(void *arg, struct span name);
+/** A name of Env: "$${" is "${", and no other name stands in it. USAGE; appended. */
+int spec_env_name(const char *text, struct buf *ret, dray_error **err) MUST_CHECK;
 /**
  * @p text with values in place of names, appended; "$${" is "${", a "$" before anything else itself.
  * USAGE for names that have no value, and for what is no name.

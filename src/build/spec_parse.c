@@ -57,6 +57,7 @@ int spec_parse(struct span text, const char *where, bool expand, const struct sp
 	r.text = span_buf(&full);
 	if (json_parse(r.text, &doc, &odd) < 0)
 		return json_failed(r.text, where, odd, err);
+	r.expand = spec_env_asked(json_root(doc), expand);
 	s->version.set = false;
 	s->where = arena_strdup(&s->arena, where);
 	if (!s->where)

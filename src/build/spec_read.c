@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/nearest.h"
 #include "base/text.h"
+#include "build/spec_env.h"
 #include "json/json.h"
 
 #define SHOWN_MAX 80 /* bytes of a user's word that an error repeats */
@@ -246,6 +247,22 @@ static int put_member(struct spec_reader *r, struct spec_pairs *p, const struct 
 	return err_rekind(err, dray_error_kind(odd));
 }
 
+/* What --define put into a name of Env is not looked at again, as in a value. */
+static int env_name(struct spec_reader *r, struct span at, const char **name, dray_error **err)
+{
+	cleanup_buf struct buf plain = BUF_INIT(LIMIT_SPEC);
+	cleanup_error dray_error *odd = NULL;
+
+	if (!r->expand)
+		return 0;
+	if (spec_env_name(*name, &plain, &odd) < 0)
+		return dray_error_kind(odd) == DRAY_ERR_NOMEM
+			       ? err_nomem(err)
+			       : fail_at(r, at, "Env", dray_error_message(odd), err);
+	*name = arena_strndup(&r->spec->arena, (const char *)plain.data, plain.len);
+	return *name ? 0 : err_nomem(err);
+}
+
 static int read_pairs(struct spec_reader *r, struct json v, const struct spec_key *k,
 		      struct spec_pairs *ret, dray_error **err)
 {
@@ -268,6 +285,8 @@ static int read_pairs(struct spec_reader *r, struct json v, const struct spec_ke
 		if (!name[0] || (k->kind == KEY_ENV && strchr(name, '=')))
 			return fail_at(r, json_name_raw(it), k->name,
 				       "a name that is empty or has a '='", err);
+		if (k->kind == KEY_ENV && env_name(r, json_name_raw(it), &name, err) < 0)
+			return -1;
 		if ((t == JSON_OBJECT ? put_member(r, ret, k, name, it, err)
 				      : put_pair(r, ret, name, it, err)) < 0)
 			return -1;
@@ -293,6 +312,8 @@ static int read_env(struct spec_reader *r, struct json v, const struct spec_key 
 		name = arena_strndup(&r->spec->arena, text, (size_t)(equal - text));
 		if (!name)
 			return err_nomem(err);
+		if (env_name(r, json_raw(it), &name, err) < 0)
+			return -1;
 		if (json_quote(&quoted, span_str(equal + 1), err) < 0 ||
 		    put_placed(r, ret, name, span_buf(&quoted), it, err) < 0)
 			return -1;

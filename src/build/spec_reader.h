@@ -13,6 +13,7 @@ struct spec_reader {
 	const char *where;
 	size_t seen; /* byte that is at ... */
 	struct spec_at at;
+	bool expand; /* values of Env */
 };
 /** USAGE with line and column of @p v. Returns -1. */
 int spec_fail(const struct spec_reader *r, struct json v, const char *what, const char *problem,

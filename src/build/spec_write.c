@@ -166,12 +166,12 @@ static int new_line(struct buf *ret, size_t depth, dray_error **err)
 
 /*
  * Compact JSON with lines: each member and element on its own. "${" is no name to be filled in but in
- * @p env, whose text stays as it is.
+ * values of @p env, whose text stays as it is.
  */
 static int spread(struct span s, struct span env, struct buf *ret, dray_error **err)
 {
 	size_t depth = 0;
-	bool quoted = false;
+	bool quoted = false, is_value = false;
 
 	for (size_t i = 0; i < s.len; i++) {
 		uint8_t c = s.data[i];
@@ -185,11 +185,13 @@ static int spread(struct span s, struct span env, struct buf *ret, dray_error **
 			continue;
 		}
 		quoted = c == '"' ? !quoted : quoted;
+		if (c == '"' && quoted)
+			is_value = s.data[i - 1] == ':';
 		if (!quoted && (c == '}' || c == ']') && s.data[i - 1] != '{' &&
 		    s.data[i - 1] != '[')
 			rc = new_line(ret, --depth, err);
 		if (quoted && c == '$' && i + 1 < s.len && s.data[i + 1] == '{' &&
-		    !spec_env_holds(env, s.data + i))
+		    !(is_value && spec_env_holds(env, s.data + i)))
 			rc = buf_add_byte(ret, '$', err);
 		if (rc < 0 || buf_add_byte(ret, c, err) < 0)
 			return -1;

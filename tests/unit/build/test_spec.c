@@ -92,6 +92,14 @@ static void test_reads(void **state)
 		  "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"$one$x{A}\"},\"expand\":true}}" },
 		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=${S}{A}\"]}}",
 		  "{\"dray\":1,\"config\":{\"Env\":{\"B\":\"$${A}\"}}}" },
+		/* names of Env, which are never for later */
+		{ "{\"dray\":1,\"config\":{\"Env\":{\"${A}$${B}\":\"\"},\"expand\":true}}",
+		  "{\"dray\":1,\"config\":{\"Env\":{\"one$${B}\":\"\"},\"expand\":true}}" },
+		{ "{\"dray\":1,\"config\":{\"Env\":[\"${D}{A}$${B}=${B}\"],\"expand\":true}}",
+		  "{\"dray\":1,\"config\":{\"Env\":{\"$${A}$${A}$${B}\":\"${B}\"},\"expand\":true}"
+		  "}" },
+		{ "{\"dray\":1,\"config\":{\"Env\":{\"$${A}\":\"\"}}}",
+		  "{\"dray\":1,\"config\":{\"Env\":{\"$${A}\":\"\"}}}" },
 		{ "{\"dray\":1,\"base\":null}", "{\"dray\":1}" },
 		{ "{\"dray\":1,\"config\":{\"Env\":null,\"Labels\":{},\"Volumes\":null}}",
 		  "{\"dray\":1,\"config\":{\"Env\":null,\"Volumes\":null}}" },
@@ -181,6 +189,10 @@ static void test_refuses(void **state)
 		{ "{\"dray\":1,\"config\":{\"User\":\"${B}\",\"expand\":true}}",
 		  "s:1:29: ${B} is not" },
 		{ "{\"dray\":1,\"config\":{\"expand\":1}}", "s:1:30: \"expand\": expected true" },
+		{ "{\"dray\":1,\"config\":{\"Env\":{\"${B}\":\"\"},\"expand\":true}}",
+		  "s:1:29: \"Env\": \"${\" in a name is for --define" },
+		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=\",\"${B}=\"],\"expand\":true}}",
+		  "s:1:33: \"Env\": \"${\" in a name is for --define" },
 		/* nothing says a '$' in front of what a name stands for */
 		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=${S}${E}${B}\"],\"expand\":true}}",
 		  "s:1:39: \"${\" behind a value that ends with" },
