@@ -20,14 +20,18 @@ bool spec_env_asked(struct json root, bool expand)
 int spec_env_find(struct span text, bool expand, struct span *ret, dray_error **err)
 {
 	cleanup_json struct json_doc *doc = NULL;
-	cleanup_error dray_error *odd = NULL;
+	struct json said;
 
 	*ret = (struct span){ 0 };
-	if (!memmem(text.data, text.len, "${", 2))
+	if (text.len == 0 || !memmem(text.data, text.len, "${", 2))
 		return 0;
-	/* What is wrong with it is told when all names are filled in. */
-	if (json_parse(text, &doc, &odd) < 0)
-		return dray_error_kind(odd) == DRAY_ERR_NOMEM ? err_nomem(err) : 0;
+	if (json_parse(text, &doc, err) < 0)
+		return -1;
+	said = json_get(json_get(json_root(doc), "config"), "expand");
+	if (json_node(said) && json_type(said) != JSON_TRUE && json_type(said) != JSON_FALSE)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "JSON at byte %zu: \"expand\": expected true or false",
+			       (size_t)(json_raw(said).data - text.data));
 	if (spec_env_asked(json_root(doc), expand))
 		*ret = json_raw(json_get(json_get(json_root(doc), "config"), "Env"));
 	return 0;

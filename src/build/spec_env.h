@@ -10,7 +10,8 @@
 
 /**
  * Where in @p text, the JSON of a spec without comments, the value of Env is that is to be expanded:
- * @p expand, or the spec itself, says so. Empty when it is not, and when this is no JSON.
+ * @p expand, or the spec itself, says so. Empty when it is not. "JSON at byte N: ..." for what is no
+ * JSON, and for an "expand" that says neither yes nor no.
  */
 int spec_env_find(struct span text, bool expand, struct span *ret, dray_error **err) MUST_CHECK;
 static inline bool spec_env_holds(struct span env, const uint8_t *at)

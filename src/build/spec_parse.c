@@ -50,9 +50,11 @@ int spec_parse(struct span text, const char *where, bool expand, const struct sp
 	struct spec_reader r = { .spec = s, .where = where };
 	struct span env;
 
-	if (!s || spec_text_strip(text, where, &stripped, err) < 0 ||
-	    spec_env_find(span_buf(&stripped), expand, &env, err) < 0 ||
-	    spec_text_define(span_buf(&stripped), where, env, defines, n_defines, &full, err) < 0)
+	if (!s || spec_text_strip(text, where, &stripped, err) < 0)
+		return -1;
+	if (spec_env_find(span_buf(&stripped), expand, &env, &odd) < 0)
+		return json_failed(span_buf(&stripped), where, odd, err);
+	if (spec_text_define(span_buf(&stripped), where, env, defines, n_defines, &full, err) < 0)
 		return -1;
 	r.text = span_buf(&full);
 	if (json_parse(r.text, &doc, &odd) < 0)

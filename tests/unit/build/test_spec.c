@@ -193,6 +193,14 @@ static void test_refuses(void **state)
 		  "s:1:29: \"Env\": \"${\" in a name is for --define" },
 		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=\",\"${B}=\"],\"expand\":true}}",
 		  "s:1:33: \"Env\": \"${\" in a name is for --define" },
+		/* what is wrong is told as what it is */
+		{ "{\"dray\":1,\"config\":{\"expand\":true,\"Env\":{\"A\":\"${B}\"}},\n \"x\" 1}",
+		  "s:2:6: '1', expected ':'" },
+		{ "{\"dray\":1,\"config\":{\"expand\":true,\"Env\":{\"A\":\"${B}\",\"A\":\"\"}}}",
+		  "s:1:53: member \"A\" appears twice" },
+		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=${B}\"],\"expand\":\"yes\"}}",
+		  "s:1:47: \"expand\": expected true or false" },
+		{ "{\"dray\":1,\"owner\":{\"uid\":${A}}}", "s:1:26: '$', expected a value" },
 		/* nothing says a '$' in front of what a name stands for */
 		{ "{\"dray\":1,\"config\":{\"Env\":[\"B=${S}${E}${B}\"],\"expand\":true}}",
 		  "s:1:39: \"${\" behind a value that ends with" },
