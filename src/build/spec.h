@@ -33,10 +33,11 @@ struct spec_pair {
 	const char *name;
 	struct span json;
 	struct spec_at at;
+	size_t said; /* its turn among all words about its list, the last one about it */
 };
 struct spec_pairs {
 	struct spec_pair *list;
-	size_t n, cap;
+	size_t n, cap, n_said;
 	struct map by_name; /* number in the list, from 1 on */
 	bool none; /* null was said: nothing of a base stays */
 };
@@ -204,7 +205,10 @@ DEFINE_CLEANUP(struct spec, cleanup_spec_fn, spec_free)
 int spec_flag(struct spec *s, const char *name, const char *value, dray_error **err) MUST_CHECK;
 /** "WHERE:LINE:COLUMN: " in front of the error, unless a flag said what is at @p at. Returns -1. */
 int spec_ctx(const struct spec *s, struct spec_at at, dray_error **err);
-/** What no single key shows to be wrong. USAGE. */
+/**
+ * What no single key shows to be wrong. USAGE. Values of Env that are to be expanded are then in the
+ * order in which they were given.
+ */
 int spec_check(struct spec *s, dray_error **err) MUST_CHECK;
 /** The same spec, always written the same way: what is not said is left out. */
 int spec_print(const struct spec *s, struct buf *ret, dray_error **err) MUST_CHECK;

@@ -340,5 +340,7 @@ int spec_check(struct spec *s, dray_error **err)
 		return -1;
 	if (check_max(s, err) < 0 || check_layers(&s->layers, err) < 0)
 		return at_key(s, "layers", err);
+	if (s->config.expand == SPEC_YES) /* a value uses what was said before it */
+		spec_pairs_order(&s->config.env);
 	return check_lists(s, err);
 }

@@ -75,6 +75,8 @@ int spec_list_add(struct spec *s, struct spec_list *l, const char *text,
 /** In place of one of that name. The pair, until the next one is put in; NULL. */
 struct spec_pair *spec_pairs_put(struct spec *s, struct spec_pairs *p, const char *name,
 				 struct span json, dray_error **err) MUST_CHECK;
+/** Each where the last word about it was, not the first. */
+void spec_pairs_order(struct spec_pairs *p);
 /** The pair of that name, or NULL. */
 struct spec_pair *spec_pairs_find(const struct spec_pairs *p, const char *name);
 /** One more, zeroed, at the end of a KEY_OBJECTS member; NULL. */

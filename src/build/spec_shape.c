@@ -322,7 +322,24 @@ struct spec_pair *spec_pairs_put(struct spec *s, struct spec_pairs *p, const cha
 	}
 	to->json = json;
 	to->at = (struct spec_at){ 0 };
+	to->said = ++p->n_said;
 	return to;
+}
+
+static int by_turn(const void *a, const void *b)
+{
+	const struct spec_pair *x = a, *y = b;
+
+	return (x->said > y->said) - (x->said < y->said);
+}
+
+void spec_pairs_order(struct spec_pairs *p)
+{
+	if (p->n > 1)
+		qsort(p->list, p->n, sizeof(*p->list), by_turn);
+	for (size_t i = 0; i < p->n; i++)
+		map_find(&p->by_name, span_str(p->list[i].name))->value = (void *)(uintptr_t)(i +
+											      1);
 }
 
 /* How every KEY_OBJECTS member lies in its struct. */

@@ -606,6 +606,15 @@ labels() {
 	cmp one.tar two.tar
 	build --env 'A=${PATH}' --from base.tar -o two.tar
 	same "as it is" "$(config two.tar | jq -r '.Env[2]')" 'A=${PATH}'
+	# a flag uses what flags before it say; what is printed is in that order too
+	printf '{ "dray": 1, "config": { "expand": true, "Env": { "PATH": "/bin", "Z": "1" } } }' >spec.json
+	build spec.json --env TOOLS=/t --env 'PATH=${TOOLS}:/bin' -o one.tar
+	same order "$(config one.tar | jq -c .Env)" '["Z=1","TOOLS=/t","PATH=/t:/bin"]'
+	"$DRAY" build spec.json --env TOOLS=/t --env 'PATH=${TOOLS}:/bin' --print-spec >printed.json
+	build printed.json -o two.tar
+	cmp one.tar two.tar
+	dray_run build --expand-env --env Q=1 --env 'A=${Q}' --env Q=2 -o no.tar
+	expect 2 '*Env "A": ${Q} has no value here*'
 	printf '{ "dray": 1, "config": { "expand": true,\n "Env": [ "A=1",\n  "B=${NO}" ] } }' >spec.json
 	for what in --plan "-o no.tar"; do
 		# shellcheck disable=SC2086

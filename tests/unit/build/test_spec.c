@@ -472,6 +472,43 @@ static void test_many_flags(void **state)
 	spec_free(s);
 }
 
+/* With names in values each stands where it was given last; else where it was first. */
+static void test_env_order(void **state)
+{
+	static const char *const words[] = { "A=1", "PATH=/bin", "B-",
+					     "A-",  "TOOLS=/t",	 "PATH=${TOOLS}:/bin" };
+	static const char *const printed[] = {
+		"{\"dray\":1,\"config\":{\"Env\":{\"A\":null,\"PATH\":\"$${TOOLS}:/"
+		"bin\",\"B\":null,"
+		"\"TOOLS\":\"/t\"}}}",
+		"{\"dray\":1,\"config\":{\"Env\":{\"B\":null,\"A\":null,\"TOOLS\":\"/t\",\"PATH\":"
+		"\"${TOOLS}:/bin\",\"C\":\"\"},\"expand\":true}}",
+	};
+	dray_error *err = NULL;
+	struct spec *s = spec_new(&err);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		assert_ok(spec_flag(s, "env", words[i], &err), err);
+	for (size_t i = 0; i < ARRAY_LEN(printed); i++) {
+		char *text;
+
+		assert_ok(spec_check(s, &err), err);
+		if (i > 0)
+			assert_ok(spec_flag(s, "env", "C=", &err), err);
+		text = print(s);
+		assert_string_equal(squeeze(text), printed[i]);
+		mem_free(text);
+		assert_ok(spec_flag(s, "expand-env", "yes", &err), err);
+	}
+	/* names are still found */
+	assert_ok(spec_flag(s, "env", "TOOLS=/u", &err), err);
+	assert_int_equal(s->config.env.n, 5);
+	assert_string_equal(s->config.env.list[2].name, "TOOLS");
+	assert_true(span_is(s->config.env.list[2].json, "\"/u\""));
+	spec_free(s);
+}
+
 /* What is said of a base stays when another image takes its place, or comes later. */
 static void test_base_flags(void **state)
 {
@@ -569,7 +606,7 @@ int main(void)
 		cmocka_unit_test(test_reads),	   cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_flags),	   cmocka_unit_test(test_checks),
 		cmocka_unit_test(test_torture),	   cmocka_unit_test(test_many_flags),
-		cmocka_unit_test(test_base_flags),
+		cmocka_unit_test(test_base_flags), cmocka_unit_test(test_env_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
