@@ -153,10 +153,19 @@ static int takes_indexes(struct run *r, bool *ret, dray_error **err)
 {
 	const struct target *t = r->copy.target; /* NULL: nothing is written */
 
-	*ret = r->from.place.kind != PLACE_DAEMON;
-	if (r->from.place.kind != PLACE_ARCHIVE)
+	switch (r->from.place.kind) {
+	case PLACE_DAEMON:
+		*ret = false;
 		return 0;
-	*ret = !t || (!t->engine && !t->dest->lone);
+	case PLACE_ARCHIVE:
+		*ret = !t || (!t->engine && !t->dest->lone);
+		break;
+	default: /* a layout may have its images side by side */
+		*ret = true;
+		if (r->copy.store->kind != STORE_OCI_LAYOUT)
+			return 0;
+		break;
+	}
 	return *ret ? store_lists_indexes(r->copy.store, ret, err) : 0;
 }
 
@@ -167,9 +176,11 @@ static int take_whole(struct run *r, struct selector *sel, dray_error **err)
 
 	if (takes_indexes(r, &whole, err) < 0)
 		return -1;
+	if (whole ||
+	    (r->copy.store->kind == STORE_OCI_LAYOUT && r->from.place.kind != PLACE_ARCHIVE))
+		r->edit->which = *sel;
 	if (!whole)
 		return 0;
-	r->edit->which = *sel;
 	sel->platform = (struct platform){ 0 };
 	sel->more = NULL;
 	sel->n_more = 0;

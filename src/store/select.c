@@ -354,15 +354,19 @@ static int by_platform(struct image_list *l, const struct selector *sel, bool *k
 	return rc;
 }
 
-/* Images of one index, or any images once a platform was asked for: then it may decide. */
-static bool platform_decides(const struct image_list *l, const struct selector *sel)
+/* Images of one index, or side by side an index in effect. */
+static bool one_family(const struct image_list *l)
 {
-	if (sel->all || sel->platform.os)
-		return true;
 	for (size_t i = 0; i < l->n; i++)
 		if (!l->list[i]->family || l->list[i]->family != l->list[0]->family)
 			return false;
 	return true;
+}
+
+/* Images of one index, or any images once a platform was asked for: then it may decide. */
+static bool platform_decides(const struct image_list *l, const struct selector *sel)
+{
+	return sel->all || sel->platform.os || one_family(l);
 }
 
 static int no_platform(const struct image_list *l, const struct platform *p, const char *place,
@@ -433,11 +437,24 @@ static void roots_with_images_first(struct image_list *l, bool *keep)
 		keep_only(l, keep);
 }
 
+/*
+ * Images side by side without a name, which they would have to share where they go: no index
+ * around them can be cut down, so that here is where platforms choose.
+ */
+static int choose_family(struct image_list *l, const struct selector *sel, const char *place,
+			 bool *keep, dray_error **err)
+{
+	return sel->n_more ? choose_platform(l, sel, place, keep, err) : 0;
+}
+
 /* Images of one root follow each other. */
-static int choose_root(struct image_list *l, const char *place, bool *keep, dray_error **err)
+static int choose_root(struct image_list *l, const struct selector *sel, const char *place,
+		       bool *keep, dray_error **err)
 {
 	if (l->n > 1 && !same_root(l->list[0], l->list[l->n - 1]))
 		roots_with_images_first(l, keep);
+	if (l->n > 1 && !digest_set(&l->list[0]->root) && !l->list[0]->n_tags && one_family(l))
+		return choose_family(l, sel, place, keep, err);
 	for (size_t i = 1; i < l->n; i++)
 		if (!same_root(l->list[0], l->list[i]))
 			return fail(l, DRAY_ERR_USAGE, place, "holds several images, choose one",
@@ -455,7 +472,7 @@ static int select_with(struct image_list *l, const struct selector *sel, const c
 	if (!l->n)
 		return sel->all ? 0 : fail(l, DRAY_ERR_NOT_FOUND, place, "", err);
 	if (sel->whole)
-		return sel->all ? 0 : choose_root(l, place, keep, err);
+		return sel->all ? 0 : choose_root(l, sel, place, keep, err);
 	if (!sel->all)
 		images_first(l, keep);
 	if (sel->all_platforms || (sel->all && !sel->platform.os))

@@ -438,3 +438,66 @@ small() { "$DRAY" build -q --env A=1 --platform linux/amd64 --name test/small:1 
 	expect 0
 	same "layers" "$(jq -c '[.layers_same, .layers]' <<<"$output")" '[2,[]]'
 }
+
+# Images for two platforms side by side in index.json, without an index around them; named $2, or without a name.
+side_by_side() {
+	local p at=$T/each
+	for p in amd64 arm64; do
+		"$DRAY" build -q --env "A=$p" --platform "linux/$p" -o "oci:$at:$p" >/dev/null
+	done
+	rm -rf "${1:?}"
+	mv "$at" "$1"
+	jq -c --arg name "${2-}" '.manifests |= [.[] | .platform = {os: "linux", architecture: .annotations["org.opencontainers.image.ref.name"]}
+		| if $name == "" then del(.annotations) else .annotations = {"org.opencontainers.image.ref.name": $name} end]' \
+		"$1/index.json" >"$T/index" && mv "$T/index" "$1/index.json"
+}
+
+@test "images side by side are an index in effect: --platform chooses one, --all-platforms takes them all" {
+	local place name amd arm
+	for name in "" multi; do
+		side_by_side "$T/side" "$name"
+		tar -C "$T/side" -cf "$T/side.tar" .
+		amd=$(jq -r '.manifests[0].digest' "$T/side/index.json")
+		arm=$(jq -r '.manifests[1].digest' "$T/side/index.json")
+		for place in "$T/side" "oci:$T/side" "$T/side.tar" "oci-archive:$T/side.tar" ${name:+"oci:$T/side:$name"}; do
+			rm -rf "$T/one" "$T/other" "$T/some"
+			dray_run edit "$place" --platform linux/arm64 --env B=2 -o "oci:$T/one:1"
+			ok
+			same "$place" "$("$DRAY" inspect --json "oci:$T/one:1" | jq -c '[.images[] | [.platform, .config.Env[-2:]]]')" \
+				'[["linux/arm64",["A=arm64","B=2"]]]'
+			dray_run edit "$place" --platform linux/s390x --env B=2 -o "oci:$T/other:1"
+			expect 3 '*linux/s390x*'
+			# Without a platform the one for this machine, as the other verbs choose.
+			dray_run edit "$place" --env B=2 -o "oci:$T/host:1"
+			expect 0
+			dray_run flatten "$place" -o "oci:$T/host:2"
+			expect 0
+			same "host" "$("$DRAY" inspect --json "oci:$T/host:1" | jq '.images[].platform')" \
+				"$("$DRAY" inspect --json "oci:$T/host:2" | jq '.images[].platform')"
+			dray_run copy "$place" "oci:$T/some" --platform linux/arm64
+			ok
+			same "one" "$DIGEST" "$arm"
+			if [ -n "$name" ]; then
+				dray_run copy "$place" "oci:$T/other" --all-platforms
+				expect 2 '*choose one*'
+				continue
+			fi
+			dray_run copy "$place" "oci:$T/other" --all-platforms
+			expect 0
+			same "all" "$(jq -c '[.manifests[].digest]' "$T/other/index.json")" "[\"$amd\",\"$arm\"]"
+			dray_run verify -q "oci:$T/other" --all
+			expect 0
+			# One name is not for two of them.
+			dray_run copy "$place" "oci:$T/named:1" --all-platforms
+			expect 2 '*2 such images*'
+		done
+	done
+	# Where there is one image, another platform is not there either.
+	"$DRAY" copy -q "oci:$T/one:1" "oci:$T/alone" >/dev/null
+	dray_run edit "oci:$T/alone" --platform linux/amd64 --env B=2 -o "oci:$T/other:2"
+	expect 3 '*platform*'
+	# Images that differ in more than that are not taken for each other.
+	jq -c 'del(.manifests[].platform)' "$T/side/index.json" >"$T/index" && mv "$T/index" "$T/side/index.json"
+	dray_run copy "$T/side" "oci:$T/no" --all-platforms
+	expect 2 '*choose one*'
+}
