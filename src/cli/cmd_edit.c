@@ -275,8 +275,10 @@ static int copy_options(struct session *s, const struct edit_flags *f,
 		return relayer_options(s, &f->relayer, ret, err);
 	*ret = (struct dray_copy_options)DRAY_COPY_OPTIONS_INIT;
 	ret->dst_is_path = true;
-	if (f->dry_run)
+	if (f->dry_run) {
+		ret->format = f->relayer.format;
 		return 0;
+	}
 	if (s->global.output)
 		return err_set(err, DRAY_ERR_USAGE, "--in-place and an output: one of both");
 	if (f->relayer.format || f->relayer.compression || s->global.no_clobber)

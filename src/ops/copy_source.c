@@ -190,6 +190,7 @@ static int take_whole(struct run *r, struct selector *sel, dray_error **err)
 
 static int edit_images(struct run *r, dray_error **err)
 {
+	r->edit->to_oci = r->copy.wishes.format_asked && !r->copy.wishes.docker;
 	for (size_t i = 0; i < r->from.n; i++)
 		if (edit_image(r->edit, r->from.images[i], err) < 0)
 			return -1;

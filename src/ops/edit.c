@@ -106,13 +106,14 @@ int edit_manifest_config(const struct manifest *m, const struct config *c, struc
 						: manifest_parse(&raw, m->media_type, ret, err);
 }
 
-static int edit_manifest(const struct edit *e, struct image *im, dray_error **err)
+/* Steps for a manifest are for this one, or for one that is still to come. */
+static int edit_manifest(const struct edit *e, struct image *im, bool steps, dray_error **err)
 {
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
 	struct manifest *old = im->manifest, *m = NULL;
 
 	if (with_config(old, im->config, &raw, err) < 0 ||
-	    edit_run_steps(e->o, true, &raw, err) < 0 ||
+	    (steps && edit_run_steps(e->o, true, &raw, err) < 0) ||
 	    manifest_parse(&raw, old->media_type, &m, err) < 0)
 		return -1;
 	for (size_t i = 0; i < im->n_layers; i++) /* they were lent by the old one */
@@ -135,6 +136,40 @@ static bool lends_layers(const struct image *im)
 	return true;
 }
 
+/* ---- a manifest that the copy writes ---- */
+
+static bool has_annotations(const struct image *im)
+{
+	return im->manifest && im->manifest->kind == MANIFEST_IMAGE &&
+	       !mediatype_is_docker(im->manifest->media_type);
+}
+
+/* It takes its annotations from one that has nothing else to say. */
+static int foretell_annotations(struct edit *e, struct image *im, dray_error **err)
+{
+	const struct descriptor config = { .media_type = MT_OCI_CONFIG,
+					   .digest = im->config->digest,
+					   .size = (int64_t)im->config->raw.len };
+	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
+	struct manifest *m = NULL;
+
+	if (mem_grow(&e->made, e->n_made, &e->cap_made, sizeof(*e->made)) < 0)
+		return err_nomem(err);
+	if (manifest_write(false, &config, NULL, 0, (struct json){ 0 }, &raw, err) < 0 ||
+	    edit_run_steps(e->o, true, &raw, err) < 0 ||
+	    manifest_parse(&raw, MT_OCI_MANIFEST, &m, err) < 0)
+		return -1;
+	im->made_from = e->made[e->n_made++] = m;
+	return 0;
+}
+
+void edit_clear(struct edit *e)
+{
+	for (size_t i = 0; i < e->n_made; i++)
+		manifest_free(e->made[i]);
+	mem_free(e->made);
+}
+
 /* ---- the image ---- */
 
 bool edit_means(const struct edit *e, const struct image *im)
@@ -149,12 +184,10 @@ bool edit_means(const struct edit *e, const struct image *im)
 
 static int check_annotations(const struct edit *e, const struct image *im, dray_error **err)
 {
-	if (!has_field(e->o, DRAY_EDIT_ANNOTATION) ||
-	    (im->manifest && im->manifest->kind == MANIFEST_IMAGE &&
-	     !mediatype_is_docker(im->manifest->media_type)))
+	if (!has_field(e->o, DRAY_EDIT_ANNOTATION) || e->to_oci || has_annotations(im))
 		return 0;
 	err_set(err, DRAY_ERR_UNSUPPORTED, "%s: only OCI manifests have annotations", im->where);
-	return err_hint(err, "copy it with --format oci first");
+	return err_hint(err, "make it one: --format oci -o DST");
 }
 
 /* The index around it tells the platform too, and would lie. */
@@ -206,6 +239,8 @@ static int set_tags(const struct edit *e, struct image *im, dray_error **err)
 
 int edit_image(struct edit *e, struct image *im, dray_error **err)
 {
+	bool annotate = has_field(e->o, DRAY_EDIT_ANNOTATION);
+	bool later = annotate && !has_annotations(im);
 	int changed;
 
 	if (set_tags(e, im, err) < 0)
@@ -220,8 +255,10 @@ int edit_image(struct edit *e, struct image *im, dray_error **err)
 	changed = edit_config(e, im, err);
 	if (changed < 0)
 		return err_ctx(err, "%s", im->where);
-	if ((changed || has_field(e->o, DRAY_EDIT_ANNOTATION)) && lends_layers(im) &&
-	    edit_manifest(e, im, err) < 0)
+	if (changed || (annotate && !later))
+		if (lends_layers(im) && edit_manifest(e, im, !later, err) < 0)
+			return err_ctx(err, "%s", im->where);
+	if (later && foretell_annotations(e, im, err) < 0)
 		return err_ctx(err, "%s", im->where);
 	e->n_changed += (size_t)changed;
 	return 0;
@@ -260,7 +297,7 @@ int dray_edit(dray_context *ctx, const char *image, const char *dst,
 	      dray_copy_result **ret, dray_error **err)
 {
 	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
-	struct edit edit = { .o = e };
+	cleanup_edit struct edit edit = { .o = e };
 
 	return edit_check_steps(e, err) < 0
 		       ? -1

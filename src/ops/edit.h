@@ -12,8 +12,13 @@ struct edit {
 	const struct dray_edit_options *o;
 	struct selector which; /* of an index: platforms that are changed */
 	size_t n_meant, n_changed;
+	bool to_oci;		/* the copy writes OCI manifests, whatever the source has */
+	struct manifest **made; /* that annotations come from, owned; their images go first */
+	size_t n_made, cap_made;
 	bool whole_names; /* Docker reads the names: "app" is "app:latest", and no other text goes */
 };
+void edit_clear(struct edit *e);
+#define cleanup_edit CLEANUP(edit_clear)
 /** USAGE for a name that could not be told where the result goes. */
 int edit_check_tags(const struct edit *e, dray_error **err) MUST_CHECK;
 /** Do the steps change what an image says of its platform? */

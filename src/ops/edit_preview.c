@@ -101,7 +101,8 @@ int dray_edit_preview(dray_context *ctx, const char *image, const char *dst,
 {
 	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
 	static const struct dray_edit_options nothing = DRAY_EDIT_OPTIONS_INIT;
-	struct edit none = { .o = &nothing }, all = { .o = e };
+	cleanup_edit struct edit all = { .o = e };
+	struct edit none = { .o = &nothing };
 	cleanup_run struct run r = { .edit = &none };
 	int rc = 0;
 
@@ -110,6 +111,7 @@ int dray_edit_preview(dray_context *ctx, const char *image, const char *dst,
 	    check_tags(&all, &r, dst, err) < 0)
 		return -1;
 	all.which = none.which;
+	all.to_oci = none.to_oci;
 	for (size_t i = 0; rc == 0 && i < r.from.n; i++)
 		if (edit_means(&none, r.from.images[i]))
 			rc = preview(&all, r.from.images[i], r.from.n_roots == 1, each, arg, err);

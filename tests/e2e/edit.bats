@@ -501,3 +501,29 @@ side_by_side() {
 	dray_run copy "$T/side" "oci:$T/no" --all-platforms
 	expect 2 '*choose one*'
 }
+
+@test "annotations for an image that becomes OCI on the way" {
+	small "$T/small.tar"
+	"$DRAY" copy -q --format docker "$T/small.tar" "dir:$T/docker" >/dev/null
+	mkdir "$T/plain"
+	tar -C "$T/plain" -xf "$T/small.tar"
+	rm -r "$T/plain/index.json" "$T/plain/oci-layout"
+	tar -C "$T/plain" -cf "$T/plain.tar" .
+	local src
+	for src in "$T/small.tar" "$T/plain.tar" "dir:$T/docker"; do
+		rm -rf "$T/out"
+		dray_run edit "$src" --annotation k=v --annotation n=1 --annotation n- --env B=2 --format oci -o "oci:$T/out:1"
+		ok
+		same "annotations" "$("$DRAY" inspect --raw "oci:$T/out:1" | jq -c '[.mediaType, .annotations]')" \
+			'["application/vnd.oci.image.manifest.v1+json",{"k":"v"}]'
+		same "config" "$(config_of "oci:$T/out:1" | jq -c '.config.Env[-1]')" '"B=2"'
+		dray_run verify -q "oci:$T/out:1"
+		expect 0
+		dray_run edit "$src" --annotation k=v --format oci --dry-run
+		expect 0
+	done
+	dray_run edit "dir:$T/docker" --annotation k=v -o "oci:$T/out:2"
+	expect 8 '*only OCI*--format oci*'
+	dray_run edit "dir:$T/docker" --annotation k=v --format docker -o "oci:$T/out:2"
+	expect 8 '*only OCI*'
+}
