@@ -527,3 +527,25 @@ side_by_side() {
 	dray_run edit "dir:$T/docker" --annotation k=v --format docker -o "oci:$T/out:2"
 	expect 8 '*only OCI*'
 }
+
+@test "annotations of the images of an index in a registry, in place" {
+	registry_start main plain
+	side_by_side "$T/side"
+	local index
+	index=$(sha256sum "$T/side/index.json" | cut -d ' ' -f 1)
+	cp "$T/side/index.json" "$T/side/blobs/sha256/$index"
+	printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"sha256:%s","size":%d,%s}]}' \
+		"$index" "$(stat -c %s "$T/side/blobs/sha256/$index")" '"annotations":{"org.opencontainers.image.ref.name":"1"}' >"$T/side/index.json"
+	"$DRAY" copy -q --all-platforms "oci:$T/side:1" "docker://$REGISTRY_ADDR/idx:1" >/dev/null
+	dray_run edit "docker://$REGISTRY_ADDR/idx:1" --annotation k=v --in-place
+	ok
+	[ "$DIGEST" != "sha256:$index" ]
+	local d n=0
+	for d in $(curl -s -H 'Accept: application/vnd.oci.image.index.v1+json' "http://$REGISTRY_ADDR/v2/idx/manifests/1" |
+		jq -r '.manifests[].digest'); do
+		same "annotation" "$(curl -s -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+			"http://$REGISTRY_ADDR/v2/idx/manifests/$d" | jq -r .annotations.k)" v
+		n=$((n + 1))
+	done
+	same "images" "$n" 2
+}
