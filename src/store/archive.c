@@ -114,6 +114,12 @@ static int archive_index(struct store *st, const struct digest *d, struct manife
 
 static const struct store_ops archive_ops;
 
+static int index_text(struct archive *a, struct buf *raw, dray_error **err)
+{
+	return a->index.len ? buf_add(raw, a->index, err)
+			    : members_document(a->members, "index.json", LIMIT_MANIFEST, raw, err);
+}
+
 /* Of an index.json that cannot be read its own readers tell: *ret is NULL. It lives in @p raw. */
 static int read_index_json(struct archive *a, struct buf *raw, struct json_doc **ret,
 			   dray_error **err)
@@ -123,9 +129,9 @@ static int read_index_json(struct archive *a, struct buf *raw, struct json_doc *
 
 	if (members_has(a->members, "index.json", &there, err) < 0)
 		return -1;
-	if (!there ||
-	    (members_document(a->members, "index.json", LIMIT_MANIFEST, raw, &e) == 0 &&
-	     json_parse(span_buf(raw), ret, &e) == 0) ||
+	if (!there && !a->index.len)
+		return 0;
+	if ((index_text(a, raw, &e) == 0 && json_parse(span_buf(raw), ret, &e) == 0) ||
 	    error_about_bytes(e))
 		return 0;
 	if (err)

@@ -512,12 +512,42 @@ static void test_folder(void **state)
 		run_trick(t);
 }
 
+/* An engine's disk has no index.json: its list is told, and asked as one. */
+static void test_told_index(void **state)
+{
+	static const char *const types[] = { MT_OCI_INDEX, MT_OCI_MANIFEST };
+	char folder[] = "/tmp/dray-told-XXXXXX";
+	struct digest d;
+
+	(void)state;
+	box_digest("{}", &d);
+	assert_non_null(mkdtemp(folder));
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		cleanup_buf struct buf index = tb_new();
+		bool lists = i > 0;
+
+		assert_int_equal(buf_printf(&index, NULL,
+					    "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":"
+					    "\"%s\",\"digest\":\"%s\",\"size\":2}]}",
+					    types[i], d.text),
+				 0);
+		struct store *st = store_open_blobs("disk", folder, "containerd", span_buf(&index),
+						    NULL, NULL);
+		assert_non_null(st);
+		assert_int_equal(store_lists_indexes(st, &lists, NULL), 0);
+		assert_int_equal(lists, i == 0);
+		store_free(st);
+	}
+	assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_images_total),
 		cmocka_unit_test(test_folder),
+		cmocka_unit_test(test_told_index),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
