@@ -88,9 +88,16 @@ static bool means_all(const dray_report *r, const struct dray_select *sel, enum 
 
 	if (sel && sel->all)
 		return true;
-	if (scope == SCOPE_FILE && r->place.kind == PLACE_REGISTRY)
+	if (scope != SCOPE_ALL && r->place.kind == PLACE_REGISTRY)
 		return false;
 	return scope != SCOPE_ONE && !chosen;
+}
+
+/* Engines fetch one platform of an index, and registries are asked for one. */
+static bool means_every(const dray_context *ctx, const struct place *p)
+{
+	return !ctx->platform.os && p->kind != PLACE_REGISTRY && p->kind != PLACE_DOCKER_ROOT &&
+	       p->kind != PLACE_CONTAINERS;
 }
 
 int report_open(dray_context *ctx, const char *place, const struct dray_select *sel,
@@ -107,8 +114,10 @@ int report_open(dray_context *ctx, const char *place, const struct dray_select *
 	    place_open(ctx, &r->place, po, &r->store, err) < 0)
 		return -1;
 	if (place_selector(ctx, &r->place, image, means_all(r, sel, scope), &r->arena, &choice,
-			   err) < 0 ||
-	    store_images(r->store, &choice, &r->images, &r->n_images, err) < 0)
+			   err) < 0)
+		return -1;
+	choice.every = scope == SCOPE_EVERY && means_every(ctx, &r->place);
+	if (store_images(r->store, &choice, &r->images, &r->n_images, err) < 0)
 		return -1;
 	*ret = steal_pointer(&r);
 	return 0;

@@ -21,6 +21,7 @@ struct dray_report {
 enum report_scope {
 	SCOPE_ONE,	/* the only one; several are USAGE */
 	SCOPE_FILE,	/* all of a file or folder; of a registry's reference one platform */
+	SCOPE_EVERY,	/* the same; of a tag's index all platforms unless some are asked for */
 	SCOPE_ALL,
 };
 

@@ -568,7 +568,7 @@ int dray_verify(dray_context *ctx, const char *image, const struct dray_select *
 	__attribute__((cleanup(verify_clear))) struct verify v = { .ctx = ctx };
 	const struct place_options po = { .on_member = probe_passing, .arg = &v };
 
-	if (report_open(ctx, image, sel, SCOPE_FILE, &po, &v.r, err) < 0)
+	if (report_open(ctx, image, sel, SCOPE_EVERY, &po, &v.r, err) < 0)
 		return -1;
 	if (v.r->n_images == 0 && v.r->store->notes.n == 0)
 		return err_set(err, DRAY_ERR_NOT_FOUND, "%s holds no image", v.r->place.text);

@@ -34,7 +34,7 @@ static int read_images(struct archive *a, const struct selector *sel, struct ima
 		return oci_layout_images(a, l, err);
 	if (docker_archive_images(a, l, err) < 0)
 		return -1;
-	return index ? hybrid_attach(a, l, err) : 0;
+	return index ? hybrid_attach(a, sel, l, err) : 0;
 }
 
 /* No image at all: where an index could not be read, that is why. */

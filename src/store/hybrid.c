@@ -10,21 +10,25 @@
 #include "base/mem.h"
 
 struct stored {
-	struct map by_config; /* config digest -> struct candidate, the last one read */
-	struct candidate *first;
-	struct image_list *images; /* that their memory counts with */
-	size_t n_missing, n_odd;   /* manifests that are not here, that cannot be read */
+	struct map by_config;		/* config digest -> struct candidate, the last one read */
+	struct candidate *first, **end; /* all, in the order of the index */
+	struct image_list *images;	/* that their memory counts with */
+	size_t n_missing, n_odd;	/* manifests that are not here, that cannot be read */
+	size_t n_hollow;		/* images of which no more than documents are here */
+	bool every;			/* selector.every */
+	const struct image *
+		*of_root; /* by oci_root.id: an image that has found its manifest there */
 };
 
 struct candidate {
 	struct manifest *manifest;
-	const struct oci_root *root;
+	const struct oci_leaf *leaf;
 	struct candidate *twin; /* with the same config */
 	struct candidate *next;
 };
 
 static int keep(struct stored *s, struct arena *arena, struct manifest *m,
-		const struct oci_root *root, dray_error **err)
+		const struct oci_leaf *leaf, dray_error **err)
 {
 	struct candidate *c = arena_alloc(arena, sizeof(*c));
 
@@ -33,9 +37,9 @@ static int keep(struct stored *s, struct arena *arena, struct manifest *m,
 		return c ? -1 : err_nomem(err);
 	}
 	c->manifest = m;
-	c->root = root;
-	c->next = s->first;
-	s->first = c;
+	c->leaf = leaf;
+	*s->end = c;
+	s->end = &c->next;
 	c->twin = map_get(&s->by_config, span_str(m->config.digest.text));
 	return map_put(&s->by_config, span_str(m->config.digest.text), c, err);
 }
@@ -83,7 +87,7 @@ static int read_leaf(struct archive *a, struct stored *s, struct oci_tree *t,
 	}
 	if (m) {
 		if (m->kind == MANIFEST_IMAGE)
-			return keep(s, &t->arena, m, leaf->root, err);
+			return keep(s, &t->arena, m, leaf, err);
 		manifest_free(m);
 		return 0;
 	}
@@ -178,7 +182,10 @@ static int attach(struct archive *a, struct stored *s, struct image *im, dray_er
 		im->manifest = steal_pointer(&c->manifest);
 		im->manifest_trusted = true;
 		take_descriptors(im);
-		return set_ref_names(im, c->root, err);
+		s->of_root[c->leaf->root->id] = im;
+		if (s->every)
+			im->family = c->leaf->root->family;
+		return set_ref_names(im, c->leaf->root, err);
 	}
 	if (!differs)
 		return 0;
@@ -226,6 +233,9 @@ static int blame(struct archive *a, size_t told, struct image_list *images, dray
 static int attach_all(struct archive *a, struct oci_tree *t, struct stored *s,
 		      struct image_list *images, dray_error **err)
 {
+	s->of_root = arena_array(&t->arena, t->n_roots + 1, sizeof(*s->of_root));
+	if (!s->of_root)
+		return err_nomem(err);
 	for (size_t i = 0; i < t->n_leaves; i++)
 		if (read_leaf(a, s, t, &t->leaves[i], err) < 0)
 			return -1;
@@ -263,18 +273,125 @@ static int load_tree(struct archive *a, struct oci_tree *t, bool *ret, dray_erro
 	return -1;
 }
 
-int hybrid_attach(struct archive *a, struct image_list *images, dray_error **err)
+/* ---- what only index.json leads to ---- */
+
+static struct span handle_of(const struct layer *l)
+{
+	return span_of(&l->handle, sizeof(l->handle));
+}
+
+/*
+ * Nothing but documents, and layers that others have too: the platform was never fetched, and
+ * manifest.json promises nothing of it.
+ */
+static bool is_hollow(const struct image *im, const struct map *told)
+{
+	bool own = false, lacks = false;
+
+	for (size_t i = 0; i < im->n_layers; i++) {
+		const struct layer *l = &im->layers[i];
+
+		lacks = lacks || l->missing;
+		own = own || (!l->missing && !map_get(told, handle_of(l)));
+	}
+	return (!im->config && !im->raw_config.len) || (lacks && !own);
+}
+
+/* The names and the place in the list are those of the image that was chosen by manifest.json. */
+static int join(struct image *im, const struct image *named, dray_error **err)
+{
+	im->n_tags = 0;
+	im->at = named ? named->at : -1;
+	for (size_t i = 0; named && i < named->n_tags; i++)
+		if (image_add_tag(im, named->tags[i], named->ref_names[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+static int add_unnamed(struct archive *a, struct stored *s, const struct candidate *c,
+		       const struct map *told, dray_error **err)
+{
+	const struct image *named = s->of_root[c->leaf->root->id];
+	cleanup_image struct image *im = NULL;
+
+	if (oci_leaf_image(a, c->leaf, &im, err) < 0)
+		return -1;
+	if (is_hollow(im, told)) {
+		s->n_hollow++;
+		return 0;
+	}
+	if (named && join(im, named, err) < 0)
+		return -1;
+	if (!named)
+		im->at = -1;
+	return image_list_add(s->images, steal_pointer(&im), err);
+}
+
+/* Manifests of other layers, or of no layers, for images that manifest.json has told: it is believed. */
+static int mark_told(struct stored *s, struct map *told, dray_error **err)
+{
+	for (size_t i = 0; i < s->images->n; i++) {
+		const struct image *im = s->images->list[i];
+		const struct digest *claimed = &im->config_digest_claimed;
+
+		if ((im->config &&
+		     map_put(told, span_str(im->config->digest.text), told, err) < 0) ||
+		    (digest_set(claimed) && map_put(told, span_str(claimed->text), told, err) < 0))
+			return -1;
+		for (size_t k = 0; k < im->n_layers; k++)
+			if (im->layers[k].handle &&
+			    map_put(told, handle_of(&im->layers[k]), told, err) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+static int add_unnamed_but(struct archive *a, struct stored *s, struct map *told, dray_error **err)
+{
+	for (const struct candidate *c = s->first; c; c = c->next) {
+		const struct manifest *m = c->manifest;
+
+		if (!m || map_get(told, span_str(m->config.digest.text)) ||
+		    map_get(told, span_str(m->digest.text)))
+			continue;
+		if (map_put(told, span_str(m->digest.text), told, err) < 0 ||
+		    add_unnamed(a, s, c, told, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_all_unnamed(struct archive *a, struct stored *s, dray_error **err)
+{
+	struct map told = { 0 };
+	int rc = mark_told(s, &told, err);
+
+	if (rc == 0)
+		rc = add_unnamed_but(a, s, &told, err);
+	map_clear(&told);
+	if (rc < 0 || !s->n_hollow)
+		return rc;
+	return notes_add(&a->store.notes, false, "blob-missing", "index.json", NULL, NULL, err,
+			 "index.json leads to %zu images whose blobs are not in the archive",
+			 s->n_hollow);
+}
+
+int hybrid_attach(struct archive *a, const struct selector *sel, struct image_list *images,
+		  dray_error **err)
 {
 	cleanup_oci_tree struct oci_tree t = { 0 };
-	struct stored s = { .images = images };
+	struct stored s = { .images = images, .every = sel->every };
 	size_t told = a->store.notes.n;
 	bool usable;
 
+	s.end = &s.first;
 	if (load_tree(a, &t, &usable, err) < 0)
 		return err_ctx(err, "%s", a->label);
 	int rc = usable ? attach_all(a, &t, &s, images, err) : 0;
 	if (rc == 0)
 		rc = blame(a, told, images, err);
+	if (rc == 0 && usable && sel->every)
+		rc = add_all_unnamed(a, &s, err);
 	for (struct candidate *c = s.first; c; c = c->next)
 		manifest_free(c->manifest);
 	map_clear(&s.by_config);

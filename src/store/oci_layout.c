@@ -187,8 +187,8 @@ static int make_image(struct archive *a, const struct oci_leaf *leaf, const char
 	return rc < 0 ? -1 : note_damage(*ret, &d, leaf->desc->digest.text, err);
 }
 
-static int add_image(struct archive *a, const struct oci_leaf *leaf, struct image_list *out,
-		     dray_error **err)
+int oci_leaf_image(struct archive *a, const struct oci_leaf *leaf, struct image **ret,
+		   dray_error **err)
 {
 	cleanup_image struct image *im = NULL;
 	struct arena names = { 0 };
@@ -208,7 +208,8 @@ static int add_image(struct archive *a, const struct oci_leaf *leaf, struct imag
 		if (image_set_index_platform(im, leaf->desc, err) < 0)
 			return -1;
 	}
-	return image_list_add(out, steal_pointer(&im), err);
+	*ret = steal_pointer(&im);
+	return 0;
 }
 
 int oci_layout_images(struct archive *a, struct image_list *ret, dray_error **err)
@@ -220,8 +221,12 @@ int oci_layout_images(struct archive *a, struct image_list *ret, dray_error **er
 	if (!t.n_roots)
 		return notes_add(&a->store.notes, true, "index-no-manifests", a->label, NULL, NULL,
 				 err, "index.json lists nothing");
-	for (size_t i = 0; i < t.n_leaves; i++)
-		if (add_image(a, &t.leaves[i], ret, err) < 0)
+	for (size_t i = 0; i < t.n_leaves; i++) {
+		struct image *im;
+
+		if (oci_leaf_image(a, &t.leaves[i], &im, err) < 0 ||
+		    image_list_add(ret, im, err) < 0)
 			return -1;
+	}
 	return 0;
 }

@@ -147,6 +147,11 @@ struct selector {
 	 * above may be left out.
 	 */
 	bool whole;
+	/*
+	 * Whoever looks at every byte: of a tag's or a digest's index all that is here, and of an
+	 * archive also what index.json alone leads to.
+	 */
+	bool every;
 };
 /** Was a digest asked for, whole or by its beginning? */
 bool selector_by_digest(const struct selector *sel);

@@ -35,8 +35,12 @@ int docker_archive_images(struct archive *a, struct image_list *ret, dray_error 
 int docker_v1_images(struct archive *a, struct image_list *ret, dray_error **err) MUST_CHECK;
 /** index.json and what it leads to. */
 int oci_layout_images(struct archive *a, struct image_list *ret, dray_error **err) MUST_CHECK;
-/** Attach the manifests that index.json stores to images that came from manifest.json. */
-int hybrid_attach(struct archive *a, struct image_list *images, dray_error **err) MUST_CHECK;
+/**
+ * Attach the manifests that index.json stores to images that came from manifest.json; for
+ * selector.every also add the images that only index.json leads to.
+ */
+int hybrid_attach(struct archive *a, const struct selector *sel, struct image_list *images,
+		  dray_error **err) MUST_CHECK;
 
 /** Point layer @p i of @p im at the member that its path leads to; notes what is in the way. */
 int archive_bind_layer(struct archive *a, struct image *im, size_t i, dray_error **err) MUST_CHECK;
@@ -82,6 +86,9 @@ struct oci_tree {
 	struct map nodes; /* digest text -> struct oci_node */
 	size_t n_visited;
 };
+/** The image behind @p leaf; what is damaged or absent is in its notes. */
+int oci_leaf_image(struct archive *a, const struct oci_leaf *leaf, struct image **ret,
+		   dray_error **err) MUST_CHECK;
 int oci_tree_load(struct archive *a, struct oci_tree *ret, dray_error **err) MUST_CHECK;
 void oci_tree_clear(struct oci_tree *t);
 #define cleanup_oci_tree CLEANUP(oci_tree_clear)

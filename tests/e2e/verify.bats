@@ -182,6 +182,51 @@ flip_blob() { archive_flip "$1" "$2" "${4:-10}" "^blobs/sha256/${3#sha256:}\$"; 
 	expect 0
 }
 
+@test "verify: all platforms of an archive with manifest.json, and of a tag, are looked at" {
+	local file=$BATS_TEST_TMPDIR/a.tar bad=$BATS_TEST_TMPDIR/bad.tar layout=$BATS_TEST_TMPDIR/g manifest layer index
+	graph g --nested
+	"$DRAY" copy -q "oci:$layout:multi" "$file" --all-platforms
+	dray_run verify --json "$file"
+	expect 0
+	jq -e '.ok and ([.images[].platform] | index("linux/arm64/v8") and index("linux/amd64"))' <<<"$output"
+	jq -e '([.images[].manifest_digest] | length == (unique | length))' <<<"$output"
+	manifest=$(jq -r '.images[] | select(.platform == "linux/arm64/v8").manifest_digest' <<<"$output")
+	layer=$(jq -r '.images[] | select(.platform == "linux/arm64/v8").layers[1].blob_digest' <<<"$output")
+	index=$(jq -r '.images[] | select(.platform == "linux/arm64/v8").index_digest' <<<"$output")
+	flip_blob "$file" "$bad" "$layer" 40
+	dray_run verify --json "$bad"
+	finding blob-digest-mismatch
+	dray_piped "$bad" verify --json -
+	finding blob-digest-mismatch
+	for blob in "$manifest" "$index"; do
+		flip_blob "$file" "$bad" "$blob"
+		dray_run verify --json "$bad"
+		finding blob-digest-differs
+		[[ $output == *"${blob#sha256:}"* ]]
+	done
+	# One platform is one platform, and what is not here at all is no damage.
+	flip_blob "$file" "$bad" "$layer" 40
+	dray_run verify --json --platform linux/amd64 "$bad"
+	expect 0
+	archive_edit "$file" "$bad" "keep = not member.name.endswith('${layer#sha256:}')"
+	dray_run verify --json "$bad"
+	expect 0
+	jq -e 'any(.warnings[]; .message | contains("not in the archive"))' <<<"$output"
+	# A tag's index: the other platforms' layers and manifests too.
+	dray_run verify --json "oci:$layout:multi"
+	expect 0
+	for blob in "$layer" "$manifest"; do
+		cp -a "$layout" "$BATS_TEST_TMPDIR/l"
+		printf x | dd of="$BATS_TEST_TMPDIR/l/blobs/sha256/${blob#sha256:}" bs=1 seek=40 conv=notrunc status=none
+		dray_run verify --json "oci:$BATS_TEST_TMPDIR/l:multi"
+		expect 1
+		[[ $output == *"${blob#sha256:}"* ]]
+		dray_run verify --json --platform linux/amd64 "oci:$BATS_TEST_TMPDIR/l:multi"
+		expect 0
+		rm -r "$BATS_TEST_TMPDIR/l"
+	done
+}
+
 @test "verify: a blob that lies on the registry's disk with a wrong byte" {
 	image_need sym
 	registry_start main plain
