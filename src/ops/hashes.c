@@ -57,6 +57,12 @@ static int consider(struct search *s, const char *kind, const char *value, int64
 	return add(s, kind, value, layer, how, err);
 }
 
+/* Of an uncompressed layer the DiffID says it all; what has none, as in artifacts, is its blob alone. */
+static bool tells_more(const struct dray_layer_info *l)
+{
+	return l->blob_digest && !(l->diff_id && strcmp(l->diff_id, l->blob_digest) == 0);
+}
+
 static int search_layer(struct search *s, const struct dray_layer_info *l, dray_error **err)
 {
 	if (consider(s, "diff_id", l->diff_id, l->index,
@@ -66,9 +72,12 @@ static int search_layer(struct search *s, const struct dray_layer_info *l, dray_
 				   : "sha256 of \"<ChainID of the layer below> <DiffID>\", as text",
 		     err) < 0)
 		return -1;
-	if (!(l->compression && strcmp(l->compression, "none") == 0) &&
+	if (tells_more(l) &&
 	    consider(s, "blob_digest", l->blob_digest, l->index,
-		     "sha256 of the layer as stored and sent, compressed", err) < 0)
+		     l->compression && strcmp(l->compression, "none") == 0
+			     ? "sha256 of the blob as stored and sent"
+			     : "sha256 of the layer as stored and sent, compressed",
+		     err) < 0)
 		return -1;
 	return consider(
 		s, "v1_id", l->v1_id, l->index,
@@ -143,6 +152,10 @@ static int search_image(struct search *s, const struct dray_image_info *info,
 		     "sha256 of the manifest's bytes, as a registry serves them", err) < 0 ||
 	    consider(s, "index_digest", info->index_digest, -1,
 		     "sha256 of the index that lists this image among platforms", err) < 0)
+		return -1;
+	if (!info->image_id && im->manifest &&
+	    consider(s, "config_digest", im->manifest->config.digest.text, -1,
+		     "sha256 of the config that the manifest names, which is no image's", err) < 0)
 		return -1;
 	for (size_t i = 0; i < info->n_layers; i++)
 		if (search_layer(s, &info->layers[i], err) < 0)

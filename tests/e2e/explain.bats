@@ -173,6 +173,20 @@ for diff in sys.stdin.read().split():
 	expect 2
 }
 
+@test "explain HASH: what explain says of artifacts is known too" {
+	graph g --artifact --referrers
+	dray_run explain --all --json "oci:$BATS_TEST_TMPDIR/g"
+	expect 0
+	local doc=$output hash
+	jq -e 'any(.images[]; .kind == "artifact" and (.layers[0].diff_id == null) and .layers[0].compression == "none")' <<<"$doc"
+	for hash in $(jq -r '.images[] | .manifest_digest, .layers[].blob_digest' <<<"$doc" | sort -u) \
+		sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a; do
+		dray_run explain --json "$hash" "oci:$BATS_TEST_TMPDIR/g"
+		expect 0
+		is_true "$output" 'any(.matches[]; .value == $h)' --arg h "$hash"
+	done
+}
+
 @test "explain HASH: manifest and blob digests of layouts and registries" {
 	require_peer skopeo
 	image_need skopeo-layout
