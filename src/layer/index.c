@@ -102,11 +102,16 @@ static int check_depth(struct span path, dray_error **err)
 		       LIMIT_PATH_PARTS);
 }
 
+static int clean_into(struct buf *room, struct span name, dray_error **err)
+{
+	buf_reset(room);
+	return tar_name_clean(name, room, err) < 0 || check_depth(span_buf(room), err) < 0 ? -1 : 0;
+}
+
 static int clean(struct arena *a, struct span name, struct buf *room, const char **ret,
 		 dray_error **err)
 {
-	buf_reset(room);
-	if (tar_name_clean(name, room, err) < 0 || check_depth(span_buf(room), err) < 0)
+	if (clean_into(room, name, err) < 0)
 		return -1;
 	*ret = arena_strndup(a, room->len ? (const char *)room->data : "", room->len);
 	return *ret ? 0 : err_nomem(err);
@@ -177,11 +182,14 @@ static int set_numbers(struct layer_entry *e, const struct tar_entry *t, dray_er
 }
 
 /* Readers take the first of them or the last. */
-static int check_xattrs(const struct layer_xattrs *x, dray_error **err)
+static int check_xattrs(const struct tar_xattr *x, size_t n, dray_error **err)
 {
-	for (size_t i = 0; i < x->n; i++)
+	if (n > LIMIT_XATTRS)
+		return err_set(err, DRAY_ERR_LIMIT,
+			       "more than %d extended attributes (LIMIT_XATTRS)", LIMIT_XATTRS);
+	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < i; k++)
-			if (span_eq(x->list[i].name, x->list[k].name))
+			if (span_eq(x[i].name, x[k].name))
 				return err_set(err, DRAY_ERR_FORMAT,
 					       "an extended attribute is given twice");
 	return 0;
@@ -194,9 +202,8 @@ static int copy_xattrs(struct arena *a, const struct tar_entry *t, struct layer_
 
 	if (t->n_xattrs == 0)
 		return 0;
-	if (t->n_xattrs > LIMIT_XATTRS)
-		return err_set(err, DRAY_ERR_LIMIT,
-			       "more than %d extended attributes (LIMIT_XATTRS)", LIMIT_XATTRS);
+	if (check_xattrs(t->xattrs, t->n_xattrs, err) < 0)
+		return -1;
 	x = arena_alloc(a, sizeof(*x) + t->n_xattrs * sizeof(x->list[0]));
 	if (!x)
 		return err_nomem(err);
@@ -209,7 +216,7 @@ static int copy_xattrs(struct arena *a, const struct tar_entry *t, struct layer_
 			return err_nomem(err);
 	}
 	e->xattrs = x;
-	return check_xattrs(x, err);
+	return 0;
 }
 
 static int set_link(struct arena *a, const struct tar_entry *t, struct buf *room,
@@ -331,6 +338,22 @@ static int make_entry(struct layer_index *ix, const struct tar_entry *t, struct 
 	if (t->type == TAR_OTHER)
 		return err_set(err, DRAY_ERR_UNSUPPORTED, "tar entry type 0x%02x", t->raw_type);
 	return set_link(&ix->arena, t, room, e, err);
+}
+
+int layer_entry_check(const struct tar_entry *t, struct buf *room, dray_error **err)
+{
+	struct layer_entry e = { 0 };
+
+	if (t->type == TAR_HARDLINK && clean_into(room, t->link, err) < 0)
+		return err_ctx(err, "hard link");
+	if (clean_into(room, t->name, err) < 0 || buf_add(room, span_of("", 1), err) < 0)
+		return -1;
+	room->len--;
+	if (!room->len && t->type != TAR_DIR)
+		return err_set(err, DRAY_ERR_FORMAT, "the root is no folder");
+	if (check_whiteout((const char *)room->data, err) < 0 || set_numbers(&e, t, err) < 0)
+		return -1;
+	return check_xattrs(t->xattrs, t->n_xattrs, err);
 }
 
 /* The bytes of a file, for who wants them. Whiteouts have none; what aufs left may be linked to. */

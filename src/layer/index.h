@@ -73,6 +73,12 @@ struct layer_index {
 	int64_t expanded; /* bytes of the sparse files that were hashed */
 };
 
+/**
+ * Would layer_index_read() and the tree take this entry, as far as one entry alone can tell? FORMAT
+ * and LIMIT say why not. Nothing is kept but its cleaned name, which @p room holds on success.
+ */
+int layer_entry_check(const struct tar_entry *t, struct buf *room, dray_error **err) MUST_CHECK;
+
 struct layer_index_options {
 	bool contents;	      /* compute layer_entry.content */
 	size_t max_entries;    /* 0 = LIMIT_LAYER_ENTRIES */

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "ops/transfer.h"
+#include "ops/verify_entries.h"
 #include "tar/tar.h"
 
 #define ODDITIES_MAX 64	 /* told per layer; the rest are counted */
@@ -75,6 +76,7 @@ static bool is_finding(const dray_error *e)
 static int walk_tar(struct probe *p, struct source *tar, dray_error **err)
 {
 	cleanup_tar_reader struct tar_reader *r = tar_reader_new(tar, on_odd, p, err);
+	cleanup_entries struct entries seen = { 0 };
 	const struct tar_entry *e;
 	dray_error *bad = NULL;
 	int more;
@@ -82,7 +84,8 @@ static int walk_tar(struct probe *p, struct source *tar, dray_error **err)
 	if (!r)
 		return -1;
 	while ((more = tar_next(r, &e, &bad)) > 0)
-		;
+		if (entries_look(&seen, e, on_odd, p, err) < 0)
+			return -1;
 	if (more == 0 && tar_tail(r, &bad) == 0)
 		return 0;
 	if (tar->failed || !is_finding(bad)) {

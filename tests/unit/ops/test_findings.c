@@ -301,6 +301,59 @@ static void finding_digest_unsupported(void **state)
 	dray_report_free(r);
 }
 
+static size_t warnings_with(dray_report *r, const char *code, const char *text)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < dray_report_warnings(r); i++) {
+		const struct dray_finding *f = dray_report_warning(r, i);
+
+		n += strcmp(f->code, code) == 0 && strstr(f->message, text) && f->where[0];
+	}
+	return n;
+}
+
+/* the digests hold, and yet this is told of each entry. */
+static void finding_entries(void **state)
+{
+	struct box *b = *state;
+	cleanup_buf struct buf tar = tb_new();
+	struct piece *p;
+	dray_report *r;
+
+	tb_dir(&tar, "./");
+	tb_file(&tar, "same", "1");
+	tb_file(&tar, "../evil", "x");
+	tb_hardlink(&tar, "link", "../outside");
+	tb_file(&tar, "d/.wh.", "");
+	tb_pax(&tar, 'x', "uid", "4294967296");
+	tb_file(&tar, "big", "");
+	tb_file(&tar, "./same", "2");
+	tb_dir(&tar, "same/");
+	for (int i = 0; i < 3000; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "many/%d", i);
+		tb_file(&tar, name, "");
+	}
+	tb_file(&tar, "many/7", "");
+	tb_end(&tar);
+	p = box_raw_piece(b, span_buf(&tar));
+	box_squeeze(p, ENCODING_NONE);
+	r = verified(b, box_docker_plain(b, "in.tar", &p, 1));
+	assert_int_equal(dray_report_problems(r), 0);
+	assert_int_equal(warnings_with(r, "layer-entry-refused", "../evil"), 1);
+	assert_int_equal(warnings_with(r, "layer-entry-refused", "link: "), 1);
+	assert_int_equal(warnings_with(r, "layer-entry-refused", "d/.wh.: "), 1);
+	assert_int_equal(warnings_with(r, "layer-entry-refused", "big: "), 1);
+	assert_int_equal(warnings_with(r, "layer-entry-refused", ""), 4);
+	assert_int_equal(warnings_with(r, "layer-name-twice", "./same: "), 1);
+	assert_int_equal(warnings_with(r, "layer-name-twice", "same/: "), 1);
+	assert_int_equal(warnings_with(r, "layer-name-twice", "many/7: "), 1);
+	assert_int_equal(warnings_with(r, "layer-name-twice", ""), 3);
+	dray_report_free(r);
+}
+
 /* More oddities than anybody reads are counted, not listed. */
 static void finding_oddities(void **state)
 {
@@ -394,6 +447,7 @@ int main(void)
 		box_test(finding_history),
 		box_test(finding_foreign),
 		box_test(finding_digest_unsupported),
+		box_test(finding_entries),
 		box_test(finding_oddities),
 		box_test(finding_config_name),
 		box_test(finding_shared_layer),
