@@ -426,6 +426,7 @@ whole() { "$DRAY" verify -q "$1" >/dev/null; }
 	local args
 	for args in "export a.tar" "export a.tar -o /dev/stdout" "save a.tar" "flatten a.tar -o -" "normalize a.tar" \
 		"copy a.tar oci-archive:-"; do
+		# shellcheck disable=SC2086
 		run -0 python3 -c 'import os, subprocess, sys
 r, w = os.pipe()
 os.close(r)
