@@ -462,23 +462,17 @@ static int choose_root(struct image_list *l, const struct selector *sel, const c
 	return 0;
 }
 
-/*
- * All images are of one index, or of entries that are one in effect, and that is what was chosen.
- * What it names and the place does not have is nothing to look at, unless it is all there is.
- */
-static bool chose_family(struct image_list *l, bool *keep)
+/* What an index names and the place does not have is nothing to look at, unless it is all there is. */
+static void drop_holes(struct image_list *l, bool *keep)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < l->n; i++) {
-		if (!l->list[i]->family || l->list[i]->family != l->list[0]->family)
-			return false;
 		keep[i] = !image_is_hole(l->list[i]);
 		any = any || keep[i];
 	}
 	if (any)
 		keep_only(l, keep);
-	return true;
 }
 
 static int select_with(struct image_list *l, const struct selector *sel, const char *place,
@@ -492,8 +486,10 @@ static int select_with(struct image_list *l, const struct selector *sel, const c
 		return sel->all ? 0 : fail(l, DRAY_ERR_NOT_FOUND, place, "", err);
 	if (sel->whole)
 		return sel->all ? 0 : choose_root(l, sel, place, keep, err);
-	if (sel->every && !sel->all && chose_family(l, keep))
+	if (sel->every && !sel->all && one_family(l)) {
+		drop_holes(l, keep);
 		return 0;
+	}
 	if (!sel->all)
 		images_first(l, keep);
 	if (sel->all_platforms || (sel->all && !sel->platform.os))
