@@ -30,6 +30,7 @@ import http.server
 import json
 import os
 import re
+import socket
 import socketserver
 import ssl
 import sys
@@ -81,6 +82,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
         self.wfile.flush()
         self.connection.close()
+
+    def refuse(self, status, doc):
+        """An answer before the body is read. Go's server, which engines are made with, says no more then and waits
+        half a second before it closes: who still writes has not lost the answer."""
+        self.close_connection = True
+        self.document(status, doc)
+        self.connection.shutdown(socket.SHUT_WR)
+        time.sleep(0.5)
 
     # ---- looking
 
@@ -137,8 +146,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         if self.fault("status") or self.fault("load-status"):
-            self.close_connection = True
-            self.document(int(self.fault("status") or self.fault("load-status")), {"message": "not today"})
+            self.refuse(int(self.fault("status") or self.fault("load-status")), {"message": "not today"})
         elif self.path.startswith("/images/load"):
             self.load()
         else:
