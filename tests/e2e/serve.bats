@@ -37,8 +37,9 @@ config_id() { echo "sha256:$(skopeo inspect --tls-verify=false --config --raw "d
 	crane=${DRAY_TEST_CRANE:-$(type -P crane || :)}
 	[ -x "$crane" ] || skip "no crane: set DRAY_TEST_CRANE"
 	image_need sym
-	serve_start "$IMAGE"
-	"$crane" --insecure validate --remote "$ADDR/test/sym:1"
+	"$DRAY" copy -q --compression gzip "$IMAGE" "oci:$CASE/layout:test/gzip:1"
+	serve_start "$IMAGE" "oci:$CASE/layout"
+	"$crane" --insecure validate --remote "$ADDR/test/gzip:1" # it takes all layers for gzip
 	"$crane" --insecure pull "$ADDR/test/sym:1" "$CASE/pulled.tar"
 	same "image ID" "$(source_image_id "docker-archive:$CASE/pulled.tar")" "$(docker_image_id test/sym:1)"
 }
