@@ -44,6 +44,19 @@ int blob_path(struct archive *a, const struct digest *d, struct arena *arena, co
 	return *ret ? 0 : err_nomem(err);
 }
 
+/* What a forward walk has passed, since it does not begin as documents do, was hashed on the way. */
+static int check_passed(struct archive *a, const char *path, const struct digest *want, size_t max,
+			dray_error **err)
+{
+	cleanup_error dray_error *odd = NULL;
+	struct member *m = NULL;
+
+	if (members_resolve(a->members, span_str(path), &m, NULL, &odd) < 0 || !m || !m->facts ||
+	    m->facts->blob_size > (int64_t)max || m->facts->blob_digest.algo != want->algo)
+		return 0;
+	return digest_expect(want, &m->facts->blob_digest, "blob digest", err);
+}
+
 int blob_fetch(struct archive *a, const struct descriptor *d, size_t max, struct buf *ret,
 	       const char **ret_code, dray_error **err)
 {
@@ -51,12 +64,19 @@ int blob_fetch(struct archive *a, const struct descriptor *d, size_t max, struct
 	struct arena names = { 0 };
 	const char *path;
 	int rc = blob_path(a, &d->digest, &names, &path, &e);
+	bool differs = false;
 
-	if (rc == 0)
+	if (rc == 0) {
 		rc = members_document(a->members, path, max, ret, &e);
+		differs = rc < 0 && check_passed(a, path, &d->digest, max, err) < 0;
+	}
 	arena_clear(&names);
 	if (rc == 0)
 		return 0;
+	if (differs) {
+		*ret_code = "blob-digest-differs";
+		return -1;
+	}
 	*ret_code = dray_error_kind(e) == DRAY_ERR_NOT_FOUND ? "blob-missing" : "blob-unreadable";
 	if (err)
 		*err = steal_pointer(&e);
