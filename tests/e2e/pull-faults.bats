@@ -43,6 +43,9 @@ blob_gets() { fakereg_requests "$FAKEREG_ADDR" 'select(.method == "GET" and .kin
 layer_digest() { jq -r ".layers[$1].digest" "$BATS_TEST_TMPDIR/src/blobs/sha256/${WANT#*:}"; }
 partial_of() { echo "$OUT/blobs/sha256/.$(layer_digest "$1" | cut -d : -f 2).dray-partial"; }
 partial_reaches() { [ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -ge "$2" ]; }
+layer_is_there() { [ -e "$OUT/blobs/sha256/$(layer_digest 0 | cut -d : -f 2)" ]; }
+# Where much of it was there before, what comes may be all of the rest.
+layer_reaches() { layer_is_there || partial_reaches "$(partial_of 0)" "$1"; }
 
 # whole: the layout holds the image, every blob is what its name says, and nothing else lies about.
 whole() {
@@ -59,7 +62,7 @@ killed_at() {
 	fakereg_faults "$FAKEREG_ADDR" "stall=$(($1 + 300000))@GET:/blobs/$(layer_digest 0)"
 	DRAY_STALL_MS=100000 "$DRAY" copy -q --jobs 1 "$FROM" "oci:$OUT" >/dev/null 2>&1 3>&- &
 	local pid=$!
-	wait_until 60 partial_reaches "$(partial_of 0)" "$1"
+	wait_until 60 layer_reaches "$1"
 	kill9 "$pid"
 	fakereg_faults "$FAKEREG_ADDR"
 	# It notices, and writes it down, some time later.
@@ -258,7 +261,7 @@ pull() { dray_run copy --jobs 1 "$@" "$FROM" "oci:$OUT"; }
 	done
 	sent=$(blob_bytes)
 	# On a slow machine none of them may have come to its first byte.
-	[ -e "$OUT/blobs/sha256/$(layer_digest 0 | cut -d : -f 2)" ] || killed_at 1000000
+	layer_is_there || killed_at 1000000
 	fakereg_faults "$FAKEREG_ADDR"
 	fakereg_forget "$FAKEREG_ADDR"
 	pull
