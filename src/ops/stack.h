@@ -68,16 +68,15 @@ bool stack_vouched(const struct stack *s, size_t i);
 struct source *stack_open_stored(struct stack *s, size_t i, dray_error **err);
 
 /**
- * The bytes of @p e, a file of layer @p i that was read, holes expanded; they are proven when
- * the source ends.
- */
-/**
  * Layers that @p from has read and that @p s has not, by their DiffIDs, are not read again.
  * They are lent from @p from, which was opened with diff_ids, and both with the same contents.
  */
 int stack_share(struct stack *s, const struct stack *from, dray_error **err) MUST_CHECK;
 
-/** The bytes of @p e, a file of layer @p i that was read; they are proven when the source ends. */
+/**
+ * The bytes of @p e, a file of layer @p i that was read, holes expanded; they are proven when
+ * the source ends.
+ */
 struct source *stack_open_file(struct stack *s, size_t i, const struct layer_entry *e,
 			       dray_error **err);
 
