@@ -390,10 +390,53 @@ static int at_entry(const struct tar_entry *t, dray_error **err)
 		       (long long)t->header_off);
 }
 
-static int add(struct layer_index *ix, struct tar_reader *r, const struct tar_entry *t,
-	       struct buf *room, const struct layer_index_options *o, dray_error **err)
+/* ---- all entries ---- */
+
+struct layer_indexer {
+	struct layer_index *ix;
+	struct tar_reader *r;
+	struct source *in; /* lent */
+	int64_t start;
+	struct layer_index_options o;
+	struct buf room;
+};
+
+void layer_indexer_free(struct layer_indexer *x)
 {
-	struct layer_entry *e;
+	if (!x)
+		return;
+	layer_index_free(x->ix);
+	tar_reader_free(x->r);
+	buf_clear(&x->room);
+	mem_free(x);
+}
+
+struct layer_indexer *layer_indexer_new(struct source *in, const struct layer_index_options *o,
+					dray_error **err)
+{
+	cleanup_layer_indexer struct layer_indexer *x = mem_zalloc(sizeof(*x));
+
+	if (!x) {
+		err_nomem(err);
+		return NULL;
+	}
+	x->in = in;
+	x->start = in->pos;
+	x->o = *o;
+	x->room = BUF_INIT(LIMIT_PATH);
+	x->ix = mem_zalloc(sizeof(*x->ix));
+	if (!x->ix) {
+		err_nomem(err);
+		return NULL;
+	}
+	x->r = tar_reader_new(in, o->on_odd, o->arg, err);
+	return x->r ? steal_pointer(&x) : NULL;
+}
+
+static int add(struct layer_indexer *x, const struct tar_entry *t, dray_error **err)
+{
+	const struct layer_index_options *o = &x->o;
+	struct layer_index *ix = x->ix;
 
 	if (o->max_entries && ix->n >= o->max_entries)
 		return err_set(err, DRAY_ERR_LIMIT, "more than %zu entries", o->max_entries);
@@ -406,41 +449,48 @@ static int add(struct layer_index *ix, struct tar_reader *r, const struct tar_en
 			       o->max_text);
 	if (mem_grow(&ix->list, ix->n, &ix->cap, sizeof(*ix->list)) < 0)
 		return err_nomem(err);
-	e = &ix->list[ix->n];
-	if (make_entry(ix, t, room, e, err) < 0)
-		return at_entry(t, err);
-	if ((t->type == TAR_FILE || t->type == TAR_SPARSE) && pass_content(o, ix, r, e, err) < 0)
+	if (make_entry(ix, t, &x->room, &ix->list[ix->n], err) < 0 ||
+	    ((t->type == TAR_FILE || t->type == TAR_SPARSE) &&
+	     pass_content(o, ix, x->r, &ix->list[ix->n], err) < 0))
 		return at_entry(t, err);
 	ix->n++;
 	return 0;
 }
 
-static int read_all(struct layer_index *ix, struct tar_reader *r,
-		    const struct layer_index_options *o, dray_error **err)
+int layer_indexer_next(struct layer_indexer *x, const struct layer_entry **ret, dray_error **err)
 {
-	cleanup_buf struct buf room = BUF_INIT(LIMIT_PATH);
 	const struct tar_entry *t;
-	int rc;
+	int rc = tar_next(x->r, &t, err);
 
-	while ((rc = tar_next(r, &t, err)) > 0)
-		if (add(ix, r, t, &room, o, err) < 0)
-			return -1;
-	return rc < 0 ? -1 : tar_tail(r, err);
+	if (rc > 0)
+		rc = add(x, t, err) < 0 ? -1 : 1;
+	else if (rc == 0)
+		rc = tar_tail(x->r, err);
+	*ret = rc > 0 ? &x->ix->list[x->ix->n - 1] : NULL;
+	return rc;
+}
+
+struct source *layer_indexer_data(struct layer_indexer *x, dray_error **err)
+{
+	return tar_data(x->r, err);
+}
+
+struct layer_index *layer_indexer_finish(struct layer_indexer *x)
+{
+	x->ix->size = x->in->pos - x->start;
+	return steal_pointer(&x->ix);
 }
 
 int layer_index_read(struct source *in, const struct layer_index_options *o,
 		     struct layer_index **ret, dray_error **err)
 {
-	cleanup_layer_index struct layer_index *ix = mem_zalloc(sizeof(*ix));
-	cleanup_tar_reader struct tar_reader *r = NULL;
-	int64_t start = in->pos;
+	cleanup_layer_indexer struct layer_indexer *x = layer_indexer_new(in, o, err);
+	const struct layer_entry *e;
+	int rc = x ? 1 : -1;
 
-	if (!ix)
-		return err_nomem(err);
-	r = tar_reader_new(in, o->on_odd, o->arg, err);
-	if (!r || read_all(ix, r, o, err) < 0)
-		return -1;
-	ix->size = in->pos - start;
-	*ret = steal_pointer(&ix);
-	return 0;
+	while (rc > 0)
+		rc = layer_indexer_next(x, &e, err);
+	if (rc == 0)
+		*ret = layer_indexer_finish(x);
+	return rc;
 }

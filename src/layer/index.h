@@ -105,6 +105,28 @@ void layer_index_free(struct layer_index *ix);
 DEFINE_CLEANUP(struct layer_index, cleanup_layer_index_fn, layer_index_free)
 #define cleanup_layer_index CLEANUP(cleanup_layer_index_fn)
 
+/** The same one entry at a time, for who wants the bytes while they pass. */
+struct layer_indexer;
+/** @p in is lent; @p o is copied. */
+struct layer_indexer *layer_indexer_new(struct source *in, const struct layer_index_options *o,
+					dray_error **err);
+/**
+ * 1 = *ret is the next entry, lent until the next call, which skips what is left of its data;
+ * 0 = all of @p in was read; -1 = as layer_index_read().
+ */
+int layer_indexer_next(struct layer_indexer *x, const struct layer_entry **ret,
+		       dray_error **err) MUST_CHECK;
+/**
+ * The data of the entry as they are stored, to be freed before the next one; without contents and
+ * options.file only.
+ */
+struct source *layer_indexer_data(struct layer_indexer *x, dray_error **err);
+/** All entries, the caller's; once, after layer_indexer_next() returned 0. */
+struct layer_index *layer_indexer_finish(struct layer_indexer *x);
+void layer_indexer_free(struct layer_indexer *x);
+DEFINE_CLEANUP(struct layer_indexer, cleanup_layer_indexer_fn, layer_indexer_free)
+#define cleanup_layer_indexer CLEANUP(cleanup_layer_indexer_fn)
+
 /** What a path means in a layer (layer.md "Whiteouts"). */
 enum whiteout {
 	WHITEOUT_NONE,
