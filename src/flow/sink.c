@@ -323,3 +323,8 @@ struct sink *sink_to_file(int dirfd, const char *path, bool no_clobber, dray_err
 	outfile_tidy(&k->out);
 	return &k->base;
 }
+
+bool sink_is_hidden(const struct sink *k)
+{
+	return k->ops == &file_sink_ops && ((const struct file_sink *)k)->out.temp;
+}

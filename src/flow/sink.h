@@ -46,6 +46,8 @@ struct sink *sink_to_fd(int fd, bool own, dray_error **err);
 struct sink *sink_to_extent(int fd, int64_t off, int64_t max, dray_error **err);
 /** As struct outfile: committed by sink_finish(). */
 struct sink *sink_to_file(int dirfd, const char *path, bool no_clobber, dray_error **err);
+/** Does nobody see what is written before sink_finish()? A sink_to_file() of a regular file. */
+bool sink_is_hidden(const struct sink *k);
 struct sink *sink_null(dray_error **err);
 /** All that @p s still has into @p k, which is not finished; both are lent. Bytes moved, -1. */
 int64_t pump(struct source *s, struct sink *k, dray_error **err) MUST_CHECK;

@@ -241,10 +241,23 @@ static int read_layer(struct stack *s, struct stack_read *r, dray_error **err)
 	return layer_index_read(tar, &o, &r->index, err);
 }
 
-static int read_one(void *arg, size_t index, dray_error **err)
+static int read_by(struct stack *s, struct stack_read *r, stack_layer_fn *fn, void *arg,
+		   dray_error **err)
 {
-	struct stack *s = arg;
-	struct stack_read *r = &s->reads[index];
+	cleanup_source struct source *tar = NULL;
+
+	if (fetch(s, r->layer, err) < 0)
+		return -1;
+	tar = stack_open_tar(s, r->layer, AHEAD, &r->bytes, err);
+	if (!tar)
+		return -1;
+	return r->bytes.fd >= 0 ? 0 : fn(arg, tar, &r->index, err);
+}
+
+/* Who reads layers is told which, and how it went: what @fn returns. */
+static int read_told(struct stack *s, struct stack_read *r, stack_layer_fn *fn, void *arg,
+		     dray_error **err)
+{
 	char label[LABEL_MAX];
 	struct dray_progress p = {
 		.state = DRAY_PROGRESS_BEGIN,
@@ -252,19 +265,28 @@ static int read_one(void *arg, size_t index, dray_error **err)
 		.label = label,
 		.total = s->im->layers[r->layer].blob.size,
 	};
+	int rc;
 
-	if (r->index)
-		return 0;
 	snprintf(label, sizeof(label), "layer %zu of %zu", r->layer + 1, s->n);
 	context_progress(s->ctx, &p);
-	p.state = DRAY_PROGRESS_DONE;
-	if (read_layer(s, r, err) == 0) {
-		context_progress(s->ctx, &p);
-		return 0;
-	}
-	p.state = DRAY_PROGRESS_FAILED;
+	rc = fn ? read_by(s, r, fn, arg, err) : read_layer(s, r, err);
+	p.state = rc < 0 ? DRAY_PROGRESS_FAILED : DRAY_PROGRESS_DONE;
 	context_progress(s->ctx, &p);
-	return err_ctx(err, "%s", label);
+	return rc < 0 ? err_ctx(err, "%s", label) : rc;
+}
+
+/* All but one. */
+struct loading {
+	struct stack *s;
+	size_t but; /* distinct layer; SIZE_MAX = none */
+};
+
+static int read_one(void *arg, size_t index, dray_error **err)
+{
+	struct loading *l = arg;
+	struct stack_read *r = &l->s->reads[index];
+
+	return r->index || index == l->but ? 0 : read_told(l->s, r, NULL, NULL, err);
 }
 
 /* ---- the image ---- */
@@ -299,21 +321,49 @@ static int plan_reads(struct stack *s, dray_error **err)
 
 int stack_load(struct stack *s, size_t i, dray_error **err)
 {
-	size_t read = s->which[i];
+	struct loading l = { s, SIZE_MAX };
 
-	if (!s->reads[read].index && read_one(s, read, err) < 0)
+	if (read_one(&l, s->which[i], err) < 0)
 		return err_ctx(err, "%s", s->im->where);
-	s->index[i] = s->reads[read].index;
+	s->index[i] = s->reads[s->which[i]].index;
+	return 0;
+}
+
+static int load_all_but(struct stack *s, size_t but, dray_error **err)
+{
+	struct loading l = { s, but };
+
+	if (run_parallel(s->ctx->threads, s->n_reads, read_one, &l, err) < 0)
+		return err_ctx(err, "%s", s->im->where);
+	for (size_t i = 0; i < s->n; i++)
+		s->index[i] = s->reads[s->which[i]].index;
 	return 0;
 }
 
 int stack_load_all(struct stack *s, dray_error **err)
 {
-	if (run_parallel(s->ctx->threads, s->n_reads, read_one, s, err) < 0)
-		return err_ctx(err, "%s", s->im->where);
-	for (size_t i = 0; i < s->n; i++)
-		s->index[i] = s->reads[s->which[i]].index;
+	return load_all_but(s, SIZE_MAX, err);
+}
+
+int stack_load_others(struct stack *s, size_t i, dray_error **err)
+{
+	static const struct layer_index none;
+
+	if (load_all_but(s, s->which[i], err) < 0)
+		return -1;
+	s->index[i] = &none;
 	return 0;
+}
+
+int stack_load_by(struct stack *s, size_t i, stack_layer_fn *fn, void *arg, dray_error **err)
+{
+	struct stack_read *r = &s->reads[s->which[i]];
+	int rc = read_told(s, r, fn, arg, err);
+
+	if (rc < 0)
+		return err_ctx(err, "%s", s->im->where);
+	s->index[i] = r->index;
+	return rc;
 }
 
 static int index_by_diff_id(const struct stack *s, struct map *ret, dray_error **err)
@@ -431,12 +481,12 @@ static void on_odd(void *arg, const struct tree_oddity *o)
 	context_log(arg, DRAY_LOG_INFO, "layer %u: %s: %s", o->layer + 1, o->code, o->path);
 }
 
-int stack_tree_of(const struct stack *s, size_t from, size_t to, struct tree **ret,
-		  dray_error **err)
+static int merge(const struct stack *s, size_t from, size_t to, bool partial, tree_oddity_fn *odd,
+		 struct tree **ret, dray_error **err)
 {
-	cleanup_tree struct tree *t = tree_new(on_odd, s->ctx, err);
+	cleanup_tree struct tree *t = tree_new(odd, s->ctx, err);
 
-	if (t && from > 0)
+	if (t && partial)
 		tree_set_partial(t);
 	for (size_t i = from; t && i < to; i++)
 		if (tree_apply(t, s->index[i], err) < 0)
@@ -448,7 +498,18 @@ int stack_tree_of(const struct stack *s, size_t from, size_t to, struct tree **r
 	return 0;
 }
 
+int stack_tree_of(const struct stack *s, size_t from, size_t to, struct tree **ret,
+		  dray_error **err)
+{
+	return merge(s, from, to, from > 0, on_odd, ret, err);
+}
+
+int stack_tree_of_others(const struct stack *s, struct tree **ret, dray_error **err)
+{
+	return merge(s, 0, s->n, true, NULL, ret, err);
+}
+
 int stack_tree(const struct stack *s, size_t n, struct tree **ret, dray_error **err)
 {
-	return stack_tree_of(s, 0, n, ret, err);
+	return merge(s, 0, n, false, on_odd, ret, err);
 }

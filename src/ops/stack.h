@@ -59,6 +59,17 @@ bool stack_is_windows(const struct stack *s);
 int stack_load(struct stack *s, size_t i, dray_error **err) MUST_CHECK;
 /** All that were not read yet, side by side. */
 int stack_load_all(struct stack *s, dray_error **err) MUST_CHECK;
+/** All but layer @p i, which counts as an empty one until it is loaded, too. */
+int stack_load_others(struct stack *s, size_t i, dray_error **err) MUST_CHECK;
+/** Reads the tar of a layer (lent), decoded ahead of it: 1 and what it holds in *ret, 0, -1. */
+typedef int stack_layer_fn(void *arg, struct source *tar, struct layer_index **ret,
+			   dray_error **err);
+/**
+ * Have the last one read by @p fn, unless it lies decoded in a file. 0 = it was not, or not all, and
+ * is to be loaded in the ordinary way.
+ */
+int stack_load_by(struct stack *s, size_t i, stack_layer_fn *fn, void *arg,
+		  dray_error **err) MUST_CHECK;
 
 /** The manifest that says which blobs the layers are; NULL = nothing does. */
 const struct manifest *stack_manifest(const struct stack *s);
@@ -102,6 +113,8 @@ int stack_pass_files(struct stack *s, size_t read, const struct layer_entry *con
 /** The merged tree of layers @p from to @p to - 1, finished; partial unless from is 0. */
 int stack_tree_of(const struct stack *s, size_t from, size_t to, struct tree **ret,
 		  dray_error **err) MUST_CHECK;
+/** The merged tree after stack_load_others(), finished and partial. Nothing is logged. */
+int stack_tree_of_others(const struct stack *s, struct tree **ret, dray_error **err) MUST_CHECK;
 /** The merged tree of the lowest @p n layers, finished. What is odd is logged as information. */
 int stack_tree(const struct stack *s, size_t n, struct tree **ret, dray_error **err) MUST_CHECK;
 

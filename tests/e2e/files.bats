@@ -384,3 +384,40 @@ cat_is() {
 		assert checked > 300 and refused < 200, (checked, refused)
 	END
 }
+
+# decoded_twice WANT: does export of the layout say that of its biggest layer? Its bytes are those of the pipe.
+decoded_twice() {
+	dray_run export -v "oci:$T/oci:1" -o "$T/file.tar"
+	expect 0 || return 1
+	same "decoded twice" "$(grep -c "is decoded twice" <<<"$stderr")" "$1" || return 1
+	"$DRAY" export "oci:$T/oci:1" >"$T/pipe.tar"
+	cmp "$T/file.tar" "$T/pipe.tar"
+}
+
+@test "export to a file: the biggest layer is decoded once, or the bytes are the same all the same" {
+	# An engine's order, with another layer that hides, replaces and adds.
+	mkdir -p "$T/tree/etc" "$T/tree/usr/lib" "$T/top/etc" "$T/top/var"
+	head -c 3000000 /dev/urandom >"$T/tree/usr/lib/big"
+	for i in {100..400}; do echo "$i" >"$T/tree/etc/$i"; done
+	ln "$T/tree/etc/100" "$T/tree/etc/hard"
+	cp "$T/tree/etc/200" "$T/top/etc/200" && echo more >>"$T/top/etc/200"
+	echo v >"$T/top/var/v" && touch "$T/top/etc/.wh.300"
+	tar -C "$T/tree" --sort=name -cf "$T/base.tar" .
+	tar -C "$T/top" --sort=name -cf "$T/top.tar" .
+	"$DRAY" build -q --from scratch --tar "$T/base.tar" -o "oci:$T/oci:1"
+	"$DRAY" append -q "oci:$T/oci:1" "$T/top.tar" -o "oci:$T/oci:1"
+	decoded_twice 0
+	[ "$(tar tf "$T/file.tar" | grep -c 'etc/300')" -eq 0 ]
+	# The same with its folders at the end, and a large file before them.
+	rm -rf "$T/oci" "$T/top/etc/.wh.300"
+	tar -C "$T/tree" -cf "$T/late.tar" ./usr/lib/big ./etc
+	"$DRAY" build -q --from scratch --dir "$T/top" -o "oci:$T/oci:1"
+	"$DRAY" append -q "oci:$T/oci:1" "$T/late.tar" -o "oci:$T/oci:1"
+	decoded_twice 1
+	# To what is no regular file nothing is written twice.
+	mkfifo "$T/fifo"
+	cat "$T/fifo" >"$T/through.tar" &
+	"$DRAY" export -q "oci:$T/oci:1" -o "$T/fifo"
+	wait
+	cmp "$T/through.tar" "$T/pipe.tar"
+}

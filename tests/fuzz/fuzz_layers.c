@@ -2,12 +2,14 @@
  *
  * Stacks of layers from anything: each line of bytes becomes an entry of one to four tars.
  * Relies on libFuzzer, or on the plain driver that runs the corpus as a test.
- * Promises: the merged tree written as a tar reads again, and is the same tree, to tree_compare() too.
+ * Promises: the merged tree written as a tar reads again, and is the same tree, to tree_compare() too;
+ * written while a layer passes it is the same tar, or known not to be.
  */
 #include <assert.h>
 
 #include "base/limits.h"
 #include "layer/compare.h"
+#include "layer/once.h"
 #include "layer/rootfs.h"
 #include "layer/write.h"
 
@@ -156,6 +158,53 @@ static void check_same(const struct tree *a, const struct tree *b)
 	assert(tree_compare_next(&c, &change, NULL) == 0);
 }
 
+/* The tree of all layers but one, which is left empty. */
+static struct tree *tree_of_others(const struct layer_index *const *index, size_t n)
+{
+	struct tree *t = tree_new(NULL, NULL, NULL);
+
+	assert(t);
+	tree_set_partial(t);
+	for (size_t i = 0; i < n; i++)
+		if (tree_apply(t, index[i], NULL) < 0) {
+			tree_free(t);
+			return NULL;
+		}
+	tree_finish(t);
+	return t;
+}
+
+/* What is written while layer @i is read: it is foreseen rightly, or known to be wrong. */
+static void check_once(struct stack *s, size_t i, struct span expect)
+{
+	static const struct layer_index none;
+	const struct record_list all = { tree_record_next, s->tree };
+	const struct layer_index *index[LAYERS];
+	cleanup_layer_index struct layer_index *passed = NULL;
+	cleanup_buf struct buf tar = BUF_INIT(64 * MIB);
+
+	for (size_t k = 0; k < s->n; k++)
+		index[k] = k == i ? &none : s->index[k];
+	cleanup_tree struct tree *others = tree_of_others(index, s->n);
+	if (!others)
+		return;
+	cleanup_sink struct sink *k = sink_to_buf(&tar, NULL);
+	cleanup_source struct source *in = source_from_span(span_buf(&s->tar[i]), NULL);
+	const struct once_plan plan = { .index = index,
+					.n = s->n,
+					.passing = (uint32_t)i,
+					.others = others,
+					.feed = { .read = feed_tars, .arg = s },
+					.out = k };
+	cleanup_once struct once *o = k && in ? once_new(&plan, NULL) : NULL;
+	assert(o);
+	int rc = once_write(o, in, &passed, NULL);
+
+	assert(rc >= 0);
+	if (rc > 0 && once_holds(o, &all, NULL) > 0)
+		assert(span_eq(span_buf(&tar), expect));
+}
+
 static void check(struct stack *s)
 {
 	struct stack again = { .n = 1, .tar = { BUF_INIT(64 * MIB) } };
@@ -171,6 +220,8 @@ static void check(struct stack *s)
 	assert(rootfs_id(again.tree, true, &two, NULL) == 0);
 	assert(strcmp(one.text, two.text) == 0);
 	check_same(s->tree, again.tree);
+	for (size_t i = 0; i < s->n; i++)
+		check_once(s, i, span_buf(&again.tar[0]));
 	stack_clear(&again);
 }
 
