@@ -83,6 +83,14 @@ int look_layer(struct look *l, size_t i, const char *path, enum seen *ret,
 	return 0;
 }
 
+int look_whited_out(struct look *l, size_t i, const char *path, bool *ret, dray_error **err)
+{
+	const struct removals *r = layer_removals(l, i, err);
+
+	*ret = r && removals_hold(r, path, REMOVED_BY_WHITEOUT);
+	return r ? 0 : -1;
+}
+
 /* ---- all of them ---- */
 
 static int look_down(struct look *l, size_t n, const char *path, struct found *ret,

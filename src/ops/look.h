@@ -27,6 +27,9 @@ enum seen {
 /** Of layer @p i and cleaned @p path; *ret_node is set for SEEN_HERE. */
 int look_layer(struct look *l, size_t i, const char *path, enum seen *ret,
 	       const struct node **ret_node, dray_error **err) MUST_CHECK;
+/** Does layer @p i, which was looked at, take away by name what the layers below have there? */
+int look_whited_out(struct look *l, size_t i, const char *path, bool *ret,
+		    dray_error **err) MUST_CHECK;
 
 /** What lies at a path: node of the tree of one layer; NULL = nothing. */
 struct found {

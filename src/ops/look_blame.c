@@ -17,7 +17,7 @@ struct blame {
 	void *arg;
 	struct teller teller;
 	struct buf room;
-	bool there;
+	bool there, folder; /* so far: something, and that is a folder */
 	size_t steps;
 };
 
@@ -47,7 +47,6 @@ static void tell(struct blame *b, size_t layer, const char *change, const struct
 
 static int set_file(struct blame *b, const struct node *n, size_t layer, dray_error **err)
 {
-	/* An entry that only its contents imply changes nothing that is there. */
 	if (n->entry)
 		return teller_set_entry(&b->teller, n->entry, layer, &b->room, err);
 	if (teller_set(&b->teller, NULL, NULL, err) < 0)
@@ -56,10 +55,21 @@ static int set_file(struct blame *b, const struct node *n, size_t layer, dray_er
 	return 0;
 }
 
+/*
+ * A folder that only its contents imply leaves one that is there as it is; it takes the place of
+ * anything else, and of what its layer whites out.
+ */
+static int is_step(struct blame *b, size_t layer, const struct node *n, bool *ret, dray_error **err)
+{
+	*ret = !b->there || n->entry || !b->folder;
+	return *ret ? 0 : look_whited_out(&b->look, layer, b->path, ret, err);
+}
+
 static int ask(struct blame *b, size_t layer, dray_error **err)
 {
 	const struct node *n;
 	enum seen seen;
+	bool step;
 
 	if (look_layer(&b->look, layer, b->path, &seen, &n, err) < 0)
 		return -1;
@@ -67,13 +77,18 @@ static int ask(struct blame *b, size_t layer, dray_error **err)
 		tell(b, layer, "deleted", NULL);
 	if (seen == SEEN_GONE)
 		b->there = false;
-	if (seen != SEEN_HERE || (b->there && !n->entry))
+	if (seen != SEEN_HERE)
+		return 0;
+	if (is_step(b, layer, n, &step, err) < 0)
+		return -1;
+	if (!step)
 		return 0;
 	if (set_file(b, n, layer, err) < 0)
 		return -1;
 	b->teller.file.path = b->path;
 	tell(b, layer, b->there ? "changed" : "added", &b->teller.file);
 	b->there = true;
+	b->folder = node_is_dir(n);
 	return 0;
 }
 
