@@ -20,6 +20,11 @@ int bases_find(struct stack *s, const struct dray_rebase_options *ro, struct bas
  */
 int bases_annotate(const struct stack *s, const struct stack *b, struct manifest **ret,
 		   dray_error **err) MUST_CHECK;
+/**
+ * The manifest of @p s for an image that has its lowest @p kept layers only: without annotations
+ * for a base that has more. NULL without an error where there is nothing to change.
+ */
+int bases_forget(struct stack *s, size_t kept, struct manifest **ret, dray_error **err) MUST_CHECK;
 /** A warning for what images inherit and @p old_base and @p new_base have differently. */
 int bases_compare(dray_context *ctx, const struct image *old_base, const struct image *new_base,
 		  dray_error **err) MUST_CHECK;

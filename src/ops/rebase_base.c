@@ -9,8 +9,10 @@
 #include "base/jsonw.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "image/manifest.h"
 #include "json/edit.h"
+#include "ops/build.h"
 
 #define BASE_NAME "org.opencontainers.image.base.name"
 #define BASE_DIGEST "org.opencontainers.image.base.digest"
@@ -143,7 +145,18 @@ static const char *base_digest(const struct image *im)
 	return im->manifest ? im->manifest->digest.text : NULL;
 }
 
-static int annotate(const struct manifest *m, const char *name, const char *digest,
+/* How many layers the base has, where somebody said it before. */
+static int set_layers(struct json_edit *e, struct json annotations, size_t n, dray_error **err)
+{
+	cleanup_free char *text = NULL;
+
+	if (!json_present(json_get(annotations, BUILD_BASE_LAYERS)))
+		return 0;
+	text = mem_printf("%zu", n);
+	return text ? set_or_remove(e, annotations, BUILD_BASE_LAYERS, text, err) : err_nomem(err);
+}
+
+static int annotate(const struct manifest *m, const char *name, const char *digest, size_t layers,
 		    struct manifest **ret, dray_error **err)
 {
 	cleanup_json_edit struct json_edit *e = NULL;
@@ -156,7 +169,8 @@ static int annotate(const struct manifest *m, const char *name, const char *dige
 		return -1;
 	if (json_type(m->annotations) == JSON_OBJECT) {
 		if (set_or_remove(e, m->annotations, BASE_NAME, name, err) < 0 ||
-		    set_or_remove(e, m->annotations, BASE_DIGEST, digest, err) < 0)
+		    set_or_remove(e, m->annotations, BASE_DIGEST, digest, err) < 0 ||
+		    set_layers(e, m->annotations, layers, err) < 0)
 			return -1;
 	} else {
 		jsonw_init(&w, &base, err);
@@ -188,7 +202,47 @@ int bases_annotate(const struct stack *s, const struct stack *b, struct manifest
 		digest = NULL;
 	if (!digest && json_type(m->annotations) != JSON_OBJECT)
 		return 0;
-	return annotate(m, digest ? name : NULL, digest, ret, err);
+	return annotate(m, digest ? name : NULL, digest, b->n, ret, err);
+}
+
+/* So many layers are the base's; of one that nobody counted the lowest is. */
+static size_t base_layers(struct stack *s, const struct manifest *m)
+{
+	const char *text = NULL;
+	int64_t said = 0;
+
+	if (json_string(json_get(m->annotations, BUILD_BASE_LAYERS), BUILD_BASE_LAYERS, &s->arena,
+			&text, NULL) == 0 &&
+	    text && num_parse_u63(span_str(text), &said))
+		return (size_t)said;
+	return json_present(json_get(m->annotations, BASE_NAME)) ||
+	       json_present(json_get(m->annotations, BASE_DIGEST));
+}
+
+int bases_forget(struct stack *s, size_t kept, struct manifest **ret, dray_error **err)
+{
+	static const char *const keys[] = { BASE_NAME, BASE_DIGEST, BUILD_BASE_LAYERS };
+	const struct manifest *m = stack_manifest(s);
+	cleanup_json_edit struct json_edit *e = NULL;
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_MANIFEST);
+	size_t gone = 0;
+
+	*ret = NULL;
+	if (!m || m->kind != MANIFEST_IMAGE || json_type(m->annotations) != JSON_OBJECT ||
+	    base_layers(s, m) <= kept)
+		return 0;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		gone += json_present(json_get(m->annotations, keys[i]));
+	if (json_edit_new(m->doc, &e, err) < 0)
+		return -1;
+	if (gone == json_len(m->annotations))
+		json_edit_remove(e, m->annotations);
+	for (size_t i = 0; gone < json_len(m->annotations) && i < sizeof(keys) / sizeof(keys[0]);
+	     i++)
+		if (set_or_remove(e, m->annotations, keys[i], NULL, err) < 0)
+			return -1;
+	return json_edit_apply(e, &text, err) < 0 ? -1
+						  : manifest_parse(&text, m->media_type, ret, err);
 }
 
 /* ---- what images inherit ---- */

@@ -12,6 +12,7 @@
 #include "layer/cut.h"
 #include "layer/rootfs.h"
 #include "ops/copy_run.h"
+#include "ops/rebase.h"
 
 struct dray_relayered {
 	struct dray_relayer_info info;
@@ -58,6 +59,7 @@ static int tree_ids(const struct layer_index *const *index, size_t n, struct ids
 
 struct run_state {
 	const struct relayer_plan *plan;
+	const struct manifest *like;
 	struct ids before;
 	dray_relayered *result;
 };
@@ -143,7 +145,7 @@ static int open_made(void *arg, const struct place_options *po, struct store **r
 		.stack = run->plan->stack,
 		.layers = run->plan->layers,
 		.n = run->plan->n,
-		.like = run->plan->like,
+		.like = run->like,
 		.around = run->plan->around,
 		.contents = !run->plan->no_ids || run->plan->contents,
 		.foretell = run->plan->foretell ? on_foretell : NULL,
@@ -171,11 +173,22 @@ static void tell(const struct run_state *run)
 		r->info.layers_kept += p->layers[i].keep >= 0;
 }
 
+/* How many of the lowest layers stay what they are. */
+static size_t kept_below(const struct relayer_plan *p)
+{
+	size_t n = 0;
+
+	while (n < p->n && p->layers[n].stack == p->stack && p->layers[n].keep == (int64_t)n)
+		n++;
+	return n;
+}
+
 int relayer_run(const struct relayer_plan *p, const char *dst, const struct dray_copy_options *o,
 		dray_relayered **ret, dray_error **err)
 {
 	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
 	cleanup_relayered dray_relayered *r = mem_zalloc(sizeof(*r));
+	cleanup_manifest struct manifest *based = NULL;
 	struct run_state run = { .plan = p, .result = r };
 	const struct made made = { .open = open_made,
 				   .arg = &run,
@@ -185,6 +198,9 @@ int relayer_run(const struct relayer_plan *p, const char *dst, const struct dray
 
 	if (!r)
 		return err_nomem(err);
+	if (!p->like && bases_forget(p->stack, kept_below(p), &based, err) < 0)
+		return -1;
+	run.like = p->like ? p->like : based;
 	snprintf(r->image_id, sizeof(r->image_id), "%s", p->stack->im->config->digest.text);
 	if (!p->no_ids && tree_ids(p->stack->index, p->stack->n, &run.before, err) < 0)
 		return err_ctx(err, "%s", p->stack->im->where);

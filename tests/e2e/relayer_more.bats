@@ -485,3 +485,45 @@ mended() {
 		none;split --keep-base 1 --layer /c;?|dray split rest|dray split --layer /c
 	END
 }
+
+# annotations PLACE: those of its manifest about bases, as "KEY=VALUE" in one line.
+annotations() {
+	"$DRAY" inspect --raw "$1" |
+		jq -r '.annotations // {} | to_entries | map(select(.key | test("base|other")) | "\(.key | sub(".*image[.]"; ""))=\(.value)") | sort | join(" ")'
+}
+
+@test "annotations about the base go when it does, and count the layers of a new one" {
+	local d=$BATS_TEST_TMPDIR
+	for n in 1 2 3; do
+		echo "$n" >"$d/f$n"
+		tar -C "$d" -cf "$d/$n.tar" "f$n"
+	done
+	"$DRAY" build -q --from scratch --file /base=1 --name base --format oci -o "oci:$d/b1:b" >"$d/no"
+	"$DRAY" append -q "oci:$d/b1:b" "$d/1.tar" "$d/2.tar" -o "oci:$d/b3:b" >"$d/no"
+	"$DRAY" build -q --from "oci:$d/b3:b" --file /app=1 --name app --annotation other=stays -o "oci:$d/app:1" >"$d/no"
+	same "built" "$(annotations "oci:$d/app:1" | sed 's/sha256:[0-9a-f]*/D/')" "base.digest=D io.dray.base.layers=3 other=stays"
+	built=$(annotations "oci:$d/app:1")
+
+	# The base stays: above it, or with other layers above.
+	"$DRAY" append -q "oci:$d/app:1" "$d/3.tar" -o "oci:$d/appended:1" >"$d/no"
+	same "appended" "$(annotations "oci:$d/appended:1")" "$built"
+	"$DRAY" squash -q --last 2 "oci:$d/appended:1" -o "oci:$d/squashed:1" >"$d/no"
+	same "squashed above it" "$(annotations "oci:$d/squashed:1")" "$built"
+	"$DRAY" strip -q "oci:$d/appended:1" /f3 -o "oci:$d/stripped:1" >"$d/no"
+	same "stripped above it" "$(annotations "oci:$d/stripped:1")" "$built"
+
+	# It does not.
+	"$DRAY" flatten -q "oci:$d/app:1" -o "oci:$d/flat:1" >"$d/no"
+	same "flattened" "$(annotations "oci:$d/flat:1")" "other=stays"
+	"$DRAY" strip -q "oci:$d/app:1" /f1 -o "oci:$d/bare:1" >"$d/no"
+	same "stripped in it" "$(annotations "oci:$d/bare:1")" "other=stays"
+	"$DRAY" split -q "oci:$d/app:1" --layer '/f*' -o "oci:$d/split:1" >"$d/no"
+	same "split" "$(annotations "oci:$d/split:1")" "other=stays"
+
+	# Another one, of one layer, whose plan is found again.
+	"$DRAY" rebase -q "oci:$d/app:1" --old-base "oci:$d/b3:b" --new-base "oci:$d/b1:b" -o "oci:$d/re:1" >"$d/no"
+	same "rebased" "$(annotations "oci:$d/re:1")" "io.dray.base.layers=1 other=stays"
+	dray_run build --from "oci:$d/b1:b" --file /app=1 --name app --previous "oci:$d/re:1" --plan --against "oci:$d/re:1"
+	expect 0
+	[[ $stderr != *"does not say"* ]]
+}
