@@ -186,12 +186,12 @@ int copy_passing(void *arg, const char *name, struct source *data, int64_t size,
 
 /* ---- layers whose DiffID is known before they pass ---- */
 
-/* An archive takes one after the other; a registry takes its time for each. */
+/* An archive takes one after the other, folders some, and a registry takes its time for each. */
 static int known_at_once(void *arg)
 {
 	const struct copy *c = arg;
 
-	if (!c->target || !c->target->remote || c->target->engine)
+	if (!c->target || c->target->archive || c->target->engine)
 		return 1;
 	return c->ctx->jobs < AT_ONCE_MAX ? c->ctx->jobs : AT_ONCE_MAX;
 }

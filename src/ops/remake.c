@@ -284,7 +284,11 @@ static int pass_layers(struct remade *r, const struct place_options *po, dray_er
 	if (r->m.foretell && po->known && po->known->any(po->arg) &&
 	    r->m.foretell(r->m.arg, err) < 0)
 		return -1;
-	return run_parallel(at_once(r, po), r->m.n, pass_layer, &p, err);
+	if (run_parallel(at_once(r, po), r->m.n, pass_layer, &p, err) < 0)
+		return -1;
+	for (size_t i = 0; i < r->m.n; i++)
+		stack_drop_tars(r->m.layers[i].stack);
+	return 0;
 }
 
 static int make_config(struct remade *r, dray_error **err)

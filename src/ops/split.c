@@ -66,7 +66,9 @@ static int make_layers(struct dray_split_plan *p, struct relayer_plan *ret, dray
 	if (!layers)
 		return err_nomem(err);
 	for (size_t i = 0; i < p->n; i++) {
-		layers[i] = (struct remake_layer){ .stack = p->stack, .keep = -1 };
+		layers[i] = (struct remake_layer){ .stack = p->stack,
+						   .keep = -1,
+						   .beside = stack_lies_in_files(p->stack) };
 		if (i < p->kept)
 			layers[i].keep = (int64_t)i;
 		else

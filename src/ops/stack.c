@@ -417,7 +417,8 @@ static int open_image(struct stack *s, const char *place, const struct dray_sele
 	    report_notes(s->report, false, err) < 0)
 		return -1;
 	if (s->report->n_images != 1)
-		return err_set(err, DRAY_ERR_USAGE, "%zu images; choose one with --image",
+		return err_set(err, DRAY_ERR_USAGE,
+			       "%zu images; choose one with --image or --platform",
 			       s->report->n_images);
 	s->im = s->report->images[0];
 	if (check_image(s, err) < 0)
@@ -446,6 +447,18 @@ int stack_open(dray_context *ctx, const char *place, const struct dray_select *s
 		return -1;
 	*ret = steal_pointer(&s);
 	return 0;
+}
+
+void stack_drop_tars(struct stack *s)
+{
+	for (size_t i = 0; i < s->n_reads; i++) {
+		struct stack_read *r = &s->reads[i];
+
+		if (r->spool >= 0 && r->bytes.fd == r->spool)
+			r->bytes.fd = -1;
+		cleanup_fd_fn(&r->spool);
+		r->spool = -1;
+	}
 }
 
 void stack_free(struct stack *s)

@@ -119,11 +119,18 @@ int stack_tree_of_others(const struct stack *s, struct tree **ret, dray_error **
 int stack_tree(const struct stack *s, size_t n, struct tree **ret, dray_error **err) MUST_CHECK;
 
 /**
+ * The decoded tars in temporary files go; who asks for their bytes after that has them decoded again.
+ * Before an output is synced, for a file system may be synced as a whole.
+ */
+void stack_drop_tars(struct stack *s);
+/** Do all tars lie in files? Then many lists can be written at once, and none waits for another. */
+bool stack_lies_in_files(const struct stack *s);
+/**
  * Make ready to write @p l from the layers: those that are read out of their order are decoded
  * into temporary files, once; the others are decoded again as they are written.
  */
 int stack_prepare(struct stack *s, const struct record_list *l, dray_error **err) MUST_CHECK;
-/** The bytes of the layers, for what stack_prepare() saw; one writer at a time. */
+/** The bytes of the layers, for what stack_prepare() saw; one writer at a time, unless they lie in files. */
 struct layer_feed stack_feed(struct stack *s);
 /** After writing: the rest of what was decoded again is proven too. */
 int stack_feed_finish(struct stack *s, dray_error **err) MUST_CHECK;

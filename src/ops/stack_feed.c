@@ -78,11 +78,21 @@ static void choose_random(struct stack *s, const struct layer_order *orders)
 	}
 }
 
+bool stack_lies_in_files(const struct stack *s)
+{
+	for (size_t i = 0; i < s->n_reads; i++)
+		if (s->reads[i].bytes.fd < 0)
+			return false;
+	return true;
+}
+
 int stack_prepare(struct stack *s, const struct record_list *l, dray_error **err)
 {
 	struct layer_order *orders = arena_array(&s->arena, s->n + 1, sizeof(*orders));
 	int rc;
 
+	if (stack_lies_in_files(s))
+		return 0;
 	stack_feeds_free(s);
 	s->feeds = arena_array(&s->arena, s->n + 1, sizeof(*s->feeds));
 	if (!orders || !s->feeds)
@@ -228,7 +238,7 @@ struct layer_feed stack_feed(struct stack *s)
 
 int stack_feed_finish(struct stack *s, dray_error **err)
 {
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; s->feeds && i < s->n; i++)
 		if (s->feeds[i].in && source_drain(s->feeds[i].in, err) < 0)
 			return err_ctx(err, "layer %zu of %zu", i + 1, s->n);
 	stack_feeds_free(s);
