@@ -88,12 +88,13 @@ bool stack_lies_in_files(const struct stack *s)
 
 int stack_prepare(struct stack *s, const struct record_list *l, dray_error **err)
 {
-	struct layer_order *orders = arena_array(&s->arena, s->n + 1, sizeof(*orders));
+	struct layer_order *orders;
 	int rc;
 
-	if (stack_lies_in_files(s))
+	if (stack_lies_in_files(s)) /* and perhaps others do the same now */
 		return 0;
 	stack_feeds_free(s);
+	orders = arena_array(&s->arena, s->n + 1, sizeof(*orders));
 	s->feeds = arena_array(&s->arena, s->n + 1, sizeof(*s->feeds));
 	if (!orders || !s->feeds)
 		return err_nomem(err);
