@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Names of units: what stays of them from version to version, and patterns that choose some.
- * Relies on layer/pattern to cut patterns into parts.
+ * Relies on layer/pattern for patterns.
  * Promises components that are unique, and the same for any order of units.
  */
-#include "base/glob.h"
 #include "base/nearest.h"
 #include "base/text.h"
 #include "build/layering_priv.h"
@@ -232,32 +231,10 @@ int name_patterns_parse(struct arena *a, const struct layering_patterns *p,
 	return 0;
 }
 
-static bool pattern_fits(const struct path_pattern *p, const struct name_parts *name)
-{
-	size_t i = 0, k = 0, star = SIZE_MAX, from = 0;
-
-	while (k < name->n) {
-		if (i < p->n && strcmp(p->parts[i], "**") == 0) {
-			star = ++i;
-			from = k;
-		} else if (i < p->n && glob_match(p->parts[i], name->list[k])) {
-			i++;
-			k++;
-		} else if (star != SIZE_MAX) {
-			/* Only the last "**" can help: it takes one part more. */
-			i = star;
-			k = ++from;
-		} else {
-			return false;
-		}
-	}
-	return i == p->n;
-}
-
 bool name_patterns_fit(const struct path_pattern *list, size_t n, const struct name_parts *name)
 {
 	for (size_t i = 0; i < n; i++)
-		if (pattern_fits(&list[i], name))
+		if (path_pattern_fits(&list[i], name->list, name->n))
 			return true;
 	return false;
 }

@@ -1,32 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Globs of a spec against paths.
- * Relies on layer/pattern for the parts of a glob, on base/glob for one name.
- * Promises no recursion: at most parts of the glob times parts of the path steps.
+ * Relies on layer/pattern for the glob, but for where it begins and what a slash at its end says.
+ * Promises that nothing fits the root itself.
  */
 #include "build/match.h"
 
-#include "base/glob.h"
 #include "base/limits.h"
 #include "base/mem.h"
-
-static bool is_deep(const char *part)
-{
-	return strcmp(part, "**") == 0;
-}
-
-/* What ends in "**" wants a name below. */
-static int add_name(struct arena *a, struct path_pattern *p, dray_error **err)
-{
-	const char **parts = arena_array(a, p->n + 1, sizeof(*parts));
-
-	if (!parts)
-		return err_nomem(err);
-	memcpy(parts, p->parts, p->n * sizeof(*parts));
-	parts[p->n++] = "*";
-	p->parts = parts;
-	return 0;
-}
 
 int match_parse(struct arena *a, const char *text, struct match *ret, dray_error **err)
 {
@@ -35,11 +16,7 @@ int match_parse(struct arena *a, const char *text, struct match *ret, dray_error
 
 	*ret = (struct match){ .dirs_only = len > 1 && text[len - 1] == '/' };
 	ret->floats = !slash || (ret->dirs_only && slash == text + len - 1);
-	if (path_pattern_parse(a, text, &ret->path, err) < 0)
-		return -1;
-	if (ret->floats || !is_deep(ret->path.parts[ret->path.n - 1]))
-		return 0;
-	return add_name(a, &ret->path, err);
+	return path_pattern_parse(a, text, &ret->path, err);
 }
 
 int match_parse_all(struct arena *a, const char *const *texts, size_t n, struct match_list *ret,
@@ -82,37 +59,12 @@ void match_path_clear(struct match_path *p)
 	*p = (struct match_path){ 0 };
 }
 
-/* The first @p n parts of the path against the whole glob; "**" gives back what it took. */
-static bool fits(const struct path_pattern *g, const struct match_path *p, size_t n)
-{
-	size_t i = 0, j = 0, star = SIZE_MAX, mark = 0;
-
-	while (i < n) {
-		if (j < g->n && is_deep(g->parts[j])) {
-			star = j++;
-			mark = i;
-		} else if (j < g->n && glob_match(g->parts[j], p->parts[i])) {
-			i++;
-			j++;
-		} else if (star != SIZE_MAX) {
-			j = star + 1;
-			i = ++mark;
-		} else {
-			return false;
-		}
-	}
-	while (j < g->n && is_deep(g->parts[j]))
-		j++;
-	return j == g->n;
-}
-
 static bool fits_head(const struct match *m, const struct match_path *p, size_t n, bool is_dir)
 {
 	if (n == 0 || (m->dirs_only && !is_dir))
 		return false;
-	if (m->floats)
-		return is_deep(m->path.parts[0]) || glob_match(m->path.parts[0], p->parts[n - 1]);
-	return fits(&m->path, p, n);
+	return m->floats ? path_pattern_fits(&m->path, p->parts + n - 1, 1)
+			 : path_pattern_fits(&m->path, p->parts, n);
 }
 
 bool match_fits(const struct match *m, const struct match_path *p, bool is_dir)

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Rules of a cut: globs over paths, and which rule each file of a tree falls under.
- * Relies on base/glob.h for one name.
- * Promises the same answer for every order of the names, no recursion, and steps bounded by the
- * lengths of pattern and path.
+ * Relies on layer/pattern for what fits.
+ * Promises the same answer for every order of the names, and no recursion.
  */
 #include "layer/cut.h"
 
 #include <assert.h>
 
-#include "base/glob.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "layer/pattern.h"
@@ -31,11 +29,6 @@ void cut_rules_clear(struct cut_rules *r)
 }
 
 /* ---- from text ---- */
-
-static bool is_deep(const char *part)
-{
-	return strcmp(part, "**") == 0;
-}
 
 static int add_pattern(struct arena *a, struct cut_rule *r, const char *glob, dray_error **err)
 {
@@ -168,41 +161,21 @@ struct level {
 
 struct way {
 	struct level *levels;
-	size_t n, cap;
+	const char **names; /* of the levels */
+	size_t n, cap, cap_names;
 };
 
 static void way_clear(struct way *w)
 {
 	mem_free(w->levels);
+	mem_free(w->names);
 }
 #define cleanup_way CLEANUP(way_clear)
-
-static bool pattern_fits(const struct path_pattern *p, const struct level *at, size_t n)
-{
-	size_t i = 0, k = 0, star = SIZE_MAX, from = 0;
-
-	while (k < n) {
-		if (i < p->n && is_deep(p->parts[i])) {
-			star = ++i;
-			from = k;
-		} else if (i < p->n && glob_match(p->parts[i], at[k].node->name)) {
-			i++;
-			k++;
-		} else if (star != SIZE_MAX) {
-			/* Only the last "**" can help: it takes one folder more. */
-			i = star;
-			k = ++from;
-		} else {
-			return false;
-		}
-	}
-	return i == p->n;
-}
 
 static bool rule_fits(const struct cut_rule *r, const struct way *w)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (pattern_fits(&r->patterns[i], w->levels, w->n))
+		if (path_pattern_fits(&r->patterns[i], w->names, w->n))
 			return true;
 	return false;
 }
@@ -224,8 +197,10 @@ static int step(struct way *w, const struct node *n, const struct cut_rules *r, 
 
 	while (w->n > 0 && w->levels[w->n - 1].node != n->parent)
 		w->n--;
-	if (mem_grow(&w->levels, w->n, &w->cap, sizeof(*w->levels)) < 0)
+	if (mem_grow(&w->levels, w->n, &w->cap, sizeof(*w->levels)) < 0 ||
+	    mem_grow(&w->names, w->n, &w->cap_names, sizeof(*w->names)) < 0)
 		return err_nomem(err);
+	w->names[w->n] = n->name;
 	at = &w->levels[w->n++];
 	at->node = n;
 	at->rule = rule_of(r, w);

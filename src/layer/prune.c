@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Patterns for paths, held against entries and trees.
- * Relies on base/glob for one name.
- * Promises no recursion, and steps bounded by the lengths of pattern and path.
+ * Relies on layer/pattern for what fits.
+ * Promises that every pattern that fits is counted.
  */
 #include "layer/prune.h"
 
-#include "base/glob.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -65,29 +64,6 @@ const char *prune_unused(const struct prune_set *s)
 
 /* ---- matching ---- */
 
-/* Does it fit the first parts, however many? */
-static bool fits(const struct path_pattern *p, const char *const *parts, size_t n)
-{
-	size_t i = 0, k = 0, star = SIZE_MAX, from = 0;
-
-	while (k < n && i < p->n) {
-		if (strcmp(p->parts[i], "**") == 0) {
-			star = ++i;
-			from = k;
-		} else if (glob_match(p->parts[i], parts[k])) {
-			i++;
-			k++;
-		} else if (star != SIZE_MAX) {
-			/* Only the last "**" can help: it takes one folder more. */
-			i = star;
-			k = ++from;
-		} else {
-			return false;
-		}
-	}
-	return i == p->n;
-}
-
 static int split_path(struct prune_set *s, const char *path, size_t *ret_n, dray_error **err)
 {
 	char *text;
@@ -113,7 +89,7 @@ int prune_holds(struct prune_set *s, const char *path, dray_error **err)
 	if (split_path(s, path, &n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < s->n; i++) {
-		if (!fits(&s->list[i].path, s->parts, n))
+		if (!path_pattern_holds(&s->list[i].path, s->parts, n))
 			continue;
 		s->list[i].used = true;
 		held = 1;
