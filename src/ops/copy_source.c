@@ -130,7 +130,7 @@ static int claim_tag(struct run *r, const char *tag, dray_error **err)
 	if (owner) {
 		err_set(err, DRAY_ERR_FORMAT, "%s: two images have the tag %.128s",
 			r->from.place.text, tag);
-		return err_hint(err, "choose one with --image");
+		return err_hint(err, "choose one with --image or --platform");
 	}
 	return map_put(&r->tags, span_str(name), (void *)r->n_images, err);
 }

@@ -447,6 +447,29 @@ static int choose_family(struct image_list *l, const struct selector *sel, const
 	return sel->n_more ? choose_platform(l, sel, place, keep, err) : 0;
 }
 
+static bool share_tag(const struct image *a, const struct image *b)
+{
+	for (size_t i = 0; i < a->n_tags; i++)
+		for (size_t k = 0; k < b->n_tags; k++)
+			if (strcmp(a->tags[i], b->tags[k]) == 0)
+				return true;
+	return false;
+}
+
+/* Nobody made an index of them, so there is none whose digest could be kept. */
+static int refuse_roots(const struct image_list *l, const char *place, dray_error **err)
+{
+	bool twins = false;
+
+	for (size_t i = 1; i < l->n; i++)
+		twins = twins || share_tag(l->list[0], l->list[i]);
+	fail(l, DRAY_ERR_USAGE, place, "holds several images, choose one", err);
+	return err_hint(err, twins ? "one name leads to one image: copy each, by --platform or "
+				     "--image @N, to a name of its own"
+				   : "platforms are chosen of one index; --all takes these as they "
+				     "are");
+}
+
 /* Images of one root follow each other. */
 static int choose_root(struct image_list *l, const struct selector *sel, const char *place,
 		       bool *keep, dray_error **err)
@@ -457,8 +480,7 @@ static int choose_root(struct image_list *l, const struct selector *sel, const c
 		return choose_family(l, sel, place, keep, err);
 	for (size_t i = 1; i < l->n; i++)
 		if (!same_root(l->list[0], l->list[i]))
-			return fail(l, DRAY_ERR_USAGE, place, "holds several images, choose one",
-				    err);
+			return refuse_roots(l, place, err);
 	return 0;
 }
 

@@ -479,7 +479,16 @@ side_by_side() {
 			same "one" "$DIGEST" "$arm"
 			if [ -n "$name" ]; then
 				dray_run copy "$place" "oci:$T/other" --all-platforms
-				expect 2 '*choose one*'
+				expect 2 '*choose one*hint: one name leads to one image*'
+				[ ! -e "$T/other" ]
+				# What the hint says.
+				dray_run copy "$place" --platform linux/amd64 "oci:$T/other:a"
+				expect 0
+				dray_run copy "$place" --platform linux/arm64 "oci:$T/other:b"
+				expect 0
+				same "each" "$(jq -c '[.manifests[].digest]' "$T/other/index.json")" "[\"$amd\",\"$arm\"]"
+				dray_run copy "$place" "oci:$T/third" --all
+				expect 6 '*two images have the tag*--platform*'
 				continue
 			fi
 			dray_run copy "$place" "oci:$T/other" --all-platforms
@@ -500,6 +509,13 @@ side_by_side() {
 	jq -c 'del(.manifests[].platform)' "$T/side/index.json" >"$T/index" && mv "$T/index" "$T/side/index.json"
 	dray_run copy "$T/side" "oci:$T/no" --all-platforms
 	expect 2 '*choose one*'
+	# With a name each they can be had together.
+	jq -c '.manifests |= [to_entries[] | .value + {annotations: {"org.opencontainers.image.ref.name": "v\(.key)"}}]' \
+		"$T/side/index.json" >"$T/index" && mv "$T/index" "$T/side/index.json"
+	dray_run copy "$T/side" "oci:$T/no" --all-platforms
+	expect 2 '*choose one*hint:*--all *'
+	dray_run copy "$T/side" "oci:$T/no" --all
+	expect 0
 }
 
 @test "annotations for an image that becomes OCI on the way" {
