@@ -17,6 +17,12 @@
 
 #define ODDITIES_MAX 64	 /* told per layer; the rest are counted */
 #define DAMAGES_MAX 1000 /* the same of files that are damaged */
+/*
+ * Names and hard links kept of all layers, 8 and 16 bytes each: 4 million files, 32 MiB. Where
+ * there are more, hard links are not looked at; nor when that would take longer than reading did.
+ */
+#define KEPT_MAX (4 * 1024 * 1024)
+#define LINK_LOOKS_MAX (1024LL * 1024 * 1024)
 
 /* What reading one layer brought to light, apart from its facts. */
 struct oddity {
@@ -31,6 +37,7 @@ struct probe {
 	size_t n_odd, n_more;
 	struct oddity *damage; /* all that keeps it from being read, where the place knows */
 	size_t n_damage, cap_damage, n_more_damage;
+	struct entry_names names;
 	bool read;
 };
 
@@ -44,6 +51,7 @@ static void probe_clear(struct probe *p)
 	for (size_t i = 0; i < p->n_damage; i++)
 		mem_free(p->damage[i].message);
 	mem_free(p->damage);
+	entry_names_clear(&p->names);
 	*p = (struct probe){ 0 };
 }
 
@@ -87,7 +95,7 @@ static int walk_tar(struct probe *p, struct source *tar, dray_error **err)
 		if (entries_look(&seen, e, on_odd, p, err) < 0)
 			return -1;
 	if (more == 0 && tar_tail(r, &bad) == 0)
-		return 0;
+		return entries_keep(&seen, &p->names, err);
 	if (tar->failed || !is_finding(bad)) {
 		if (err)
 			*err = bad;
@@ -172,7 +180,18 @@ struct verify {
 	size_t **of;	    /* image, layer -> probe */
 	struct map passing; /* forward walks: blob digest -> probe */
 	struct arena arena;
+	int64_t kept;  /* of KEPT_MAX; layers are read side by side */
+	int64_t looks; /* of LINK_LOOKS_MAX */
 };
+
+/* The names of a layer that was read. Whatever the order, there is room for all or for none. */
+static void keep_names(struct verify *v, struct probe *p)
+{
+	int64_t n = (int64_t)(p->names.n + 2 * p->names.n_links);
+
+	if (__atomic_add_fetch(&v->kept, n, __ATOMIC_RELAXED) > KEPT_MAX)
+		entry_names_clear(&p->names);
+}
 
 /* The probe of a layer that went by; what a walk kept in memory has none and is opened. */
 static const struct probe *passed(const struct verify *v, const struct layer *l)
@@ -213,8 +232,10 @@ static int probe_layer(void *arg, size_t i, dray_error **err)
 	if (l->missing || passed(v, l))
 		return 0;
 	s = store_open_layer(v->r->store, im, v->at[i].layer, &why);
-	if (s && probe_bytes(&v->probes[i], s, &why) == 0)
+	if (s && probe_bytes(&v->probes[i], s, &why) == 0) {
+		keep_names(v, &v->probes[i]);
 		return 0;
+	}
 	/* It went by without news: the store has kept what there is to know. */
 	if (!s && l->facts && dray_error_kind(why) == DRAY_ERR_UNSUPPORTED) {
 		v->probes[i].facts = *l->facts;
@@ -236,7 +257,7 @@ static int probe_layer(void *arg, size_t i, dray_error **err)
 
 static bool has_news(const struct probe *p)
 {
-	return p->unreadable || p->malformed || p->n_odd || p->n_more;
+	return p->unreadable || p->malformed || p->n_odd || p->n_more || p->names.whole;
 }
 
 /* The member_fn of a forward walk: the same look, as the layer passes. */
@@ -258,6 +279,7 @@ static int probe_passing(void *arg, const char *name, struct source *data, int64
 		probe_clear(&look);
 		return 0;
 	}
+	keep_names(v, &look);
 	kept = arena_alloc(&v->arena, sizeof(*kept));
 	if (!kept) {
 		probe_clear(&look);
@@ -465,6 +487,72 @@ static int judge_tar(const struct judge *j, dray_error **err)
 	return 0;
 }
 
+/* The layers below, bottom first; false = not all of them is known. */
+static bool layers_below(const struct verify *v, size_t image, size_t layer,
+			 const struct entry_names **ret, int64_t *ret_names)
+{
+	*ret_names = 0;
+	for (size_t i = 0; i < layer; i++) {
+		const struct probe *p = probe_of(v, image, i);
+
+		if (!p || !p->names.whole)
+			return false;
+		ret[i] = &p->names;
+		*ret_names += (int64_t)p->names.n;
+	}
+	return true;
+}
+
+static int tell_links(const struct judge *j, const bool *lost, dray_error **err)
+{
+	const struct entry_names *own = &j->p->names;
+	size_t told = 0;
+
+	for (size_t i = 0; i < own->n_links; i++) {
+		char *text;
+
+		if (!lost[i])
+			continue;
+		if (told++ == ODDITIES_MAX)
+			return report_warning(j->v->r, "tar-more", j->where,
+					      "further oddities of this layer are not listed", err);
+		text = arena_printf(&j->v->arena,
+				    "a hard link to what neither its layer before it nor one below "
+				    "has at byte %lld",
+				    (long long)own->links[i].off);
+		if (!text)
+			return err_nomem(err);
+		if (report_warning(j->v->r, "layer-hardlink-dangling", j->where, text, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int judge_links(const struct judge *j, size_t image, size_t layer, dray_error **err)
+{
+	struct verify *v = j->v;
+	const struct entry_names *own = &j->p->names;
+	cleanup_free const struct entry_names **below = NULL;
+	cleanup_free bool *lost = NULL;
+	int64_t looks;
+
+	if (!own->whole || own->n_links == 0 || v->kept > KEPT_MAX)
+		return 0;
+	below = mem_alloc_array(layer + 1, sizeof(*below));
+	lost = mem_alloc_array(own->n_links, sizeof(*lost));
+	if (!below || !lost)
+		return err_nomem(err);
+	if (!layers_below(v, image, layer, below, &looks))
+		return 0;
+	looks += (int64_t)own->n_links;
+	if (looks > LINK_LOOKS_MAX - v->looks)
+		return 0;
+	v->looks += looks;
+	if (entry_links_lost(own, below, layer, lost, err) < 0)
+		return -1;
+	return tell_links(j, lost, err);
+}
+
 static int judge_layer(struct verify *v, size_t image, size_t layer, dray_error **err)
 {
 	const struct image *im = v->r->images[image];
@@ -492,7 +580,9 @@ static int judge_layer(struct verify *v, size_t image, size_t layer, dray_error 
 		return -1;
 	if (!is_layer(&j))
 		return 0;
-	return judge_media_type(&j, err) < 0 ? -1 : judge_tar(&j, err);
+	if (judge_media_type(&j, err) < 0 || judge_tar(&j, err) < 0)
+		return -1;
+	return judge_links(&j, image, layer, err);
 }
 
 /* More entries with a layer than layers is an error for engines; fewer is an import. */

@@ -354,6 +354,97 @@ static void finding_entries(void **state)
 	dray_report_free(r);
 }
 
+static struct piece *links_upper(struct box *b)
+{
+	cleanup_buf struct buf tar = tb_new();
+	struct piece *p;
+
+	tb_hardlink(&tar, "low", "./d/low");
+	tb_file(&tar, "up", "1");
+	tb_hardlink(&tar, "same", "up");
+	tb_hardlink(&tar, "absolute", "/up");
+	tb_hardlink(&tar, "lost", "nowhere");
+	tb_hardlink(&tar, "early", "late");
+	tb_file(&tar, "late", "2");
+	tb_hardlink(&tar, "self", "self");
+	tb_end(&tar);
+	p = box_raw_piece(b, span_buf(&tar));
+	box_squeeze(p, ENCODING_GZIP);
+	return p;
+}
+
+static struct piece *links_lower(struct box *b, bool refused)
+{
+	cleanup_buf struct buf tar = tb_new();
+	struct piece *p;
+
+	tb_file(&tar, "d/low", "1");
+	if (refused)
+		tb_file(&tar, "../nowhere", "2");
+	tb_end(&tar);
+	p = box_raw_piece(b, span_buf(&tar));
+	box_squeeze(p, ENCODING_NONE);
+	return p;
+}
+
+/* A hard link needs a file before it, in its layer or below; from a file and from a pipe. */
+static void finding_links(void **state)
+{
+	static const struct {
+		bool upside_down, refused;
+		size_t lost;
+	} rows[] = {
+		{ false, false, 3 },
+		{ true, false, 4 }, /* what lies above does not count */
+		{ false, true, 0 }, /* who knows what was meant by the name that is refused */
+	};
+	struct box *b = *state;
+
+	for (size_t i = 0; i < 2 * ROWS(rows); i++) {
+		struct piece *low = links_lower(b, rows[i / 2].refused), *up = links_upper(b);
+		struct piece *p[] = { rows[i / 2].upside_down ? up : low,
+				      rows[i / 2].upside_down ? low : up };
+		dray_report *r = verified_as(b, box_docker_plain(b, "in.tar", p, 2), i % 2);
+
+		assert_int_equal(dray_report_problems(r), 0);
+		assert_int_equal(warnings_with(r, "layer-hardlink-dangling", "at byte "),
+				 rows[i / 2].lost);
+		assert_int_equal(warnings_with(r, "layer-hardlink-dangling", "at byte 2560"),
+				 rows[i / 2].lost > 0);
+		dray_report_free(r);
+	}
+}
+
+/* The same layer in two images: what is below it decides. More than anybody reads are counted. */
+static void finding_links_shared(void **state)
+{
+	struct box *b = *state;
+	cleanup_buf struct buf tar = tb_new(), many = tb_new();
+	struct piece *p[] = { links_lower(b, false), links_upper(b), NULL };
+	dray_report *r;
+
+	for (int i = 0; i < 70; i++)
+		tb_hardlink(&many, arena_printf(&b->arena, "%d", i), "gone");
+	tb_end(&many);
+	p[2] = box_raw_piece(b, span_buf(&many));
+	box_squeeze(p[2], ENCODING_NONE);
+	tb_file(&tar, "1.json", box_config(b, "", p, 3));
+	tb_file(&tar, "2.json", box_config(b, "", p + 1, 1));
+	for (int i = 0; i < 3; i++)
+		tb_file_bytes(&tar, arena_printf(&b->arena, "%d.tar", i), p[i]->stored.data,
+			      p[i]->stored.len);
+	tb_file(&tar, "manifest.json",
+		"[{\"Config\":\"1.json\",\"RepoTags\":[\"a:1\"],"
+		"\"Layers\":[\"0.tar\",\"1.tar\",\"2.tar\"]},"
+		"{\"Config\":\"2.json\",\"RepoTags\":[\"a:2\"],\"Layers\":[\"1.tar\"]}]");
+	box_write(b, "in.tar", &tar);
+	r = verified(b, box_place(b, "", "in.tar"));
+	assert_int_equal(dray_report_problems(r), 0);
+	assert_int_equal(warnings_with(r, "layer-hardlink-dangling", ""), 3 + 64 + 4);
+	assert_int_equal(warnings_with(r, "tar-more", ""), 1);
+	dray_report_free(r);
+}
+
 /* More oddities than anybody reads are counted, not listed. */
 static void finding_oddities(void **state)
 {
@@ -448,6 +539,8 @@ int main(void)
 		box_test(finding_foreign),
 		box_test(finding_digest_unsupported),
 		box_test(finding_entries),
+		box_test(finding_links),
+		box_test(finding_links_shared),
 		box_test(finding_oddities),
 		box_test(finding_config_name),
 		box_test(finding_shared_layer),
