@@ -67,6 +67,7 @@ struct command {
 	enum complete complete; /* of its arguments */
 	const char *notes;	/* paragraphs for --help */
 	unsigned features;
+	const char *output_help, *all_help; /* its words for shared options; NULL = the usual ones */
 	const struct option *options; /* its own; NULL = none */
 	size_t options_size;	      /* of the struct they fill; zeroed before */
 	/** An exit status, or -1 with *err. What it puts on s->page goes to stdout. */
@@ -93,6 +94,14 @@ extern const struct command *const commands[]; /* NULL at the end */
 /** NULL = no such verb. */
 const struct command *command_find(const char *name);
 int command_unknown(const char *name, dray_error **err);
+/** What @p o, shared or its own, does for @p c; NULL = for the program. */
+const char *command_help(const struct command *c, const struct option *o);
+
+/** Words for output_help and all_help of several verbs. */
+#define HELP_OUTPUT_IMAGE \
+	"where the new image goes: an archive, oci:, docker://, docker-daemon:; needed"
+#define HELP_OUTPUT_COPY "the destination; a bare name is a new archive"
+#define HELP_ALL_ONE "all images; refused unless the place holds just one"
 
 
 extern const struct command cmd_have;

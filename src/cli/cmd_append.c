@@ -75,6 +75,8 @@ const struct command cmd_append = {
 		"A TAR that is no sound layer is refused. '-' reads one of them from standard "
 		"input.",
 	.features = RELAYER_FEATURES,
+	.output_help = HELP_OUTPUT_IMAGE,
+	.all_help = HELP_ALL_ONE,
 	.options = table,
 	.options_size = sizeof(struct append_flags),
 	.run = run,

@@ -162,5 +162,6 @@ const struct command cmd_blame = {
 		 "command that made the layer and what the path was after it. A path that a later "
 		 "layer deleted is found too.",
 	.features = FEATURE_JSON | FEATURE_IMAGE,
+	.all_help = HELP_ALL_ONE,
 	.run = run_blame,
 };

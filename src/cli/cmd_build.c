@@ -395,6 +395,9 @@ const struct command cmd_build = {
 		"/bin/tool goes to /usr/bin/tool where /bin is a link.",
 	.features = FEATURE_JSON | FEATURE_CLOBBER | FEATURE_OUTPUT | FEATURE_OUTPUTS |
 		    FEATURE_PRODUCT,
+	.output_help = "where the image goes: an archive, oci:, docker://, docker-daemon:, '-'; "
+		       "needed but for "
+		       "--plan and --print-spec; may be repeated",
 	.options = table,
 	.options_size = sizeof(struct build_flags),
 	.run = run,

@@ -105,5 +105,6 @@ const struct command cmd_cat = {
 		 "stops when the file is found: from a registry the others are not fetched.",
 	.features = FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_OUTPUT | FEATURE_CLOBBER |
 		    FEATURE_PRODUCT,
+	.all_help = HELP_ALL_ONE,
 	.run = run_cat,
 };

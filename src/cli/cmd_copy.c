@@ -230,6 +230,7 @@ const struct command cmd_copy = {
 		 "result's reference with its digest.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_CLOBBER |
 		    FEATURE_OUTPUT | FEATURE_PRODUCT,
+	.output_help = HELP_OUTPUT_COPY,
 	.options = copy_table,
 	.options_size = sizeof(struct copy_flags),
 	.run = run_copy,
@@ -248,6 +249,7 @@ const struct command cmd_pull = {
 		 "it back gives the same digest. Prints PATH@sha256:ID for each image.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_CLOBBER | FEATURE_OUTPUT |
 		    FEATURE_PRODUCT,
+	.output_help = HELP_OUTPUT_COPY,
 	.options = pull_table,
 	.options_size = sizeof(struct copy_flags),
 	.run = run_pull,
@@ -265,6 +267,7 @@ const struct command cmd_save = {
 		 "they are added to one that is there.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_CLOBBER |
 		    FEATURE_OUTPUT | FEATURE_PRODUCT,
+	.output_help = HELP_OUTPUT_COPY,
 	.options = save_table,
 	.options_size = sizeof(struct copy_flags),
 	.run = run_save,

@@ -379,6 +379,8 @@ const struct command cmd_delta = {
 		"what is in it and what it needs.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_CLOBBER | FEATURE_OUTPUT |
 		    FEATURE_PRODUCT,
+	.output_help = "save: the file, or -; load: the destination",
+	.all_help = "refused: a delta is of one image",
 	.options = table,
 	.options_size = sizeof(struct delta_flags),
 	.run = run,

@@ -332,6 +332,9 @@ const struct command cmd_edit = {
 		"documents give way to new ones "
 		"behind them, and no layer is read or written.",
 	.features = RELAYER_FEATURES,
+	.output_help = "where the new image goes: an archive, oci:, docker://, docker-daemon:; may "
+		       "be where it "
+		       "came from",
 	.options = table,
 	.options_size = sizeof(struct edit_flags),
 	.run = run,

@@ -38,6 +38,7 @@ const struct command cmd_export = {
 		 "layers gave them. The same image gives the same tar, byte for byte.",
 	.features = FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_OUTPUT | FEATURE_CLOBBER |
 		    FEATURE_PRODUCT,
+	.all_help = HELP_ALL_ONE,
 	.run = run_export,
 };
 
@@ -90,6 +91,7 @@ const struct command cmd_rootfs_id = {
 		 "layers, however these are cut and compressed: paths, types, modes, owners, "
 		 "contents, links, devices and extended attributes count; times only with --mtime.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE,
+	.all_help = HELP_ALL_ONE,
 	.options = rootfs_table,
 	.options_size = sizeof(struct rootfs_flags),
 	.run = run_rootfs_id,

@@ -90,6 +90,7 @@ const struct command cmd_files = {
 		 "its whiteouts.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE | FEATURE_OUTPUT |
 		    FEATURE_CLOBBER,
+	.all_help = HELP_ALL_ONE,
 	.options = files_table,
 	.options_size = sizeof(struct files_flags),
 	.run = run_files,

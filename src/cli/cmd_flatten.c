@@ -37,6 +37,8 @@ const struct command cmd_flatten = {
 		 "layers hold and upper ones hide is gone. The new layer is read back, and nothing "
 		 "appears unless it gives the same rootfs id, times included.",
 	.features = RELAYER_FEATURES,
+	.output_help = HELP_OUTPUT_IMAGE,
+	.all_help = HELP_ALL_ONE,
 	.options = table,
 	.options_size = sizeof(struct relayer_flags),
 	.run = run,

@@ -65,5 +65,7 @@ const struct command cmd_have = {
 		 "another machine it is a base for dray delta save, so that no machine needs to "
 		 "reach the other. Only documents are read, no layer.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_OUTPUT | FEATURE_CLOBBER,
+	.output_help = "write to PATH, which appears whole",
+	.all_help = "every image of the place, which is the default",
 	.run = run,
 };

@@ -75,6 +75,8 @@ const struct command cmd_rebase = {
 		 "but for its history. Without options the annotations "
 		 "org.opencontainers.image.base.name and .digest say what the bases are.",
 	.features = RELAYER_FEATURES,
+	.output_help = HELP_OUTPUT_IMAGE,
+	.all_help = HELP_ALL_ONE,
 	.options = table,
 	.options_size = sizeof(struct rebase_flags),
 	.run = run,

@@ -174,6 +174,9 @@ const struct command cmd_sign = {
 		"and tags are not covered. With --all the signature is over the set of all images.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_OUTPUT | FEATURE_CLOBBER |
 		    FEATURE_PRODUCT,
+	.output_help = "the signature file, - for standard output; an old one is replaced at the "
+		       "end, whole",
+	.all_help = "every image of the place: one signature over the set of them",
 	.options = sign_table,
 	.options_size = sizeof(struct sign_flags),
 	.run = run_sign,

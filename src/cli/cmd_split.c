@@ -211,6 +211,8 @@ const struct command cmd_split = {
 		 "rootfs "
 		 "id, times included.",
 	.features = RELAYER_FEATURES,
+	.output_help = HELP_OUTPUT_IMAGE " without --dry-run",
+	.all_help = HELP_ALL_ONE,
 	.options = table,
 	.options_size = sizeof(struct split_flags),
 	.run = run,

@@ -66,6 +66,8 @@ const struct command cmd_squash = {
 		 "digests. The new layer is read back, and nothing appears unless the whole gives "
 		 "the same rootfs id, times included.",
 	.features = RELAYER_FEATURES,
+	.output_help = HELP_OUTPUT_IMAGE,
+	.all_help = HELP_ALL_ONE,
 	.options = table,
 	.options_size = sizeof(struct squash_flags),
 	.run = run,

@@ -53,6 +53,8 @@ const struct command cmd_strip = {
 		 "number of folders. The new layers are read back, and nothing appears unless they "
 		 "give the old files less these paths.",
 	.features = RELAYER_FEATURES,
+	.output_help = HELP_OUTPUT_IMAGE,
+	.all_help = HELP_ALL_ONE,
 	.options = table,
 	.options_size = sizeof(struct strip_flags),
 	.run = run,

@@ -122,6 +122,7 @@ const struct command cmd_extract = {
 		 "that is there is refused without --force. PATH / means the contents of all "
 		 "of it. Owners and devices need root; what could not be set is told.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE,
+	.all_help = HELP_ALL_ONE,
 	.options = extract_table,
 	.options_size = sizeof(struct unpack_flags),
 	.run = run_extract,
@@ -140,6 +141,7 @@ const struct command cmd_unpack = {
 		 "outside DIR is touched, whatever the image holds. Owners, devices and some "
 		 "attributes need root; what could not be set is told.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_SALVAGE,
+	.all_help = HELP_ALL_ONE,
 	.options = unpack_table,
 	.options_size = sizeof(struct unpack_flags),
 	.run = run_unpack,

@@ -133,3 +133,14 @@ int command_unknown(const char *name, dray_error **err)
 		return err_hint(err, "did you mean '%s'?", nearest_get(&near));
 	return err_hint(err, "'dray help' lists the verbs");
 }
+
+const char *command_help(const struct command *c, const struct option *o)
+{
+	const char *own = NULL;
+
+	if (c && o->needs == FEATURE_OUTPUT)
+		own = c->output_help;
+	else if (c && o->needs == FEATURE_IMAGE && strcmp(o->name, "all") == 0)
+		own = c->all_help;
+	return own ? own : o->help;
+}

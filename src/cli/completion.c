@@ -179,13 +179,14 @@ static void zsh_action(struct page *p, const struct option *o)
 }
 
 /* One line of _arguments. */
-static void zsh_spec(struct page *p, const struct option *o, const char *name)
+static void zsh_spec(struct page *p, const struct option *o, const struct command *c,
+		     const char *name)
 {
 	page_put(p, " \\\n\t\t'*%s%s%s[", *name == '-' ? "" : "--", name,
 		 o->kind == OPT_BOOL			   ? "=-"
 		 : option_takes_value(o) && name[0] != '-' ? "="
 							   : "");
-	quoted(p, o->help, "[]\\", "'\\''");
+	quoted(p, command_help(c, o), "[]\\", "'\\''");
 	page_put(p, "]");
 	if (option_takes_value(o) || o->kind == OPT_BOOL) {
 		page_put(p, "%s", o->kind == OPT_BOOL ? "::" : ":");
@@ -203,10 +204,9 @@ static void zsh_option(struct page *p, const struct option *o, const struct comm
 {
 	char letter[3] = { '-', o->letter, '\0' };
 
-	(void)c;
-	zsh_spec(p, o, o->name);
+	zsh_spec(p, o, c, o->name);
 	if (o->letter)
-		zsh_spec(p, o, letter);
+		zsh_spec(p, o, c, letter);
 }
 
 static void zsh_verb(struct page *p, const struct command *c)
@@ -269,7 +269,7 @@ static void fish_option(struct page *p, const struct option *o, const struct com
 						       : " -x");
 	}
 	page_put(p, " -d '");
-	quoted(p, o->help, "\\", "\\'");
+	quoted(p, command_help(c, o), "\\", "\\'");
 	page_put(p, "'\n");
 }
 

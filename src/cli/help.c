@@ -33,26 +33,28 @@ static size_t option_head(struct page *p, const struct option *o)
 	return p->text.len - before;
 }
 
-static void option_help(struct page *p, const struct option *o)
+static void option_help(struct page *p, const struct option *o, const struct command *c)
 {
+	const char *help = command_help(c, o);
 	size_t used = option_head(p, o);
 
 	if (used + 2 > OPTION_COLUMN)
 		page_put(p, "\n%*s", OPTION_COLUMN, "");
 	else
 		page_put(p, "%*s", (int)(OPTION_COLUMN - used), "");
-	page_wrap(p, o->help, OPTION_COLUMN, OPTION_COLUMN);
-	if (o->kind == OPT_CHOICE && !strstr(o->help, " or ")) {
+	page_wrap(p, help, OPTION_COLUMN, OPTION_COLUMN);
+	if (o->kind == OPT_CHOICE && !strstr(help, " or ")) {
 		page_put(p, ": ");
 		page_wrap(p, o->choices, OPTION_COLUMN, OPTION_COLUMN);
 	}
 	page_put(p, "\n");
 }
 
-/* The options of @p table that need (@p shared) or do not need a feature of @p features. */
-static void option_list(struct page *p, const struct option *table, unsigned features, bool shared)
+/* The options of @p table for @p c, NULL = for the program: shared ones (@p shared) or the others. */
+static void option_list(struct page *p, const struct option *table, const struct command *c,
+			bool shared)
 {
-	const struct option_set set = { table, NULL, features };
+	const struct option_set set = { table, NULL, c ? c->features : 0 };
 
 	for (const struct option *o = table; o && o->name; o++) {
 		if (!option_offered(&set, o) || (o->needs != 0) != shared)
@@ -62,7 +64,7 @@ static void option_list(struct page *p, const struct option *table, unsigned fea
 			page_heading(p, o->heading);
 			page_put(p, "\n");
 		}
-		option_help(p, o);
+		option_help(p, o, c);
 	}
 }
 
@@ -75,13 +77,13 @@ static void own_options(struct page *p, const struct command *c)
 		page_heading(p, "Options");
 		page_put(p, "\n");
 	}
-	option_list(p, c->options, c->features, false);
+	option_list(p, c->options, c, false);
 	if (parts && c->features) {
 		page_put(p, "\n");
 		page_heading(p, "The answer");
 		page_put(p, "\n");
 	}
-	option_list(p, global_options, c->features, true);
+	option_list(p, global_options, c, true);
 	page_put(p, "\n");
 }
 
@@ -125,7 +127,7 @@ static void help_overview(struct page *p)
 		 "                                             pipe, else a registry\n\n");
 	page_heading(p, "Options of every verb");
 	page_put(p, "\n");
-	option_list(p, global_options, 0, false);
+	option_list(p, global_options, NULL, false);
 	page_put(p, "\n'dray help VERB' tells about one verb, 'man dray' everything.\n");
 }
 
@@ -138,7 +140,7 @@ static void help_command(struct page *p, const struct command *c)
 		own_options(p, c);
 	page_heading(p, "Options of every verb");
 	page_put(p, "\n");
-	option_list(p, global_options, 0, false);
+	option_list(p, global_options, NULL, false);
 }
 
 /* ---- the same as JSON ---- */
@@ -156,7 +158,7 @@ static void choices_json(struct jsonw *w, const char *choices)
 	jsonw_end_array(w);
 }
 
-static void option_json(struct jsonw *w, const struct option *o)
+static void option_json(struct jsonw *w, const struct option *o, const struct command *c)
 {
 	const char letter[] = { o->letter, '\0' };
 
@@ -173,19 +175,19 @@ static void option_json(struct jsonw *w, const struct option *o)
 		jsonw_kint(w, "min", o->lo);
 		jsonw_kint(w, "max", o->hi);
 	}
-	jsonw_kstring(w, "help", o->help);
+	jsonw_kstring(w, "help", command_help(c, o));
 	jsonw_end_object(w);
 }
 
 /* As option_list(). */
-static void options_json(struct jsonw *w, const struct option *table, unsigned features,
+static void options_json(struct jsonw *w, const struct option *table, const struct command *c,
 			 bool shared)
 {
-	const struct option_set set = { table, NULL, features };
+	const struct option_set set = { table, NULL, c ? c->features : 0 };
 
 	for (const struct option *o = table; o && o->name; o++) {
 		if (option_offered(&set, o) && (o->needs != 0) == shared)
-			option_json(w, o);
+			option_json(w, o, c);
 	}
 }
 
@@ -199,8 +201,8 @@ static void verb_json(struct jsonw *w, const struct command *c)
 	jsonw_kstring(w, "description", c->notes);
 	jsonw_key(w, "options");
 	jsonw_array(w);
-	options_json(w, c->options, c->features, false);
-	options_json(w, global_options, c->features, true);
+	options_json(w, c->options, c, false);
+	options_json(w, global_options, c, true);
 	jsonw_end_array(w);
 	jsonw_end_object(w);
 }
@@ -222,7 +224,7 @@ static int help_json(struct page *p, const struct command *only, dray_error **er
 	jsonw_end_array(&w);
 	jsonw_key(&w, "options");
 	jsonw_array(&w);
-	options_json(&w, global_options, 0, false);
+	options_json(&w, global_options, NULL, false);
 	jsonw_end_array(&w);
 	jsonw_end_object(&w);
 	if (jsonw_finish(&w) < 0)

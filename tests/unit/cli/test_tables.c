@@ -147,6 +147,50 @@ static void test_help_is_whole(void **state)
 	}
 }
 
+/* What @p page says of option @p head, up to the empty line; to be freed. */
+static char *paragraph(const char *page, const char *head)
+{
+	const char *at = strstr(page, head), *end;
+
+	assert_non_null(at);
+	end = strstr(at, "\n\n");
+	return strndup(at, (size_t)(end - at));
+}
+
+/* A verb words a shared option in its help as it does in its page. */
+static void check_words(const struct command *c, const char *page, const char *name,
+			const char *head, const char *const *words)
+{
+	const struct option *o = global_options;
+
+	while (strcmp(o->name, name) != 0)
+		o++;
+	if ((o->needs & ~c->features) != 0)
+		return;
+	char *text = paragraph(page, head);
+	for (; *words; words++)
+		if (!strstr(text, *words) != !strstr(command_help(c, o), *words))
+			fail_msg("%s --%s: only one of page and help says \"%s\"", c->name, name,
+				 *words);
+	free(text);
+}
+
+static void test_shared_words(void **state)
+{
+	static const char *const output[] = { "standard output", "eeded", "estination", "new image",
+					      NULL };
+	static const char *const all[] = { "efused", "default", "signature", NULL };
+
+	(void)state;
+	for (size_t i = 0; commands[i]; i++) {
+		char *page = read_page(commands[i]->name);
+
+		check_words(commands[i], page, "output", "\n*-o*, *--output*", output);
+		check_words(commands[i], page, "all", "\n*--all*\n", all);
+		free(page);
+	}
+}
+
 /* Whether @p c offers a shared option of this name; one that it does not take may be its own. */
 static bool shares(const struct command *c, const char *name)
 {
@@ -230,9 +274,9 @@ static void test_stdio_references(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_man_pages),	 cmocka_unit_test(test_help_is_whole),
-		cmocka_unit_test(test_names_are_unique), cmocka_unit_test(test_statuses),
-		cmocka_unit_test(test_stdio_references),
+		cmocka_unit_test(test_shared_words),  cmocka_unit_test(test_man_pages),
+		cmocka_unit_test(test_help_is_whole), cmocka_unit_test(test_names_are_unique),
+		cmocka_unit_test(test_statuses),      cmocka_unit_test(test_stdio_references),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
