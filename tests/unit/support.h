@@ -11,7 +11,9 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +100,19 @@ static inline void temp_dir_remove(char *path, int fd)
 	closedir(d);
 	assert_int_equal(rmdir(path), 0);
 	free(path);
+}
+
+static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+/** Remove @p path with all that is below it; it need not be there. */
+static inline void remove_tree(const char *path)
+{
+	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+		assert_int_equal(errno, ENOENT);
 }
 
 /** Entries directly inside @p fd, "." and ".." not counted. */

@@ -6,7 +6,6 @@
 #include "stream.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/xattr.h>
@@ -22,14 +21,6 @@ struct fixture {
 	int fd;
 };
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static void begin(struct fixture *f)
 {
 	f->path = temp_dir_make(&f->fd);
@@ -40,7 +31,7 @@ static void begin(struct fixture *f)
 static void end(struct fixture *f)
 {
 	close(f->fd);
-	assert_int_equal(nftw(f->path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	remove_tree(f->path);
 	free(f->path);
 }
 

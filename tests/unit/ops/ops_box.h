@@ -7,8 +7,6 @@
 
 #include "support.h"
 
-#include <ftw.h>
-
 #include <dray/dray.h>
 #include "base/arena.h"
 #include "codec/codec.h"
@@ -62,12 +60,6 @@ static inline int box_setup(void **state)
 	return 0;
 }
 
-static inline int box_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
 static inline int box_teardown(void **state)
 {
 	struct box *b = *state;
@@ -78,7 +70,7 @@ static inline int box_teardown(void **state)
 		buf_clear(&b->pieces[i].stored);
 	}
 	close(b->fd);
-	assert_int_equal(nftw(b->dir, box_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
+	remove_tree(b->dir);
 	arena_clear(&b->arena);
 	free(b->dir);
 	free(b);

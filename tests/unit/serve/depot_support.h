@@ -6,8 +6,6 @@
 
 #include "db_faults.h"
 
-#include <ftw.h>
-
 #include "base/limits.h"
 #include "base/mem.h"
 #include "image/manifest.h"
@@ -28,15 +26,9 @@ static inline int64_t site_now(void)
 	return site_seconds;
 }
 
-static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *f)
-{
-	(void)st, (void)type, (void)f;
-	return remove(path);
-}
-
 static inline void site_wipe(const struct site *t)
 {
-	nftw(t->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	remove_tree(t->root);
 }
 
 static inline int site_setup(void **state)

@@ -5,24 +5,10 @@
 #pragma once
 
 #include "support.h"
-#include <ftw.h>
 #include "base/limits.h"
 #include "base/mem.h"
 #include "store/dest_priv.h"
 #include "tar/tar.h"
-
-static inline int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static inline void remove_tree(const char *path)
-{
-	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 /* A folder for one test; *ret_path is "FOLDER/NAME" to write to. */
 struct place {

@@ -4,7 +4,6 @@
  */
 #include "support.h"
 #include <errno.h>
-#include <ftw.h>
 #include "base/limits.h"
 #include "base/mem.h"
 #include "store/dest_priv.h"
@@ -13,14 +12,6 @@
 #define SIZE (1200 * 1000) /* over what is worth keeping */
 
 /* ---- helpers ---- */
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
 
 /* The bytes of a blob, where it may be had from, and how. */
 struct fixture {
@@ -58,7 +49,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	close(f->fd);
-	nftw(f->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	remove_tree(f->folder);
 	free(f->folder);
 	mem_free(f->layout);
 	mem_free(f->final);

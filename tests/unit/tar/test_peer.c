@@ -4,7 +4,6 @@
  * both, and it lists what we write. Skipped where there is no GNU tar.
  */
 #include "support.h"
-#include <ftw.h>
 #include <sys/wait.h>
 #include "base/limits.h"
 #include "base/mem.h"
@@ -92,14 +91,6 @@ static void fill(int dir)
 	close(fd);
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static void test_read(void **state)
 {
 	static const char *const formats[] = { "gnu", "oldgnu", "posix", "ustar", "v7" };
@@ -132,7 +123,7 @@ static void test_read(void **state)
 		unlink(archive);
 	}
 	close(fd);
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	remove_tree(dir);
 	free(dir);
 }
 
