@@ -14,7 +14,6 @@
 
 #define LAYERING_NONE UINT32_MAX /* no group; no layer */
 #define LAYERING_MAX 64		 /* layers of an image unless somebody says otherwise */
-#define LAYERING_WARN 100	 /* more than these leave no headroom for images built on top */
 #define LAYERING_HARD LIMIT_ENGINE_LAYERS
 #define LAYERING_SMALL 100000	 /* bytes: dozens of layers below that cost more than they save */
 
@@ -51,7 +50,6 @@ enum layering_strategy {
  */
 int layering_strategy_parse(const char *text, enum layering_strategy *ret,
 			    dray_error **err) MUST_CHECK;
-const char *layering_strategy_name(enum layering_strategy s);
 
 /** Text patterns over names of units: globs by part, "**" any number of parts; '/' in front or not. */
 struct layering_patterns {

@@ -48,14 +48,6 @@ int layering_strategy_parse(const char *text, enum layering_strategy *ret, dray_
 				     "pipeline");
 }
 
-const char *layering_strategy_name(enum layering_strategy s)
-{
-	for (size_t i = 0; i < ARRAY_LEN(strategies); i++)
-		if (strategies[i].strategy == s)
-			return strategies[i].name;
-	return "";
-}
-
 /* ---- store paths ---- */
 
 /* Of "/nix/store/HASH-NAME" the NAME; of what has no hash, all behind the last '/'. */

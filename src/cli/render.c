@@ -81,7 +81,7 @@ static void render_config(struct jsonw *w, const struct dray_image_info *image)
 		jsonw_null(w);
 }
 
-static void image_members(struct jsonw *w, const struct dray_image_info *image, bool with_config)
+void render_image(struct jsonw *w, const struct dray_image_info *image, bool with_config)
 {
 	render_tags(w, image);
 	jsonw_kstring(w, "image_id", image->image_id);
@@ -110,13 +110,6 @@ static void image_members(struct jsonw *w, const struct dray_image_info *image, 
 		render_disk(w, image->disk);
 }
 
-void render_image(struct jsonw *w, const struct dray_image_info *image, bool with_config)
-{
-	jsonw_object(w);
-	image_members(w, image, with_config);
-	jsonw_end_object(w);
-}
-
 void render_finding(struct jsonw *w, const struct dray_finding *f, bool problem)
 {
 	jsonw_object(w);
@@ -137,7 +130,7 @@ static void render_lists(struct jsonw *w, const dray_report *r, bool with_config
 	jsonw_array(w);
 	for (size_t i = 0; i < dray_report_images(r); i++) {
 		jsonw_object(w);
-		image_members(w, dray_report_image(r, i), with_config);
+		render_image(w, dray_report_image(r, i), with_config);
 		if (more)
 			more->members(w, more->arg);
 		jsonw_end_object(w);

@@ -33,9 +33,8 @@ int render_verified(struct page *p, const dray_report *r, const struct signature
 		    dray_error **err) MUST_CHECK;
 /** Members "signature" (the first), "signatures", "image_ids" and "canonical_digest". */
 void render_signatures(struct jsonw *w, const dray_signatures *s);
-/** The pieces, for documents of other shapes and for tests. */
-void render_image(struct jsonw *w, const struct dray_image_info *image, bool with_config);
 /** Members of an image's object. */
+void render_image(struct jsonw *w, const struct dray_image_info *image, bool with_config);
 void render_disk(struct jsonw *w, const struct dray_disk_info *disk);
 void render_finding(struct jsonw *w, const struct dray_finding *f, bool problem);
 /** One name of a tree; @p digest: whether its digest was asked for. */

@@ -257,8 +257,3 @@ bool db_column_is_blob(struct db_stmt *st, int at)
 {
 	return sqlite3_column_type(st->handle, at) == SQLITE_BLOB;
 }
-
-bool db_column_is_null(struct db_stmt *st, int at)
-{
-	return sqlite3_column_type(st->handle, at) == SQLITE_NULL;
-}

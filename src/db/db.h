@@ -76,7 +76,6 @@ int64_t db_column_int(struct db_stmt *st, int at);
 struct span db_column_text(struct db_stmt *st, int at);
 struct span db_column_blob(struct db_stmt *st, int at);
 bool db_column_is_blob(struct db_stmt *st, int at);
-bool db_column_is_null(struct db_stmt *st, int at);
 
 static inline void cleanup_db_fn(struct db **db)
 {

@@ -13,8 +13,6 @@
 #include "base/number.h"
 #include "base/text.h"
 
-const char DIGEST_EMPTY_TAR[] =
-	"sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 const char DIGEST_NO_BYTES[] =
 	"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 

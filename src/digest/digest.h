@@ -37,8 +37,7 @@ static inline bool digest_set(const struct digest *d)
 }
 /** sha256 of these bytes. */
 int digest_of(struct span bytes, struct digest *ret, dray_error **err) MUST_CHECK;
-/** Digest of nothing, and of the empty tar (1024 zero bytes): names used in reports. */
-extern const char DIGEST_EMPTY_TAR[];
+/** Digest of nothing. */
 extern const char DIGEST_NO_BYTES[];
 
 /** A running hash. */

@@ -11,7 +11,6 @@ struct memory_source {
 	struct source base;
 	struct span all;
 	size_t off;
-	struct buf owned; /* empty when the bytes are lent */
 };
 
 static int memory_peek(struct source *s, size_t min, struct span *ret, dray_error **err)
@@ -53,10 +52,7 @@ static int memory_rewind(struct source *s, int64_t off, dray_error **err)
 
 static void memory_free(struct source *s)
 {
-	struct memory_source *m = (struct memory_source *)s;
-
-	buf_clear(&m->owned);
-	mem_free(m);
+	mem_free((struct memory_source *)s);
 }
 
 static const struct source_ops memory_ops = {
@@ -78,17 +74,4 @@ struct source *source_from_span(struct span bytes, dray_error **err)
 	m->base.ops = &memory_ops;
 	m->all = bytes;
 	return &m->base;
-}
-
-struct source *source_from_buf(struct buf *b, dray_error **err)
-{
-	struct source *s = source_from_span(span_buf(b), err);
-
-	if (!s) {
-		buf_clear(b);
-		return NULL;
-	}
-	((struct memory_source *)s)->owned = *b;
-	*b = BUF_INIT(b->max);
-	return s;
 }

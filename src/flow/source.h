@@ -72,8 +72,6 @@ static inline void cleanup_source_fn(struct source **s)
 
 /** Lent memory, which must outlive the source. */
 struct source *source_from_span(struct span bytes, dray_error **err);
-/** Owned memory: takes *b over and leaves it empty. */
-struct source *source_from_buf(struct buf *b, dray_error **err);
 /** A descriptor read forward with read(2); closed on free when @p own. Not seekable. */
 struct source *source_from_fd(int fd, bool own, dray_error **err);
 /**

@@ -42,11 +42,6 @@ static const struct {
 	[SHELF_UNREACHABLE] = { "UNAVAILABLE", 502, DRAY_ERR_NETWORK },
 };
 
-int shelf_code_status(enum shelf_code code)
-{
-	return CODES[code].status;
-}
-
 int shelf_refuse(dray_error **err, enum shelf_code code, const char *fmt, ...)
 {
 	char text[1024];

@@ -49,8 +49,6 @@ enum shelf_code {
 };
 /** Set *err so that the client is told; returns -1. Paths of the host do not belong in the text. */
 int shelf_refuse(dray_error **err, enum shelf_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/** HTTP status of @p code. */
-int shelf_code_status(enum shelf_code code);
 
 /* ---- what is given out ---- */
 

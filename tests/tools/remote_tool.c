@@ -99,16 +99,15 @@ static int put_one(void *a, size_t index, dray_error **err)
 {
 	struct many *many = a;
 	struct blob_put put = { .desc.size = -1, .label = "one of many" };
-	struct buf own = BUF_INIT(LIMIT_MANIFEST);
+	cleanup_buf struct buf own = BUF_INIT(LIMIT_MANIFEST);
 	struct digest digest;
 	int64_t size;
 
 	if (buf_printf(&own, err, "%zu", index) < 0 ||
-	    buf_add(&own, span_buf(&many->bytes), err) < 0) {
-		buf_clear(&own);
+	    buf_add(&own, span_buf(&many->bytes), err) < 0)
 		return -1;
-	}
-	return remote_put_blob(many->remote, &put, source_from_buf(&own, err), &digest, &size, err);
+	return remote_put_blob(many->remote, &put, source_from_span(span_buf(&own), err), &digest,
+			       &size, err);
 }
 
 static int many(struct tool *t, dray_error **err)

@@ -42,7 +42,9 @@ static void check_image(const struct dray_image_info *image, bool config, const 
 	struct jsonw w;
 
 	jsonw_init(&w, &b, &err);
+	jsonw_object(&w);
 	render_image(&w, image, config);
+	jsonw_end_object(&w);
 	assert_ok(jsonw_finish(&w), err);
 	assert_span_is(span_buf(&b), want);
 }

@@ -23,19 +23,15 @@ static int file_of(struct span bytes)
 	return fd;
 }
 
-enum kind { KIND_SPAN, KIND_BUF, KIND_STREAM, KIND_EXTENT, KINDS };
+enum kind { KIND_SPAN, KIND_STREAM, KIND_EXTENT, KINDS };
 
 /* A source of @kind over all of @bytes; *fd is what the caller closes after. */
 static struct source *source_of(enum kind kind, struct span bytes, int *fd, dray_error **err)
 {
-	struct buf copy = { .data = NULL, .max = SIZE };
-
 	*fd = -1;
 	switch (kind) {
 	case KIND_SPAN:
 		return source_from_span(bytes, err);
-	case KIND_BUF:
-		return buf_add(&copy, bytes, err) < 0 ? NULL : source_from_buf(&copy, err);
 	case KIND_STREAM:
 		return source_from_fd(file_of(bytes), true, err);
 	default:

@@ -231,7 +231,10 @@ static inline bool has_tag(struct shelf *s, const char *repo, const char *tag)
 /* Fail unless *err is a refusal with this code. */
 static inline void take_refusal(dray_error **err, enum shelf_code code, const char *file, int line)
 {
-	if (!*err || dray_error_http_status(*err) != shelf_code_status(code)) {
+	cleanup_error dray_error *want = NULL;
+
+	shelf_refuse(&want, code, "this");
+	if (!*err || dray_error_http_status(*err) != dray_error_http_status(want)) {
 		print_error("%s\n", *err ? dray_error_message(*err) : "no error");
 		_fail(file, line);
 	}
