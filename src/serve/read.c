@@ -101,7 +101,8 @@ static struct reply blob_reply(struct exchange *ex, int status, struct shelf_blo
 static enum MHD_Result send_blob(struct exchange *ex, struct shelf_blob *b, const char *etag)
 {
 	bool fresh = !ex->head.if_range || head_has_etag(ex->head.if_range, etag, false);
-	const char *range = fresh && b->size >= 0 ? ex->head.range : NULL;
+	/* A Range means something for GET alone (RFC 9110, 14.2). */
+	const char *range = fresh && b->size >= 0 && !is_head(ex) ? ex->head.range : NULL;
 	int64_t off = 0, len = b->size, size = b->size;
 	enum range_kind kind = head_range(range, size, &off, &len);
 	struct reply r;

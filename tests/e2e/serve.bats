@@ -307,6 +307,7 @@ algorithm_for() {
 		}
 		[ "$status" != 416 ] || same "Content-Range" "$(field Content-Range)" "bytes */$size"
 		[ "$status" != 200 ] || cmp "$CASE/body" "$CASE/whole"
+		same "HEAD, $range" "$(code "/v2/test/sym/blobs/$layer" -I -H "Range: $range") $(field Content-Length) $(field Content-Range)" "200 $size "
 	done <<-EOF_ROWS
 		bytes=0-99 206 0 100
 		bytes=100-299 206 100 200
