@@ -297,6 +297,18 @@ static struct depot *depot_new(const struct depot_options *o, dray_error **err)
 	return d;
 }
 
+static int open_root(struct depot *d, const char *dir, dray_error **err)
+{
+	if (io_mkdirat(AT_FDCWD, dir, FOLDER_MODE, true, err) == 0)
+		d->root = io_openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0, err);
+	if (d->root >= 0)
+		return 0;
+	/* Nobody named something to be found: there is no place to make it. */
+	if (err && *err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND)
+		err_rekind(err, DRAY_ERR_SYSTEM);
+	return -1;
+}
+
 static int open_all(struct depot *d, const char *dir, dray_error **err)
 {
 	bool is_new = false;
@@ -307,11 +319,9 @@ static int open_all(struct depot *d, const char *dir, dray_error **err)
 	d->evicting = lock_new(err);
 	if (!d->evicting)
 		return -1;
-	if (io_mkdirat(AT_FDCWD, dir, FOLDER_MODE, true, err) < 0)
-		return -1;
-	d->root = io_openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0, err);
-	if (d->root < 0 || take_lock(d, &is_new, err) < 0 || (is_new && sync_new(d, err) < 0) ||
-	    keep_private(d, err) < 0 || open_folders(d, err) < 0)
+	if (open_root(d, dir, err) < 0 || take_lock(d, &is_new, err) < 0 ||
+	    (is_new && sync_new(d, err) < 0) || keep_private(d, err) < 0 ||
+	    open_folders(d, err) < 0)
 		return -1;
 	return open_database(d, dir, err);
 }

@@ -43,8 +43,8 @@ struct depot_options {
 /**
  * Open the folder @p dir, made if it is not there (mode 0700, as it is kept).
  *
- * Errors: USAGE it has files but is no such folder, or is one of another kind; SYSTEM, EBUSY =
- * another process has it;
+ * Errors: USAGE it has files but is no such folder, or is one of another kind; SYSTEM it cannot be
+ * made, EBUSY = another process has it;
  * CORRUPT the database is damaged; UNSUPPORTED it is of a later dray.
  */
 int depot_open(const char *dir, const struct depot_options *o, struct shelf **ret,

@@ -295,6 +295,9 @@ absent_file() { [ ! -e "$1" ]; }
 	same "its mode" "$(stat -c %a "$ROOT/uploads")" 755
 	dray_run gc "$ROOT/nowhere"
 	expect 3
+	# What is to be made is not looked for.
+	dray_run serve --addr 127.0.0.1:0 --root "$ROOT/nowhere/root"
+	expect 9 "*nowhere/root*"
 	dray_run serve --quota 1MB "$ROOT/file"
 	expect 2 "*--root*"
 	dray_run serve --root "$ROOT" "$ROOT/file"

@@ -40,6 +40,24 @@ static void other_folders_are_left_alone(void **state)
 	assert_int_equal(unlinkat(t->fd, "root", AT_REMOVEDIR), 0); /* nothing was put there */
 }
 
+/* What is to be made is not looked for. */
+static void a_folder_needs_a_place(void **state)
+{
+	static const char *const names[] = { "missing/root", "file/root", "link" };
+	struct site *t = *state;
+
+	put_file(t->fd, "file", span_str(""));
+	assert_int_equal(symlinkat("nowhere", t->fd, "link"), 0);
+	for (size_t i = 0; i < ROWS(names); i++) {
+		cleanup_free char *dir = mem_printf("%s/%s", t->dir, names[i]);
+		struct shelf *s = NULL;
+		dray_error *err = NULL;
+
+		assert_int_equal(depot_open(dir, &(struct depot_options){ 0 }, &s, &err), -1);
+		assert_err_kind(err, DRAY_ERR_SYSTEM);
+	}
+}
+
 /* Many programs call a file "lock", and a folder "uploads". */
 static void a_lock_makes_no_folder_ours(void **state)
 {
@@ -290,6 +308,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		site_test(folder_is_private_and_has_one_owner),
 		site_test(other_folders_are_left_alone),
+		site_test(a_folder_needs_a_place),
 		site_test(a_lock_makes_no_folder_ours),
 		site_test(a_damaged_database_is_told),
 		site_test(an_image_goes_in_and_lasts),
