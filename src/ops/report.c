@@ -325,6 +325,19 @@ static int fill_config(dray_report *r, const struct image *im, struct dray_image
 	return info->platform ? fill_history(r, c, info, err) : err_nomem(err);
 }
 
+/* Of what is not here, what the index says. */
+static int fill_hole(dray_report *r, const struct image *im, struct dray_image_info *info,
+		     dray_error **err)
+{
+	if (!im->index_platform || im->artifact || im->attestation)
+		return 0;
+	cleanup_free char *platform = platform_text(im->index_platform);
+	if (!platform)
+		return err_nomem(err);
+	info->platform = arena_strdup(&r->arena, platform);
+	return info->platform ? 0 : err_nomem(err);
+}
+
 static int fill_image(dray_report *r, const struct image *im, const struct blob_facts *const *facts,
 		      struct dray_image_info *info, dray_error **err)
 {
@@ -342,7 +355,7 @@ static int fill_image(dray_report *r, const struct image *im, const struct blob_
 		info->manifest_raw = im->manifest->raw.data;
 		info->manifest_size = im->manifest->raw.len;
 	}
-	if (im->config && fill_config(r, im, info, err) < 0)
+	if ((im->config ? fill_config : fill_hole)(r, im, info, err) < 0)
 		return -1;
 	if (fill_layers(r, im, facts, info, err) < 0)
 		return -1;

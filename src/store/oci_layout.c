@@ -205,9 +205,10 @@ int oci_leaf_image(struct archive *a, const struct oci_leaf *leaf, struct image 
 	if (leaf->index) {
 		im->index_digest = *leaf->index;
 		im->root = leaf->root->desc->digest;
-		if (image_set_index_platform(im, leaf->desc, err) < 0)
-			return -1;
 	}
+	/* Side by side in index.json images speak for themselves, if they are here. */
+	if ((leaf->index || !im->config) && image_set_index_platform(im, leaf->desc, err) < 0)
+		return -1;
 	*ret = steal_pointer(&im);
 	return 0;
 }

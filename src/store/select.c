@@ -38,9 +38,8 @@ static int add_name(struct buf *b, const struct image *im, dray_error **err)
 		if (!tag)
 			return err_nomem(err);
 	}
-	cleanup_free char *platform = im->family && im->config
-					      ? platform_text(&im->config->platform)
-					      : NULL;
+	const struct platform *of = im->config ? &im->config->platform : im->index_platform;
+	cleanup_free char *platform = im->family && of ? platform_text(of) : NULL;
 	const struct digest *id = im->config ? image_id(im) : &im->config_digest_claimed;
 	bool known = !tag && id && digest_set(id);
 

@@ -93,7 +93,7 @@ struct image {
 	bool broken; /* documents are missing or damaged: only verify and images go on */
 	struct digest index_digest; /* the index it came from; unset if none */
 	struct digest root;	    /* the outermost index around that one; unset if none */
-	/* What the index that it came from says it runs on, in the arena; NULL. */
+	/* What the index that it came from, or of a hole index.json, says it runs on, in the arena; NULL. */
 	const struct platform *index_platform;
 	struct digest wanted; /* of its manifest, as index or reference name it; may be unset */
 	/*

@@ -30,6 +30,9 @@ walk_index() {
 	sha <"$f"
 }
 
+# holes PLACE: the platforms of what is listed there and is not there.
+holes() { "$DRAY" images --json --all "$1" | jq -r '.images[] | select(.manifest_digest == null) | .platform'; }
+
 # blob LAYOUT DIGEST
 blob() { cat "$1/blobs/sha256/${2#sha256:}"; }
 
@@ -168,6 +171,25 @@ blob() { cat "$1/blobs/sha256/${2#sha256:}"; }
 	ok
 	expect 0 "*index rewritten: 2 of 3 images copied; 1 not in *linux/s390x ${D[image2]}*"
 	layout_check "$T/rest"
+}
+
+@test "index: what it says of absent images is listed" {
+	graph a --hole 1 --nested
+	same "nested" "$(holes "oci:$T/a")" linux/arm64/v8
+	dray_run images "oci:$T/a"
+	expect 0
+	[[ $output == *"linux/arm64/v8"* ]]
+	graph b --hole 1
+	blob "$T/b" "${D[multi]}" | jq -c '{schemaVersion, manifests}' >"$T/b/index.json"
+	same "side by side" "$(holes "oci:$T/b")" linux/arm64/v8
+	tar -C "$T/b" -cf "$T/b.tar" .
+	same "in a tar" "$(holes "$T/b.tar")" linux/arm64/v8
+	graph c
+	registry_start main plain
+	dray_run copy --all-platforms "oci:$T/c:multi" "docker://$REGISTRY_ADDR/lost:1"
+	ok
+	curl -sS --noproxy '*' -f -X DELETE "http://$REGISTRY_ADDR/v2/lost/manifests/${D[image2]}"
+	same "in a registry" "$(holes "docker://$REGISTRY_ADDR/lost:1")" linux/s390x
 }
 
 @test "index: nested ones are kept, and found by digest" {
