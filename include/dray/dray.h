@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * libdray: read, verify, explain and move container images. One door to all.
+ *
+ * Option structs begin with their size, which the _INIT macros set, and only ever grow at the end:
+ * members behind a caller's size have their defaults, and those behind ours are not looked at.
  */
 #pragma once
 

@@ -212,9 +212,10 @@ int dray_append(dray_context *ctx, const char *image, const struct dray_select *
 		const char *dst, const struct dray_append_options *ao,
 		const struct dray_copy_options *o, dray_relayered **ret, dray_error **err)
 {
-	const struct stack_options so = { .contents = true, .lazy = ao->no_rootfs_id };
-	cleanup_append struct append a = { .ao = ao };
-	struct relayer_plan plan = { .image = image, .no_ids = ao->no_rootfs_id };
+	struct dray_append_options own = DRAY_APPEND_OPTIONS_INIT;
+	cleanup_append struct append a = { .ao = options_take(&own, sizeof(own), ao) };
+	const struct stack_options so = { .contents = true, .lazy = own.no_rootfs_id };
+	struct relayer_plan plan = { .image = image, .no_ids = own.no_rootfs_id };
 
 	if (stack_open(ctx, image, sel, &so, &a.s, err) < 0 || take_tars(&a, err) < 0 ||
 	    plan_layers(&a, &plan, err) < 0 || plan_history(&a, &plan, err) < 0)

@@ -228,10 +228,8 @@ static int check_made(void *arg, const struct remade_layers *made, struct span c
 static struct dray_copy_options copy_options(const struct build *b,
 					     const struct dray_copy_options *o)
 {
-	struct dray_copy_options ret = DRAY_COPY_OPTIONS_INIT;
+	struct dray_copy_options ret = *o;
 
-	if (o)
-		ret = *o;
 	if (!ret.compression)
 		ret.compression = b->spec->compression.algorithm;
 	if (!ret.level && b->spec->compression.level.set)
@@ -308,11 +306,15 @@ static int run(struct build *b, const char *dst, const struct dray_copy_options 
 int dray_build(dray_context *ctx, const struct dray_build_options *bo, const char *dst,
 	       const struct dray_copy_options *o, dray_built **ret, dray_error **err)
 {
+	struct dray_build_options own = DRAY_BUILD_OPTIONS_INIT;
+	struct dray_copy_options own_copy = DRAY_COPY_OPTIONS_INIT;
 	cleanup_built dray_built *r = mem_zalloc(sizeof(*r));
 	cleanup_build struct build b = BUILD_INIT(ctx);
 
 	if (!r)
 		return err_nomem(err);
+	bo = options_take(&own, sizeof(own), bo);
+	o = options_take(&own_copy, sizeof(own_copy), o);
 	if (build_check_also(bo, o, err) < 0 || make_plan(&b, bo, err) < 0 ||
 	    run(&b, dst, o, r, err) < 0)
 		return -1;
@@ -349,11 +351,13 @@ static int tell_update(dray_built *r, struct build *b, const char *against, dray
 int dray_build_plan(dray_context *ctx, const struct dray_build_options *bo, dray_built **ret,
 		    dray_error **err)
 {
+	struct dray_build_options own = DRAY_BUILD_OPTIONS_INIT;
 	cleanup_built dray_built *r = mem_zalloc(sizeof(*r));
 	cleanup_build struct build b = BUILD_INIT(ctx);
 
 	if (!r)
 		return err_nomem(err);
+	bo = options_take(&own, sizeof(own), bo);
 	if (make_plan(&b, bo, err) < 0 ||
 	    (bo->against ? tell_update(r, &b, bo->against, err) : build_tell(r, &b, NULL, err)) < 0)
 		return -1;
@@ -393,11 +397,13 @@ static int check_pairs(const struct spec *s, dray_error **err)
 
 int dray_build_spec(const struct dray_build_options *bo, dray_built **ret, dray_error **err)
 {
+	struct dray_build_options own = DRAY_BUILD_OPTIONS_INIT;
 	cleanup_built dray_built *r = mem_zalloc(sizeof(*r));
 	cleanup_build struct build b = BUILD_INIT(NULL);
 
 	if (!r)
 		return err_nomem(err);
+	bo = options_take(&own, sizeof(own), bo);
 	if (check_texts(bo, err) < 0 || build_read_spec(&b, bo, err) < 0 ||
 	    check_pairs(b.spec, err) < 0 || build_tell_spec(r, b.spec, err) < 0)
 		return -1;

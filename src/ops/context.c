@@ -53,6 +53,17 @@ static void fill_remote(dray_context *ctx, const struct dray_context_options *o)
 	};
 }
 
+const void *options_take(void *own, size_t size, const void *given)
+{
+	size_t n;
+
+	if (!given)
+		return own;
+	memcpy(&n, given, sizeof(n));
+	memcpy(own, given, n < size ? n : size);
+	return own;
+}
+
 static int check_options(const struct dray_context_options *o, dray_error **err)
 {
 	if (o->jobs < 0 || o->jobs > JOBS_MAX)
@@ -89,8 +100,10 @@ static int default_blobs(int threads)
 
 int dray_context_new(const struct dray_context_options *o, dray_context **ret, dray_error **err)
 {
+	struct dray_context_options own = DRAY_CONTEXT_OPTIONS_INIT;
 	dray_context *ctx;
 
+	o = options_take(&own, sizeof(own), o);
 	if (check_options(o, err) < 0)
 		return -1;
 	ctx = mem_zalloc(sizeof(*ctx));

@@ -281,8 +281,6 @@ static int copy_to(struct run *r, const char *const *srcs, size_t n, const struc
 
 /* ---- doors ---- */
 
-static const struct dray_copy_options DEFAULTS = DRAY_COPY_OPTIONS_INIT;
-
 int copy_archive_name(const char *text, struct reference *ret, dray_error **err)
 {
 	if (reference_parse(span_str(text), ret, err) < 0 || reference_default_tag(ret, err) < 0)
@@ -350,11 +348,10 @@ static int copy_place(dray_context *ctx, const char *const *srcs, size_t n, stru
 
 	if (!result)
 		return err_nomem(err);
-	if (o && o->canonical && o->legacy)
+	if (o->canonical && o->legacy)
 		return err_set(err, DRAY_ERR_USAGE, "--legacy and --canonical: one of both");
-	if (o && o->canonical
-		    ? copy_canonical(ctx, srcs, n, to, o, result, err) < 0
-		    : copy_run(ctx, srcs, n, NULL, NULL, to, o ? o : &DEFAULTS, result, err) < 0)
+	if (o->canonical ? copy_canonical(ctx, srcs, n, to, o, result, err) < 0
+			 : copy_run(ctx, srcs, n, NULL, NULL, to, o, result, err) < 0)
 		return -1;
 	*ret = steal_pointer(&result);
 	return 0;
@@ -364,11 +361,13 @@ static int copy_changed(dray_context *ctx, const char *src, const struct made *m
 			struct edit *edit, const char *dst, const struct dray_copy_options *o,
 			dray_copy_result **ret, dray_error **err)
 {
+	struct dray_copy_options own = DRAY_COPY_OPTIONS_INIT;
 	cleanup_result dray_copy_result *result = mem_zalloc(sizeof(*result));
 	cleanup_place struct place to = { 0 };
 
 	if (!result)
 		return err_nomem(err);
+	o = options_take(&own, sizeof(own), o);
 	if (place_parse(dst, o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0)
 		return -1;
 	if (edit)
@@ -395,9 +394,11 @@ int copy_edited(dray_context *ctx, struct edit *e, const char *src, const char *
 int dray_copy_many(dray_context *ctx, const char *const *srcs, size_t n, const char *dst,
 		   const struct dray_copy_options *o, dray_copy_result **ret, dray_error **err)
 {
+	struct dray_copy_options own = DRAY_COPY_OPTIONS_INIT;
 	cleanup_place struct place to = { 0 };
 
-	if (place_parse(dst, o && o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0)
+	o = options_take(&own, sizeof(own), o);
+	if (place_parse(dst, o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0)
 		return -1;
 	return copy_place(ctx, srcs, n, &to, o, ret, err);
 }
@@ -416,7 +417,7 @@ static int push_own(dray_context *ctx, const char *src, const struct dray_copy_o
 
 	if (!result)
 		return err_nomem(err);
-	if (run_begin(&r, ctx, o ? o : &DEFAULTS, err) < 0 || run_source(&r, src, err) < 0 ||
+	if (run_begin(&r, ctx, o, err) < 0 || run_source(&r, src, err) < 0 ||
 	    copy_to_own_tags(&r, result, err) < 0)
 		return -1;
 	*ret = steal_pointer(&result);
@@ -439,8 +440,10 @@ static int push_place(const char *text, struct place *ret, dray_error **err)
 int dray_push(dray_context *ctx, const char *src, const char *ref,
 	      const struct dray_copy_options *o, dray_copy_result **ret, dray_error **err)
 {
+	struct dray_copy_options own = DRAY_COPY_OPTIONS_INIT;
 	cleanup_place struct place to = { 0 };
 
+	o = options_take(&own, sizeof(own), o);
 	if (!ref)
 		return push_own(ctx, src, o, ret, err);
 	if (push_place(ref, &to, err) < 0)

@@ -124,10 +124,12 @@ static int delete_what(struct remote *r, const struct reference *ref, bool manif
 int dray_delete(dray_context *ctx, const char *ref, const struct dray_delete_options *o,
 		dray_names **ret, dray_error **err)
 {
+	struct dray_delete_options own = DRAY_DELETE_OPTIONS_INIT;
 	cleanup_reference struct reference from = { 0 };
 	cleanup_remote struct remote *r = NULL;
 	cleanup_names dray_names *n = NULL;
 
+	o = options_take(&own, sizeof(own), o);
 	if (registry_reference(ref, &from, err) < 0)
 		return -1;
 	if (!from.tag && !digest_set(&from.digest)) {
@@ -137,7 +139,7 @@ int dray_delete(dray_context *ctx, const char *ref, const struct dray_delete_opt
 	if (remote_open_for(&from, REMOTE_DELETE, &ctx->remote, &r, err) < 0)
 		return -1;
 	n = names_new(remote_name(r), err);
-	if (!n || delete_what(r, &from, o && o->manifest, n, err) < 0)
+	if (!n || delete_what(r, &from, o->manifest, n, err) < 0)
 		return -1;
 	*ret = steal_pointer(&n);
 	return 0;

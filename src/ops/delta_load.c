@@ -460,7 +460,6 @@ int dray_delta_load(dray_context *ctx, const char *delta, const char *const *bas
 		    const char *dst, const struct dray_copy_options *o, dray_copy_result **ret,
 		    dray_error **err)
 {
-	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
 	cleanup_delta struct delta *d = NULL;
 	struct load ld = { .ctx = ctx, .places = bases, .n_places = n, .bases = { .ctx = ctx } };
 	const struct made made = { .open = open_made, .arg = &ld, .from = delta };
@@ -470,7 +469,7 @@ int dray_delta_load(dray_context *ctx, const char *delta, const char *const *bas
 	    delta_open(ctx, delta, &d, err) < 0)
 		return -1;
 	ld.delta = d;
-	rc = copy_made(ctx, &made, dst, o ? o : &defaults, ret, err);
+	rc = copy_made(ctx, &made, dst, o, ret, err);
 	delta_bases_clear(&ld.bases);
 	return rc;
 }

@@ -397,9 +397,9 @@ int dray_delta_save(dray_context *ctx, const char *image, const char *const *bas
 		    const char *output, const struct dray_delta_options *o, dray_delta **ret,
 		    dray_error **err)
 {
-	static const struct dray_delta_options defaults = DRAY_DELTA_OPTIONS_INIT;
+	struct dray_delta_options own = DRAY_DELTA_OPTIONS_INIT;
 	cleanup_delta_save struct delta_save v = { .ctx = ctx,
-						   .o = o ? o : &defaults,
+						   .o = options_take(&own, sizeof(own), o),
 						   .bases = { .ctx = ctx, .contents = true } };
 	dray_delta *told = NULL;
 

@@ -128,13 +128,14 @@ static int compare(struct dray_diff *d, dray_error **err)
 int dray_diff_open(dray_context *ctx, const char *a, const char *b,
 		   const struct dray_diff_options *o, dray_diff **ret, dray_error **err)
 {
-	static const struct dray_diff_options defaults = DRAY_DIFF_OPTIONS_INIT;
+	struct dray_diff_options own = DRAY_DIFF_OPTIONS_INIT;
 	const struct stack_options so = { .contents = true, .lazy = true, .diff_ids = true };
 	struct dray_diff *d = mem_zalloc(sizeof(*d));
 
 	if (!d)
 		return err_nomem(err);
-	if (take_options(d, o ? o : &defaults, err) < 0 || place_check_creds(ctx, a, b, err) < 0 ||
+	if (take_options(d, options_take(&own, sizeof(own), o), err) < 0 ||
+	    place_check_creds(ctx, a, b, err) < 0 ||
 	    stack_open(ctx, a, NULL, &so, &d->a, err) < 0 ||
 	    stack_open(ctx, b, NULL, &so, &d->b, err) < 0 || compare(d, err) < 0) {
 		dray_diff_free(d);

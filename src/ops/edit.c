@@ -296,10 +296,10 @@ int dray_edit(dray_context *ctx, const char *image, const char *dst,
 	      const struct dray_edit_options *e, const struct dray_copy_options *o,
 	      dray_copy_result **ret, dray_error **err)
 {
-	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
-	cleanup_edit struct edit edit = { .o = e };
+	struct dray_edit_options own_edit = DRAY_EDIT_OPTIONS_INIT;
+	cleanup_edit struct edit edit = { 0 };
 
-	return edit_check_steps(e, err) < 0
-		       ? -1
-		       : copy_edited(ctx, &edit, image, dst, o ? o : &defaults, ret, err);
+	edit.o = options_take(&own_edit, sizeof(own_edit), e);
+	return edit_check_steps(edit.o, err) < 0 ? -1
+						 : copy_edited(ctx, &edit, image, dst, o, ret, err);
 }

@@ -99,14 +99,16 @@ int dray_edit_preview(dray_context *ctx, const char *image, const char *dst,
 		      const struct dray_edit_options *e, const struct dray_copy_options *o,
 		      dray_edit_preview_fn *each, void *arg, dray_error **err)
 {
-	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
+	struct dray_copy_options own = DRAY_COPY_OPTIONS_INIT;
+	struct dray_edit_options own_edit = DRAY_EDIT_OPTIONS_INIT;
 	static const struct dray_edit_options nothing = DRAY_EDIT_OPTIONS_INIT;
-	cleanup_edit struct edit all = { .o = e };
+	cleanup_edit struct edit all = { .o = options_take(&own_edit, sizeof(own_edit), e) };
 	struct edit none = { .o = &nothing };
 	cleanup_run struct run r = { .edit = &none };
 	int rc = 0;
 
-	if (edit_check_steps(e, err) < 0 || run_begin(&r, ctx, o ? o : &defaults, err) < 0 ||
+	if (edit_check_steps(all.o, err) < 0 ||
+	    run_begin(&r, ctx, options_take(&own, sizeof(own), o), err) < 0 ||
 	    run_source(&r, image, err) < 0 || run_open(&r, NULL, err) < 0 ||
 	    check_tags(&all, &r, dst, err) < 0)
 		return -1;

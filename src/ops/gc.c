@@ -37,13 +37,13 @@ static int open_depot(const char *dir, bool dry_run, struct shelf **ret, dray_er
 int dray_gc(dray_context *ctx, const char *dir, const struct dray_gc_options *o,
 	    struct dray_gc_result *ret, dray_error **err)
 {
-	static const struct dray_gc_options defaults = DRAY_GC_OPTIONS_INIT;
+	struct dray_gc_options own = DRAY_GC_OPTIONS_INIT;
 	cleanup_shelf struct shelf *s = NULL;
 	struct depot_collected got;
 	struct depot_gc gc;
 
 	(void)ctx;
-	o = o ? o : &defaults;
+	o = options_take(&own, sizeof(own), o);
 	if (o->grace < 0)
 		return err_set(err, DRAY_ERR_USAGE, "a grace of %lld seconds", (long long)o->grace);
 	gc = (struct depot_gc){ .grace = o->grace, .untagged = o->untagged, .dry_run = o->dry_run };

@@ -483,18 +483,21 @@ static int edit_other(dray_context *ctx, const char *image, const struct place *
 int dray_edit_in_place(dray_context *ctx, const char *image, const struct dray_edit_options *e,
 		       const struct dray_copy_options *o, dray_copy_result **ret, dray_error **err)
 {
-	static const struct dray_copy_options defaults = DRAY_COPY_OPTIONS_INIT;
+	struct dray_copy_options own = DRAY_COPY_OPTIONS_INIT;
+	struct dray_edit_options own_edit = DRAY_EDIT_OPTIONS_INIT;
 	cleanup_result dray_copy_result *result = NULL;
 	cleanup_place struct place at = { 0 };
 
+	e = options_take(&own_edit, sizeof(own_edit), e);
+	o = options_take(&own, sizeof(own), o);
 	if (edit_check_steps(e, err) < 0 || place_parse(image, PLACE_READ, &at, err) < 0)
 		return -1;
 	if (at.kind != PLACE_ARCHIVE && at.kind != PLACE_OCI_ARCHIVE)
-		return edit_other(ctx, image, &at, e, o ? o : &defaults, ret, err);
+		return edit_other(ctx, image, &at, e, o, ret, err);
 	result = mem_zalloc(sizeof(*result));
 	if (!result)
 		return err_nomem(err);
-	if (edit_archive(ctx, &at, e, o ? o : &defaults, result, err) < 0)
+	if (edit_archive(ctx, &at, e, o, result, err) < 0)
 		return -1;
 	*ret = steal_pointer(&result);
 	return 0;

@@ -135,7 +135,7 @@ static int list_packages(dray_inspection *i, dray_error **err)
 static void take_options(dray_inspection *i, const struct dray_inspect_options *o)
 {
 	i->o = (struct dray_inspect_options)DRAY_INSPECT_OPTIONS_INIT;
-	memcpy(&i->o, o, o->size < sizeof(i->o) ? o->size : sizeof(i->o));
+	options_take(&i->o, sizeof(i->o), o);
 	if (i->o.max_wasted_bytes >= 0 || i->o.max_wasted_ppm >= 0 || i->o.min_score_ppm >= 0)
 		i->o.efficiency = true;
 }

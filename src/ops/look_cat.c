@@ -87,8 +87,9 @@ static int find_file(struct look *l, const char *path, struct found *ret, dray_e
 int dray_cat(dray_context *ctx, const char *image, const struct dray_select *sel, const char *path,
 	     const struct dray_cat_options *o, int64_t *ret_size, dray_error **err)
 {
+	struct dray_cat_options own = DRAY_CAT_OPTIONS_INIT;
 	const struct stack_options so = { .lazy = true };
-	cleanup_sink struct sink *k = open_output(o, err);
+	cleanup_sink struct sink *k = open_output(options_take(&own, sizeof(own), o), err);
 	cleanup_stack struct stack *s = NULL;
 	cleanup_look struct look l = { 0 };
 	cleanup_source struct source *in = NULL;

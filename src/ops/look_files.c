@@ -229,8 +229,8 @@ static int tell_layer(struct listing *l, dray_error **err)
 int dray_files(dray_context *ctx, const char *image, const struct dray_select *sel,
 	       const struct dray_files_options *o, dray_file_fn *fn, void *arg, dray_error **err)
 {
-	static const struct dray_files_options defaults = DRAY_FILES_OPTIONS_INIT;
-	struct listing l = { .o = o ? o : &defaults, .fn = fn, .arg = arg };
+	struct dray_files_options own = DRAY_FILES_OPTIONS_INIT;
+	struct listing l = { .o = options_take(&own, sizeof(own), o), .fn = fn, .arg = arg };
 	const struct stack_options so = { .contents = l.o->digests,
 					  .lazy = l.o->path || l.o->layer >= 0 };
 	cleanup_stack struct stack *s = NULL;

@@ -54,18 +54,17 @@ int canonical_means_all(const char *ref, const char *image, bool all, bool *ret,
 	return 0;
 }
 
-static const struct dray_normalize_options DEFAULTS = DRAY_NORMALIZE_OPTIONS_INIT;
-
 int dray_normalize(dray_context *ctx, const char *in, const char *out,
 		   const struct dray_normalize_options *o, dray_normalize_result **ret,
 		   dray_error **err)
 {
+	struct dray_normalize_options own = DRAY_NORMALIZE_OPTIONS_INIT;
 	cleanup_normalize dray_normalize_result *r = mem_zalloc(sizeof(*r));
 	struct canonical_wishes w;
 
 	if (!r)
 		return err_nomem(err);
-	o = o ? o : &DEFAULTS;
+	o = options_take(&own, sizeof(own), o);
 	w = (struct canonical_wishes){
 		.image = o->image,
 		.untagged = o->untagged,

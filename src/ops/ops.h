@@ -40,6 +40,13 @@ void context_progress(dray_context *ctx, const struct dray_progress *p);
 /** A number for the next blob's progress lines. */
 uint64_t context_progress_id(dray_context *ctx);
 
+/**
+ * Options of a caller who was perhaps compiled with fewer members of their struct, or more: @p own,
+ * of @p size bytes and with the defaults, gets those that both know. Both begin with their size.
+ * @return @p own; also with @p given NULL, when all are defaults
+ */
+const void *options_take(void *own, size_t size, const void *given);
+
 /** A reference as typed (dray(1) "PLACES AND IMAGES"), taken apart. */
 enum place_kind {
 	PLACE_ARCHIVE,		/* docker-archive:, a tar by content, "-" */

@@ -194,9 +194,12 @@ int dray_rebase(dray_context *ctx, const char *image, const struct dray_select *
 		const char *dst, const struct dray_rebase_options *ro,
 		const struct dray_copy_options *o, dray_relayered **ret, dray_error **err)
 {
+	struct dray_rebase_options own = DRAY_REBASE_OPTIONS_INIT;
 	cleanup_rebase struct rebase r = { 0 };
-	struct relayer_plan plan = { .image = image, .no_ids = ro->no_rootfs_id };
+	struct relayer_plan plan = { .image = image };
 
+	ro = options_take(&own, sizeof(own), ro);
+	plan.no_ids = ro->no_rootfs_id;
 	if (open_all(&r, ctx, image, sel, ro, err) < 0 || plan_layers(&r, &plan, err) < 0 ||
 	    plan_history(&r, err) < 0)
 		return -1;

@@ -172,7 +172,7 @@ static struct sink *open_output(const struct dray_blob_options *o, dray_error **
 int dray_blob(dray_context *ctx, const char *ref, const char *digest,
 	      const struct dray_blob_options *o, int64_t *ret_size, dray_error **err)
 {
-	static const struct dray_blob_options defaults = DRAY_BLOB_OPTIONS_INIT;
+	struct dray_blob_options own = DRAY_BLOB_OPTIONS_INIT;
 	cleanup_reference struct reference from = { 0 };
 	cleanup_remote struct remote *r = NULL;
 	cleanup_source struct source *s = NULL;
@@ -188,7 +188,7 @@ int dray_blob(dray_context *ctx, const char *ref, const char *digest,
 		return -1;
 	s = remote_open_blob(r, &d, err);
 	s = source_verified(s, &d.digest, -1, "blob digest", err);
-	k = s ? open_output(o ? o : &defaults, err) : NULL;
+	k = s ? open_output(options_take(&own, sizeof(own), o), err) : NULL;
 	size = k ? pump(s, k, err) : -1;
 	if (size < 0 || sink_finish(k, err) < 0)
 		return err_ctx(err, "blob %s", d.digest.text);

@@ -252,8 +252,8 @@ static int open_doors(struct serving *s, dray_error **err)
 int dray_serve(dray_context *ctx, const char *const *places, size_t n,
 	       const struct dray_serve_options *o, dray_error **err)
 {
-	static const struct dray_serve_options defaults = DRAY_SERVE_OPTIONS_INIT;
-	struct serving s = { .ctx = ctx, .o = o ? o : &defaults };
+	struct dray_serve_options own = DRAY_SERVE_OPTIONS_INIT;
+	struct serving s = { .ctx = ctx, .o = options_take(&own, sizeof(own), o) };
 	int rc;
 
 	rc = open_doors(&s, err) < 0 ? -1 : open_shelf(&s, places, n, err);

@@ -205,12 +205,15 @@ static int name_failure(dray_error *why, const char *what, const char *name, dra
 int dray_sign(dray_context *ctx, const char *image, const struct dray_select *sel,
 	      const struct dray_sign_options *o, dray_signatures **ret, dray_error **err)
 {
-	const struct gpg_sign_options how = { .key = o->key,
-					      .homedir = o->homedir,
-					      .passphrase_file = o->passphrase_file,
-					      .armor = o->armor };
+	struct dray_sign_options own = DRAY_SIGN_OPTIONS_INIT;
+	struct gpg_sign_options how;
 	dray_error *why = NULL;
 
+	o = options_take(&own, sizeof(own), o);
+	how = (struct gpg_sign_options){ .key = o->key,
+					 .homedir = o->homedir,
+					 .passphrase_file = o->passphrase_file,
+					 .armor = o->armor };
 	if (!o->key)
 		return err_set(err, DRAY_ERR_USAGE, "which key is to sign?");
 	if (require_file("passphrase", o->passphrase_file, err) < 0 ||
@@ -257,12 +260,11 @@ int dray_verify_signature(dray_context *ctx, const char *image, const struct dra
 			  const char *signature, const struct dray_signature_options *o,
 			  dray_signatures **ret, dray_error **err)
 {
-	static const struct dray_signature_options defaults = DRAY_SIGNATURE_OPTIONS_INIT;
+	struct dray_signature_options own = DRAY_SIGNATURE_OPTIONS_INIT;
 	cleanup_buf struct buf file = BUF_INIT(LIMIT_SIGNATURE);
 	dray_error *why = NULL;
 
-	if (!o)
-		o = &defaults;
+	o = options_take(&own, sizeof(own), o);
 	if (require_file("gpg's folder", o->homedir, err) < 0)
 		return -1;
 	if (io_read_file(AT_FDCWD, signature, LIMIT_SIGNATURE, &file, &why) < 0) {

@@ -13,8 +13,6 @@
 #define STEP_MAX 1024 /* bytes of a history entry that names what its layer holds */
 #define PART_MAX 200  /* of one name */
 
-static const struct dray_split_options defaults = DRAY_SPLIT_OPTIONS_INIT;
-
 /* "a, b, c, ...", so that the plan can be read from the image. */
 static int add_parts(struct buf *b, const struct dray_split_layer *l, dray_error **err)
 {
@@ -83,10 +81,11 @@ int dray_split(dray_context *ctx, const char *image, const struct dray_select *s
 	       const struct dray_split_options *so, const char *dst,
 	       const struct dray_copy_options *o, dray_relayered **ret, dray_error **err)
 {
+	struct dray_split_options own = DRAY_SPLIT_OPTIONS_INIT;
 	cleanup_split_plan struct dray_split_plan *p = NULL;
 	struct relayer_plan plan = { .image = image, .same_tree = true };
 
-	if (split_plan(ctx, image, sel, so ? so : &defaults, true, &p, err) < 0 ||
+	if (split_plan(ctx, image, sel, options_take(&own, sizeof(own), so), true, &p, err) < 0 ||
 	    make_history(p, &plan, err) < 0 || make_layers(p, &plan, err) < 0)
 		return -1;
 	plan.stack = p->stack;
@@ -97,7 +96,9 @@ int dray_split_plan_make(dray_context *ctx, const char *image, const struct dray
 			 const struct dray_split_options *o, dray_split_plan **ret,
 			 dray_error **err)
 {
-	return split_plan(ctx, image, sel, o ? o : &defaults, false, ret, err);
+	struct dray_split_options own = DRAY_SPLIT_OPTIONS_INIT;
+
+	return split_plan(ctx, image, sel, options_take(&own, sizeof(own), o), false, ret, err);
 }
 
 const struct dray_split_layer *dray_split_plan_layers(const dray_split_plan *p, size_t *ret_n)

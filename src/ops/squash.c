@@ -74,12 +74,13 @@ int dray_squash(dray_context *ctx, const char *image, const struct dray_select *
 		const char *dst, const struct dray_squash_options *so,
 		const struct dray_copy_options *o, dray_relayered **ret, dray_error **err)
 {
+	struct dray_squash_options own = DRAY_SQUASH_OPTIONS_INIT;
 	const struct stack_options options = { .contents = true };
 	cleanup_stack struct stack *s = NULL;
 	size_t first = 0;
 
 	if (stack_open(ctx, image, sel, &options, &s, err) < 0 ||
-	    find_first(s, so, &first, err) < 0)
+	    find_first(s, options_take(&own, sizeof(own), so), &first, err) < 0)
 		return -1;
 	return squash(s, first, image, dst, o, ret, err);
 }

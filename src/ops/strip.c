@@ -199,8 +199,9 @@ int dray_strip(dray_context *ctx, const char *image, const struct dray_select *s
 	       const struct dray_strip_options *so, const struct dray_copy_options *o,
 	       dray_relayered **ret, dray_error **err)
 {
+	struct dray_strip_options own = DRAY_STRIP_OPTIONS_INIT;
 	const struct stack_options contents = { .contents = true };
-	cleanup_strip struct strip t = { .so = so };
+	cleanup_strip struct strip t = { .so = options_take(&own, sizeof(own), so) };
 	struct relayer_plan plan = { .image = image, .expect = &t.expect };
 
 	if (add_paths(&t, err) < 0 || stack_open(ctx, image, sel, &contents, &t.s, err) < 0 ||

@@ -306,13 +306,12 @@ static int read_list(const char *path, struct sync_file *ret, dray_error **err)
 int dray_sync(dray_context *ctx, const char *path, const struct dray_sync_options *o,
 	      dray_sync_result **ret, dray_error **err)
 {
-	const struct dray_sync_options defaults = DRAY_SYNC_OPTIONS_INIT;
+	struct dray_sync_options own = DRAY_SYNC_OPTIONS_INIT;
 	cleanup_sync_result dray_sync_result *r = mem_zalloc(sizeof(*r));
 
 	if (!r)
 		return err_nomem(err);
-	if (!o)
-		o = &defaults;
+	o = options_take(&own, sizeof(own), o);
 	if (o->shard > o->shards)
 		return err_set(err, DRAY_ERR_USAGE, "shard %u of %u", o->shard, o->shards);
 	if (read_list(path, &r->file, err) < 0 ||

@@ -13,11 +13,11 @@
 int unpacking_begin(struct unpacking *u, dray_context *ctx, const char *dir, bool filled_ok,
 		    const struct dray_unpack_options *o, dray_error **err)
 {
-	static const struct dray_unpack_options defaults = DRAY_UNPACK_OPTIONS_INIT;
 	struct disk_options d;
 
 	u->ctx = ctx;
-	u->o = o ? *o : defaults;
+	u->o = (struct dray_unpack_options)DRAY_UNPACK_OPTIONS_INIT;
+	options_take(&u->o, sizeof(u->o), o);
 	d = (struct disk_options){ .owners = geteuid() == 0 && !u->o.no_same_owner,
 				   .xattrs = !u->o.no_xattrs };
 	if (outdir_begin(&u->out, dir, filled_ok, err) < 0)
@@ -143,10 +143,12 @@ int dray_unpack(dray_context *ctx, const char *image, const struct dray_select *
 		const char *dir, const struct dray_unpack_options *o,
 		struct dray_unpack_result *ret, dray_error **err)
 {
+	struct dray_unpack_options own = DRAY_UNPACK_OPTIONS_INIT;
 	cleanup_unpacking struct unpacking u = UNPACKING_INIT;
 	const struct stack_options so = { .lazy = true, .on_file = unpacking_put, .arg = &u };
 
-	if (unpacking_begin(&u, ctx, dir, o && o->force, o, err) < 0 ||
+	o = options_take(&own, sizeof(own), o);
+	if (unpacking_begin(&u, ctx, dir, o->force, o, err) < 0 ||
 	    stack_open(ctx, image, sel, &so, &u.s, err) < 0 || unpacking_add_layers(&u, err) < 0 ||
 	    stack_load_all(u.s, err) < 0 || unpacking_merge(&u, 0, err) < 0)
 		return -1;

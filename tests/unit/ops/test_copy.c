@@ -503,6 +503,40 @@ static void copy_choice_refused(void **state)
 	refused(b, src, dst, &o, DRAY_ERR_USAGE, "gzip-single");
 }
 
+/* Who was compiled with another version has other options, of the same beginning. */
+static void copy_options_of_another_size(void **state)
+{
+	struct box *b = *state;
+	struct piece *p = box_piece(b, "text", ENCODING_GZIP);
+	const char *src = box_docker_plain(b, "in.tar", &p, 1);
+	const char *dst = box_place(b, "oci-archive:", "out.tar");
+	struct {
+		struct dray_copy_options o;
+		char more[64];
+	} later = { .o = DRAY_COPY_OPTIONS_INIT };
+	struct dray_copy_options earlier = DRAY_COPY_OPTIONS_INIT;
+	struct dray_build_options build = DRAY_BUILD_OPTIONS_INIT;
+	dray_built *built = NULL;
+	dray_error *err = NULL;
+
+	earlier.compression = "lzma";
+	refused(b, src, dst, &earlier, DRAY_ERR_USAGE, "gzip-single");
+	earlier.size = offsetof(struct dray_copy_options, compression);
+	dray_copy_free(copied(b, src, dst, &earlier));
+	memset(later.more, 0xff, sizeof(later.more));
+	later.o.size = sizeof(later);
+	dray_copy_free(copied(b, src, dst, &later.o));
+	later.o.compression = "lzma";
+	refused(b, src, dst, &later.o, DRAY_ERR_USAGE, "gzip-single");
+
+	build.spec = "\xff";
+	assert_int_equal(dray_build_spec(&build, &built, &err), -1);
+	assert_err_kind(err, DRAY_ERR_USAGE);
+	build.size = offsetof(struct dray_build_options, spec);
+	assert_ok(dray_build_spec(&build, &built, &err), err);
+	dray_built_free(built);
+}
+
 static void copy_no_clobber(void **state)
 {
 	struct box *b = *state;
@@ -729,6 +763,7 @@ int main(void)
 		box_test(copy_layer_missing),
 		box_test(copy_without_diff_ids),
 		box_test(copy_choice_refused),
+		box_test(copy_options_of_another_size),
 		box_test(copy_no_clobber),
 		box_test(copy_tags),
 		box_test(copy_all),
