@@ -335,6 +335,13 @@ refused() {
 	refused 2 "*--base*"
 	dray_run delta save --base "$app1" "$app2" -o oci:out
 	refused 2 "*a delta is written to a file*"
+	# A digest is one of the image that load makes, and of nothing that save writes.
+	local none
+	none=sha256:$(printf '0%.0s' {1..64})
+	dray_run delta save --base "$app1" "$app2" -o "oci:out@$none"
+	refused 2 "*a delta is written to a file*"
+	dray_run delta load d.tar --base "$app1" -o "oci:out@$none"
+	refused 6 "*manifest digest differs*$none*takes that manifest only*"
 	dray_run delta save --base "$app1" --level most "$app2" -o out.tar
 	refused 2 "*--level*"
 	dray_run delta save --base "$app1" --window 4M "$app2" -o out.tar
