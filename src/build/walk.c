@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <sys/sysmacros.h>
 
-#include "base/glob.h"
 #include "base/io.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -19,7 +18,7 @@ void walker_clear(struct walker *k)
 {
 	mem_free(k->todo.list);
 	map_clear(&k->links);
-	match_path_clear(&k->path);
+	looker_clear(&k->looker);
 }
 
 static int todo_add(struct todo *t, const char *path, dray_error **err)
@@ -48,79 +47,6 @@ int walk_join(struct arena *a, const char *dir, const char *name, const char **r
 	return *ret ? 0 : err_nomem(err);
 }
 
-/* ---- extended attributes ---- */
-
-static bool wants_xattr(const struct walk *w, const char *name)
-{
-	static const char *const defaults[] = { "security.capability", "user.*" };
-
-	if (!w->xattrs || !w->xattrs->set) {
-		for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
-			if (glob_match(defaults[i], name))
-				return true;
-		return false;
-	}
-	for (size_t i = 0; i < w->xattrs->n; i++)
-		if (glob_match(w->xattrs->list[i], name))
-			return true;
-	return false;
-}
-
-static int add_xattr(struct arena *a, int dir, const char *base, const char *name,
-		     struct layer_xattrs *x, dray_error **err)
-{
-	cleanup_buf struct buf value = BUF_INIT(LIMIT_PAX);
-	struct tar_xattr *to = &x->list[x->n];
-	int rc = io_get_xattr(dir, base, name, &value, err);
-
-	if (rc <= 0)
-		return rc;
-	to->name = arena_dup(a, span_str(name));
-	to->value = value.len ? arena_dup(a, span_buf(&value)) : SPAN_LIT("");
-	if (!to->name.data || !to->value.data)
-		return err_nomem(err);
-	x->n++;
-	return 0;
-}
-
-static int count_names(struct span names, const struct walk *w, size_t *ret, dray_error **err)
-{
-	*ret = 0;
-	for (size_t i = 0; i < names.len; i += strlen((const char *)names.data + i) + 1)
-		*ret += wants_xattr(w, (const char *)names.data + i);
-	return *ret <= LIMIT_XATTRS
-		       ? 0
-		       : err_set(err, DRAY_ERR_LIMIT, "more than %d attributes (LIMIT_XATTRS)",
-				 LIMIT_XATTRS);
-}
-
-/* The names come in any order; layer_xattrs_sorted() sorts them when they are written. */
-static int read_xattrs(struct walker *k, int dir, const char *base, struct layer_entry *e,
-		       dray_error **err)
-{
-	cleanup_buf struct buf names = BUF_INIT(LIMIT_PAX);
-	struct arena *a = &k->w->in->arena;
-	struct layer_xattrs *x;
-	size_t n;
-
-	if (io_list_xattrs(dir, base, &names, err) < 0 ||
-	    count_names(span_buf(&names), k->w, &n, err) < 0)
-		return -1;
-	if (n == 0)
-		return 0;
-	x = arena_alloc(a, sizeof(*x) + n * sizeof(x->list[0]));
-	if (!x)
-		return err_nomem(err);
-	for (size_t i = 0; i < names.len; i += strlen((const char *)names.data + i) + 1) {
-		const char *name = (const char *)names.data + i;
-
-		if (wants_xattr(k->w, name) && add_xattr(a, dir, base, name, x, err) < 0)
-			return -1;
-	}
-	e->xattrs = x;
-	return 0;
-}
-
 /* ---- entries ---- */
 
 static void set_attributes(struct layer_entry *e, const struct stat *st)
@@ -135,15 +61,37 @@ static void set_attributes(struct layer_entry *e, const struct stat *st)
 	e->dev_minor = minor(st->st_rdev);
 }
 
-static int read_link(struct walker *k, int dir, const char *base, struct layer_entry *e,
-		     dray_error **err)
+/* Strings of a looker's, which will soon be gone. */
+static int keep_xattrs(struct arena *a, const struct layer_xattrs *from,
+		       const struct layer_xattrs **ret, dray_error **err)
 {
-	cleanup_buf struct buf text = BUF_INIT(LIMIT_PATH);
+	struct layer_xattrs *x = arena_alloc(a, sizeof(*x) + from->n * sizeof(x->list[0]));
 
-	if (io_readlinkat(dir, base, &text, err) < 0)
-		return -1;
-	e->link = arena_strndup(&k->w->in->arena, (const char *)text.data, text.len);
-	return e->link ? 0 : err_nomem(err);
+	if (!x)
+		return err_nomem(err);
+	for (; x->n < from->n; x->n++) {
+		struct tar_xattr *to = &x->list[x->n];
+
+		*to = from->list[x->n];
+		to->name = arena_dup(a, to->name);
+		if (to->value.len)
+			to->value = arena_dup(a, to->value);
+		if (!to->name.data || !to->value.data)
+			return err_nomem(err);
+	}
+	*ret = x;
+	return 0;
+}
+
+static int keep_looked(struct walker *k, struct looked *l, struct layer_entry *e, dray_error **err)
+{
+	struct arena *a = &k->w->in->arena;
+
+	if (l->error)
+		return looked_error(l, err);
+	if (l->link && !(e->link = arena_strdup(a, l->link)))
+		return err_nomem(err);
+	return l->xattrs ? keep_xattrs(a, l->xattrs, &e->xattrs, err) : 0;
 }
 
 /* Another name of a file that was met: device and inode, since either alone is not enough. */
@@ -183,10 +131,10 @@ static int add_content(struct walker *k, const char *rel, const struct stat *st,
 	return inputs_add(k->w->in, &c, &e->data_off, err);
 }
 
-int walk_add(struct walker *k, const char *path, const char *rel, int dir, const char *base,
-	     const struct stat *st, dray_error **err)
+static int add_looked(struct walker *k, const char *path, const char *rel, struct looked *l,
+		      dray_error **err)
 {
-	enum tar_type type = tar_type_of_mode(st->st_mode);
+	enum tar_type type = tar_type_of_mode(l->st.st_mode);
 	struct layer_entry *e;
 
 	if (type == TAR_OTHER)
@@ -198,84 +146,102 @@ int walk_add(struct walker *k, const char *path, const char *rel, int dir, const
 	e = entries_add(k->ix, path, type, err);
 	if (!e)
 		return -1;
-	set_attributes(e, st);
+	set_attributes(e, &l->st);
 	if (is_overlay_whiteout(e))
 		return err_set(err, DRAY_ERR_FORMAT,
 			       "a character device 0:0 is overlayfs's whiteout");
-	if (type == TAR_SYMLINK && read_link(k, dir, base, e, err) < 0)
+	if (type == TAR_FILE && add_content(k, rel, &l->st, e, err) < 0)
 		return -1;
-	if (type == TAR_FILE && add_content(k, rel, st, e, err) < 0)
-		return -1;
-	if (base && read_xattrs(k, dir, base, e, err) < 0)
+	if (keep_looked(k, l, e, err) < 0)
 		return -1;
 	policy_apply(k->w->policy, e);
 	return 0;
 }
 
-/* @p rel is the path below the root; @p dir and @p base lead there. */
-static int add_entry(struct walker *k, const char *rel, int dir, const char *base,
-		     const struct stat *st, dray_error **err)
+int walk_add(struct walker *k, const char *path, const char *rel, int dir, const char *base,
+	     const struct stat *st, dray_error **err)
+{
+	cleanup_looker struct looker looker = { .w = k->w };
+	cleanup_looked struct looked l = { .st = *st };
+
+	if (base)
+		look_closer(&looker, dir, base, &l);
+	return add_looked(k, path, rel, &l, err);
+}
+
+/* @p rel is the path below the root. */
+static int add_entry(struct walker *k, const char *rel, struct looked *l, dray_error **err)
 {
 	const char *path = rel;
 
 	if (k->w->to[0] && walk_join(&k->w->in->arena, k->w->to, rel, &path, err) < 0)
 		return -1;
-	return walk_add(k, path, rel, dir, base, st, err);
+	return add_looked(k, path, rel, l, err);
 }
 
 /* ---- folders ---- */
 
-static int look_at(struct walker *k, const char *rel, bool is_dir, bool *ret_in, bool *ret_out,
-		   dray_error **err)
-{
-	*ret_in = k->w->include.n == 0;
-	*ret_out = false;
-	if (k->w->include.n == 0 && k->w->exclude.n == 0)
-		return 0;
-	if (match_path_set(&k->path, rel, err) < 0)
-		return -1;
-	*ret_in = *ret_in || match_any_holds(&k->w->include, &k->path, is_dir);
-	*ret_out = match_any(&k->w->exclude, &k->path, is_dir);
-	return 0;
-}
-
-static int visit(struct walker *k, int dir, const char *parent, const char *name, dray_error **err)
+static int take_name(struct walker *k, const char *parent, struct looked *l, dray_error **err)
 {
 	const char *rel;
-	struct stat st;
-	bool in, out;
 
-	if (walk_join(&k->w->in->arena, parent, name, &rel, err) < 0)
+	if (walk_join(&k->w->in->arena, parent, l->name, &rel, err) < 0)
 		return -1;
-	if (io_fstatat(dir, name, AT_SYMLINK_NOFOLLOW, &st, err) < 0 ||
-	    look_at(k, rel, S_ISDIR(st.st_mode), &in, &out, err) < 0)
-		return walk_at(k->w, rel, err);
-	if (out)
+	if (!l->judged)
+		return looked_error(l, err), walk_at(k->w, rel, err);
+	if (l->out)
 		return 0;
-	if (S_ISDIR(st.st_mode) && todo_add(&k->todo, rel, err) < 0)
+	if (S_ISDIR(l->st.st_mode) && todo_add(&k->todo, rel, err) < 0)
 		return -1;
-	if (in && add_entry(k, rel, dir, name, &st, err) < 0)
+	if (l->in && add_entry(k, rel, l, err) < 0)
 		return walk_at(k->w, rel, err);
 	return 0;
 }
 
-static int visit_folder(struct walker *k, const char *rel, dray_error **err)
+/* What nobody looked at ahead. */
+static int visit(struct walker *k, int dir, const char *parent, const char *name, dray_error **err)
 {
-	cleanup_io_names struct io_names names = { 0 };
-	cleanup_fd int dir = io_open_beneath(k->root, rel, err);
+	cleanup_looked struct looked l = { 0 };
 
-	if (dir < 0 || io_list(dir, &names, err) < 0)
-		return walk_at(k->w, rel, err);
-	for (size_t i = 0; i < names.n; i++)
-		if (visit(k, dir, rel, names.list[i], err) < 0)
+	arena_clear(&k->looker.arena);
+	look_name(&k->looker, dir, parent, name, &l);
+	return take_name(k, parent, &l, err);
+}
+
+static int visit_rest(struct walker *k, struct looked_folder *f, dray_error **err)
+{
+	cleanup_fd int dir = io_open_beneath(k->root, f->rel, err);
+
+	if (dir < 0 || (f->late && io_list(dir, &f->names, err) < 0))
+		return walk_at(k->w, f->rel, err);
+	for (size_t i = f->n; i < f->names.n; i++)
+		if (visit(k, dir, f->rel, f->names.list[i], err) < 0)
 			return -1;
 	return 0;
 }
 
+static int take_folder(struct walker *k, struct looked_folder *f, dray_error **err)
+{
+	if (f->error) {
+		if (err)
+			*err = steal_pointer(&f->error);
+		return walk_at(k->w, f->rel, err);
+	}
+	for (size_t i = 0; i < f->n; i++)
+		if (take_name(k, f->rel, &f->list[i], err) < 0)
+			return -1;
+	return f->late || f->n < f->names.n ? visit_rest(k, f, err) : 0;
+}
+
 static int visit_all(struct walker *k, dray_error **err)
 {
-	for (size_t i = 0; i < k->todo.n; i++)
-		if (visit_folder(k, k->todo.list[i], err) < 0)
+	cleanup_ahead struct ahead *ahead = ahead_new(k->w, k->root, err);
+	struct looked_folder *f;
+
+	if (!ahead)
+		return -1;
+	while ((f = ahead_next(ahead, &k->todo)))
+		if (take_folder(k, f, err) < 0)
 			return -1;
 	return 0;
 }
@@ -291,13 +257,14 @@ int walk_open(const struct walk *w, struct stat *ret, dray_error **err)
 
 int walk_dir(const struct walk *w, struct layer_index *ret, dray_error **err)
 {
-	struct stat st;
-	cleanup_walker struct walker k = { .w = w, .ix = ret, .root = walk_open(w, &st, err) };
+	struct looked l = { 0 };
+	cleanup_walker struct walker k = { .w = w, .ix = ret, .root = walk_open(w, &l.st, err) };
 
 	if (k.root < 0)
 		return -1;
-	if (w->to[0] && add_entry(&k, "", k.root, NULL, &st, err) < 0)
+	if (w->to[0] && add_entry(&k, "", &l, err) < 0)
 		return walk_at(w, "", err);
+	k.looker.w = w;
 	return todo_add(&k.todo, "", err) < 0 ? -1 : visit_all(&k, err);
 }
 
@@ -309,6 +276,7 @@ int walk_names(const struct walk *w, const char *const *names, size_t n, struct 
 
 	if (k.root < 0)
 		return -1;
+	k.looker.w = w;
 	for (size_t i = 0; i < n; i++)
 		if (visit(&k, k.root, "", names[i], err) < 0)
 			return -1;

@@ -16,6 +16,7 @@ struct walk {
 	struct match_list include, exclude; /* below root */
 	const struct spec_list *xattrs;	    /* names, or beginnings with a '*' behind; not set = defaults */
 	const struct policy *policy;
+	struct pool *pool; /* for walk_dir() and walk_names(): who looks ahead; NULL = nobody */
 };
 
 /**

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/io.h"
 #include "build/walk.h"
 
 /* Folders that are still to be listed, relative to the root. */
@@ -12,14 +13,60 @@ struct todo {
 	size_t n, cap;
 };
 
+/* What the host says of one name. */
+struct looked {
+	const char *name; /* lent */
+	struct stat st;
+	bool judged;		     /* st is known, and these are: */
+	bool in, out;		     /* what the globs say */
+	const char *link;	     /* of a symbolic link; of the looker's arena, as are */
+	struct layer_xattrs *xattrs; /* NULL = none */
+	dray_error *error;	     /* what went wrong when it was looked at */
+};
+/** Hand on what went wrong: -1. */
+int looked_error(struct looked *l, dray_error **err);
+void looked_clear(struct looked *l);
+#define cleanup_looked CLEANUP(looked_clear)
+
+/* Who looks, on one thread at a time. */
+struct looker {
+	const struct walk *w;
+	struct arena arena; /* of what was looked at */
+	struct match_path path;
+	struct buf rel;
+};
+void looker_clear(struct looker *l);
+#define cleanup_looker CLEANUP(looker_clear)
+/** All of what lies in @p dir, which is @p parent below the root, by the name @p name. */
+void look_name(struct looker *l, int dir, const char *parent, const char *name, struct looked *ret);
+/** What st, which *ret has, does not tell. */
+void look_closer(struct looker *l, int dir, const char *base, struct looked *ret);
+
+/* One folder with what was looked at of it ahead: the first of its names. */
+struct looked_folder {
+	const char *rel; /* lent */
+	struct io_names names;
+	struct looked *list; /* one that has an error is the last */
+	size_t n;
+	bool late;	   /* not even its names are known */
+	dray_error *error; /* nothing else is known */
+};
+/** Looks through folders below @p root, lent, on the threads of the walk's pool. */
+struct ahead *ahead_new(const struct walk *w, int root, dray_error **err);
+void ahead_free(struct ahead *a);
+DEFINE_CLEANUP(struct ahead, cleanup_ahead_fn, ahead_free)
+#define cleanup_ahead CLEANUP(cleanup_ahead_fn)
+/** The next folder of @p t, which may have grown, until the next call; NULL = there is none. */
+struct looked_folder *ahead_next(struct ahead *a, const struct todo *t);
+
 struct walker {
 	const struct walk *w;
 	struct layer_index *ix;
-	int root; /* kept by the inputs */
+	int root;   /* kept by the inputs */
 	bool apart; /* each name is a file by itself, whatever it shares */
 	struct todo todo;
 	struct map links; /* device and inode -> path in the image */
-	struct match_path path;
+	struct looker looker;
 };
 void walker_clear(struct walker *k);
 #define cleanup_walker CLEANUP(walker_clear)

@@ -145,6 +145,8 @@ int build_apply(struct build *b, const struct merge_source *m, uint32_t source,
 /** One more layer in the tree, of the source @p source. */
 int build_note_applied(struct build *b, uint32_t source, dray_error **err) MUST_CHECK;
 
+/** Who looks ahead in folders; NULL = nobody, with one thread. */
+struct pool *build_lookers(struct build *b);
 /** Where a source's folder is walked, and where its files go; policy and globs of @p s. */
 int build_walk_of(struct build *b, const struct spec_source *s, const struct policy *p,
 		  struct walk *ret, dray_error **err) MUST_CHECK;

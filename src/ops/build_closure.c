@@ -277,7 +277,9 @@ static int walk_units(struct build *b, const struct spec_source *s, const struct
 int build_take_closure(struct build *b, const struct spec_source *s, const struct policy *p,
 		       struct layer_index *ret, dray_error **err)
 {
-	struct walk w = { .in = &b->in, .policy = p, .xattrs = &s->xattrs };
+	struct walk w = {
+		.in = &b->in, .policy = p, .xattrs = &s->xattrs, .pool = build_lookers(b)
+	};
 	struct deal_closure *c;
 	const char *path;
 	size_t store;

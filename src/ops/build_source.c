@@ -53,10 +53,16 @@ static int clean_name(struct build *b, const char *path, const char **ret, dray_
 
 /* ---- folders ---- */
 
+struct pool *build_lookers(struct build *b)
+{
+	return b->ctx->threads > 1 ? context_pool(b->ctx, NULL) : NULL;
+}
+
 int build_walk_of(struct build *b, const struct spec_source *s, const struct policy *p,
 		  struct walk *ret, dray_error **err)
 {
 	*ret = (struct walk){ .in = &b->in, .root = s->from, .xattrs = &s->xattrs, .policy = p };
+	ret->pool = build_lookers(b);
 	if (build_clean(b, "to", s->to ? s->to : "/", &ret->to, err) < 0 ||
 	    match_parse_all(&b->arena, s->include.list, s->include.n, &ret->include, err) < 0)
 		return -1;

@@ -172,7 +172,7 @@ packed() {
 		#include <string.h>
 		#include <time.h>
 		#define LATER 2208988800
-		static struct listing { DIR *d; struct dirent64 **list; size_t n; } at[64];
+		static _Thread_local struct listing { DIR *d; struct dirent64 *list; size_t n; } at[64];
 		struct dirent64 *readdir64(DIR *d)
 		{
 			struct dirent64 *(*real)(DIR *) = dlsym(RTLD_NEXT, "readdir64"), *e;
@@ -182,13 +182,13 @@ packed() {
 			if (at[i].d != d) {
 				at[i] = (struct listing){ .d = d };
 				while ((e = real(d))) {
-					at[i].list = realloc(at[i].list, (at[i].n + 1) * sizeof(e));
-					at[i].list[at[i].n] = malloc(sizeof(*e));
-					memcpy(at[i].list[at[i].n++], e, e->d_reclen);
+					at[i].list = realloc(at[i].list, (at[i].n + 1) * sizeof(*e));
+					memcpy(&at[i].list[at[i].n++], e, e->d_reclen);
 				}
 			}
 			if (at[i].n > 0)
-				return at[i].list[--at[i].n];
+				return &at[i].list[--at[i].n];
+			free(at[i].list);
 			at[i].d = NULL;
 			return NULL;
 		}
