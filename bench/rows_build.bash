@@ -4,7 +4,7 @@
 # Relies on: script/bench, which sources this: timed, record, fresh, work, dir.
 # Promises: what each tool wrote is checked, outside of the time: digests by dray verify, in the first run each file.
 
-# shellcheck disable=SC2154 # dir, work, top: of script/bench
+# shellcheck disable=SC2154,SC2153,SC2034 # dir, work, top: of script/bench; ADDR, SERVER: of rows_serve.bash
 tree=$dir/tree
 BUILD=("$DRAY" build -q --from scratch --name bench/tree --tag 1 --dir "$tree:/")
 
@@ -90,11 +90,13 @@ row_build_gzip() {
 	rm -rf "$out" "$out".*
 }
 
-# Each tool has a repository of its own.
+# build_push ROW TOOL RUN REGISTRY: each tool has a repository of its own. skopeo compresses whatever it sends to a registry, so
+# in rows of plain layers (dray: --compression none) it sends gzip all the same.
 build_push() {
-	local to=$REGISTRY_ADDR/bench/$2:1
+	local to=$4/bench/$2:1 plain=()
+	case $1 in *-plain) plain=(--compression none) ;; esac
 	case $2 in
-	dray) timed "${@:1:3}" "${BUILD[@]}" -o "docker://$to" --plain-http ;;
+	dray) timed "${@:1:3}" "${BUILD[@]}" "${plain[@]}" -o "docker://$to" --plain-http ;;
 	standin) # skopeo 1.9.3 reads no such archive from a pipe
 		# shellcheck disable=SC2016
 		timed "${@:1:3}" sh -c 'python3 "$1" "$2" "$3" >"$4" &&
@@ -106,13 +108,29 @@ build_push() {
 	esac
 }
 
-built_there() { built "$1" "$2" "$3" "docker://$REGISTRY_ADDR/bench/$2:1" --plain-http; }
+# built_there ROW TOOL RUN REGISTRY
+built_there() { built "${@:1:3}" "docker://$4/bench/$2:1" --plain-http; }
 
+# To a registry that has nothing: docker-registry, or (-serve) dray serve --root. What it computes is told, not counted.
 row_build_push() {
-	registry_use bench
-	fresh
-	build_push "$@"
-	[ -z "$SECS" ] || { built_there "$@" && record "$@" "$(size_of "$(registry_storage bench)")"; }
+	local addr storage ticks
+	case $1 in
+	*-serve*)
+		server_new dray
+		fresh_caches
+		addr=$ADDR storage=$work/serve-dray
+		;;
+	*)
+		registry_use bench
+		fresh
+		addr=$REGISTRY_ADDR storage=$(registry_storage bench) SERVER=$(peer_pid registry-bench)
+		;;
+	esac
+	ticks=$(server_ticks)
+	build_push "$@" "$addr"
+	[ -n "$SECS" ] || return 0
+	say "$1 $2 run $3: the registry took $(ticks_as_seconds $(($(server_ticks) - ticks))) s of processor time"
+	built_there "$@" "$addr" && record "$@" "$(size_of "$storage")"
 }
 
 # The registry has it all, and the tool may remember what it pushed.
@@ -121,10 +139,10 @@ row_build_again() {
 	if [ "$3" -eq 1 ]; then
 		[ -f "$work/again" ] || fresh
 		touch "$work/again"
-		build_push first "$2" 0
+		build_push first "$2" 0 "$REGISTRY_ADDR"
 		[ -n "$SECS" ] || return 0
 	fi
 	SECS=
-	build_push "$@"
-	[ -z "$SECS" ] || { built_there "$@" && record "$@"; }
+	build_push "$@" "$REGISTRY_ADDR"
+	[ -z "$SECS" ] || { built_there "$@" "$REGISTRY_ADDR" && record "$@"; }
 }

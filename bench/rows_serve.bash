@@ -52,6 +52,7 @@ server_again() {
 	esac
 }
 
+ticks_as_seconds() { awk -v n="$1" -v hz="$(getconf CLK_TCK)" 'BEGIN { printf "%.2f", n / hz }'; }
 server_ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$SERVER/stat"; }
 
 # served ROW TOOL RUN COMMAND...: timed, with processor time and peak memory of the server.
@@ -61,7 +62,7 @@ served() {
 	ticks=$(server_ticks)
 	timed "$@"
 	[ -n "$SECS" ] || return 0
-	CPU=$(awk -v a="$ticks" -v b="$(server_ticks)" -v hz="$(getconf CLK_TCK)" 'BEGIN { printf "%.4f", (b - a) / hz }')
+	CPU=$(ticks_as_seconds $(($(server_ticks) - ticks)))
 	RSS=$(awk '/^VmHWM:/ { print $2 }' "/proc/$SERVER/status")
 }
 
