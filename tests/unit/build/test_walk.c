@@ -9,6 +9,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "build/walk.h"
 #include "flow/pool.h"
 #include "torture.h"
@@ -218,6 +219,26 @@ static void test_same_error(void **state)
 	}
 }
 
+/* The longest path below is "dNN/sub/same": with a slash before it thirteen bytes. */
+static void test_long_paths(void **state)
+{
+	const struct folder *f = *state;
+	cleanup_buf struct buf text = BUF_INIT(8 << 20);
+	char *to = malloc(LIMIT_PATH);
+	struct walk w = { .to = to };
+	dray_error *err = NULL;
+
+	assert_non_null(to);
+	memset(to, 'x', LIMIT_PATH);
+	to[LIMIT_PATH - 13] = 0;
+	assert_ok(walk_told(f, NULL, &w, &text, &err), err);
+	to[LIMIT_PATH - 13] = 'x';
+	to[LIMIT_PATH - 12] = 0;
+	assert_int_equal(walk_told(f, NULL, &w, &text, &err), -1);
+	assert_err(err, DRAY_ERR_LIMIT, "/d00/sub/same: a path over LIMIT_PATH");
+	free(to);
+}
+
 struct torture {
 	const struct folder *f;
 	struct pool *pool;
@@ -248,6 +269,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_same_entries, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_same_globs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_same_error, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_long_paths, set_up_few, tear_down),
 		cmocka_unit_test_setup_teardown(test_torture, set_up_few, tear_down),
 	};
 
