@@ -73,6 +73,24 @@ static int find_first(struct taker *t, const struct node *n, struct layer_entry 
 	return n->inode->n_names > 1 ? map_put(&t->names, key, (void *)(uintptr_t)e->path, err) : 0;
 }
 
+/* The tree, which may have put them together, goes before the entry does. */
+static int own_xattrs(struct taker *t, struct layer_entry *e, dray_error **err)
+{
+	const struct layer_xattrs *from = e->xattrs;
+	struct layer_xattrs *x;
+	size_t size;
+
+	if (!from)
+		return 0;
+	size = sizeof(*x) + from->n * sizeof(x->list[0]);
+	x = arena_alloc(&t->b->arena, size);
+	if (!x)
+		return err_nomem(err);
+	memcpy(x, from, size);
+	e->xattrs = x;
+	return 0;
+}
+
 static int add_node(struct taker *t, const struct node *n, const char *path, const struct policy *p,
 		    dray_error **err)
 {
@@ -94,6 +112,8 @@ static int add_node(struct taker *t, const struct node *n, const char *path, con
 		e->dev_major = data->dev_major;
 		e->dev_minor = data->dev_minor;
 	}
+	if (own_xattrs(t, e, err) < 0)
+		return -1;
 	if (p)
 		policy_apply(p, e);
 	if (node_is_dir(n))

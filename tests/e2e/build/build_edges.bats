@@ -45,6 +45,37 @@ spec() { printf '%s' "$1" >spec.json; }
 	same b "$("$DRAY" cat out.tar /z/b)" of-both
 }
 
+# linked_xattrs TAR: a file with an attribute, and a hard link to it whose header has another one.
+linked_xattrs() {
+	python3 - "$1" <<-'EOF_P'
+		import io, sys, tarfile
+		with tarfile.open(sys.argv[1], "w", format=tarfile.PAX_FORMAT) as tar:
+		    a = tarfile.TarInfo("a")
+		    a.size, a.pax_headers = 4, {"SCHILY.xattr.user.k": "v"}
+		    tar.addfile(a, io.BytesIO(b"same"))
+		    b = tarfile.TarInfo("b")
+		    b.type, b.linkname, b.pax_headers = tarfile.LNKTYPE, "a", {"SCHILY.xattr.user.j": "w"}
+		    tar.addfile(b)
+	EOF_P
+}
+
+@test "an image that is a source, or the base: attributes of a hard link over those of its file" {
+	local want='{"user.j":"w","user.k":"v"}'
+	xattrs() { "$DRAY" files --json "$1" | jq -cS 'select(.xattrs) | .xattrs' | sort -u; }
+	linked_xattrs l.tar
+	spec '{ "dray": 1 }'
+	build spec.json -o none.tar
+	dray_run append none.tar l.tar -o src.tar
+	ok
+	same "the source" "$(xattrs src.tar)" "$want"
+	build --copy-from src.tar,/ -o out.tar
+	same "all of it" "$(xattrs out.tar)" "$want"
+	build --copy-from src.tar,/b:/z -o out.tar
+	same "the link alone" "$(xattrs out.tar)" "$want"
+	build --from src.tar --rule /a,mtime=7 -o out.tar
+	same "a base that a rule changes" "$(xattrs out.tar)" "$want"
+}
+
 # both_platforms DIR: an index of two images, with the name of the platform in /arch.
 both_platforms() {
 	local p
