@@ -11,6 +11,7 @@
 #include "base/nearest.h"
 #include "base/text.h"
 #include "build/spec_env.h"
+#include "image/healthcheck.h"
 #include "json/json.h"
 
 #define SHOWN_MAX 80 /* bytes of a user's word that an error repeats */
@@ -356,6 +357,21 @@ static int check_path(struct spec_reader *r, struct json v, const char *what, dr
 					      : spec_fail(r, v, what, "expected " SPEC_PATH, err);
 }
 
+static int check_health(struct spec_reader *r, struct json v, const char *what, dray_error **err)
+{
+	struct health_flaw f;
+	int rc = want(r, v, JSON_OBJECT, what, err) < 0 ? -1 : health_check(v, &f, err);
+
+	if (rc <= 0)
+		return rc;
+	if (f.key)
+		return spec_fail(r, f.at, f.key, f.problem, err);
+	cleanup_free char *shown = text_safe(json_name_raw(f.at), SHOWN_MAX);
+	spec_text_fail(r->text, (size_t)(json_name_raw(f.at).data - r->text.data), r->where, err,
+		       "%s \"%s\" in \"%s\"", f.problem, shown ? shown : "", what);
+	return f.near ? err_hint(err, "did you mean \"%s\"?", f.near) : -1;
+}
+
 static int check_json(struct spec_reader *r, struct json v, const struct spec_key *k,
 		      dray_error **err)
 {
@@ -371,8 +387,9 @@ static int check_json(struct spec_reader *r, struct json v, const struct spec_ke
 		return check_path(r, v, k->name, err);
 	if (strcmp(k->choices, "number") == 0)
 		return read_int(r, v, k->name, &seconds, err);
-	return want(r, v, strcmp(k->choices, "string") == 0 ? JSON_STRING : JSON_OBJECT, k->name,
-		    err);
+	if (strcmp(k->choices, "health") == 0)
+		return check_health(r, v, k->name, err);
+	return want(r, v, JSON_STRING, k->name, err);
 }
 
 static int read_json(struct spec_reader *r, struct json v, const struct spec_key *k,

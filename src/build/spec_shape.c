@@ -57,7 +57,7 @@ static const struct spec_key config_keys[] = {
 	{ .name = "Env", .kind = KEY_ENV, .offset = offsetof(struct spec_config, env) },
 	{ .name = "expand", .kind = KEY_FLAG, .offset = offsetof(struct spec_config, expand) },
 	{ .name = "Cmd", .kind = KEY_JSON, .offset = offsetof(struct spec_config, cmd), .choices = "strings" },
-	{ .name = "Healthcheck", .kind = KEY_JSON, .offset = offsetof(struct spec_config, healthcheck), .choices = "object" },
+	{ .name = "Healthcheck", .kind = KEY_JSON, .offset = offsetof(struct spec_config, healthcheck), .choices = "health" },
 	{ .name = "Volumes", .kind = KEY_SET, .offset = offsetof(struct spec_config, volumes), .choices = "path" },
 	{ .name = "WorkingDir", .kind = KEY_JSON, .offset = offsetof(struct spec_config, workdir), .choices = "path" },
 	{ .name = "Entrypoint", .kind = KEY_JSON, .offset = offsetof(struct spec_config, entrypoint), .choices = "strings" },

@@ -12,9 +12,12 @@
 #include "base/jsonw.h"
 #include "base/limits.h"
 #include "base/number.h"
+#include "base/text.h"
+#include "image/healthcheck.h"
 #include "json/json.h"
 
 #define PORT_MAX 65535
+#define SHOWN_MAX 80 /* bytes of a user's word that an error repeats */
 
 /* ---- steps ---- */
 
@@ -168,15 +171,40 @@ static int want_strings(struct json list, dray_error **err)
 	return 0;
 }
 
-static int given_json(const char *what, const char *text, bool list, struct buf *ret,
-		      dray_error **err)
+static int given_list(const char *what, const char *text, struct buf *ret, dray_error **err)
 {
 	cleanup_json struct json_doc *d = NULL;
 
-	if (json_parse(span_str(text), &d, err) < 0 ||
-	    (list ? want_strings(json_root(d), err)
-		  : json_want(json_root(d), JSON_OBJECT, false, "the value", err)) < 0)
+	if (json_parse(span_str(text), &d, err) < 0 || want_strings(json_root(d), err) < 0)
 		return own_fault(what, err);
+	return json_compact(json_root(d), ret, err);
+}
+
+static int say_flaw(const struct health_flaw *f, dray_error **err)
+{
+	cleanup_free char *shown = NULL;
+
+	if (f->key)
+		return err_set(err, DRAY_ERR_USAGE, "\"%s\": %s", f->key, f->problem);
+	shown = text_safe(json_name_raw(f->at), SHOWN_MAX);
+	err_set(err, DRAY_ERR_USAGE, "%s \"%s\"", f->problem, shown ? shown : "");
+	return f->near ? err_hint(err, "did you mean \"%s\"?", f->near) : -1;
+}
+
+static int health(const char *what, const char *text, struct buf *ret, dray_error **err)
+{
+	cleanup_json struct json_doc *d = NULL;
+	struct health_flaw flaw;
+	int rc;
+
+	if (strcasecmp(text, "none") == 0)
+		return buf_add_str(ret, "{\"Test\":[\"NONE\"]}", err);
+	if (json_parse(span_str(text), &d, err) < 0 ||
+	    json_want(json_root(d), JSON_OBJECT, false, "the value", err) < 0)
+		return own_fault(what, err);
+	rc = health_check(json_root(d), &flaw, err);
+	if (rc != 0)
+		return rc < 0 ? -1 : (say_flaw(&flaw, err), err_ctx(err, "%s", what));
 	return json_compact(json_root(d), ret, err);
 }
 
@@ -200,10 +228,8 @@ int config_value(enum dray_edit_field field, const char *text, struct buf *ret, 
 
 	if (field == DRAY_EDIT_CREATED)
 		return created(text, ret, err);
-	if (field != DRAY_EDIT_HEALTHCHECK)
-		return text[strspn(text, " \t\n")] == '[' ? given_json(what, text, true, ret, err)
-							  : words(what, text, ret, err);
-	if (strcasecmp(text, "none") == 0)
-		return buf_add_str(ret, "{\"Test\":[\"NONE\"]}", err);
-	return given_json(what, text, false, ret, err);
+	if (field == DRAY_EDIT_HEALTHCHECK)
+		return health(what, text, ret, err);
+	return text[strspn(text, " \t\n")] == '[' ? given_list(what, text, ret, err)
+						  : words(what, text, ret, err);
 }

@@ -91,6 +91,55 @@ spec() { printf '%s' "$1" >spec.json; }
 	expect 2 'dray: build: source 2 (file): one of "from"*'
 }
 
+@test "a health check is one that engines can run: in specs, build --healthcheck, edit --healthcheck" {
+	local bad pattern good
+	spec '{ "dray": 1 }'
+	build spec.json -o none.tar
+	while IFS='|' read -r bad pattern; do
+		echo "$bad"
+		spec "{ \"dray\": 1, \"config\": { \"Healthcheck\":
+$bad } }"
+		refused 2 "*spec.json:2:$pattern*" || return 1
+		dray_run build --healthcheck "$bad" -o no.tar
+		expect 2 "dray: build: --healthcheck: healthcheck: ${pattern#*: }*" || return 1
+		dray_run edit none.tar --healthcheck "$bad" -o no.tar
+		expect 2 "dray: edit: *healthcheck: ${pattern#*: }*" || return 1
+		[ ! -e no.tar ]
+	done <<-'EOF_ROWS'
+		{"Test":"curl x"}|9: "Test": expected array as *, found string
+		{"Test":["CMD",1]}|16: "Test": expected string, found number
+		{"Test":["curl","x"]}|10: "Test": it begins with NONE, CMD or CMD-SHELL, or is \[] for that of the base
+		{"Test":["CMD"]}|9: "Test": the command is missing
+		{"Test":["NONE"],"Interval":"30s"}|29: "Interval": expected nanoseconds: 30s are 30000000000
+		{"Timeout":"1m30s"}|12: "Timeout": expected nanoseconds: 1m30s are 90000000000
+		{"StartPeriod":"soon"}|16: "StartPeriod": expected nanoseconds: 30 seconds are 30000000000
+		{"StartInterval":-1}|18: "StartInterval": expected whole nanoseconds from 0 on
+		{"Interval":1.5}|13: "Interval": expected whole nanoseconds from 0 on
+		{"Interval":30}|13: "Interval": it is in nanoseconds: 1000000, a millisecond, is the least but 0
+		{"Retries":"3"}|12: "Retries": expected number, found string
+		{"Retries":-1}|12: "Retries": expected a whole number from 0 on
+		{"tset":["CMD","x"]}|3: unknown key "tset"*did you mean "Test"[?]
+		{"Start":0}|3: unknown key "Start"
+	EOF_ROWS
+	while IFS= read -r good; do
+		echo "$good"
+		spec "{ \"dray\": 1, \"config\": { \"Healthcheck\": $good } }"
+		build spec.json -o out.tar || return 1
+		same spec "$(config out.tar | jq -c .Healthcheck)" "$(jq -cS . <<<"$good")" || return 1
+		build --healthcheck "$good" -o out.tar || return 1
+		same build "$(config out.tar | jq -c .Healthcheck)" "$(jq -cS . <<<"$good")" || return 1
+		dray_run edit none.tar --healthcheck "$good" -o out.tar
+		ok || return 1
+		same edit "$(config out.tar | jq -c .Healthcheck)" "$(jq -cS . <<<"$good")" || return 1
+	done <<-'EOF_ROWS'
+		{"Test":["CMD-SHELL","curl x"],"Interval":30000000000,"Timeout":1000000,"StartPeriod":0,"StartInterval":5000000000,"Retries":3}
+		{"Test":["CMD","/x","y"]}
+		{"Test":["NONE"]}
+		{"Test":[],"Retries":0}
+		{}
+	EOF_ROWS
+}
+
 @test "a comma closes a list only behind an element" {
 	for list in '[,]' '[ { "type": "mkdir", "path": "/a" },, ]' '[ {,} ]'; do
 		spec "{ \"dray\": 1, \"sources\": $list }"
@@ -241,6 +290,10 @@ print(json.dumps(spec))" >spec.json
 		            '{"dray":1,"rules":[{"mode":"0600"}]}', '{"dray":1,"rules":[{"match":"a","regex":"a"}]}',
 		            '{"dray":1,"created":"soon"}', '{"dray":1,"name":"a","tags":["b c"]}', '{"dray":1,"tag":"1"}', '{"dray":1,"platform":"linux"}',
 		            '{"dray":1,"config":{"Env":["A"]}}', '{"dray":1,"config":{"Volumes":{"v":{}}}}', '{"dray":1,"config":{"StopTimeout":-1}}',
+		            '{"dray":1,"config":{"Healthcheck":{"Test":"x"}}}', '{"dray":1,"config":{"Healthcheck":{"Test":["x"]}}}',
+		            '{"dray":1,"config":{"Healthcheck":{"Test":["CMD"]}}}', '{"dray":1,"config":{"Healthcheck":{"Test":["CMD",1]}}}',
+		            '{"dray":1,"config":{"Healthcheck":{"test":[]}}}', '{"dray":1,"config":{"Healthcheck":{"Retries":-1}}}',
+		            '{"dray":1,"config":{"Healthcheck":{"Interval":"30s"}}}', '{"dray":1,"config":{"Healthcheck":{"Timeout":30}}}',
 		            '{"dray":1,"owner":{"uid":4294967296}}', '{"dray":1,"sources":[{"type":"file","path":"/a"}]}',
 		            '{"dray":1,"sources":[{"type":"file","path":"/a","text":"","from":"b"}]}', '{"dray":1,"sources":[{"type":"links","from":[]}]}',
 		            '{"dray":1,"sources":[{"type":"symlink","path":"/a","target":""}]}', '{"dray":1,"rules":[{"match":"a","base":true,"delete":false}]}',
@@ -252,6 +305,9 @@ print(json.dumps(spec))" >spec.json
 		             '{"dray":1,"name":"Example.org/A","tags":["1","b_c"],"platform":"linux/arm/v7"}',
 		             '{"dray":1,"base":{"image":"x","select":null,"dedupe":"unit"}}', '{"dray":1,"layers":{"max":125}}',
 		             '{"dray":1,"sources":[{"type":"links","from":["/a"]}],"config":{"Env":["A="],"StopTimeout":0}}',
+		             '{"dray":1,"config":{"Healthcheck":null}}', '{"dray":1,"config":{"Healthcheck":{}}}', '{"dray":1,"config":{"Healthcheck":{"Test":[],"Interval":0}}}',
+		             '{"dray":1,"config":{"Healthcheck":{"Test":["CMD","a","b"],"StartInterval":1000000,"Retries":0}}}',
+		             '{"dray":1,"config":{"Healthcheck":{"Test":["NONE"],"StartPeriod":1000000000}}}',
 		             '{"dray":1,"sources":[{"type":"files","list":"l","list_format":"paths0","root":"r"}]}',
 		             '{"dray":1,"sources":[{"type":"closure","paths":"p","include":"links-only","scan_config":true,"exclude":["x"]}]}',
 		             '{"dray":1,"rules":[{"regex":"/a","delete":true,"base":true,"xattr":{"user.x":null,"user.y":"0s"}}]}']:
