@@ -280,8 +280,9 @@ static int run(struct build *b, const char *dst, const struct dray_copy_options 
 				     .check = on_check,
 				     .arg = &check };
 
-	if (build_annotations(b, &like, err) < 0 || build_index_annotations(b, err) < 0 ||
-	    make_layers(b, &plan, err) < 0 || make_history(b, &plan, err) < 0)
+	if (build_check_format(b, &copy, err) < 0 || build_annotations(b, &like, err) < 0 ||
+	    build_index_annotations(b, err) < 0 || make_layers(b, &plan, err) < 0 ||
+	    make_history(b, &plan, err) < 0)
 		return -1;
 	plan.like = like;
 	if (b->around)

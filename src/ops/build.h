@@ -80,6 +80,9 @@ int build_foretell(struct build *b, dray_error **err) MUST_CHECK;
 int build_read_spec(struct build *b, const struct dray_build_options *o, dray_error **err) MUST_CHECK;
 /** The same, and its times settled. */
 int build_settle(struct build *b, const struct dray_build_options *o, dray_error **err) MUST_CHECK;
+/** Annotations of the manifest where @p o has no place for them: UNSUPPORTED. */
+int build_check_format(const struct build *b, const struct dray_copy_options *o,
+		       dray_error **err) MUST_CHECK;
 /** A file of the spec, as the system finds it. */
 int build_host_path(struct build *b, const char *path, const char **ret,
 		    dray_error **err) MUST_CHECK;

@@ -180,6 +180,26 @@ int build_place(struct build *b, const char *text, const char **ret, dray_error 
 	return 0;
 }
 
+/* ---- annotations ---- */
+
+int build_check_format(const struct build *b, const struct dray_copy_options *o, dray_error **err)
+{
+	const struct spec_pairs *p = &b->spec->annotations;
+	bool docker = o->format && strcmp(o->format, "docker") == 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (span_is(p->list[i].json, "null"))
+			continue;
+		if (o->legacy)
+			return err_set(err, DRAY_ERR_UNSUPPORTED,
+				       "--legacy: what it is for has no annotations of a manifest");
+		if (docker)
+			return err_set(err, DRAY_ERR_UNSUPPORTED,
+				       "annotations of a manifest need the OCI format");
+	}
+	return 0;
+}
+
 /* ---- times ---- */
 
 /* The specification of reproducible-builds.org: digits, nothing else; empty is unset. */

@@ -62,6 +62,9 @@ static int wish_legacy(struct wishes *w, dray_error **err)
 		return err_set(err, DRAY_ERR_USAGE,
 			       "--legacy and --compression %s: what it is for reads plain layers",
 			       w->o->compression);
+	if (w->format_asked && !w->docker)
+		return err_set(err, DRAY_ERR_USAGE,
+			       "--legacy and --format oci: what it is for reads no manifests");
 	if (w->o->append)
 		return err_set(err, DRAY_ERR_USAGE, "--legacy and --append: one of both");
 	w->compression_asked = true;

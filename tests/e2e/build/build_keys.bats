@@ -439,6 +439,20 @@ labels() {
 	[ ! -e no.tar ]
 }
 
+@test "annotations: of OCI manifests alone; Docker's are refused, whoever asked for them" {
+	local spec='{ "dray": 1, "annotations": { "a": "b" } }'
+	dray_run build --mkdir /a --annotation a=b --format docker -o no.tar
+	expect 8 '*annotations of a manifest need the OCI format*'
+	echo "$spec" >spec.json
+	dray_run build spec.json --format docker -o "oci:$T/no"
+	expect 8 '*annotations of a manifest need the OCI format*'
+	[ ! -e no.tar ] && [ ! -e no ]
+	# One that is taken away again is none.
+	build spec.json --annotation a- --format docker -o out.tar
+	build spec.json --format oci -o "oci:$T/out"
+	same annotations "$("$DRAY" inspect --raw "oci:$T/out" | jq -c .annotations.a)" '"b"'
+}
+
 @test "index_annotations: the image comes in an index that says so, with its tag; engines take it" {
 	require_docker
 	require_peer podman skopeo

@@ -136,11 +136,19 @@ two_layers() {
 	expect 2 '*--legacy and --compression gzip*'
 	dray_run build --legacy --index-annotation a=b --mkdir /a -o out.tar
 	expect 8 '*--legacy*annotations of an index*'
+	dray_run build --legacy --annotation a=b --mkdir /a -o out.tar
+	expect 8 '*--legacy: what it is for has no annotations of a manifest*'
+	dray_run build --legacy --format oci --mkdir /a -o out.tar
+	expect 2 '*--legacy and --format oci: *'
+	dray_run copy --legacy --format oci one.tar out.tar
+	expect 2 '*--legacy and --format oci: *'
 	dray_run copy --legacy --append one.tar one.tar
 	expect 2 '*--legacy and --append*'
 	dray_run copy --legacy --canonical one.tar out.tar
 	expect 2 '*--legacy and --canonical*'
 	[ ! -e out.tar ] && [ ! -e layout ] && [ ! -e dir ]
+	# What says nothing of them is fine.
+	build --legacy --format docker --annotation a- --mkdir /a -o out.tar
 	# An archive with folders is added to like any other.
 	two_layers old.tar --legacy
 	build --mkdir /new --name example.org/new:1 -o new.tar
