@@ -144,11 +144,32 @@ static bool is_of_base(const struct rules *r, const struct node *n, uint32_t n_b
 	       (r->lower && !is_gone(r) && tree_find(r->lower, (const char *)r->text.data));
 }
 
-/* 1 = the name is gone. */
-static int apply_all(struct rules *r, struct node *n, uint32_t n_base, dray_error **err)
-{
-	bool is_new = n->layer >= n_base;
+/* Names of one file are met in the order of paths, but rules count in theirs: these wait. */
+struct linked {
+	struct node *n; /* one of its names */
+	uint8_t fits[]; /* a bit for each rule that fits one of them */
+};
+struct pass {
+	struct rules *r;
+	uint32_t n_base;
+	size_t *fitting; /* rules that change the name at hand, in their order */
+	size_t n;
+	struct map linked; /* address of an inode with several names -> struct linked */
+};
 
+static int change_by(struct rules *r, size_t i, struct node *n, dray_error **err)
+{
+	return change(r, i, n, err) < 0 ? (err_ctx(err, "rule %zu", i + 1),
+					   spec_ctx(r->spec, r->spec->rules[i].at, err))
+					: 0;
+}
+
+/* Which rules change the name. *ret_gone: the one that deletes it, from 1 on; 0 = it stays. */
+static int look_up(struct pass *p, const struct node *n, size_t *ret_gone, dray_error **err)
+{
+	struct rules *r = p->r;
+
+	p->n = *ret_gone = 0;
 	if (look_at(r, n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < r->spec->n_rules; i++) {
@@ -159,33 +180,97 @@ static int apply_all(struct rules *r, struct node *n, uint32_t n_base, dray_erro
 			return -1;
 		if (rc == 0)
 			continue;
-		if (rule->remove == SPEC_YES) {
-			if (is_of_base(r, n, n_base))
-				return refuse(r, i, err);
-			tree_remove(n);
-			return 1;
-		}
-		if (is_new && changes(rule) && change(r, i, n, err) < 0)
-			return err_ctx(err, "rule %zu", i + 1), spec_ctx(r->spec, rule->at, err);
+		if (rule->remove != SPEC_UNSET)
+			*ret_gone = rule->remove == SPEC_YES ? i + 1 : 0;
+		if (changes(rule))
+			p->fitting[p->n++] = i;
 	}
 	return 0;
 }
 
-int rules_apply(struct rules *r, struct tree *t, uint32_t n_base, dray_error **err)
+static int put_off(struct pass *p, struct node *n, dray_error **err)
+{
+	struct span key = span_of(&n->inode, sizeof(n->inode));
+	struct linked *l = map_get(&p->linked, key);
+
+	if (!l) {
+		l = arena_alloc(&p->r->arena, sizeof(*l) + p->r->spec->n_rules / 8 + 1);
+		if (!l)
+			return err_nomem(err);
+		l->n = n;
+		if (map_put(&p->linked, key, l, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < p->n; i++)
+		l->fits[p->fitting[i] / 8] |= (uint8_t)(1u << (p->fitting[i] % 8));
+	return 0;
+}
+
+/* 1 = the name is gone. */
+static int apply_all(struct pass *p, struct node *n, dray_error **err)
+{
+	size_t gone;
+
+	if (look_up(p, n, &gone, err) < 0)
+		return -1;
+	if (gone) {
+		if (is_of_base(p->r, n, p->n_base))
+			return refuse(p->r, gone - 1, err);
+		tree_remove(n);
+		return 1;
+	}
+	if (n->layer < p->n_base || p->n == 0)
+		return 0;
+	if (n->inode->n_names > 1)
+		return put_off(p, n, err);
+	for (size_t i = 0; i < p->n; i++)
+		if (change_by(p->r, p->fitting[i], n, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int apply_linked(const struct pass *p, dray_error **err)
+{
+	for (size_t k = 0; k < p->linked.len; k++) {
+		const struct linked *l = p->linked.slots[k].value;
+
+		for (size_t i = 0; i < p->r->spec->n_rules; i++)
+			if ((l->fits[i / 8] & (1u << (i % 8))) != 0 &&
+			    change_by(p->r, i, l->n, err) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+static int apply_tree(struct pass *p, struct tree *t, dray_error **err)
 {
 	struct node *next;
 
-	if (r->spec->n_rules == 0)
-		return 0;
 	for (struct node *n = tree_next(tree_root(t)); n; n = next) {
-		int rc = apply_all(r, n, n_base, err);
+		int rc = apply_all(p, n, err);
 
 		if (rc < 0)
 			return -1;
 		next = rc > 0 ? tree_skip(n) : tree_next(n);
 	}
-	tree_finish(t);
-	return 0;
+	return apply_linked(p, err);
+}
+
+int rules_apply(struct rules *r, struct tree *t, uint32_t n_base, dray_error **err)
+{
+	struct pass p = { .r = r, .n_base = n_base };
+	int rc;
+
+	if (r->spec->n_rules == 0)
+		return 0;
+	p.fitting = arena_array(&r->arena, r->spec->n_rules, sizeof(*p.fitting));
+	if (!p.fitting)
+		return err_nomem(err);
+	rc = apply_tree(&p, t, err);
+	map_clear(&p.linked);
+	if (rc == 0)
+		tree_finish(t);
+	return rc;
 }
 
 /* ---- what the base has ---- */

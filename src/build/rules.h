@@ -51,7 +51,7 @@ int rules_delete_base(struct rules *r, struct tree *t, dray_error **err) MUST_CH
 /** Does a rule change what @p n carries? 1, 0, -1. */
 int rules_concern(struct rules *r, const struct node *n, dray_error **err) MUST_CHECK;
 /**
- * Do to the names of layer @p n_base and above what the rules say; the later rule wins. The tree
- * is finished before and after. USAGE for a rule that would remove what the base has.
+ * Do to the names of layer @p n_base and above what the rules say; the later rule wins, also
+ * where two names of one file are told apart. The tree is finished before and after. USAGE for a rule that would remove what the base has.
  */
 int rules_apply(struct rules *r, struct tree *t, uint32_t n_base, dray_error **err) MUST_CHECK;

@@ -217,6 +217,40 @@ agree() {
 	same "without a base" "$(names out.tar)" x
 }
 
+@test "delete: a later rule may undo it, also where it would be the base's" {
+	base
+	tree
+	echo d >in/d
+	rules '{ "match": "/etc/**", "delete": true }, { "match": "*.conf", "delete": false, "mode": "0600" }, { "match": "/d", "delete": false }, { "match": "/d", "delete": true }'
+	build spec.json -o out.tar
+	same "what stays" "$(names out.tar | tr '\n' ' ')" 'bin bin/ping etc etc/a.conf etc/l.conf '
+	same "and is as the rule says" "$("$DRAY" files --json out.tar /etc/a.conf | jq -r .mode)" 0600
+	rules '{ "match": "/doc", "delete": true }, { "match": "/doc", "delete": false }' '"base": { "image": "base.tar" }'
+	build spec.json -o out.tar
+	[ "$(names out.tar | grep -c ^doc)" -gt 0 ]
+	rules '{ "match": "/doc", "delete": false }, { "match": "/doc", "delete": true }' '"base": { "image": "base.tar" }'
+	refused 2 '*rule 2: /doc is of the base*' spec.json
+}
+
+@test "the later rule wins, whichever name of a hard-linked file it names" {
+	mkdir -p in/p
+	echo 1 >in/p/x
+	ln in/p/x in/p/y
+	ln in/p/x in/p/z
+	attributes() { "$DRAY" files --json out.tar /p | jq -r 'select(.type != "dir") | "\(.mode) \(.uid) \(.xattrs["user.k"])"' | sort -u; }
+	rules '{ "match": "/p/y", "mode": "0600", "xattr": { "user.k": "y" } }, { "match": "/p/x", "mode": "0611" }, { "match": "/p/z", "owner": { "uid": 3 } }'
+	build spec.json -o out.tar
+	same "y, x" "$(attributes)" '0611 3 y'
+	rules '{ "match": "/p/x", "mode": "0611" }, { "match": "/p/y", "mode": "0600", "xattr": { "user.k": "y" } }, { "match": "/p/[xz]", "xattr": { "user.k": "x" } }'
+	build spec.json -o out.tar
+	same "x, y" "$(attributes)" '0600 0 x'
+	# What is gone says nothing.
+	rules '{ "match": "/p/x", "mode": "0611" }, { "match": "/p/y", "mode": "0600" }, { "match": "/p/y", "delete": true }'
+	build spec.json -o out.tar
+	same "names" "$(names out.tar | tr '\n' ' ')" 'p p/x p/z '
+	same "without y" "$(attributes)" '0611 0 null'
+}
+
 @test "a folder of the base that another source described needs replace all the same" {
 	base
 	mkdir -p one/doc two
