@@ -217,20 +217,32 @@ static int set_place(struct merge *m, struct layer_entry *e, dray_error **err)
 	return 0;
 }
 
-/* A folder over a link to a folder is that folder, which stays what it is: 1, 0, -1. */
-static int is_linked_folder(struct merge *m, const struct layer_entry *e, dray_error **err)
+/* A folder over a link to a folder is that one, which is at *ret then: 1, 0, -1. */
+static int is_linked_folder(struct merge *m, const struct layer_entry *e, const char **ret,
+			    dray_error **err)
 {
 	const struct node *n;
 	const struct own *own;
-	const char *real;
 
 	if (!m->follow || e->type != TAR_DIR || !link_at(m, e->path))
 		return 0;
-	if (merge_resolve(m, e->path, &real, err) < 0)
+	if (merge_resolve(m, e->path, ret, err) < 0)
 		return -1;
-	n = tree_find(m->tree, real);
-	own = map_get(&m->own, span_str(real));
+	n = tree_find(m->tree, *ret);
+	own = map_get(&m->own, span_str(*ret));
 	return (n && node_is_dir(n)) || (own && own->e.type == TAR_DIR);
+}
+
+/* What a mkdir says is meant, so it says it of the folder that the link leads to. */
+static int go_behind_link(struct merge *m, const char *real, struct layer_entry *e,
+			  dray_error **err)
+{
+	if (!real[0])
+		return merge_say(e->path, "it leads to the root", DRAY_ERR_USAGE, err);
+	if (m->on_moved)
+		m->on_moved(m->arg, e->path, real);
+	e->path = arena_strdup(&m->in->arena, real);
+	return e->path ? 0 : err_nomem(err);
 }
 
 /* Links that come, and those that make room for something else. */
@@ -248,7 +260,7 @@ static int note_link(struct merge *m, const struct layer_entry *e, dray_error **
 static int take(struct merge *m, const struct merge_source *s, struct layer_entry *e,
 		dray_error **err)
 {
-	const char *path = e->path;
+	const char *path = e->path, *real;
 	struct layer_entry file;
 	struct own *own = NULL;
 	int rc;
@@ -256,10 +268,12 @@ static int take(struct merge *m, const struct merge_source *s, struct layer_entr
 	if (set_place(m, e, err) < 0 || (e->type == TAR_HARDLINK && find_own(m, e, &own, err) < 0))
 		return -1;
 	file = own ? as_file(e, &own->e) : *e;
-	rc = is_linked_folder(m, &file, err);
+	rc = is_linked_folder(m, &file, &real, err);
+	if (rc > 0 && s->is_mkdir)
+		rc = go_behind_link(m, real, &file, err);
 	if (rc == 0)
 		rc = merge_settle(m, s, path, &file, err);
-	else if (rc > 0)
+	else if (rc > 0) /* what trees say of it is not meant: it stays what it is */
 		rc = 0;
 	if (rc < 0)
 		return -1;

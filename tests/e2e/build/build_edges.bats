@@ -76,6 +76,35 @@ linked_xattrs() {
 	same "a base that a rule changes" "$(xattrs out.tar)" "$want"
 }
 
+@test "a mkdir where the base has a link to a folder says it of that folder; trees say nothing of it" {
+	build --mkdir /usr/bin --symlink /bin:usr/bin --symlink /sbin:/bin --symlink /top:/ --symlink /none:/nowhere --file /usr/bin/sh=x -o base.tar
+	shown() { "$DRAY" files --json "$1" "$2" | jq -r '"\(.path) \(.mode) \(.uid):\(.gid)"' | head -1; }
+	spec '{ "dray": 1, "base": { "image": "base.tar" }, "sources": [ { "type": "mkdir", "path": "/bin", "mode": "0700", "owner": { "uid": 7, "gid": 8 } } ] }'
+	dray_run build spec.json -v -o out.tar
+	ok
+	[[ $stderr == */bin*/usr/bin* ]]
+	same "the folder behind" "$(shown out.tar /usr/bin)" 'usr/bin 0700 7:8'
+	same "the link" "$("$DRAY" files out.tar | grep -c ' bin -> usr/bin$')" 1
+	same "what is in it" "$("$DRAY" cat out.tar /bin/sh)" x
+	same "what is new" "$(layer_tar out.tar 1 | tar t | tr '\n' ' ')" 'usr/ usr/bin/ '
+	build --from base.tar --mkdir /sbin:1777 -o out.tar
+	same "by two links" "$(shown out.tar /usr/bin)" 'usr/bin 1777 0:0'
+	build --file /a/b/x=1 --symlink /l:a/b --mkdir /l:0711 -o out.tar
+	same "a link of a source" "$(shown out.tar /a/b)" 'a/b 0711 0:0'
+	mkdir -p tree/bin
+	spec '{ "dray": 1, "base": { "image": "base.tar" }, "sources": [ { "type": "dir", "from": "tree", "mode": "0700" } ] }'
+	build spec.json -o out.tar
+	same "of a tree" "$(layers out.tar)" "$(layers base.tar)"
+	# Links that lead to no folder, or to the root.
+	dray_run build --from base.tar --mkdir /none:0700 -o no.tar
+	expect 2 '*"replace": true*'
+	dray_run build --from base.tar --mkdir /top:0700 -o no.tar
+	expect 2 '*/top: it leads to the root*'
+	dray_run build --from base.tar --no-follow-base-links --mkdir /bin:0700 -o no.tar
+	expect 2 '*"replace": true*'
+	[ ! -e no.tar ]
+}
+
 # both_platforms DIR: an index of two images, with the name of the platform in /arch.
 both_platforms() {
 	local p
