@@ -62,8 +62,8 @@ static int check_text(const char *what, const char *text, dray_error **err)
 
 static int check(const struct spec_source *s, dray_error **err)
 {
-	if (s->gid.v > UINT32_MAX || s->uid.v > UINT32_MAX)
-		return err_set(err, DRAY_ERR_USAGE, "%s: a number over 4294967295", s->name);
+	if (spec_id(s->uid.v, err) < 0 || spec_id(s->gid.v, err) < 0)
+		return err_ctx(err, "%s", s->name);
 	if (check_text("name", s->name, err) < 0 || check_text("home", s->home, err) < 0)
 		return -1;
 	return check_text("shell", s->shell, err);

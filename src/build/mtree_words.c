@@ -10,6 +10,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "build/mtree_priv.h"
+#include "build/spec.h"
 
 #define OCTAL_MAX 11 /* digits of a mode: as many as a tar has room for */
 
@@ -66,8 +67,8 @@ static int read_id(struct span value, uint32_t *ret, dray_error **err)
 {
 	int64_t v;
 
-	if (!num_parse_u63(value, &v) || v > UINT32_MAX)
-		return expected("a number up to 4294967295", value, err);
+	if (!num_parse_u63(value, &v) || v > SPEC_ID_MAX)
+		return expected("a number up to 4294967294", value, err);
 	*ret = (uint32_t)v;
 	return 0;
 }

@@ -12,8 +12,9 @@
 int owner_of(const struct spec_owner *o, uint32_t *uid, uint32_t *gid, const char **uname,
 	     const char **gname, dray_error **err)
 {
-	if ((o->uid.set && o->uid.v > UINT32_MAX) || (o->gid.set && o->gid.v > UINT32_MAX))
-		return err_set(err, DRAY_ERR_USAGE, "owner: a number over 4294967295");
+	if ((o->uid.set && spec_id(o->uid.v, err) < 0) ||
+	    (o->gid.set && spec_id(o->gid.v, err) < 0))
+		return err_ctx(err, "owner");
 	if (o->uid.set)
 		*uid = (uint32_t)o->uid.v;
 	if (o->gid.set)

@@ -11,6 +11,7 @@
 
 #define SPEC_VERSION 1
 #define SPEC_LAYERS_FORCED 500 /* what containers/storage takes, the longest known */
+#define SPEC_ID_MAX 4294967294 /* of users and groups: the next one is chown(2)'s "leave it" */
 #define SPEC_KEYS_MAX 24 /* keys at the top of a spec */
 
 /** Where the text of a spec says something; line 0: a flag said it. */
@@ -203,6 +204,8 @@ DEFINE_CLEANUP(struct spec, cleanup_spec_fn, spec_free)
 
 /** What a flag of dray-build(1) says, without its dashes. Copied. USAGE. */
 int spec_flag(struct spec *s, const char *name, const char *value, dray_error **err) MUST_CHECK;
+/** May @p v be the number of a user or a group? USAGE. */
+int spec_id(int64_t v, dray_error **err) MUST_CHECK;
 /** "WHERE:LINE:COLUMN: " in front of the error, unless a flag said what is at @p at. Returns -1. */
 int spec_ctx(const struct spec *s, struct spec_at at, dray_error **err);
 /**

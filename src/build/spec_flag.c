@@ -141,6 +141,8 @@ static int flag_owner(struct spec *s, const char *value, dray_error **err)
 			ids[i]->set = true;
 			if (!num_parse_u63(span_of(value, len), &ids[i]->v))
 				return flag_bad("UID[:GID[:UNAME[:GNAME]]]", err);
+			if (spec_id(ids[i]->v, err) < 0)
+				return -1;
 		} else if (flag_copy(s, value, len, names[i - 2], err) < 0) {
 			return -1;
 		}
@@ -348,6 +350,11 @@ static size_t fields(struct spec *s, const char *value, const char **ret, size_t
 	return n;
 }
 
+static int flag_id(const char *text, struct spec_int *ret, dray_error **err)
+{
+	return flag_number(text, ret, err) < 0 ? -1 : spec_id(ret->v, err);
+}
+
 /* "NAME:UID:GID[:HOME[:SHELL]]" makes a user, less than that says who runs the image. */
 static int flag_user(struct spec *s, const char *value, dray_error **err)
 {
@@ -363,7 +370,7 @@ static int flag_user(struct spec *s, const char *value, dray_error **err)
 	src->name = f[0];
 	src->home = f[3];
 	src->shell = f[4];
-	return flag_number(f[1], &src->uid, err) < 0 ? -1 : flag_number(f[2], &src->gid, err);
+	return flag_id(f[1], &src->uid, err) < 0 ? -1 : flag_id(f[2], &src->gid, err);
 }
 
 /* "NAME:GID" */
@@ -378,7 +385,7 @@ static int flag_group(struct spec *s, const char *value, dray_error **err)
 	if (n < 2)
 		return flag_bad("NAME:GID", err);
 	src->name = f[0];
-	return flag_number(f[1], &src->gid, err);
+	return flag_id(f[1], &src->gid, err);
 }
 
 static const struct flag flags[] = {

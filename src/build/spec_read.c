@@ -72,13 +72,16 @@ static int read_word(struct spec_reader *r, struct json v, const struct spec_key
 		       : spec_fail(r, v, k->name, dray_error_message(odd), err);
 }
 
-/* Numbers of users and groups have 32 bits. */
 static int check_id(const struct spec_reader *r, struct json v, const struct spec_key *k,
 		    const struct spec_int *got, dray_error **err)
 {
-	if (!k->choices || got->v <= UINT32_MAX)
+	cleanup_error dray_error *odd = NULL;
+
+	if (!k->choices || spec_id(got->v, &odd) == 0)
 		return 0;
-	return spec_fail(r, v, k->name, "a number over 4294967295", err);
+	return dray_error_kind(odd) == DRAY_ERR_NOMEM
+		       ? err_nomem(err)
+		       : spec_fail(r, v, k->name, dray_error_message(odd), err);
 }
 
 static int read_int(struct spec_reader *r, struct json v, const char *what, struct spec_int *ret,

@@ -36,6 +36,13 @@ static int check_tag(const char *text, dray_error **err)
 	return err_set(err, DRAY_ERR_USAGE, "\"%s\" is no tag", shown ? shown : "");
 }
 
+int spec_id(int64_t v, dray_error **err)
+{
+	return v <= SPEC_ID_MAX ? 0
+				: err_set(err, DRAY_ERR_USAGE, "%lld is over %lld, the highest ID",
+					  (long long)v, (long long)SPEC_ID_MAX);
+}
+
 int spec_word(struct spec *s, const char *what, const char *text, dray_error **err)
 {
 	struct platform p;

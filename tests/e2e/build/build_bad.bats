@@ -80,10 +80,10 @@ spec() { printf '%s' "$1" >spec.json; }
 	refused 2 '*spec.json:1:22: "name": *'
 	spec '{ "dray": 1, "platform": "linux" }'
 	refused 2 '*spec.json:1:26: "platform": *'
-	spec '{ "dray": 1, "owner": { "uid": 4294967296 } }'
-	refused 2 '*spec.json:1:32: "uid": a number over 4294967295*'
+	spec '{ "dray": 1, "owner": { "uid": 4294967295 } }'
+	refused 2 '*spec.json:1:32: "uid": 4294967295 is over 4294967294, the highest ID*'
 	# What a flag says has no line; and the sound twin of all of these.
-	spec '{ "dray": 1, "name": "a", "tags": [ "1", "b.c" ], "platform": "linux/arm64", "owner": { "uid": 4294967295 },
+	spec '{ "dray": 1, "name": "a", "tags": [ "1", "b.c" ], "platform": "linux/arm64", "owner": { "uid": 4294967294 },
   "sources": [ { "type": "file", "path": "/b", "text": "", "layer": "g", "id": "k" } ],
   "layers": { "max": 125, "groups": [ { "name": "g", "sources": ["k"] } ] } }'
 	build spec.json -o out.tar
@@ -138,6 +138,31 @@ $bad } }"
 		{"Test":[],"Retries":0}
 		{}
 	EOF_ROWS
+}
+
+@test "IDs: the highest one but 4294967295, which chown takes for none; flags, rules, accounts, lists" {
+	local high=4294967294 none=4294967295
+	said="$none is over $high, the highest ID"
+	while IFS='|' read -r flag value; do
+		dray_run build --file /a=1 "--$flag" "${value//N/$none}" -o no.tar
+		expect 2 "*$said*" || return 1
+		dray_run build --file /a=1 "--$flag" "${value//N/$none}" --print-spec
+		expect 2 "*$said*" || return 1
+		build --file /a=1 "--$flag" "${value//N/$high}" -o out.tar || return 1
+	done <<-'EOF_ROWS'
+		owner|N
+		owner|0:N
+		user|u:N:1
+		user|u:1:N
+		group|g:N
+		rule|/a,owner=N
+		rule|/a,owner=1:N
+		source|{ "type": "mkdir", "path": "/d", "owner": { "gid": N } }
+		source|{ "type": "user", "name": "u", "uid": N, "gid": 1 }
+	EOF_ROWS
+	[ ! -e no.tar ]
+	dray_run build --owner 99999999999 --file /a=1 -o no.tar
+	expect 2 "*--owner: 99999999999 is over $high*"
 }
 
 @test "a comma closes a list only behind an element" {
@@ -294,7 +319,7 @@ print(json.dumps(spec))" >spec.json
 		            '{"dray":1,"config":{"Healthcheck":{"Test":["CMD"]}}}', '{"dray":1,"config":{"Healthcheck":{"Test":["CMD",1]}}}',
 		            '{"dray":1,"config":{"Healthcheck":{"test":[]}}}', '{"dray":1,"config":{"Healthcheck":{"Retries":-1}}}',
 		            '{"dray":1,"config":{"Healthcheck":{"Interval":"30s"}}}', '{"dray":1,"config":{"Healthcheck":{"Timeout":30}}}',
-		            '{"dray":1,"owner":{"uid":4294967296}}', '{"dray":1,"sources":[{"type":"file","path":"/a"}]}',
+		            '{"dray":1,"owner":{"uid":4294967295}}', '{"dray":1,"sources":[{"type":"file","path":"/a"}]}',
 		            '{"dray":1,"sources":[{"type":"file","path":"/a","text":"","from":"b"}]}', '{"dray":1,"sources":[{"type":"links","from":[]}]}',
 		            '{"dray":1,"sources":[{"type":"symlink","path":"/a","target":""}]}', '{"dray":1,"rules":[{"match":"a","base":true,"delete":false}]}',
 		            '{"dray":1,"rules":[{"match":"a","base":true}]}', '{"dray":1,"rules":[{"match":"a","xattr":{"x":"y"}}]}']:

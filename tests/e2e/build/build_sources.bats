@@ -144,7 +144,7 @@ tree() {
 		8|x type=socket|type: a socket is nothing
 		6|x type=file mode=8|mode: expected octal
 		6|x type=file mode=u+x|mode: expected octal
-		6|x type=file uid=4294967296|uid: expected a number
+		6|x type=file uid=4294967295|uid: expected a number up to 4294967294
 		6|x type=file uid=-1|uid: expected a number
 		6|x type=file time=now|time: expected seconds
 		6|x type=file size=1|*x: it has 2 bytes, the list says 1
