@@ -30,15 +30,17 @@ static int add_words(struct spec *s, const char *text, struct spec_list *ret, dr
 
 /* ---- the base ---- */
 
-/* "TAG", "sha256:...", "@N" */
+/* "TAG", as "1" or "name:1", "sha256:...", "@N" */
 static int flag_select(struct spec *s, const char *value, dray_error **err)
 {
 	struct spec_select *sel = &s->base.select;
+	struct span text = span_str(value);
+	bool digest = span_starts(text, "sha256:") || span_starts(text, "sha512:");
 
 	*sel = (struct spec_select){ .set = true };
 	if (value[0] == '@')
 		return flag_number(value + 1, &sel->index, err);
-	return flag_string(s, value, strchr(value, ':') ? &sel->digest : &sel->tag, err);
+	return flag_string(s, value, digest ? &sel->digest : &sel->tag, err);
 }
 
 static int flag_inherit(struct spec *s, const char *value, dray_error **err)

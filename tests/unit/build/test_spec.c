@@ -535,6 +535,36 @@ static void test_base_flags(void **state)
 	spec_free(s);
 }
 
+/* A name with a tag is no digest. */
+static void test_select_flags(void **state)
+{
+	static const struct {
+		const char *value, *printed;
+	} rows[] = {
+		{ "base:1", "{\"tag\":\"base:1\"}" },
+		{ "127.0.0.1:5000/a", "{\"tag\":\"127.0.0.1:5000/a\"}" },
+		{ "sha256:ab", "{\"digest\":\"sha256:ab\"}" },
+		{ "sha512:ab", "{\"digest\":\"sha512:ab\"}" },
+		{ "@1", "{\"index\":1}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		dray_error *err = NULL;
+		struct spec *s = spec_new(&err);
+		char want[120], *text;
+
+		assert_ok(spec_flag(s, "from", "a", &err), err);
+		assert_ok(spec_flag(s, "select", rows[i].value, &err), err);
+		text = print(s);
+		snprintf(want, sizeof(want),
+			 "{\"dray\":1,\"base\":{\"image\":\"a\",\"select\":%s}}", rows[i].printed);
+		assert_string_equal(squeeze(text), want);
+		mem_free(text);
+		spec_free(s);
+	}
+}
+
 static void test_torture(void **state)
 {
 	(void)state;
@@ -606,7 +636,8 @@ int main(void)
 		cmocka_unit_test(test_reads),	   cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_flags),	   cmocka_unit_test(test_checks),
 		cmocka_unit_test(test_torture),	   cmocka_unit_test(test_many_flags),
-		cmocka_unit_test(test_base_flags), cmocka_unit_test(test_env_order),
+		cmocka_unit_test(test_base_flags), cmocka_unit_test(test_select_flags),
+		cmocka_unit_test(test_env_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
