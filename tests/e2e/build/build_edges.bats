@@ -105,6 +105,33 @@ linked_xattrs() {
 	[ ! -e no.tar ]
 }
 
+@test "the root: of a tar and an image it is the folder's that they go to; / is the base's, or nobody's" {
+	mkdir root
+	echo a >root/a
+	chmod 1711 root
+	tar cf root.tar --owner=3 --group=4 --numeric-owner -C root .
+	tree() { "$DRAY" export "$1" 2>/dev/null | tar tv --numeric-owner | awk '{ print $1, $2, $6 }' | head -1; }
+	spec '{ "dray": 1 }'
+	build spec.json -o none.tar
+	dray_run append none.tar root.tar -o image.tar
+	ok
+	same "the image" "$(tree image.tar)" 'drwx--x--t 3/4 ./'
+	local source
+	for source in --tar=root.tar --copy-from=image.tar,/; do
+		build "$source" -o out.tar
+		same "$source: no entry" "$(tree out.tar)" '-rw-r--r-- 3/4 a'
+		build "$source:/x" -o out.tar
+		same "$source: of a folder" "$(tree out.tar)" 'drwx--x--t 3/4 x/'
+	done
+	build --from image.tar --tar root.tar --file /b=1 -o out.tar
+	same "of the base" "$(tree out.tar)" 'drwx--x--t 3/4 ./'
+	for source in --mkdir=/:0700 --rule=/,mode=0700; do
+		dray_run build "$source" --file /b=1 -o no.tar
+		expect 2 '*root*'
+	done
+	[ ! -e no.tar ]
+}
+
 # both_platforms DIR: an index of two images, with the name of the platform in /arch.
 both_platforms() {
 	local p
