@@ -107,24 +107,6 @@ static int look_ahead(struct once *o, dray_error **err)
 	} while (true);
 }
 
-static int step_over(struct once *o, dray_error **err)
-{
-	o->others.at = o->next;
-	return look_ahead(o, err);
-}
-
-/* All nodes below @p path, which must be of layers below: 1, 0 = they are not, -1. */
-static int step_over_below(struct once *o, const char *path, dray_error **err)
-{
-	while (next_node(o) && is_below(next_path(o), path)) {
-		if (next_node(o)->layer > o->p.passing)
-			return 0;
-		if (step_over(o, err) < 0)
-			return -1;
-	}
-	return 1;
-}
-
 /* What is at hand of @p r, or some of it read into @p room. */
 static int take_some(const struct layer_feed *f, const struct run *r, struct room room,
 		     struct span *ret, dray_error **err)
@@ -145,19 +127,42 @@ static int take_some(const struct layer_feed *f, const struct run *r, struct roo
 	return 0;
 }
 
-static int copy_run(struct once *o, struct run r, dray_error **err)
+/* A feed foresees in which order all pieces are read: those that are not wanted, too. */
+static int pass_run(struct once *o, struct run r, bool wanted, dray_error **err)
 {
 	uint8_t room[8 * 1024];
 	struct span s;
 
 	while (r.left > 0) {
 		if (take_some(&o->p.feed, &r, (struct room){ room, sizeof(room) }, &s, err) < 0 ||
-		    once_put(o, r.layer, r.off, s, err) < 0)
+		    (wanted && once_put(o, r.layer, r.off, s, err) < 0))
 			return -1;
 		r.off += (int64_t)s.len;
 		r.left -= (int64_t)s.len;
 	}
 	return 0;
+}
+
+/* Leave the next node out. */
+static int step_over(struct once *o, dray_error **err)
+{
+	struct piece p;
+
+	if (next_piece(&o->others, &p, err) < 0 || pass_run(o, p.run, false, err) < 0)
+		return -1;
+	return look_ahead(o, err);
+}
+
+/* All nodes below @p path, which must be of layers below: 1, 0 = they are not, -1. */
+static int step_over_below(struct once *o, const char *path, dray_error **err)
+{
+	while (next_node(o) && is_below(next_path(o), path)) {
+		if (next_node(o)->layer > o->p.passing)
+			return 0;
+		if (step_over(o, err) < 0)
+			return -1;
+	}
+	return 1;
 }
 
 /* 1, 0 = it would need another header, and is not foreseen; -1. */
@@ -168,7 +173,7 @@ static int write_other(struct once *o, dray_error **err)
 
 	if (rc <= 0 || p.made)
 		return rc < 0 ? -1 : 0;
-	if (copy_run(o, p.run, err) < 0 || look_ahead(o, err) < 0)
+	if (pass_run(o, p.run, true, err) < 0 || look_ahead(o, err) < 0)
 		return -1;
 	return 1;
 }

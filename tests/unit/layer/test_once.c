@@ -19,6 +19,49 @@ struct attempt {
 	int written, holds;
 };
 
+/*
+ * Feeds know in which order the tar of the others is read, and may be asked in no other: each piece
+ * once, whether it is wanted or not.
+ */
+struct strict {
+	struct built *b;
+	struct layer_part parts[256]; /* with bytes */
+	size_t n, at;
+	int64_t read; /* of the part */
+};
+
+static int add_part(void *arg, const struct layer_part *p, dray_error **err)
+{
+	struct strict *s = arg;
+
+	(void)err;
+	if (p->size == 0)
+		return 0;
+	assert_true(s->n < ROWS(s->parts));
+	s->parts[s->n++] = *p;
+	return 0;
+}
+
+static int64_t read_strictly(void *arg, uint32_t layer, int64_t off, void *data, size_t len,
+			     dray_error **err)
+{
+	struct strict *s = arg;
+	struct layer_part *p = &s->parts[s->at];
+	int64_t n;
+
+	assert_true(s->at < s->n);
+	assert_int_equal(layer, p->layer);
+	assert_int_equal(off, p->off + s->read);
+	n = read_tars(s->b, layer, off, data, len, err);
+	s->read += n;
+	assert_true(s->read <= p->size);
+	if (s->read == p->size) {
+		s->at++;
+		s->read = 0;
+	}
+	return n;
+}
+
 static void attempt_clear(struct attempt *a)
 {
 	buf_clear(&a->tar);
@@ -59,11 +102,16 @@ static int attempt(void *arg, dray_error **err)
 	cleanup_sink struct sink *out = sink_to_buf(&a->tar, err);
 	cleanup_source struct source *in = torn_span(span_buf(&a->b->tar[a->passing]), a->piece,
 						     a->fail_at, err);
+	const struct record_list rest = { tree_record_next, others };
+	struct strict strict = { .b = a->b };
+
+	if (layer_tar_walk(&rest, add_part, &strict, err) < 0)
+		return -1;
 	const struct once_plan plan = { .index = index,
 					.n = a->b->n,
 					.passing = a->passing,
 					.others = others,
-					.feed = { .read = read_tars, .arg = a->b },
+					.feed = { .read = read_strictly, .arg = &strict },
 					.out = out };
 	cleanup_once struct once *o = out && in ? once_new(&plan, err) : NULL;
 
@@ -71,6 +119,7 @@ static int attempt(void *arg, dray_error **err)
 	a->written = o ? once_write(o, in, &passed, err) : -1;
 	if (a->written <= 0)
 		return a->written;
+	assert_int_equal(strict.at, strict.n);
 	assert_int_equal(passed->n, a->b->index[a->passing]->n);
 	assert_int_equal(passed->size, a->b->index[a->passing]->size);
 	a->holds = once_holds(o, &all, err);
