@@ -51,3 +51,11 @@ bool sink_is_hidden(const struct sink *k);
 struct sink *sink_null(dray_error **err);
 /** All that @p s still has into @p k, which is not finished; both are lent. Bytes moved, -1. */
 int64_t pump(struct source *s, struct sink *k, dray_error **err) MUST_CHECK;
+
+typedef int write_fn(void *arg, struct sink *k, dray_error **err);
+/**
+ * What @p write puts into a sink (lent, not to be finished), on a thread of its own, up to @p ahead
+ * bytes ahead of the reader; its error comes in place of the end. When the stage is freed before,
+ * the sink and what looks at the cancel flag fail with CANCELLED; it is over when that returns.
+ */
+struct source *source_written(write_fn *write, void *arg, size_t ahead, dray_error **err);
