@@ -291,26 +291,35 @@ static int count_expanded(struct layer_index *ix, const struct layer_entry *e, d
 	return 0;
 }
 
-static int hash_content(struct layer_index *ix, struct tar_reader *r, struct layer_entry *e,
-			dray_error **err)
+/* The digest of what @data has not shown yet, and of all before it. */
+static int finish_content(struct layer_index *ix, struct source *data, struct hash *h,
+			  struct layer_entry *e, dray_error **err)
 {
-	cleanup_hash struct hash h = { 0 };
 	uint8_t *raw = arena_alloc(&ix->arena, CONTENT_DIGEST_LEN);
 	struct digest d;
 
 	if (!raw)
 		return err_nomem(err);
-	if (count_expanded(ix, e, err) < 0 || hash_init(&h, DIGEST_SHA256, err) < 0)
-		return -1;
-	cleanup_source struct source *data = tar_data(r, err);
-	if (e->sparse)
-		data = sparse_expand(steal_pointer(&data), e->sparse, err);
-	data = source_hash(steal_pointer(&data), &h, err);
-	if (!data || source_drain(data, err) < 0 || hash_finish(&h, &d, err) < 0)
+	if (source_drain(data, err) < 0 || hash_finish(h, &d, err) < 0)
 		return -1;
 	hex_decode(digest_hex(&d), raw, CONTENT_DIGEST_LEN);
 	e->content = raw;
 	return 0;
+}
+
+static int hash_content(struct layer_index *ix, struct tar_reader *r, struct layer_entry *e,
+			dray_error **err)
+{
+	cleanup_hash struct hash h = { 0 };
+	cleanup_source struct source *data = NULL;
+
+	if (count_expanded(ix, e, err) < 0 || hash_init(&h, DIGEST_SHA256, err) < 0)
+		return -1;
+	data = tar_data(r, err);
+	if (e->sparse)
+		data = sparse_expand(steal_pointer(&data), e->sparse, err);
+	data = source_hash(steal_pointer(&data), &h, err);
+	return data ? finish_content(ix, data, &h, e, err) : -1;
 }
 
 /* GNU tar drops all before a "..", and makes a folder of a file whose name ends in a slash. */
@@ -364,7 +373,7 @@ static int pass_content(const struct layer_index_options *o, struct layer_index 
 	cleanup_source struct source *data = NULL;
 
 	if (!o->file)
-		return o->contents ? hash_content(ix, r, e, err) : 0;
+		return o->contents && !o->lends ? hash_content(ix, r, e, err) : 0;
 	if (kind == WHITEOUT_NAME || kind == WHITEOUT_OPAQUE)
 		return 0;
 	data = tar_data(r, err);
@@ -399,12 +408,17 @@ struct layer_indexer {
 	int64_t start;
 	struct layer_index_options o;
 	struct buf room;
+	/* Of the entry whose data are lent, and hashed as they pass. */
+	struct source *data; /* NULL = none */
+	struct hash hash;
 };
 
 void layer_indexer_free(struct layer_indexer *x)
 {
 	if (!x)
 		return;
+	source_free(x->data);
+	hash_clear(&x->hash);
 	layer_index_free(x->ix);
 	tar_reader_free(x->r);
 	buf_clear(&x->room);
@@ -457,22 +471,40 @@ static int add(struct layer_indexer *x, const struct tar_entry *t, dray_error **
 	return 0;
 }
 
+static struct layer_entry *last_entry(struct layer_indexer *x)
+{
+	return &x->ix->list[x->ix->n - 1];
+}
+
+/* What the caller left unread is hashed, too. */
+static int end_loan(struct layer_indexer *x, dray_error **err)
+{
+	cleanup_source struct source *data = steal_pointer(&x->data);
+
+	return data ? finish_content(x->ix, data, &x->hash, last_entry(x), err) : 0;
+}
+
 int layer_indexer_next(struct layer_indexer *x, const struct layer_entry **ret, dray_error **err)
 {
 	const struct tar_entry *t;
-	int rc = tar_next(x->r, &t, err);
+	int rc = end_loan(x, err) < 0 ? -1 : tar_next(x->r, &t, err);
 
 	if (rc > 0)
 		rc = add(x, t, err) < 0 ? -1 : 1;
 	else if (rc == 0)
 		rc = tar_tail(x->r, err);
-	*ret = rc > 0 ? &x->ix->list[x->ix->n - 1] : NULL;
+	*ret = rc > 0 ? last_entry(x) : NULL;
 	return rc;
 }
 
 struct source *layer_indexer_data(struct layer_indexer *x, dray_error **err)
 {
-	return tar_data(x->r, err);
+	if (!x->o.contents || last_entry(x)->type != TAR_FILE)
+		return tar_data(x->r, err);
+	if (hash_init(&x->hash, DIGEST_SHA256, err) < 0)
+		return NULL;
+	x->data = source_hash(tar_data(x->r, err), &x->hash, err);
+	return x->data ? source_lend(x->data, err) : NULL;
 }
 
 struct layer_index *layer_indexer_finish(struct layer_indexer *x)

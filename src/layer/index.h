@@ -81,6 +81,8 @@ int layer_entry_check(const struct tar_entry *t, struct buf *room, dray_error **
 
 struct layer_index_options {
 	bool contents;	      /* compute layer_entry.content */
+	/* ... of files that are not sparse, as the caller reads them by layer_indexer_data(). */
+	bool lends;
 	size_t max_entries;    /* 0 = LIMIT_LAYER_ENTRIES */
 	size_t max_text;       /* bytes of layer_index.text; 0 = no matter */
 	tar_oddity_fn *on_odd; /* may be NULL */
@@ -117,8 +119,8 @@ struct layer_indexer *layer_indexer_new(struct source *in, const struct layer_in
 int layer_indexer_next(struct layer_indexer *x, const struct layer_entry **ret,
 		       dray_error **err) MUST_CHECK;
 /**
- * The data of the entry as they are stored, to be freed before the next one; without contents and
- * options.file only.
+ * The data of the entry as they are stored, to be freed before the next one; once for each, without
+ * options.file, and with contents only if it lends.
  */
 struct source *layer_indexer_data(struct layer_indexer *x, dray_error **err);
 /** All entries, the caller's; once, after layer_indexer_next() returned 0. */

@@ -177,30 +177,22 @@ static int hold(struct once *o, const struct layer_entry *e, struct span head, s
 	return source_read_exact(data, h->bytes + head.len, size, NULL) == 0;
 }
 
-/* What overlayfs takes for a whiteout is not foreseen. */
-static int pass_whiteout(struct once *o, const struct layer_entry *e, struct source *data,
-			 dray_error **err)
-{
-	const char *name = NULL;
-	enum whiteout kind = whiteout_of(e->path, &name);
-
-	if (kind == WHITEOUT_NONE || source_skip(data, e->size, NULL) != e->size)
-		return 0;
-	return once_whiteout(o, e, kind, name, err);
-}
-
 static int pass_entry(struct once *o, const struct layer_entry *e, struct source *data,
 		      dray_error **err)
 {
 	size_t len = (size_t)(e->data_off - e->header_off);
 	struct span head = taken(o, e->header_off, len);
+	const char *name = NULL;
+	enum whiteout kind = whiteout_of(e->path, &name);
 	int rc;
 
-	if (head.len < len)
-		return 0;
+	if (head.len < len || is_overlay_whiteout(e))
+		return 0; /* what only overlayfs takes for a whiteout is not foreseen */
 	o->between.collects = false;
-	if (whiteout_of(e->path, NULL) != WHITEOUT_NONE || is_overlay_whiteout(e))
-		rc = pass_whiteout(o, e, data, err);
+	if (kind != WHITEOUT_NONE)
+		rc = source_skip(data, e->size, NULL) == e->size
+			     ? once_whiteout(o, e, kind, name, err)
+			     : 0;
 	else if (e->size + (int64_t)len > LARGE)
 		rc = pass_large(o, e, head, data, err);
 	else
@@ -211,6 +203,12 @@ static int pass_entry(struct once *o, const struct layer_entry *e, struct source
 	return rc;
 }
 
+/* Who lends data hashes them as they are stored, so without holes. */
+static bool can_pass(const struct once *o, const struct layer_entry *e)
+{
+	return !o->p.contents || !e->sparse;
+}
+
 static int at_entry(struct once *o, struct layer_indexer *x, const struct layer_entry *e,
 		    dray_error **err)
 {
@@ -218,7 +216,7 @@ static int at_entry(struct once *o, struct layer_indexer *x, const struct layer_
 	int rc = data ? 1 : -1;
 
 	if (rc > 0)
-		rc = o->between.too_much ? 0 : end_entry(o, err);
+		rc = o->between.too_much || !can_pass(o, e) ? 0 : end_entry(o, err);
 	while (rc > 0 && o->held_bytes > HELD_MAX)
 		rc = release(o, err);
 	return rc > 0 ? pass_entry(o, e, data, err) : rc;
@@ -276,14 +274,14 @@ static int pass_layer(struct once *o, struct layer_indexer *x, dray_error **err)
 
 int once_write(struct once *o, struct source *in, struct layer_index **ret, dray_error **err)
 {
-	static const struct layer_index_options plain = { 0 };
+	const struct layer_index_options io = { .contents = o->p.contents, .lends = true };
 	cleanup_source struct source *watched = source_watch(
 		source_lend(in, err), (struct tap){ collect, &o->between }, err);
 	cleanup_layer_indexer struct layer_indexer *x = NULL;
 	int rc;
 
 	if (watched)
-		x = layer_indexer_new(watched, &plain, err);
+		x = layer_indexer_new(watched, &io, err);
 	rc = x ? pass_layer(o, x, err) : -1;
 	if (rc > 0)
 		*ret = layer_indexer_finish(x);

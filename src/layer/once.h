@@ -18,6 +18,7 @@ struct once_plan {
 	struct tree *others;
 	struct layer_feed feed; /* of the others, for layer_tar_source() of that tree */
 	struct sink *out;	/* lent */
+	bool contents;		/* compute layer_entry.content of the one that passes */
 };
 
 struct once;

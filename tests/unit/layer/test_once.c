@@ -15,6 +15,7 @@ struct attempt {
 	uint32_t passing;
 	size_t piece;	 /* of the passing tar, see source_torn() */
 	int64_t fail_at; /* likewise */
+	bool contents;
 	struct buf tar;
 	int written, holds;
 };
@@ -84,6 +85,23 @@ static int tree_of_others(const struct attempt *a, const struct layer_index *con
 	return 0;
 }
 
+/* The layer was read as it always is. */
+static void check_passed(const struct attempt *a, const struct layer_index *passed)
+{
+	const struct layer_index *want = a->b->index[a->passing];
+
+	assert_int_equal(passed->n, want->n);
+	assert_int_equal(passed->size, want->size);
+	for (size_t i = 0; i < want->n; i++) {
+		const uint8_t *got = passed->list[i].content;
+
+		assert_string_equal(passed->list[i].path, want->list[i].path);
+		assert_true((got != NULL) == (a->contents && want->list[i].content));
+		if (got)
+			assert_memory_equal(got, want->list[i].content, CONTENT_DIGEST_LEN);
+	}
+}
+
 /* Of a built stack; a->tar is empty. What it could not do is no failure. */
 static int attempt(void *arg, dray_error **err)
 {
@@ -112,7 +130,8 @@ static int attempt(void *arg, dray_error **err)
 					.passing = a->passing,
 					.others = others,
 					.feed = { .read = read_strictly, .arg = &strict },
-					.out = out };
+					.out = out,
+					.contents = a->contents };
 	cleanup_once struct once *o = out && in ? once_new(&plan, err) : NULL;
 
 	a->holds = 0;
@@ -120,8 +139,7 @@ static int attempt(void *arg, dray_error **err)
 	if (a->written <= 0)
 		return a->written;
 	assert_int_equal(strict.at, strict.n);
-	assert_int_equal(passed->n, a->b->index[a->passing]->n);
-	assert_int_equal(passed->size, a->b->index[a->passing]->size);
+	check_passed(a, passed);
 	a->holds = once_holds(o, &all, err);
 	return a->holds < 0 ? -1 : 0;
 }
@@ -133,7 +151,7 @@ static struct attempt attempt_of(struct built *b, uint32_t passing)
 	};
 }
 
-/* Is layer @p passing of @p stack foreseen? Then the bytes are right. */
+/* Is layer @p passing of @p stack foreseen? Then the bytes are right, with contents or without. */
 static bool foreseen(struct built *b, uint32_t passing, size_t piece)
 {
 	cleanup_attempt struct attempt a = attempt_of(b, passing);
@@ -147,6 +165,10 @@ static bool foreseen(struct built *b, uint32_t passing, size_t piece)
 		return false;
 	assert_int_equal(a.written, 1);
 	assert_ok(write_merged(b, &expect, &err), err);
+	assert_span(span_buf(&a.tar), span_buf(&expect));
+	a.contents = true;
+	assert_ok(attempt(&a, &err), err);
+	assert_true(a.holds);
 	assert_span(span_buf(&a.tar), span_buf(&expect));
 	return true;
 }
