@@ -196,6 +196,14 @@ static int known_at_once(void *arg)
 	return c->ctx->jobs < AT_ONCE_MAX ? c->ctx->jobs : AT_ONCE_MAX;
 }
 
+/* In a folder nobody has seen it, and nothing of it was sent. */
+static bool known_again(void *arg)
+{
+	const struct copy *c = arg;
+
+	return c->target && !c->target->archive && !c->target->engine && !c->target->remote;
+}
+
 static bool known_any(void *arg)
 {
 	struct copy *c = arg;
@@ -232,7 +240,12 @@ static int known_has(void *arg, const struct digest *diff_id, int64_t size, cons
 	return remember_locked(c, &p, err) < 0 ? -1 : 1;
 }
 
-const struct known_layers copy_known = { known_at_once, known_any, known_has };
+const struct known_layers copy_known = {
+	.at_once = known_at_once,
+	.again = known_again,
+	.any = known_any,
+	.has = known_has,
+};
 
 /* ---- what need not pass ---- */
 

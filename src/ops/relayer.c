@@ -60,27 +60,32 @@ static int tree_ids(const struct layer_index *const *index, size_t n, struct ids
 struct run_state {
 	const struct relayer_plan *plan;
 	const struct manifest *like;
-	struct ids before;
 	dray_relayered *result;
 };
 
 static int prove(struct run_state *run, const struct remade_layers *made, dray_error **err)
 {
 	const struct relayer_plan *p = run->plan;
-	const struct digest *expect = p->same_tree ? &run->before.timed : p->expect;
-	struct ids after;
+	const struct stack *s = p->stack;
+	const struct digest *expect = p->expect;
+	struct ids before, after;
 
 	if (p->no_ids)
 		return 0;
+	if (tree_ids(s->index, s->n, &before, err) < 0)
+		return err_ctx(err, "%s", s->im->where);
 	if (tree_ids(made->index, made->n, &after, err) < 0)
-		return err_ctx(err, "%s: the new layers", p->stack->im->where);
+		return err_ctx(err, "%s: the new layers", s->im->where);
+	if (p->same_tree)
+		expect = &before.timed;
+	run->result->before = before.plain;
 	run->result->after = after.plain;
 	if (!expect || digest_eq(expect, &after.timed))
 		return 0;
 	return err_set(err, DRAY_ERR_CORRUPT,
 		       "%s: the new layers do not give the files that they should (expected rootfs "
 		       "id %s, got %s)",
-		       p->stack->im->where, expect->text, after.timed.text);
+		       s->im->where, expect->text, after.timed.text);
 }
 
 /* ---- the config ---- */
@@ -202,9 +207,6 @@ int relayer_run(const struct relayer_plan *p, const char *dst, const struct dray
 		return -1;
 	run.like = p->like ? p->like : based;
 	snprintf(r->image_id, sizeof(r->image_id), "%s", p->stack->im->config->digest.text);
-	if (!p->no_ids && tree_ids(p->stack->index, p->stack->n, &run.before, err) < 0)
-		return err_ctx(err, "%s", p->stack->im->where);
-	r->before = run.before.plain;
 	if (p->n > CUT_LAYERS_MAX && !p->told_many)
 		context_log(p->stack->ctx, DRAY_LOG_WARNING, "%zu layers: Docker takes at most %d",
 			    p->n, CUT_LAYERS_MAX);

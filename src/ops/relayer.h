@@ -22,7 +22,8 @@ struct relayer_plan {
 	const char *image; /* as typed */
 	const char *const *tags; /* as in struct made */
 	size_t n_tags;
-	struct stack *stack; /* the old image; with contents where ids are wanted */
+	/* The old image; with contents where ids are wanted, all loaded when the layers are made. */
+	struct stack *stack;
 	const struct remake_layer *layers;
 	size_t n;
 	const struct relayer_step *steps; /* none: the config has no history, and gets none */

@@ -118,7 +118,15 @@ static struct source *remade_open_layer(struct store *st, const struct image *im
 	return NULL;
 }
 
-/* ---- the walk ---- */
+/* ---- one layer ---- */
+
+#define AHEAD (4 * MIB) /* bytes of a foreseen layer that wait to be hashed and written */
+#define NAME_SIZE 96
+
+static int at_image(const struct remade *r, dray_error **err)
+{
+	return err_ctx(err, "%s", r->m.stack->im->where);
+}
 
 struct read_back {
 	bool contents;
@@ -151,16 +159,15 @@ static int read_back(void *arg, struct source *copy, dray_error **err)
 	return rc < 0 ? err_ctx(err, "read back") : 0;
 }
 
-/* The tar of a new layer. */
-static struct source *open_new(const struct remake_layer *l, const struct layer_feed *feed,
-			       int64_t *ret_size, dray_error **err)
+/* The tar of a new layer, of which @list says what it holds if it does not come from elsewhere. */
+static struct source *open_new(const struct remake_layer *l, const struct record_list *list,
+			       const struct layer_feed *feed, int64_t *ret_size, dray_error **err)
 {
 	if (l->open)
 		return l->open(l->arg, ret_size, err);
-	if (layer_tar_size(&l->list, ret_size, err) < 0 ||
-	    stack_prepare(l->stack, &l->list, err) < 0)
+	if (layer_tar_size(list, ret_size, err) < 0 || stack_prepare(l->stack, list, err) < 0)
 		return NULL;
-	return layer_tar_source(&l->list, feed, err);
+	return layer_tar_source(list, feed, err);
 }
 
 /* Who copies knows the destination; nobody else walks. */
@@ -187,26 +194,45 @@ static int find_there(const struct remake_layer *l, const struct place_options *
 	return po->known->has(po->arg, l->diff_id, size, name, facts, err);
 }
 
+/* As a layer's name ends: what begins with zeros is a tar too. */
+static void name_layer(size_t i, char ret[NAME_SIZE])
+{
+	snprintf(ret, NAME_SIZE, "new-layer-%zu.tar", i + 1);
+}
+
+/* Send @tar, which is read back beside. */
+static int pass_tar(struct remade *r, size_t i, const struct place_options *po, struct source *tar,
+		    int64_t size, struct blob_facts *facts, dray_error **err)
+{
+	member_fn *pass = po->on_member ? po->on_member : member_hash;
+	struct read_back back = { r->m.contents, &r->own[i], &r->entries[i] };
+	cleanup_source struct source *both = source_branch(tar, read_back, &back, err);
+	char name[NAME_SIZE];
+
+	name_layer(i, name);
+	return !both || pass(po->arg, name, both, size, facts, err) < 0 ||
+			       source_drain(both, err) < 0
+		       ? -1
+		       : 0;
+}
+
 static int make_layer(struct remade *r, size_t i, const struct place_options *po,
 		      struct blob_facts *facts, dray_error **err)
 {
 	const struct remake_layer *l = &r->m.layers[i];
 	const struct layer_feed feed = stack_feed(l->stack);
-	member_fn *pass = po->on_member ? po->on_member : member_hash;
-	struct read_back back = { r->m.contents, &r->own[i], &r->entries[i] };
+	const struct record_list all = { tree_record_next, l->merged ? l->merged->tree : NULL };
 	cleanup_source struct source *tar = NULL;
-	char name[96];
+	char name[NAME_SIZE];
 	int64_t size;
 	int rc;
 
-	/* As a layer's name ends: what begins with zeros is a tar too. */
-	snprintf(name, sizeof(name), "new-layer-%zu.tar", i + 1);
-	tar = open_new(l, &feed, &size, err);
+	name_layer(i, name);
+	tar = open_new(l, l->merged ? &all : &l->list, &feed, &size, err);
 	rc = tar ? find_there(l, po, size, name, facts, err) : -1;
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
-	tar = source_branch(steal_pointer(&tar), read_back, &back, err);
-	if (!tar || pass(po->arg, name, tar, size, facts, err) < 0 || source_drain(tar, err) < 0 ||
+	if (pass_tar(r, i, po, steal_pointer(&tar), size, facts, err) < 0 ||
 	    (!l->open && stack_feed_finish(l->stack, err) < 0))
 		return -1;
 	/* Of files that changed since. */
@@ -214,6 +240,75 @@ static int make_layer(struct remade *r, size_t i, const struct place_options *po
 		return err_ctx(err, "%s", name);
 	return 0;
 }
+
+/* ---- a merged tree that is foreseen ---- */
+
+struct foreseen {
+	struct merged *merged;
+	bool wrong;
+	dray_error *error; /* which names the image and the layer */
+};
+
+static int write_foreseen(void *arg, struct sink *k, dray_error **err)
+{
+	struct foreseen *f = arg;
+	int rc = merged_write_once(f->merged, k, &f->error);
+
+	f->wrong = rc == 0;
+	return rc > 0 ? 0 : err_set(err, DRAY_ERR_CANCELLED, "nobody writes on");
+}
+
+/* Nothing is begun at the destination before there is something to send. */
+static int send_foreseen(struct remade *r, size_t i, const struct place_options *po,
+			 struct foreseen *f, struct blob_facts *facts, dray_error **err)
+{
+	cleanup_source struct source *tar = source_written(write_foreseen, f, AHEAD, err);
+	struct span begin;
+
+	if (!tar || source_peek(tar, 1, &begin, err) < 0)
+		return -1;
+	return pass_tar(r, i, po, steal_pointer(&tar), -1, facts, err);
+}
+
+/* 1, 0 = it was not foreseen, and nothing of it has passed; -1. */
+static int pass_foreseen(struct remade *r, size_t i, const struct place_options *po,
+			 struct blob_facts *facts, dray_error **err)
+{
+	struct foreseen f = { .merged = r->m.layers[i].merged };
+	cleanup_error dray_error *unsent = NULL;
+	int rc = send_foreseen(r, i, po, &f, facts, &unsent);
+	cleanup_error dray_error *unwritten = f.error;
+	dray_error **first = &unsent;
+
+	if (rc == 0 || f.wrong)
+		return rc == 0;
+	/* Whichever end failed first, the other one was broken off. */
+	if (unwritten && dray_error_kind(unsent) == DRAY_ERR_CANCELLED)
+		first = &unwritten;
+	else
+		at_image(r, first);
+	if (err)
+		*err = steal_pointer(first);
+	return -1;
+}
+
+/* 1, 0 = it has to be made in the ordinary way, for which all is loaded; -1. */
+static int make_merged(struct remade *r, size_t i, const struct place_options *po,
+		       struct blob_facts *facts, dray_error **err)
+{
+	struct merged *m = r->m.layers[i].merged;
+	int rc = 0;
+
+	if (!m)
+		return 0;
+	if (po->known && po->known->again(po->arg))
+		rc = merged_foresee(m, err);
+	if (rc > 0)
+		rc = pass_foreseen(r, i, po, facts, err);
+	return rc == 0 && merged_load(m, err) < 0 ? -1 : rc;
+}
+
+/* ---- all layers ---- */
 
 struct pass {
 	struct remade *r;
@@ -235,8 +330,14 @@ static int pass_new(struct pass *p, size_t i, dray_error **err)
 	struct remade *r = p->r;
 	int there = pass_known(r, i, p->po, &p->facts[i], err);
 
-	if (there < 0 || (there == 0 && make_layer(r, i, p->po, &p->facts[i], err) < 0))
-		return err_ctx(err, "%s", r->m.stack->im->where);
+	if (there < 0)
+		return at_image(r, err);
+	if (there == 0)
+		there = make_merged(r, i, p->po, &p->facts[i], err);
+	if (there < 0)
+		return -1;
+	if (there == 0 && make_layer(r, i, p->po, &p->facts[i], err) < 0)
+		return at_image(r, err);
 	r->facts[i] = &p->facts[i];
 	r->diff_ids[i] = p->facts[i].diff_id;
 	r->index[i] = r->own[i];

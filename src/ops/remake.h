@@ -8,6 +8,7 @@
 
 #include "build/memo.h"
 #include "layer/write.h"
+#include "ops/merged.h"
 #include "ops/stack.h"
 
 /** One layer of the new image, bottom first. All is lent. */
@@ -15,7 +16,9 @@ struct remake_layer {
 	struct stack *stack; /* of kept and listed ones; not NULL */
 	int64_t keep;	     /* layer of the stack whose stored bytes stay; -1 = new */
 	struct record_list list; /* of a new one: what it holds, of trees of the stack */
-	/* In its place, when set: an uncompressed tar from elsewhere, and its size. */
+	/* In its place, when set: all files of the stack, whose layers may not be loaded yet. */
+	struct merged *merged;
+	/* Likewise: an uncompressed tar from elsewhere, and its size. */
 	struct source *(*open)(void *arg, int64_t *ret_size, dray_error **err);
 	void *arg;
 	bool beside; /* that tar may be read while others are, on another thread */

@@ -272,6 +272,7 @@ typedef int member_fn(void *arg, const char *name, struct source *data, int64_t 
  */
 struct known_layers {
 	int (*at_once)(void *arg); /* how many layers may pass side by side; 1 or more */
+	bool (*again)(void *arg);  /* may a layer that broke off, of unknown size, pass once more? */
 	bool (*any)(void *arg);
 	int (*has)(void *arg, const struct digest *diff_id, int64_t size, const char *label,
 		   struct blob_facts *ret, dray_error **err);

@@ -78,6 +78,27 @@ layout_sound() {
 @test "G-01 G-03: every system call fails once" { plain; faulty "$PLAIN"; sweep io images explain verify new into file normalize files export flatten squash strip append rebase edit inplace delta-save delta-load; }
 @test "G-01 G-03: system calls fail under the sanitizers" { faulty "$DRAY"; STEP=5 sweep io verify new into file normalize squash strip append rebase edit inplace delta-save delta-load; }
 @test "G-01 G-02: killed before every system call" { plain; faulty "$PLAIN"; sweep crash new into file normalize export flatten squash strip append rebase edit inplace delta-save delta-load; }
+@test "flatten into a layout, whose layer is foreseen or not: calls fail once, and kills" {
+	local d=$BATS_TEST_TMPDIR src
+	plain
+	mkdir -p "$d/low/etc" "$d/top/etc"
+	head -c 300000 /dev/urandom >"$d/low/big"
+	touch "$d/low/etc/"{1,2,3} "$d/top/etc/"{2,.wh.3}
+	tar -C "$d/top" -cf "$d/top.tar" ./etc
+	"$DRAY" build -q --from scratch --dir "$d/low" -o "oci:$d/low:t" >/dev/null
+	"$DRAY" append -q "oci:$d/low:t" "$d/top.tar" -o "oci:$d/foreseen:t" >/dev/null
+	python3 "$PEERS_TOP/tests/layers/trick_image.py" "$d/tricks" sweep
+	for src in foreseen tricks; do
+		IMG=oci:$d/$src:t
+		faulty "$PLAIN"
+		sweep alloc flat
+		sweep io flat
+		sweep crash flat
+		faulty "$DRAY"
+		STEP=7 sweep alloc flat
+		STEP=7 sweep io flat
+	done
+}
 @test "edit --in-place of every layout: calls fail once, and kills" {
 	plain
 	faulty "$PLAIN"

@@ -406,16 +406,24 @@ cat_is() {
 	END
 }
 
-# decoded_twice WANT: does export of the layout say that of its biggest layer? Its bytes are those of the pipe.
+# decoded_twice WANT: do export and flatten of the layout say that of its biggest layer? Its bytes are those of the pipe.
 decoded_twice() {
 	dray_run export -v "oci:$T/oci:1" -o "$T/file.tar"
 	expect 0 || return 1
 	same "decoded twice" "$(grep -c "is decoded twice" <<<"$stderr")" "$1" || return 1
 	"$DRAY" export "oci:$T/oci:1" >"$T/pipe.tar"
-	cmp "$T/file.tar" "$T/pipe.tar"
+	cmp "$T/file.tar" "$T/pipe.tar" || return 1
+	rm -rf "$T/flat"
+	dray_run flatten -v "oci:$T/oci:1" -o "oci:$T/flat:1" --compression none
+	expect 0 || return 1
+	[[ $stderr == *"(the same files)"* ]] || return 1
+	same "flatten, decoded twice" "$(grep -c "is decoded twice" <<<"$stderr")" "$1" || return 1
+	same "the layer" "$("$DRAY" inspect --raw "oci:$T/flat:1" | jq -r '.layers[0].digest')" \
+		"sha256:$(sha256sum <"$T/pipe.tar" | cut -d' ' -f1)" || return 1
+	same "blobs" "$(find "$T/flat/blobs" -type f | wc -l)" 3
 }
 
-@test "export to a file: the biggest layer is decoded once, or the bytes are the same all the same" {
+@test "export and flatten into files: the biggest layer is decoded once, or the bytes are the same all the same" {
 	# An engine's order, with another layer that hides, replaces and adds.
 	mkdir -p "$T/tree/etc" "$T/tree/usr/lib" "$T/top/etc" "$T/top/var"
 	head -c 3000000 /dev/urandom >"$T/tree/usr/lib/big"
@@ -441,4 +449,41 @@ decoded_twice() {
 	"$DRAY" export -q "oci:$T/oci:1" -o "$T/fifo"
 	wait
 	cmp "$T/through.tar" "$T/pipe.tar"
+	# A sparse file, whose content is not what is stored.
+	rm -rf "$T/oci"
+	truncate -s 2M "$T/tree/usr/lib/sparse" && echo end >>"$T/tree/usr/lib/sparse"
+	tar -C "$T/tree" --sort=name -S -cf "$T/sparse.tar" .
+	"$DRAY" build -q --from scratch --dir "$T/top" -o "oci:$T/oci:1"
+	"$DRAY" append -q "oci:$T/oci:1" "$T/sparse.tar" -o "oci:$T/oci:1"
+	dray_run flatten -v "oci:$T/oci:1" -o "oci:$T/sparse:1" --compression none
+	expect 0
+	[[ $stderr == *"is decoded twice"*"(the same files)"* ]]
+	"$DRAY" cat "oci:$T/sparse:1" /usr/lib/sparse | cmp - "$T/tree/usr/lib/sparse"
+}
+
+@test "flatten of a layer that is damaged or that no disk has room for: told as ever, and nothing is left" {
+	local blob dst want
+	mkdir -p "$T/tree"
+	head -c 3000000 /dev/urandom >"$T/tree/big"
+	echo top >"$T/top"
+	"$DRAY" build -q --from scratch --dir "$T/tree" -o "oci:$T/oci:1"
+	tar -C "$T" -cf "$T/top.tar" top
+	"$DRAY" append -q "oci:$T/oci:1" "$T/top.tar" -o "oci:$T/oci:1"
+	mkdir "$T/full"
+	if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=1m none "$T/full"; then
+		dray_run flatten "oci:$T/oci:1" -o "oci:$T/full/flat:1" --compression none
+		same "left" "$(find "$T/full" -type f)" ""
+		umount "$T/full"
+		expect 9 "*new-layer-1.tar*No space left on device*"
+	fi
+	blob=$(find "$T/oci/blobs" -size +1000k)
+	printf x | dd of="$blob" bs=1 seek=2000000 conv=notrunc status=none
+	for dst in "oci:$T/flat:1" "docker-archive:$T/flat.tar:a:1"; do
+		dray_run flatten "oci:$T/oci:1" -o "$dst"
+		expect 6 "dray: flatten: $T/oci sha256:* (1): layer 1 of 2: blob digest differs *"
+		want=${want:-$stderr}
+		same "the same words" "$stderr" "$want"
+		[ ! -e "$T/flat" ] || [ -z "$(find "$T/flat" -type f)" ]
+		[ ! -e "$T/flat.tar" ]
+	done
 }

@@ -5,7 +5,7 @@
     sweep.py alloc|io|crash SOURCE SCENARIO [STEP]
 
 SCENARIO: images, explain, verify, or where a copy goes: new (an OCI layout that is not there yet), into (one that holds
-another image), file (an OCI archive over an old one), a verb that writes a file over an old one (FILE_VERBS), unpack (a
+another image), flat (an OCI layout that is not there yet, by flatten), file (an OCI archive over an old one), a verb that writes a file over an old one (FILE_VERBS), unpack (a
 folder that is not there), empty (into one that is), extract (a name in a folder of other things), inplace (an edit of SOURCE
 where it lies; its state is what readers see). STEP: only every so many calls. DRAY is the faulty program.
 
@@ -89,7 +89,7 @@ class Scenario:
         self.is_inplace = name == "inplace"
         self.is_file = name == "file" or name in FILE_VERBS or self.is_inplace
         self.is_disk = name in ("unpack", "empty", "extract")
-        self.is_copy = self.is_file or self.is_disk or name in ("new", "into")
+        self.is_copy = self.is_file or self.is_disk or name in ("new", "into", "flat")
         self.tree = disk_tree if self.is_disk else seen if self.is_inplace else tree
         # In memory where there is such a place: thousands of runs sync their file system.
         shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -140,6 +140,8 @@ class Scenario:
             places = {"@": self.source, "%": self.base}
             args = [places.get(a, a) for a in FILE_VERBS[self.name]]
             return run([*self.name.split("-"), "-q", self.source, *args, "-o", self.out], fault, self.home)
+        if self.name == "flat":
+            return run(["flatten", "-q", "--compression", "none", self.source, "-o", self.place()], fault, self.home)
         if self.is_copy:
             return self.copy(self.place(), fault)
         return run([self.name, self.source], fault, self.home)
@@ -219,7 +221,7 @@ def judge_failure(s, done, kind):
             bad.append("success, but the output is %s" % state)
         if state not in ("old", "new"):
             bad.append(state)
-        if done.returncode != 0 and s.name == "new" and state == "old" and tree(s.out) is not None:
+        if done.returncode != 0 and s.name in ("new", "flat") and state == "old" and tree(s.out) is not None:
             bad.append("a folder is left: %s" % tree(s.out))
     left = s.leftovers()
     # The call that failed may have been the removal itself: then it is for the next run.
