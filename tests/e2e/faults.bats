@@ -81,11 +81,11 @@ layout_sound() {
 @test "flatten into a layout, whose layer is foreseen or not: calls fail once, and kills" {
 	local d=$BATS_TEST_TMPDIR src
 	plain
-	mkdir -p "$d/low/etc" "$d/top/etc"
-	head -c 300000 /dev/urandom >"$d/low/big"
-	touch "$d/low/etc/"{1,2,3} "$d/top/etc/"{2,.wh.3}
+	mkdir -p "$d/files/etc" "$d/top/etc"
+	head -c 300000 /dev/urandom >"$d/files/big"
+	touch "$d/files/etc/"{1,2,3} "$d/top/etc/"{2,.wh.3}
 	tar -C "$d/top" -cf "$d/top.tar" ./etc
-	"$DRAY" build -q --from scratch --dir "$d/low" -o "oci:$d/low:t" >/dev/null
+	"$DRAY" build -q --from scratch --dir "$d/files" -o "oci:$d/low:t" >/dev/null
 	"$DRAY" append -q "oci:$d/low:t" "$d/top.tar" -o "oci:$d/foreseen:t" >/dev/null
 	python3 "$PEERS_TOP/tests/layers/trick_image.py" "$d/tricks" sweep
 	for src in foreseen tricks; do
