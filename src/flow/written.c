@@ -28,7 +28,7 @@ static int write_lane(struct sink *k, struct span bytes, dray_error **err)
 		size_t n = lane_write(&w->lane, bytes);
 
 		if (n == 0)
-			return err_set(err, DRAY_ERR_CANCELLED, "nobody reads on");
+			return err_set(err, DRAY_ERR_CANCELLED, "cancelled");
 		bytes = span_from(bytes, n);
 	}
 	return 0;
