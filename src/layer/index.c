@@ -63,14 +63,37 @@ enum whiteout whiteout_of(const char *path, const char **ret_name)
 	return WHITEOUT_NAME;
 }
 
+int whiteout_target(const char *path, const char *name, struct buf *ret, dray_error **err)
+{
+	const char *slash = strrchr(path, '/');
+	size_t folder = slash ? (size_t)(slash - path) : 0;
+
+	buf_reset(ret);
+	if (buf_add(ret, span_of(path, folder), err) < 0)
+		return -1;
+	if (name && ((slash && buf_add_byte(ret, '/', err) < 0) || buf_add_str(ret, name, err) < 0))
+		return -1;
+	if (buf_add_byte(ret, 0, err) < 0)
+		return -1;
+	ret->len--;
+	return 0;
+}
+
 bool whiteout_within(const char *path)
 {
 	for (; path; path = strchr(path, '/')) {
 		path += path[0] == '/';
-		if (strncmp(path, ".wh.", 4) == 0)
+		if (starts(path, WHITEOUT_PREFIX))
 			return true;
 	}
 	return false;
+}
+
+bool path_is_below(const char *path, const char *folder)
+{
+	size_t len = strlen(folder);
+
+	return len == 0 ? path[0] != 0 : starts(path, folder) && path[len] == '/';
 }
 
 /* A whiteout has to name an entry of its folder, and holds nothing. */

@@ -139,6 +139,13 @@ enum whiteout {
 };
 /** @p ret_name (may be NULL) is the NAME of WHITEOUT_NAME, within @p path. */
 enum whiteout whiteout_of(const char *path, const char **ret_name);
+/**
+ * The cleaned path that the whiteout @p path speaks of: what is gone, or the folder of an opaque
+ * one. Into @p ret (emptied first), with a NUL that is not counted. @p name: as whiteout_of() told
+ * it; NULL of an opaque one.
+ */
+int whiteout_target(const char *path, const char *name, struct buf *ret,
+		    dray_error **err) MUST_CHECK;
 /** Does any part of cleaned @p path begin as whiteouts do? */
 bool whiteout_within(const char *path);
 /** A character device 0:0, which is what overlayfs takes for a whiteout. */
@@ -148,3 +155,6 @@ static inline bool is_overlay_whiteout(const struct layer_entry *e)
 }
 #define WHITEOUT_PREFIX ".wh."
 #define WHITEOUT_OPAQUE_NAME ".wh..wh..opq"
+
+/** Does cleaned @p path lie in cleaned @p folder, however deep? No path lies in itself. */
+bool path_is_below(const char *path, const char *folder);

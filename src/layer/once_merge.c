@@ -27,56 +27,41 @@ int once_compare(const char *a, const char *b)
 	return rank((unsigned char)*a) - rank((unsigned char)*b);
 }
 
-static bool is_below(const char *path, const char *folder)
+/* The map keeps a copy of @p path. */
+static int put_path(struct once *o, struct map *m, struct span path, void *value, dray_error **err)
 {
-	size_t len = strlen(folder);
-
-	if (len == 0)
-		return path[0] != 0;
-	return strncmp(path, folder, len) == 0 && path[len] == '/';
-}
-
-/* The path that a whiteout speaks of: of an opaque one the folder. NULL = no memory. */
-static const char *whiteout_target(struct arena *a, const char *path, const char *name)
-{
-	const char *slash = strrchr(path, '/');
-	size_t dir = slash ? (size_t)(slash - path) : 0;
-	size_t len = dir + (name ? (dir > 0) + strlen(name) : 0);
-	char *ret = arena_alloc(a, len + 1);
-
-	if (!ret)
-		return NULL;
-	memcpy(ret, path, dir);
-	if (name)
-		snprintf(ret + dir, len - dir + 1, "%s%s", dir ? "/" : "", name);
-	ret[len] = 0;
-	return ret;
+	path = arena_dup(&o->arena, path);
+	return path.data ? map_put(m, path, value, err) : err_nomem(err);
 }
 
 /* ---- what layers above hide ---- */
 
-static int hide(struct once *o, const struct layer_entry *e, dray_error **err)
+static int hide(struct once *o, const struct layer_entry *e, struct buf *room, dray_error **err)
 {
-	const char *name = NULL, *target = e->path;
+	const char *name = NULL;
 	enum whiteout kind = whiteout_of(e->path, &name);
 	enum hides how = kind == WHITEOUT_OPAQUE ? HIDES_BELOW : HIDES_ALL;
+	struct span target = span_str(e->path);
 
 	if (kind == WHITEOUT_AUFS || (kind == WHITEOUT_NONE && !is_overlay_whiteout(e)))
 		return 0;
-	if (kind != WHITEOUT_NONE)
-		target = whiteout_target(&o->arena, e->path, name);
-	if (!target)
-		return err_nomem(err);
-	if ((uintptr_t)map_get(&o->hidden, span_str(target)) >= how)
+	if (kind != WHITEOUT_NONE) {
+		if (whiteout_target(e->path, name, room, err) < 0)
+			return -1;
+		target = span_buf(room);
+	}
+	if ((uintptr_t)map_get(&o->hidden, target) >= how)
 		return 0;
-	return map_put(&o->hidden, span_str(target), (void *)(uintptr_t)how, err);
+	return put_path(o, &o->hidden, target, (void *)(uintptr_t)how, err);
 }
 
 static int hide_all(struct once *o, dray_error **err)
 {
+	cleanup_buf struct buf room = BUF_INIT(LIMIT_PATH + 1);
+
 	for (size_t i = o->p.passing + 1; i < o->p.n; i++)
 		for (size_t k = 0; k < o->p.index[i]->n; k++)
-			if (hide(o, &o->p.index[i]->list[k], err) < 0)
+			if (hide(o, &o->p.index[i]->list[k], &room, err) < 0)
 				return -1;
 	return 0;
 }
@@ -156,7 +141,7 @@ static int step_over(struct once *o, dray_error **err)
 /* All nodes below @p path, which must be of layers below: 1, 0 = they are not, -1. */
 static int step_over_below(struct once *o, const char *path, dray_error **err)
 {
-	while (next_node(o) && is_below(next_path(o), path)) {
+	while (next_node(o) && path_is_below(next_path(o), path)) {
 		if (next_node(o)->layer > o->p.passing)
 			return 0;
 		if (step_over(o, err) < 0)
@@ -206,6 +191,7 @@ static int pass_others_before(struct once *o, const char *path, dray_error **err
 int once_whiteout(struct once *o, const struct layer_entry *e, enum whiteout kind, const char *name,
 		  dray_error **err)
 {
+	cleanup_buf struct buf room = BUF_INIT(LIMIT_PATH + 1);
 	const char *target;
 	const struct node *n;
 
@@ -213,15 +199,15 @@ int once_whiteout(struct once *o, const struct layer_entry *e, enum whiteout kin
 		return 1;
 	if (kind != WHITEOUT_NAME)
 		return 0;
-	target = whiteout_target(&o->arena, e->path, name);
-	if (!target)
-		return err_nomem(err);
+	if (whiteout_target(e->path, name, &room, err) < 0)
+		return -1;
+	target = (const char *)room.data;
 	n = tree_find(o->p.others, target);
 	if (!n || n->layer > o->p.passing)
 		return 1;
 	if (!next_node(o) || once_compare(next_path(o), target) > 0)
 		return 0;
-	return map_put(&o->cut, span_str(target), o, err) < 0 ? -1 : 1;
+	return put_path(o, &o->cut, span_buf(&room), o, err) < 0 ? -1 : 1;
 }
 
 /* The others have the name, too: who is above? */
@@ -252,7 +238,7 @@ int once_judge(struct once *o, const struct layer_entry *e, bool *ret_wanted, dr
 	rc = pass_others_before(o, e->path, err);
 	if (rc <= 0)
 		return rc;
-	if (o->veil && is_below(e->path, o->veil))
+	if (o->veil && path_is_below(e->path, o->veil))
 		return 1;
 	how = (enum hides)(uintptr_t)map_get(&o->hidden, span_str(e->path));
 	o->veil = how == HIDES_NOTHING ? NULL : e->path;

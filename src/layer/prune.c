@@ -99,18 +99,6 @@ int prune_holds(struct prune_set *s, const char *path, dray_error **err)
 
 /* ---- layers ---- */
 
-/* The path that whiteout @p e removes; @p name is its end. */
-static int whiteout_path(const struct layer_entry *e, const char *name, struct buf *ret,
-			 dray_error **err)
-{
-	size_t folder = (size_t)(name - e->path) - strlen(WHITEOUT_PREFIX);
-
-	buf_reset(ret);
-	return buf_add(ret, span_of(e->path, folder), err) < 0
-		       ? -1
-		       : buf_add(ret, span_of(name, strlen(name) + 1), err);
-}
-
 /* An opaque whiteout is a name of its folder: it goes with what the folder is in. */
 static int concerns_entry(struct prune_set *s, const struct layer_entry *e, struct buf *path,
 			  dray_error **err)
@@ -122,7 +110,7 @@ static int concerns_entry(struct prune_set *s, const struct layer_entry *e, stru
 	if (kind == WHITEOUT_AUFS)
 		return 0;
 	if (kind == WHITEOUT_NAME)
-		return whiteout_path(e, name, path, err) < 0
+		return whiteout_target(e->path, name, path, err) < 0
 			       ? -1
 			       : prune_holds(s, (const char *)path->data, err);
 	held = prune_holds(s, e->path, err);

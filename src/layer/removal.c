@@ -7,7 +7,7 @@
  */
 #include "layer/removal.h"
 
-#include "base/mem.h"
+#include "base/limits.h"
 
 /* What is said of a path: the sum of some. */
 #define SAYS_NAME 1U  /* it is whited out, with all below it */
@@ -19,38 +19,13 @@ static unsigned said(const struct map_slot *s)
 	return s ? (unsigned)(uintptr_t)s->value : 0;
 }
 
-static int say(struct removals *r, const char *path, size_t len, unsigned what, dray_error **err)
+static int say(struct removals *r, struct span path, unsigned what, dray_error **err)
 {
-	struct span key = span_of(path, len);
-	const struct map_slot *s = map_find(&r->gone, key);
+	const struct map_slot *s = map_find(&r->gone, path);
+	struct span key = s ? s->key : arena_dup(&r->arena, path);
 	unsigned all = said(s) | what;
 
-	if (!s) {
-		key = arena_dup(&r->arena, key);
-		if (!key.data)
-			return err_nomem(err);
-	}
-	return map_put(&r->gone, s ? s->key : key, (void *)(uintptr_t)all, err);
-}
-
-/* ".wh.NAME" removes NAME beside it. */
-static int say_name(struct removals *r, const char *path, const char *name, dray_error **err)
-{
-	size_t folder = (size_t)(name - path) - strlen(WHITEOUT_PREFIX), len = strlen(name);
-	cleanup_free char *target = mem_alloc(folder + len + 1);
-
-	if (!target)
-		return err_nomem(err);
-	memcpy(target, path, folder);
-	memcpy(target + folder, name, len);
-	return say(r, target, folder + len, SAYS_NAME, err);
-}
-
-static int say_below(struct removals *r, const char *path, dray_error **err)
-{
-	const char *slash = strrchr(path, '/');
-
-	return say(r, path, slash ? (size_t)(slash - path) : 0, SAYS_BELOW, err);
+	return key.data ? map_put(&r->gone, key, (void *)(uintptr_t)all, err) : err_nomem(err);
 }
 
 /* The tree shows a file, unless something came over it or took it away again. */
@@ -60,31 +35,32 @@ static int say_file(struct removals *r, const struct layer_entry *e, dray_error 
 
 	if (e->type == TAR_DIR || (n && !node_is_dir(n)))
 		return 0;
-	return say(r, e->path, strlen(e->path), SAYS_FILE, err);
+	return say(r, span_str(e->path), SAYS_FILE, err);
 }
 
-static int say_entry(struct removals *r, const struct layer_entry *e, dray_error **err)
+static int say_entry(struct removals *r, const struct layer_entry *e, struct buf *room,
+		     dray_error **err)
 {
 	const char *name = NULL;
+	enum whiteout kind = whiteout_of(e->path, &name);
 
-	switch (whiteout_of(e->path, &name)) {
-	case WHITEOUT_NAME:
-		return say_name(r, e->path, name, err);
-	case WHITEOUT_OPAQUE:
-		return say_below(r, e->path, err);
-	case WHITEOUT_NONE:
-		return say_file(r, e, err);
-	default:
+	if (kind == WHITEOUT_AUFS)
 		return 0;
-	}
+	if (kind == WHITEOUT_NONE)
+		return say_file(r, e, err);
+	if (whiteout_target(e->path, name, room, err) < 0)
+		return -1;
+	return say(r, span_buf(room), kind == WHITEOUT_NAME ? SAYS_NAME : SAYS_BELOW, err);
 }
 
 int removals_init(struct removals *r, const struct layer_index *ix, const struct tree *t,
 		  dray_error **err)
 {
+	cleanup_buf struct buf room = BUF_INIT(LIMIT_PATH + 1);
+
 	*r = (struct removals){ .tree = t };
 	for (size_t i = 0; i < ix->n; i++) {
-		if (say_entry(r, &ix->list[i], err) == 0)
+		if (say_entry(r, &ix->list[i], &room, err) == 0)
 			continue;
 		removals_clear(r);
 		return -1;

@@ -28,13 +28,16 @@ static int real_place(struct build *b, const char *path, const char **ret, dray_
 /* Rules that delete ask what the base still has. */
 static int note_gone(struct build *b, const char *path, dray_error **err)
 {
-	size_t folder = strrchr(path, '/') ? (size_t)(strrchr(path, '/') + 1 - path) : 0;
-	const char *name, *gone;
+	cleanup_buf struct buf target = BUF_INIT(2 * LIMIT_PATH);
+	const char *name;
+	struct span gone;
 
 	if (whiteout_of(path, &name) != WHITEOUT_NAME)
 		return 0;
-	gone = arena_printf(&b->arena, "%.*s%s", (int)folder, path, name);
-	return gone ? map_put(&b->rules.gone, span_str(gone), b, err) : err_nomem(err);
+	if (whiteout_target(path, name, &target, err) < 0)
+		return -1;
+	gone = arena_dup(&b->arena, span_buf(&target));
+	return gone.data ? map_put(&b->rules.gone, gone, b, err) : err_nomem(err);
 }
 
 int build_is_folder(struct build *b, const char *path, bool *ret, dray_error **err)

@@ -83,22 +83,15 @@ int teller_set(struct teller *t, const struct layer_entry *data, const struct la
 	return set_xattrs(t, a->xattrs, err);
 }
 
-/* The folder of a whiteout and what it names there. */
+/* A whiteout is told by the path of what it takes away. */
 static int set_whiteout(struct teller *t, const char *path, struct buf *room, dray_error **err)
 {
-	const char *slash = strrchr(path, '/'), *name = NULL;
+	const char *name = NULL;
 	enum whiteout kind = whiteout_of(path, &name);
-	size_t folder = slash ? (size_t)(slash - path) : 0;
 
 	if (kind != WHITEOUT_NAME && kind != WHITEOUT_OPAQUE)
 		return 0;
-	buf_reset(room);
-	if (buf_add(room, span_of(path, folder), err) < 0)
-		return -1;
-	if (kind == WHITEOUT_NAME &&
-	    ((folder && buf_add_byte(room, '/', err) < 0) || buf_add_str(room, name, err) < 0))
-		return -1;
-	if (buf_add_byte(room, 0, err) < 0)
+	if (whiteout_target(path, name, room, err) < 0)
 		return -1;
 	t->file.type = kind == WHITEOUT_NAME ? "whiteout" : "opaque";
 	t->file.path = (const char *)room->data;
@@ -192,17 +185,11 @@ static int tell_merged(struct listing *l, dray_error **err)
 
 /* ---- one layer ---- */
 
-static bool is_below(const char *path, const char *folder)
-{
-	size_t len = strlen(folder);
-
-	return !len || (strncmp(path, folder, len) == 0 && (!path[len] || path[len] == '/'));
-}
-
 /* As in a tar: no link leads anywhere, since what it leads to may be another layer's. */
 static int tell_layer(struct listing *l, dray_error **err)
 {
 	cleanup_buf struct buf path = BUF_INIT(2 * LIMIT_PATH);
+	const char *asked, *at;
 	size_t i = (size_t)l->o->layer;
 	bool any = false;
 	int rc = 0;
@@ -213,12 +200,14 @@ static int tell_layer(struct listing *l, dray_error **err)
 	if (tar_name_clean(span_str(l->o->path ? l->o->path : ""), &path, err) < 0 ||
 	    buf_add_byte(&path, 0, err) < 0 || stack_load(l->s, i, err) < 0)
 		return -1;
+	asked = (const char *)path.data;
 	for (size_t k = 0; rc == 0 && k < l->s->index[i]->n; k++) {
 		const struct layer_entry *e = &l->s->index[i]->list[k];
 
 		if (teller_set_entry(&l->teller, e, i, &l->path, err) < 0)
 			return -1;
-		if (!is_below(l->teller.file.path, (const char *)path.data))
+		at = l->teller.file.path;
+		if (strcmp(at, asked) != 0 && !path_is_below(at, asked))
 			continue;
 		any = true;
 		rc = l->fn(l->arg, &l->teller.file);

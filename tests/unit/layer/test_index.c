@@ -47,20 +47,25 @@ static void test_whiteouts(void **state)
 	static const struct {
 		const char *path;
 		enum whiteout kind;
-		const char *name;
+		const char *name, *target;
 	} rows[] = {
-		{ "a", WHITEOUT_NONE, NULL },
-		{ "", WHITEOUT_NONE, NULL },
-		{ ".wh.a", WHITEOUT_NAME, "a" },
-		{ "d/.wh.a", WHITEOUT_NAME, "a" },
-		{ ".wh..a", WHITEOUT_NAME, ".a" },
-		{ "d/.wh..wh..opq", WHITEOUT_OPAQUE, NULL },
-		{ ".wh..wh..opqx", WHITEOUT_AUFS, NULL },
-		{ ".wh..wh.plnk/1.2", WHITEOUT_AUFS, NULL },
-		{ "d/.wh..wh.orph/x/y", WHITEOUT_AUFS, NULL },
-		{ ".whx/.WH.a", WHITEOUT_NONE, NULL },
-		{ "a.wh.b", WHITEOUT_NONE, NULL },
+		{ "a", WHITEOUT_NONE, NULL, NULL },
+		{ "", WHITEOUT_NONE, NULL, NULL },
+		{ ".wh.a", WHITEOUT_NAME, "a", "a" },
+		{ "d/.wh.a", WHITEOUT_NAME, "a", "d/a" },
+		{ "d/e/.wh.ab", WHITEOUT_NAME, "ab", "d/e/ab" },
+		{ ".wh..a", WHITEOUT_NAME, ".a", ".a" },
+		{ "d/.wh..wh..opq", WHITEOUT_OPAQUE, NULL, "d" },
+		{ "d/e/.wh..wh..opq", WHITEOUT_OPAQUE, NULL, "d/e" },
+		{ ".wh..wh..opq", WHITEOUT_OPAQUE, NULL, "" },
+		{ ".wh..wh..opqx", WHITEOUT_AUFS, NULL, NULL },
+		{ ".wh..wh.plnk/1.2", WHITEOUT_AUFS, NULL, NULL },
+		{ "d/.wh..wh.orph/x/y", WHITEOUT_AUFS, NULL, NULL },
+		{ ".whx/.WH.a", WHITEOUT_NONE, NULL, NULL },
+		{ "a.wh.b", WHITEOUT_NONE, NULL, NULL },
 	};
+	cleanup_buf struct buf target = tb_new();
+	dray_error *err = NULL;
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		const char *name = NULL;
@@ -69,7 +74,30 @@ static void test_whiteouts(void **state)
 			fail_msg("%s", rows[i].path);
 		if (rows[i].name)
 			assert_string_equal(name, rows[i].name);
+		if (!rows[i].target)
+			continue;
+		assert_ok(whiteout_target(rows[i].path, name, &target, &err), err);
+		assert_string_equal((const char *)target.data, rows[i].target);
+		assert_int_equal(target.len, strlen(rows[i].target));
 	}
+}
+
+static void test_below(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *path, *folder;
+		bool below;
+	} rows[] = {
+		{ "a/b", "a", true },  { "a/b/c", "a", true },	{ "a/b/c", "a/b", true },
+		{ "a", "", true },     { "a/b", "", true },	{ "", "", false },
+		{ "a", "a", false },   { "ab", "a", false },	{ "a!b", "a", false },
+		{ "a", "a/b", false }, { "b/a/c", "a", false }, { "", "a", false },
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++)
+		if (path_is_below(rows[i].path, rows[i].folder) != rows[i].below)
+			fail_msg("%s below %s", rows[i].path, rows[i].folder);
 }
 
 static void test_refused(void **state)
@@ -205,9 +233,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_offsets), cmocka_unit_test(test_whiteouts),
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_text),	cmocka_unit_test(test_depth),
-		cmocka_unit_test(test_torture),
+		cmocka_unit_test(test_below),	cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_cut),	cmocka_unit_test(test_text),
+		cmocka_unit_test(test_depth),	cmocka_unit_test(test_torture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
