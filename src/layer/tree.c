@@ -408,9 +408,7 @@ static int apply_entry(struct tree *t, const struct layer_entry *e, dray_error *
 /* aufs: files below AUFS_LINKS carry what hard links of their layer share; then they go. */
 static bool is_aufs_link(const char *path)
 {
-	size_t len = strlen(AUFS_LINKS);
-
-	return strncmp(path, AUFS_LINKS, len) == 0 && path[len] == '/';
+	return path_is_below(path, AUFS_LINKS);
 }
 
 static bool is_plain(const struct layer_entry *e)

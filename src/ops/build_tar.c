@@ -225,16 +225,15 @@ static int put_entry(struct tar_taker *t, const struct layer_entry *from, struct
 /* Is what a whiteout takes away asked for: its name, or of an opaque one the folder? 1, 0, -1. */
 static int goes(struct tar_taker *t, const char *path, const char *name, dray_error **err)
 {
-	const char *slash = strrchr(path, '/'), *what, *full;
-	int folder = slash ? (int)(slash - path) : 0;
+	cleanup_buf struct buf target = BUF_INIT(LIMIT_PATH + 1);
+	const char *what, *full;
 	bool is_dir = true;
 
 	if (t->w.include.n == 0 && t->w.exclude.n == 0)
 		return 1;
-	what = name ? arena_printf(&t->b->arena, "%.*s%s%s", folder, path, slash ? "/" : "", name)
-		    : arena_strndup(&t->b->arena, path, (size_t)folder);
-	if (!what)
-		return err_nomem(err);
+	if (whiteout_target(path, name, &target, err) < 0)
+		return -1;
+	what = (const char *)target.data;
 	if (name &&
 	    (place(t, what, &full, err) < 0 || build_is_folder(t->b, full, &is_dir, err) < 0))
 		return -1;
