@@ -159,9 +159,10 @@ struct pass {
 
 static int change_by(struct rules *r, size_t i, struct node *n, dray_error **err)
 {
-	return change(r, i, n, err) < 0 ? (err_ctx(err, "rule %zu", i + 1),
-					   spec_ctx(r->spec, r->spec->rules[i].at, err))
-					: 0;
+	if (change(r, i, n, err) == 0)
+		return 0;
+	err_ctx(err, "rule %zu", i + 1);
+	return spec_ctx(r->spec, r->spec->rules[i].at, err);
 }
 
 /* Which rules change the name. *ret_gone: the one that deletes it, from 1 on; 0 = it stays. */

@@ -197,8 +197,10 @@ static int take_name(struct walker *k, const char *parent, struct looked *l, dra
 
 	if (walk_join(&k->w->in->arena, parent, l->name, &rel, err) < 0)
 		return -1;
-	if (!l->judged)
-		return looked_error(l, err), walk_at(k->w, rel, err);
+	if (!l->judged) {
+		looked_error(l, err);
+		return walk_at(k->w, rel, err);
+	}
 	if (l->out)
 		return 0;
 	if (S_ISDIR(l->st.st_mode) && todo_add(&k->todo, rel, err) < 0)
