@@ -146,19 +146,35 @@ static inline int read_index(struct span tar, size_t piece, struct layer_index *
 	return in ? layer_index_read(in, &o, ret, err) : -1;
 }
 
+/** The tree of the lowest @p n layers of @p b, which are read. */
+static inline struct tree *tree_of(const struct built *b, size_t n, dray_error **err)
+{
+	cleanup_tree struct tree *t = tree_new(NULL, NULL, err);
+
+	for (size_t i = 0; t && i < n; i++)
+		if (tree_apply(t, b->index[i], err) < 0)
+			return NULL;
+	if (t)
+		tree_finish(t);
+	return steal_pointer(&t);
+}
+
 static inline int build_tree(struct built *b, size_t piece, dray_error **err)
 {
 	for (size_t i = 0; i < b->n; i++)
 		if (read_index(span_buf(&b->tar[i]), piece, &b->index[i], err) < 0)
 			return -1;
-	b->tree = tree_new(NULL, NULL, err);
-	if (!b->tree)
-		return -1;
-	for (size_t i = 0; i < b->n; i++)
-		if (tree_apply(b->tree, b->index[i], err) < 0)
-			return -1;
-	tree_finish(b->tree);
-	return 0;
+	b->tree = tree_of(b, b->n, err);
+	return b->tree ? 0 : -1;
+}
+
+/** All of @p b, from a stack that must be sound. */
+static inline void build_stack(struct built *b, const char *stack)
+{
+	dray_error *err = NULL;
+
+	build_tars(b, stack);
+	assert_ok(build_tree(b, SIZE_MAX, &err), err);
 }
 
 static inline int64_t read_tars(void *arg, uint32_t layer, int64_t off, void *data, size_t len,

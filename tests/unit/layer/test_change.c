@@ -11,19 +11,6 @@
 #include "layers.h"
 #include "torture.h"
 
-/* The tree of the lowest @p n layers of @p b. */
-static struct tree *tree_of(const struct built *b, size_t n, dray_error **err)
-{
-	cleanup_tree struct tree *t = tree_new(NULL, NULL, err);
-
-	for (size_t i = 0; t && i < n; i++)
-		if (tree_apply(t, b->index[i], err) < 0)
-			return NULL;
-	if (t)
-		tree_finish(t);
-	return steal_pointer(&t);
-}
-
 /* The layer that makes of the lowest @p from layers the tree of the lowest @p to; lists it. */
 static int write_change(struct built *b, size_t from, size_t to, struct buf *ret, dray_error **err)
 {
@@ -84,12 +71,10 @@ static void test_every_pair(void **state)
 	(void)state;
 	for (size_t i = 0; i < ROWS(stack_cases); i++) {
 		cleanup_built struct built b = { 0 };
-		dray_error *err = NULL;
 
 		if (!stack_cases[i].want)
 			continue;
-		build_tars(&b, stack_cases[i].stack);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&b, stack_cases[i].stack);
 		for (size_t from = 0; from <= b.n; from++)
 			for (size_t to = 0; to <= b.n; to++)
 				check_pair(&b, from, to, stack_cases[i].name);
@@ -190,8 +175,7 @@ static void test_records(void **state)
 		struct layer_index *ix = NULL;
 		dray_error *err = NULL;
 
-		build_tars(&b, rows[i].stack);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&b, rows[i].stack);
 		assert_ok(write_change(&b, rows[i].keep, b.n, &tar, &err), err);
 		assert_ok(read_index(span_buf(&tar), SIZE_MAX, &ix, &err), err);
 		cleanup_buf struct buf got = show_layer(ix);
@@ -227,8 +211,7 @@ static void test_empty(void **state)
 	cleanup_built struct built b = { 0 };
 	dray_error *err = NULL;
 
-	build_tars(&b, "f a =1\n--\nf .wh.a\n");
-	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+	build_stack(&b, "f a =1\n--\nf .wh.a\n");
 	for (size_t n = 0; n <= 2; n++) {
 		cleanup_tree struct tree *lower = tree_of(&b, n, &err);
 		cleanup_change struct change *c = NULL;
@@ -249,11 +232,10 @@ static void test_torture(void **state)
 {
 	(void)state;
 	cleanup_built struct built b = { 0 };
-	dray_error *err = NULL;
 
-	build_tars(&b, "d a @0700:1:2:3 #user.x=1\nf a/b =1 #user.y=2\nl c >d\nf l =1\nh m >l\n--\n"
-		       "h e >a/b @0600:1:1:1 #user.z=3\nf .wh.c\nf x/y =2\n--\nf 0 =2\nf m =1\n");
-	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+	build_stack(&b,
+		    "d a @0700:1:2:3 #user.x=1\nf a/b =1 #user.y=2\nl c >d\nf l =1\nh m >l\n--\n"
+		    "h e >a/b @0600:1:1:1 #user.z=3\nf .wh.c\nf x/y =2\n--\nf 0 =2\nf m =1\n");
 	torture_alloc(change_again, &b);
 }
 

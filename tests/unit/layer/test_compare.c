@@ -115,10 +115,8 @@ static void test_rows(void **state)
 		cleanup_buf struct buf got = tb_new(), back = tb_new();
 		dray_error *err = NULL;
 
-		build_tars(&a, rows[i].a);
-		build_tars(&b, rows[i].b);
-		assert_ok(build_tree(&a, SIZE_MAX, &err), err);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&a, rows[i].a);
+		build_stack(&b, rows[i].b);
 		assert_ok(show_changes(a.tree, b.tree, !rows[i].no_mtime, &got, &err), err);
 		if (!span_is(span_buf(&got), rows[i].want))
 			fail_msg("%s-- and\n%s-- differ in\n%.*s-- and not in\n%s", rows[i].a,
@@ -137,11 +135,9 @@ static void test_shared_index(void **state)
 	cleanup_buf struct buf got = tb_new();
 	dray_error *err = NULL;
 
-	build_tars(&b, "f a =1\nh b >a\nd d\nf d/x =2 #user.x=1\nl l >d\n--\nf d/x =3\n");
-	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
-	cleanup_tree struct tree *lower = tree_new(NULL, NULL, &err);
-	assert_ok(tree_apply(lower, b.index[0], &err), err);
-	tree_finish(lower);
+	build_stack(&b, "f a =1\nh b >a\nd d\nf d/x =2 #user.x=1\nl l >d\n--\nf d/x =3\n");
+	cleanup_tree struct tree *lower = tree_of(&b, 1, &err);
+	assert_non_null(lower);
 	assert_ok(show_changes(lower, b.tree, true, &got, &err), err);
 	assert_span_is(span_buf(&got), "~ d/x content xattrs\n");
 }
@@ -168,12 +164,9 @@ static void test_torture(void **state)
 	(void)state;
 	cleanup_built struct built a, b;
 	struct tortured t = { &a, &b };
-	dray_error *err = NULL;
 
-	build_tars(&a, "f a =1 #user.x=1 #user.y=1\nh b >a\nd d\nf d/x\n");
-	build_tars(&b, "f a =1 #user.y=1 #user.x=1\nf b =1\nh c >b\nf d\n");
-	assert_ok(build_tree(&a, SIZE_MAX, &err), err);
-	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+	build_stack(&a, "f a =1 #user.x=1 #user.y=1\nh b >a\nd d\nf d/x\n");
+	build_stack(&b, "f a =1 #user.y=1 #user.x=1\nf b =1\nh c >b\nf d\n");
 	torture_alloc(compare_again, &t);
 }
 

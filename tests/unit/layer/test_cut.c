@@ -87,8 +87,7 @@ static void test_rules(void **state)
 		dray_error *err = NULL;
 		size_t torn = 9;
 
-		build_tars(&b, rows[i].stack);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&b, rows[i].stack);
 		add_rules(&r, rows[i].rules);
 		assert_ok(cut_mark(b.tree, &r, &torn, &err), err);
 		cleanup_buf struct buf got = show_marks(b.tree);
@@ -245,8 +244,7 @@ static void test_same_tree(void **state)
 
 		if (!row->want)
 			continue;
-		build_tars(&b, row->stack);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&b, row->stack);
 		assert_ok(cut(&c, &err), err);
 		restack(&c, &again);
 		assert_ok(rootfs_id(b.tree, true, &one, &err), err);
@@ -326,8 +324,7 @@ static void test_layers(void **state)
 		cleanup_buf struct buf all = tb_new();
 		dray_error *err = NULL;
 
-		build_tars(&b, rows[i].stack);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&b, rows[i].stack);
 		assert_ok(cut(&c, &err), err);
 		for (size_t k = 0; k < c.layers.n; k++) {
 			cleanup_built struct built one = { .n = 1, .tar = { tb_new() } };
@@ -357,11 +354,9 @@ static void test_torture_G17(void **state)
 {
 	static const char stack[] = "d a\nf a/b =1\nh a/c >a/b\nf usr/x/y =1\nf usr/z/y =2\nd e\n";
 	cleanup_built struct built b = { 0 };
-	dray_error *err = NULL;
 
 	(void)state;
-	build_tars(&b, stack);
-	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+	build_stack(&b, stack);
 	for (int rest = 0; rest < N_RESTS; rest++) {
 		struct cutting c = { &b, "{a,q}/b,e **/z", rest, true, { 0 } };
 

@@ -200,8 +200,7 @@ static void test_owner(void **state)
 	size_t torn;
 
 	(void)state;
-	build_tars(&b, stack);
-	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+	build_stack(&b, stack);
 	const struct record_list all = { tree_record_next, b.tree };
 	assert_ok(cut_mark(b.tree, &r, &torn, &err), err);
 	assert_ok(cut_rest_by_owner(&p, &all, owner, NULL, &err), err);
@@ -224,10 +223,8 @@ static struct buf follow(const char *stack, const char *old, uint32_t base)
 	size_t torn, n, rest;
 	uint32_t times;
 
-	build_tars(&b, stack);
-	build_tars(&o, old);
-	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
-	assert_ok(build_tree(&o, SIZE_MAX, &err), err);
+	build_stack(&b, stack);
+	build_stack(&o, old);
 	const struct record_list all = { tree_record_next, b.tree };
 	assert_ok(cut_mark(b.tree, &r, &torn, &err), err);
 	assert_ok(cut_rest_by_folder(&p, &all, 1, &err), err);

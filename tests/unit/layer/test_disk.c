@@ -44,14 +44,8 @@ static int put_layers(struct built *b, struct disk *d, dray_error **err)
 		    layer_index_read(in, &o, &b->index[i], err) < 0)
 			return -1;
 	}
-	b->tree = tree_new(NULL, NULL, err);
-	for (size_t i = 0; b->tree && i < b->n; i++)
-		if (tree_apply(b->tree, b->index[i], err) < 0)
-			return -1;
-	if (!b->tree)
-		return -1;
-	tree_finish(b->tree);
-	return 0;
+	b->tree = tree_of(b, b->n, err);
+	return b->tree ? 0 : -1;
 }
 
 static int unpack(struct built *b, const char *dir, bool force, bool xattrs, dray_error **err)

@@ -178,12 +178,10 @@ static void test_same_bytes(void **state)
 	(void)state;
 	for (size_t i = 0; i < ROWS(stack_cases); i++) {
 		cleanup_built struct built b = { 0 };
-		dray_error *err = NULL;
 
 		if (!stack_cases[i].want)
 			continue;
-		build_tars(&b, stack_cases[i].stack);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&b, stack_cases[i].stack);
 		for (uint32_t k = 0; k < b.n; k++)
 			foreseen(&b, k, SIZE_MAX);
 	}
@@ -228,10 +226,8 @@ static void test_foreseen(void **state)
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		cleanup_built struct built b = { 0 };
-		dray_error *err = NULL;
 
-		build_tars(&b, rows[i].stack);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&b, rows[i].stack);
 		for (size_t k = 0; k < ROWS(stream_pieces); k++)
 			if (!foreseen(&b, rows[i].passing, stream_pieces[k]))
 				fail_msg("layer %u is not foreseen:\n%s", rows[i].passing,
@@ -407,8 +403,7 @@ static void test_broken_layer(void **state)
 	dray_error *err = NULL;
 
 	(void)state;
-	build_tars(&b, BASE "--\nd etc\nf etc/a =2\n");
-	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+	build_stack(&b, BASE "--\nd etc\nf etc/a =2\n");
 	for (size_t at = 0; at <= b.tar[0].len; at += 256) {
 		cleanup_attempt struct attempt a = attempt_of(&b, 0);
 
@@ -440,8 +435,7 @@ static void test_other_failures(void **state)
 	dray_error *err = NULL;
 
 	(void)state;
-	build_tars(&b, BASE "--\nf a =1\n");
-	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+	build_stack(&b, BASE "--\nf a =1\n");
 	for (int i = 0; i < 2; i++) {
 		const struct layer_index *index[] = { &none, b.index[1] };
 		struct attempt a = { .b = &b };
@@ -475,8 +469,7 @@ static void test_allocations_G17(void **state)
 	bool reached = true;
 
 	(void)state;
-	build_tars(&b, BASE "--\nd etc\nf etc/.wh.a\n--\nd usr\nf usr/y =4\n");
-	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+	build_stack(&b, BASE "--\nd etc\nf etc/.wh.a\n--\nd usr\nf usr/y =4\n");
 	assert_ok(write_merged(&b, &expect, &err), err);
 	for (uint64_t nth = 1; reached; nth++) {
 		cleanup_attempt struct attempt a = attempt_of(&b, 1);

@@ -59,8 +59,7 @@ static void build_all(struct built *b)
 		if (path.n == PARTS_MAX)
 			tell(&text, "f %s\n", path.text);
 	assert_ok(buf_add(&text, span_of("", 1), &err), err);
-	build_tars(b, (const char *)text.data);
-	assert_ok(build_tree(b, SIZE_MAX, &err), err);
+	build_stack(b, (const char *)text.data);
 }
 
 static void test_cuts(void **state)

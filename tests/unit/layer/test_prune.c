@@ -172,8 +172,7 @@ static void test_tree(void **state)
 		dray_error *err = NULL;
 
 		assert_ok(fill(&s, rows[i].patterns, &err), err);
-		build_tars(&b, rows[i].stack);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&b, rows[i].stack);
 		assert_ok(prune_tree(&s, b.tree, &err), err);
 		cleanup_buf struct buf got = show_tree(&b);
 		assert_span_is(span_buf(&got), rows[i].want);
@@ -206,8 +205,7 @@ static void test_pick(void **state)
 		dray_error *err = NULL;
 
 		assert_ok(fill(&s, rows[i].patterns, &err), err);
-		build_tars(&b, rows[i].stack);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&b, rows[i].stack);
 		assert_int_equal(prune_pick(&s, b.tree, &err) > 0, rows[i].want[0] != 0);
 		cleanup_buf struct buf got = show_tree(&b);
 		assert_span_is(span_buf(&got), rows[i].want);
@@ -222,8 +220,7 @@ static void test_pick_twins(void **state)
 	dray_error *err = NULL;
 
 	assert_ok(fill(&s, "*/x", &err), err);
-	build_tars(&b, "f a/x =1\nf b/x =1\n");
-	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+	build_stack(&b, "f a/x =1\nf b/x =1\n");
 	assert_int_equal(prune_pick(&s, b.tree, &err), -1);
 	assert_err_kind(err, DRAY_ERR_USAGE);
 }

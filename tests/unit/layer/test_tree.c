@@ -51,11 +51,9 @@ static void test_lower_layers(void **state)
 	cleanup_built struct built b;
 	dray_error *err = NULL;
 
-	build_tars(&b, "f a =1\n--\nf .wh.a\nf b =2\n");
-	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
-	cleanup_tree struct tree *lower = tree_new(NULL, NULL, &err);
-	assert_ok(tree_apply(lower, b.index[0], &err), err);
-	tree_finish(lower);
+	build_stack(&b, "f a =1\n--\nf .wh.a\nf b =2\n");
+	cleanup_tree struct tree *lower = tree_of(&b, 1, &err);
+	assert_non_null(lower);
 	assert_int_equal(tree_count(lower), 1);
 	assert_non_null(tree_find(lower, "a"));
 	assert_null(tree_find(lower, "b"));
@@ -83,8 +81,7 @@ static void test_oddities(void **state)
 	struct seen s = { .text = tb_new() };
 	dray_error *err = NULL;
 
-	build_tars(&b, "f a =1\nf a =2\nl l >x\n--\nf .wh.none\nf l/x =1\nc whiteout-device\n");
-	assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+	build_stack(&b, "f a =1\nf a =2\nl l >x\n--\nf .wh.none\nf l/x =1\nc whiteout-device\n");
 	cleanup_tree struct tree *t = tree_new(on_odd, &s, &err);
 	assert_ok(tree_apply(t, b.index[0], &err), err);
 	assert_ok(tree_apply(t, b.index[1], &err), err);

@@ -32,8 +32,7 @@ static void test_same_tree(void **state)
 
 		if (!stack_cases[i].want)
 			continue;
-		build_tars(&b, stack_cases[i].stack);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&b, stack_cases[i].stack);
 		rebuild(&b, &again);
 		cleanup_buf struct buf got = show_tree(&again);
 		if (!span_is(span_buf(&got), stack_cases[i].want))
@@ -76,8 +75,7 @@ static void test_unchanged(void **state)
 		cleanup_buf struct buf merged = tb_new();
 		dray_error *err = NULL;
 
-		build_tars(&b, rows[i].stack);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&b, rows[i].stack);
 		assert_ok(write_merged(&b, &merged, &err), err);
 		if (!span_eq(span_buf(&merged), span_buf(&b.tar[rows[i].same_as])))
 			fail_msg("other bytes than layer %zu of\n%s", rows[i].same_as,
@@ -99,10 +97,8 @@ static void test_ambiguous(void **state)
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		cleanup_built struct built b = { 0 }, again = { 0 };
-		dray_error *err = NULL;
 
-		build_tars(&b, rows[i].layer);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&b, rows[i].layer);
 		rebuild(&b, &again);
 		for (size_t k = 0; k < again.index[0]->n; k++)
 			assert_false(again.index[0]->list[k].ambiguous);
@@ -160,8 +156,7 @@ static void test_order(void **state)
 		struct layer_order orders[STACK_MAX] = { 0 };
 		dray_error *err = NULL;
 
-		build_tars(&b, rows[i].stack);
-		assert_ok(build_tree(&b, SIZE_MAX, &err), err);
+		build_stack(&b, rows[i].stack);
 		const struct record_list all = { tree_record_next, b.tree };
 		assert_ok(layer_tar_order(&all, orders, b.n, &err), err);
 		for (size_t k = 0; k < b.n; k++)
