@@ -54,11 +54,36 @@ static void put(const struct fixture *f, const char *path, const char *text)
 	}
 }
 
+static void put_socket(const struct fixture *f, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", f->path, path);
+	assert_int_equal(bind(s, (struct sockaddr *)&address, sizeof(address)), 0);
+	close(s);
+}
+
 static bool set_xattr(const struct fixture *f, const char *path, const char *name, const char *v)
 {
 	cleanup_free char *at = mem_printf("%s/%s", f->path, path);
 
 	return setxattr(at, name, v, strlen(v), 0) == 0;
+}
+
+/* The layer by itself, and one that is a whole tree above another. */
+static struct remnant_from layer_of(const struct fixture *f)
+{
+	return (struct remnant_from){ .root = f->fd, .files = "layer" };
+}
+
+static struct remnant_from whole_of(const struct fixture *f)
+{
+	return (struct remnant_from){ .root = f->fd,
+				      .files = "layer",
+				      .whole = true,
+				      .below_root = f->fd,
+				      .below = "below" };
 }
 
 /* "f 644 3 etc/a -> b" a line each. */
@@ -98,13 +123,9 @@ static void expect_entries(const struct remnant_from *from, const char *want)
 static void test_entries(void **state)
 {
 	struct fixture f;
-	const struct remnant_from from = { .files = "layer" };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	(void)state;
 	begin(&f);
-	struct remnant_from at = from;
-	at.root = f.fd;
 	put(&f, "layer/a.b", "12");
 	put(&f, "layer/a/z", "1");
 	put(&f, "layer/a/b", "123");
@@ -116,21 +137,19 @@ static void test_entries(void **state)
 	assert_int_equal(linkat(f.fd, "layer/a/b", f.fd, "layer/b/again", 0), 0);
 	assert_int_equal(symlinkat("/etc/passwd", f.fd, "layer/b/link"), 0);
 	assert_int_equal(mkfifoat(f.fd, "layer/fifo", 0600), 0);
-	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/layer/socket", f.path);
-	assert_int_equal(bind(s, (struct sockaddr *)&address, sizeof(address)), 0);
-	close(s);
-	expect_entries(&at, "d 0 a\n"
-			    "f 0 a/.wh.gone\n"
-			    "f 3 a/b\n"
-			    "f 1 a/z\n"
-			    "f 0 a-b\n"
-			    "f 2 a.b\n"
-			    "d 0 b\n"
-			    "f 0 b/.wh..wh..opq\n"
-			    "h 0 b/again -> a/b\n"
-			    "l 0 b/link -> /etc/passwd\n"
-			    "p 0 fifo\n");
+	put_socket(&f, "layer/socket");
+	const struct remnant_from from = layer_of(&f);
+	expect_entries(&from, "d 0 a\n"
+			      "f 0 a/.wh.gone\n"
+			      "f 3 a/b\n"
+			      "f 1 a/z\n"
+			      "f 0 a-b\n"
+			      "f 2 a.b\n"
+			      "d 0 b\n"
+			      "f 0 b/.wh..wh..opq\n"
+			      "h 0 b/again -> a/b\n"
+			      "l 0 b/link -> /etc/passwd\n"
+			      "p 0 fifo\n");
 	end(&f);
 }
 
@@ -161,7 +180,7 @@ static void test_attributes(void **state)
 	assert_true(set_xattr(&f, "layer/d/too", "user.overlay.whiteout", ""));
 	assert_true(set_xattr(&f, "layer/d/odd", stat_name, "1:99999999999:0666"));
 	assert_true(set_xattr(&f, "layer/d", "user.overlay.opaque", "y"));
-	const struct remnant_from from = { .root = f.fd, .files = "layer" };
+	const struct remnant_from from = layer_of(&f);
 	expect_entries(&from, "d 0 d\n"
 			      "f 0 d/.wh..wh..opq\n"
 			      "f 0 d/.wh.gone\n"
@@ -205,9 +224,7 @@ static void test_whole(void **state)
 	put(&f, "below/away/x", "");
 	put(&f, "below/d/same", "1"); /* the folder's time */
 	put(&f, "layer/new/x", "");
-	const struct remnant_from from = {
-		.root = f.fd, .files = "layer", .whole = true, .below_root = f.fd, .below = "below"
-	};
+	const struct remnant_from from = whole_of(&f);
 	expect_entries(&from, "f 0 .wh.away\n"
 			      "f 0 d/.wh.gone\n"
 			      "f 2 d/other\n"
@@ -242,9 +259,7 @@ static void test_whole_links(void **state)
 	assert_int_equal(linkat(f.fd, "layer/same", f.fd, "layer/twin", 0), 0);
 	put(&f, "below/d/z", "");
 	put(&f, "layer/d/z", "");
-	const struct remnant_from from = {
-		.root = f.fd, .files = "layer", .whole = true, .below_root = f.fd, .below = "below"
-	};
+	const struct remnant_from from = whole_of(&f);
 	expect_entries(&from, "f 0 d/.wh.y\n"
 			      "f 1 d/w\n"
 			      "h 0 d/x -> d/w\n");
@@ -271,16 +286,6 @@ static void test_below_elsewhere(void **state)
 	end(&f);
 }
 
-static void put_socket(const struct fixture *f, const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", f->path, path);
-	assert_int_equal(bind(s, (struct sockaddr *)&address, sizeof(address)), 0);
-	close(s);
-}
-
 /* A file that a socket stands in place of is gone; a socket that was there was no layer's. */
 static void test_replaced_by_socket(void **state)
 {
@@ -296,9 +301,7 @@ static void test_replaced_by_socket(void **state)
 	put_socket(&f, "layer/d/new");
 	put(&f, "layer/d/x", ""); /* the folders' times */
 	put(&f, "below/d/file", "1");
-	const struct remnant_from from = {
-		.root = f.fd, .files = "layer", .whole = true, .below_root = f.fd, .below = "below"
-	};
+	const struct remnant_from from = whole_of(&f);
 	expect_entries(&from, "f 0 d/.wh.file\n"
 			      "f 0 d/x\n");
 	end(&f);
@@ -319,7 +322,7 @@ static void test_twins(void **state)
 		skip(); /* no file system that has them */
 	}
 	assert_true(set_xattr(&f, "layer/d/gone", "user.overlay.whiteout", ""));
-	const struct remnant_from from = { .root = f.fd, .files = "layer" };
+	const struct remnant_from from = layer_of(&f);
 	expect_entries(&from, "d 0 d\n"
 			      "f 0 d/.wh..wh..opq\n"
 			      "f 0 d/.wh.gone\n");
@@ -342,7 +345,7 @@ static void test_odd_attribute(void **state)
 		skip(); /* no file system that has them */
 	}
 	assert_true(set_xattr(&f, "layer/file", "user.c", "v=w"));
-	const struct remnant_from from = { .root = f.fd, .files = "layer" };
+	const struct remnant_from from = layer_of(&f);
 	assert_ok(remnant_read(&a, &from, &r, &err), err);
 	assert_int_equal(r.n_xattrs, 1);
 	assert_int_equal(r.list[0].n_xattrs, 1);
@@ -356,7 +359,7 @@ static void test_odd_attribute(void **state)
 static int read_tar(void *arg, dray_error **err)
 {
 	const struct fixture *f = arg;
-	const struct remnant_from from = { .root = f->fd, .files = "layer" };
+	const struct remnant_from from = layer_of(f);
 	cleanup_buf struct buf one = BUF_INIT(100000), two = BUF_INIT(100000);
 	struct arena a = { 0 };
 	struct remnant r = { 0 };
@@ -407,7 +410,7 @@ static void test_hostile(void **state)
 	assert_err(err, DRAY_ERR_NOT_FOUND, "link");
 	arena_clear(&a);
 	/* A link to a folder stays a link. */
-	const struct remnant_from from = { .root = f.fd, .files = "layer" };
+	const struct remnant_from from = layer_of(&f);
 	assert_int_equal(symlinkat("../outside", f.fd, "layer/dir"), 0);
 	expect_entries(&from, "l 0 dir -> ../outside\n");
 	/* A file that claims to have more than there is on earth. */

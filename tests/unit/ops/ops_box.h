@@ -114,18 +114,25 @@ static inline struct piece *box_raw_piece(struct box *b, struct span tar)
 	return p;
 }
 
+/** A layer of the members in @p tar, which is ended here. */
+static inline struct piece *box_tar_piece(struct box *b, struct buf *tar, enum encoding encoding)
+{
+	struct piece *p;
+
+	tb_end(tar);
+	p = box_raw_piece(b, span_buf(tar));
+	box_squeeze(p, encoding);
+	assert_int_equal(digest_of(span_buf(&p->stored), &p->blob, NULL), 0);
+	return p;
+}
+
 /** A layer with one file "f" that holds @p text. */
 static inline struct piece *box_piece(struct box *b, const char *text, enum encoding encoding)
 {
 	cleanup_buf struct buf tar = tb_new();
-	struct piece *p;
 
 	tb_file(&tar, "f", text);
-	tb_end(&tar);
-	p = box_raw_piece(b, span_buf(&tar));
-	box_squeeze(p, encoding);
-	assert_int_equal(digest_of(span_buf(&p->stored), &p->blob, NULL), 0);
-	return p;
+	return box_tar_piece(b, &tar, encoding);
 }
 
 /** What xz and bzip2 make of the layer whose "f" holds "xxxx". */

@@ -13,17 +13,6 @@
 #define STATUS(version) \
 	"Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: " version "\n"
 
-static struct piece *put(struct box *b, struct buf *tar, enum encoding encoding)
-{
-	struct piece *p;
-
-	tb_end(tar);
-	p = box_raw_piece(b, span_buf(tar));
-	box_squeeze(p, encoding);
-	assert_int_equal(digest_of(span_buf(&p->stored), &p->blob, NULL), 0);
-	return p;
-}
-
 /* Debian below, then a newer status, apk behind a link, and databases of rpm that are not read. */
 static const char *make_image(struct box *b, enum encoding encoding)
 {
@@ -45,8 +34,8 @@ static const char *make_image(struct box *b, enum encoding encoding)
 	tb_symlink(&high, "lib", "usr/lib");
 	tb_symlink(&high, "usr/lib/sysimage/rpm", "/var/lib/rpm");
 	tb_file(&high, "var/lib/rpm/rpmdb.sqlite-wal", "");
-	p[0] = put(b, &low, encoding);
-	p[1] = put(b, &high, encoding);
+	p[0] = box_tar_piece(b, &low, encoding);
+	p[1] = box_tar_piece(b, &high, encoding);
 	return box_oci_plain(b, "image.tar", false, p, 2);
 }
 
@@ -174,7 +163,7 @@ static void test_refused(void **state)
 		dray_error *err = NULL;
 
 		tb_file(&tar, rows[i].path, rows[i].text);
-		one = put(b, &tar, ENCODING_GZIP);
+		one = box_tar_piece(b, &tar, ENCODING_GZIP);
 		assert_int_equal(
 			read_image(b->ctx, box_docker_plain(b, "image.tar", &one, 1), &p, &err),
 			-1);
