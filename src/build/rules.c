@@ -43,17 +43,29 @@ static int fits(struct rules *r, size_t i, const struct node *n, dray_error **er
 	return rules_fit(r, i, &r->path, (const char *)r->text.data, node_type(n), err);
 }
 
-int rules_concern(struct rules *r, const struct node *n, dray_error **err)
+static bool is_for_base(const struct spec_rule *rule)
+{
+	return rule->of_base == SPEC_YES;
+}
+
+/* Does one of those rules that @p is_asked fit the name? 1, 0, -1. */
+static int any_fits(struct rules *r, bool (*is_asked)(const struct spec_rule *rule),
+		    const struct node *n, dray_error **err)
 {
 	if (look_at(r, n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < r->spec->n_rules; i++) {
-		int rc = changes(&r->spec->rules[i]) ? fits(r, i, n, err) : 0;
+		int rc = is_asked(&r->spec->rules[i]) ? fits(r, i, n, err) : 0;
 
 		if (rc != 0)
 			return rc;
 	}
 	return 0;
+}
+
+int rules_concern(struct rules *r, const struct node *n, dray_error **err)
+{
+	return any_fits(r, changes, n, err);
 }
 
 /* ---- what a rule changes ---- */
@@ -175,7 +187,7 @@ static int look_up(struct pass *p, const struct node *n, size_t *ret_gone, dray_
 		return -1;
 	for (size_t i = 0; i < r->spec->n_rules; i++) {
 		const struct spec_rule *rule = &r->spec->rules[i];
-		int rc = rule->of_base == SPEC_YES ? 0 : fits(r, i, n, err);
+		int rc = is_for_base(rule) ? 0 : fits(r, i, n, err);
 
 		if (rc < 0)
 			return -1;
@@ -276,24 +288,10 @@ int rules_apply(struct rules *r, struct tree *t, uint32_t n_base, dray_error **e
 
 /* ---- what the base has ---- */
 
-/* 1, 0, -1 */
-static int is_deleted(struct rules *r, const struct node *n, dray_error **err)
-{
-	if (look_at(r, n, err) < 0)
-		return -1;
-	for (size_t i = 0; i < r->spec->n_rules; i++) {
-		int rc = r->spec->rules[i].of_base == SPEC_YES ? fits(r, i, n, err) : 0;
-
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
-}
-
 static bool any_for_base(const struct spec *s)
 {
 	for (size_t i = 0; i < s->n_rules; i++)
-		if (s->rules[i].of_base == SPEC_YES)
+		if (is_for_base(&s->rules[i]))
 			return true;
 	return false;
 }
@@ -315,7 +313,7 @@ int rules_delete_base(struct rules *r, struct tree *t, dray_error **err)
 	if (!any_for_base(r->spec))
 		return 0;
 	for (struct node *n = tree_next(tree_root(t)); n; n = next) {
-		int rc = is_deleted(r, n, err);
+		int rc = any_fits(r, is_for_base, n, err);
 
 		if (rc < 0)
 			return -1;

@@ -136,15 +136,19 @@ int prune_concerns(struct prune_set *s, const struct layer_index *ix, dray_error
 
 /* ---- trees ---- */
 
+/* prune_holds() of the path of @p n, which is made in @p room. */
+static int holds_node(struct prune_set *s, const struct node *n, struct buf *room, dray_error **err)
+{
+	return node_path(n, room, err) < 0 ? -1 : prune_holds(s, (const char *)room->data, err);
+}
+
 int prune_tree(struct prune_set *s, struct tree *t, dray_error **err)
 {
 	cleanup_buf struct buf path = BUF_INIT(2 * LIMIT_PATH);
 	struct node *n = tree_next(tree_root(t));
 
 	while (n) {
-		int held = node_path(n, &path, err) < 0
-				   ? -1
-				   : prune_holds(s, (const char *)path.data, err);
+		int held = holds_node(s, n, &path, err);
 
 		if (held < 0)
 			return -1;
@@ -169,9 +173,7 @@ static int pick(struct prune_set *s, struct tree *t, struct picked *p, dray_erro
 	struct node *n = tree_next(tree_root(t));
 
 	while (n) {
-		int held = node_path(n, &path, err) < 0
-				   ? -1
-				   : prune_holds(s, (const char *)path.data, err);
+		int held = holds_node(s, n, &path, err);
 
 		if (held < 0)
 			return -1;
