@@ -24,6 +24,8 @@
 #define COPY_STEP ((int64_t)16 * 1024 * 1024) /* bytes between two looks at the cancel flag */
 #define COPY_BUFFER ((size_t)256 * 1024)
 #define WRITEBACK_STEP ((int64_t)8 * 1024 * 1024)
+#define LET_GO_MIN ((int64_t)32 * 1024)
+#define PAGE ((int64_t)4096)
 #define SHOWN_PATH 512 /* bytes of a path that an error shows */
 #define LINK_TEXT_MAX 8192
 
@@ -193,6 +195,15 @@ void io_writeback(int fd, int64_t *begun, int64_t end)
 	/* 0 = to the end. Without the flags that wait, errors stay where fsync(2) finds them. */
 	(void)sync_file_range(fd, *begun, 0, SYNC_FILE_RANGE_WRITE);
 	*begun = end;
+}
+
+void io_let_go(int fd, int64_t off, int64_t end)
+{
+	off = (off + PAGE - 1) / PAGE * PAGE;
+	end = end / PAGE * PAGE;
+	if (end - off < LET_GO_MIN || io_refused())
+		return;
+	(void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, end - off);
 }
 
 int io_fsync(int fd, dray_error **err)

@@ -29,6 +29,11 @@ int io_copy_range(int in, int64_t off, int64_t len, int out, dray_error **err) M
  * before that is some MiB more than *@p begun, first 0. Errors are left for the fsync.
  */
 void io_writeback(int fd, int64_t *begun, int64_t end);
+/**
+ * Nobody reads bytes @p off to @p end of a file any more: the whole pages among them may go, from disk
+ * and memory, and are zeros then. Few bytes stay, and so do all where the file system can't.
+ */
+void io_let_go(int fd, int64_t off, int64_t end);
 /** What has nothing to sync (a pipe, /dev/null) is success; any other failure counts (G-03). */
 int io_fsync(int fd, dray_error **err) MUST_CHECK;
 /** close(2) of a file that was written: its error counts (G-03). Consumes @p fd. */

@@ -33,6 +33,7 @@ int merged_write(struct merged *m, struct sink *k, dray_error **err)
 
 	if (stack_prepare(m->stack, &all, err) < 0)
 		return -1;
+	stack_spend_tars(m->stack);
 	tar = layer_tar_source(&all, &feed, err);
 	return !tar || pump(tar, k, err) < 0 ? -1 : stack_feed_finish(m->stack, err);
 }

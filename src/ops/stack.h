@@ -37,6 +37,7 @@ struct stack {
 	size_t *which;		/* of each layer: its stack_read */
 	struct stack_feed *feeds; /* of each layer, between stack_prepare() and the end */
 	struct map passed; /* what a walk kept: blob digest -> struct stack_passed */
+	bool spends;	   /* see stack_spend_tars() */
 	struct arena arena;
 };
 
@@ -123,6 +124,11 @@ int stack_tree(const struct stack *s, size_t n, struct tree **ret, dray_error **
  * Before an output is synced, for a file system may be synced as a whole.
  */
 void stack_drop_tars(struct stack *s);
+/**
+ * From now on each byte of the layers is asked for once, but for folders: temporary tars shrink as they
+ * are read, so that those and what is written of them do not fill memory and disk together.
+ */
+void stack_spend_tars(struct stack *s);
 /** Do all tars lie in files? Then many lists can be written at once, and none waits for another. */
 bool stack_lies_in_files(const struct stack *s);
 /**

@@ -78,6 +78,11 @@ static void choose_random(struct stack *s, const struct layer_order *orders)
 	}
 }
 
+void stack_spend_tars(struct stack *s)
+{
+	s->spends = true;
+}
+
 bool stack_lies_in_files(const struct stack *s)
 {
 	for (size_t i = 0; i < s->n_reads; i++)
@@ -214,17 +219,53 @@ static int feed_lend(void *arg, uint32_t layer, int64_t off, struct span *ret, d
 	return err_ctx(err, "layer %u of %zu", layer + 1, s->n);
 }
 
+/* ---- temporary tars that shrink ---- */
+
+/* The last entry that begins at or before @off, else the first. */
+static size_t entry_at(const struct layer_index *ix, int64_t off)
+{
+	size_t first = 0, end = ix->n;
+
+	while (end - first > 1) {
+		size_t middle = first + (end - first) / 2;
+
+		*(ix->list[middle].header_off <= off ? &first : &end) = middle;
+	}
+	return first;
+}
+
+/* Folders are in every layer that has something of theirs: they stay. */
+static void spend(const struct stack_read *r, int64_t off, int64_t end)
+{
+	const struct layer_index *ix = r->index;
+
+	for (size_t i = entry_at(ix, off); i < ix->n && ix->list[i].header_off < end; i++) {
+		const struct layer_entry *e = &ix->list[i];
+
+		if (e->type != TAR_DIR || e->data_off <= off)
+			continue;
+		io_let_go(r->spool, off, e->header_off);
+		off = e->data_off;
+	}
+	io_let_go(r->spool, off, end);
+}
+
+/* ---- the feed ---- */
+
 static int64_t feed_read(void *arg, uint32_t layer, int64_t off, void *data, size_t len,
 			 dray_error **err)
 {
 	struct stack *s = arg;
-	const struct extent *b = &s->reads[s->which[layer]].bytes;
+	const struct stack_read *r = &s->reads[s->which[layer]];
+	const struct extent *b = &r->bytes;
 	int64_t n;
 
 	if (b->fd < 0)
 		n = read_stream(s, layer, off, data, len, err);
 	else
 		n = io_pread(b->fd, data, len, b->off + off, err);
+	if (n > 0 && s->spends && b->fd == r->spool)
+		spend(r, off, off + n);
 	if (n > 0)
 		return n;
 	if (n == 0)

@@ -5,7 +5,7 @@
  * Promises for layers in and out of order the same tree, whatever fails on the way.
  */
 #include "base/cancel.h"
-#include "ops/stack.h"
+#include "ops/stack_priv.h"
 #include "stacks.h"
 #include "torture.h"
 
@@ -135,6 +135,65 @@ static void test_orders(void **state)
 		assert_string_equal(d.text, first.text);
 		stack_forget(b);
 	}
+}
+
+/* Files around a folder, in a temporary file. */
+static struct stack *open_kept(struct box *b, struct span *ret_tar)
+{
+	const struct stack_options o = { .keep_tars = true };
+	cleanup_buf struct buf tar = tb_new();
+	struct stack *s = NULL;
+	dray_error *err = NULL;
+	struct piece *p;
+
+	put_big(&tar, "a", 1);
+	tb_member(&tar, &(struct tb_head){ .name = "d/", .type = '5' }, NULL, 0);
+	put_big(&tar, "d/z", 2);
+	p = box_tar_piece(b, &tar, ENCODING_GZIP);
+	*ret_tar = span_buf(&p->tar);
+	assert_ok(
+		stack_open(b->ctx, box_oci_plain(b, "kept.oci", false, &p, 1), NULL, &o, &s, &err),
+		err);
+	return s;
+}
+
+static void write_stack(struct stack *s, struct buf *ret)
+{
+	const struct layer_feed feed = stack_feed(s);
+	cleanup_tree struct tree *t = NULL;
+	dray_error *err = NULL;
+
+	assert_ok(stack_tree(s, s->n, &t, &err), err);
+
+	const struct record_list all = { tree_record_next, t };
+
+	assert_ok(stack_prepare(s, &all, &err), err);
+	assert_ok(slurp(layer_tar_source(&all, &feed, &err), ret, &err), err);
+}
+
+/* What was read of a temporary tar goes, if that is wanted, but for the folders. */
+static void test_spent_tars(void **state)
+{
+	struct box *b = *state;
+	struct span tar;
+	cleanup_stack struct stack *s = open_kept(b, &tar);
+	cleanup_buf struct buf first = BUF_INIT(64 << 20), second = BUF_INIT(64 << 20);
+	const struct layer_entry *folder = &s->index[0]->list[1];
+	const struct layer_feed feed = stack_feed(s);
+	uint8_t header[TAR_BLOCK];
+	dray_error *err = NULL;
+	struct stat st;
+
+	write_stack(s, &first);
+	stack_spend_tars(s);
+	write_stack(s, &second);
+	assert_span(span_buf(&first), span_buf(&second));
+	assert_int_equal(fstat(s->reads[0].spool, &st), 0);
+	assert_int_equal(st.st_size, tar.len);
+	assert_true(st.st_blocks * 512 < BIG / 4);
+	assert_int_equal(feed.read(feed.arg, 0, folder->header_off, header, TAR_BLOCK, &err),
+			 TAR_BLOCK);
+	assert_memory_equal(header, tar.data + folder->header_off, TAR_BLOCK);
 }
 
 /* ---- what fails on the way ---- */
@@ -349,6 +408,7 @@ int main(void)
 		box_test(test_wrong_layer),  box_test(test_orders),
 		box_test(test_export_fails), box_test(test_id_fails),
 		box_test(test_changes),	     box_test(test_second_pass),
+		box_test(test_spent_tars),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
