@@ -266,6 +266,26 @@ bool io_at_start(int fd)
 	return !io_refused() && lseek(fd, 0, SEEK_CUR) == 0;
 }
 
+bool io_at_end(int fd, int64_t *ret)
+{
+	int flags = io_refused() ? -1 : fcntl(fd, F_GETFL);
+	struct stat st;
+
+	if (flags < 0 || (flags & O_APPEND) || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	*ret = lseek(fd, 0, SEEK_CUR);
+	return *ret == st.st_size;
+}
+
+int io_restart(int fd, int64_t pos, dray_error **err)
+{
+	if (io_ftruncate(fd, pos, err) < 0)
+		return -1;
+	if ((io_refused() ? -1 : lseek(fd, pos, SEEK_SET)) < 0)
+		return err_sys(err, errno, "seek");
+	return 0;
+}
+
 int io_fchmod(int fd, mode_t mode, dray_error **err)
 {
 	if ((io_refused() ? -1 : fchmod(fd, mode)) < 0)

@@ -48,6 +48,10 @@ int io_readlinkat(int dirfd, const char *path, struct buf *ret, dray_error **err
 char *io_realpath(const char *path, dray_error **err) MUST_CHECK;
 /** Whether the file position of @p fd is 0; false for what has none. */
 bool io_at_start(int fd);
+/** Does the next write make a regular file longer, from byte *@p ret on? Not where all append to it. */
+bool io_at_end(int fd, int64_t *ret);
+/** Cut the file to @p pos bytes and write on from there. */
+int io_restart(int fd, int64_t pos, dray_error **err) MUST_CHECK;
 int io_fchmod(int fd, mode_t mode, dray_error **err) MUST_CHECK;
 int io_mkdirat(int dirfd, const char *path, mode_t mode, bool exist_ok,
 	       dray_error **err) MUST_CHECK;

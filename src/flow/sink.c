@@ -324,7 +324,27 @@ struct sink *sink_to_file(int dirfd, const char *path, bool no_clobber, dray_err
 	return &k->base;
 }
 
-bool sink_is_hidden(const struct sink *k)
+/* ---- once more from the start ---- */
+
+static int file_of(const struct sink *k)
 {
-	return k->ops == &file_sink_ops && ((const struct file_sink *)k)->out.temp;
+	if (k->ops == &file_sink_ops)
+		return ((const struct file_sink *)k)->out.fd;
+	return k->ops == &fd_sink_ops ? ((const struct fd_sink *)k)->fd : -1;
+}
+
+bool sink_can_restart(struct sink *k)
+{
+	assert(k->pos == 0);
+	return file_of(k) >= 0 && io_at_end(file_of(k), &k->start);
+}
+
+int sink_restart(struct sink *k, dray_error **err)
+{
+	assert(!k->failed && !k->finished);
+	if (io_restart(file_of(k), k->start, err) < 0)
+		return sink_failed(k);
+	k->pos = 0;
+	k->begun = 0;
+	return 0;
 }

@@ -22,6 +22,7 @@ struct sink {
 	bool finished;
 	bool lasting;	/* set by whoever made it: see io_writeback(); for the kinds with a file */
 	int64_t begun;	/* of io_writeback() */
+	int64_t start;	/* in a file, for sink_restart() */
 };
 
 int sink_write(struct sink *k, struct span bytes, dray_error **err) MUST_CHECK;
@@ -46,8 +47,13 @@ struct sink *sink_to_fd(int fd, bool own, dray_error **err);
 struct sink *sink_to_extent(int fd, int64_t off, int64_t max, dray_error **err);
 /** As struct outfile: committed by sink_finish(). */
 struct sink *sink_to_file(int dirfd, const char *path, bool no_clobber, dray_error **err);
-/** Does nobody see what is written before sink_finish()? A sink_to_file() of a regular file. */
-bool sink_is_hidden(const struct sink *k);
+/**
+ * Before the first byte: may all that will be written be taken back? In a file that appears whole, and
+ * in one behind a descriptor that only becomes longer.
+ */
+bool sink_can_restart(struct sink *k);
+/** Then: nothing was written. */
+int sink_restart(struct sink *k, dray_error **err) MUST_CHECK;
 struct sink *sink_null(dray_error **err);
 /** All that @p s still has into @p k, which is not finished; both are lent. Bytes moved, -1. */
 int64_t pump(struct source *s, struct sink *k, dray_error **err) MUST_CHECK;

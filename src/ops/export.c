@@ -43,12 +43,10 @@ int dray_export(dray_context *ctx, const char *image, const struct dray_select *
 	if (!k || stack_open(ctx, image, sel, &o, &s, err) < 0)
 		return -1;
 	m.stack = s;
-	rc = sink_is_hidden(k) ? write_once(&m, k, err) : 0;
-	if (rc == 0 && k->pos > 0) {
-		sink_free(k);
-		k = open_output(output, no_clobber, err);
-	}
-	if (rc < 0 || !k || (rc == 0 && (merged_load(&m, err) < 0 || merged_write(&m, k, err) < 0)))
+	rc = sink_can_restart(k) ? write_once(&m, k, err) : 0;
+	if (rc == 0 && k->pos > 0 && sink_restart(k, err) < 0)
+		return -1;
+	if (rc < 0 || (rc == 0 && (merged_load(&m, err) < 0 || merged_write(&m, k, err) < 0)))
 		return -1;
 	tell_windows(s);
 	if (ret_size)

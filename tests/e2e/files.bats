@@ -411,8 +411,12 @@ decoded_twice() {
 	dray_run export -v "oci:$T/oci:1" -o "$T/file.tar"
 	expect 0 || return 1
 	same "decoded twice" "$(grep -c "is decoded twice" <<<"$stderr")" "$1" || return 1
-	"$DRAY" export "oci:$T/oci:1" >"$T/pipe.tar"
+	"$DRAY" export "oci:$T/oci:1" | cat >"$T/pipe.tar"
 	cmp "$T/file.tar" "$T/pipe.tar" || return 1
+	# Standard output that is a file: from where it stands.
+	(echo before && "$DRAY" export -v "oci:$T/oci:1" && echo behind) >"$T/out.tar" 2>"$T/log"
+	same "to standard output, decoded twice" "$(grep -c "is decoded twice" "$T/log")" "$1" || return 1
+	cmp "$T/out.tar" <(echo before && cat "$T/pipe.tar" && echo behind) || return 1
 	rm -rf "$T/flat"
 	dray_run flatten -v "oci:$T/oci:1" -o "oci:$T/flat:1" --compression none
 	expect 0 || return 1

@@ -167,11 +167,58 @@ static void faults_leave_all_or_nothing_G01(void **state)
 	temp_dir_remove(path, w.dir);
 }
 
+/* Half of it is taken back, and what was there before stays. */
+static void check_restart(struct sink *k, const char *want, int dir)
+{
+	cleanup_buf struct buf got = BUF_INIT(100);
+	dray_error *err = NULL;
+
+	assert_true(sink_can_restart(k));
+	assert_ok(sink_write(k, SPAN_LIT("more than there will be"), &err), err);
+	assert_ok(sink_restart(k, &err), err);
+	assert_int_equal(k->pos, 0);
+	assert_ok(sink_write(k, SPAN_LIT("new"), &err), err);
+	assert_ok(sink_finish(k, &err), err);
+	sink_free(k);
+	assert_ok(slurp(source_from_fd(openat(dir, "out", O_RDONLY), true, &err), &got, &err), err);
+	assert_span_is(span_buf(&got), want);
+}
+
+static void files_may_start_again(void **state)
+{
+	int dir, fds[2];
+	char *path = temp_dir_make(&dir);
+	dray_error *err = NULL;
+	struct sink *k;
+	int fd;
+
+	(void)state;
+	check_restart(sink_to_file(dir, "out", false, &err), "new", dir);
+	fd = openat(dir, "out", O_WRONLY | O_TRUNC);
+	assert_int_equal(write(fd, "old ", 4), 4);
+	check_restart(sink_to_fd(fd, true, &err), "old new", dir);
+	/* Somebody's bytes lie behind, somebody else writes, it cannot be taken back. */
+	assert_int_equal(pipe(fds), 0);
+	const int no[] = { openat(dir, "out", O_WRONLY), openat(dir, "out", O_WRONLY | O_APPEND),
+			   fds[1], open("/dev/null", O_WRONLY) };
+	for (size_t i = 0; i < ROWS(no); i++) {
+		k = sink_to_fd(no[i], true, &err);
+		assert_false(sink_can_restart(k));
+		sink_free(k);
+	}
+	k = sink_null(&err);
+	assert_false(sink_can_restart(k));
+	sink_free(k);
+	close(fds[0]);
+	temp_dir_remove(path, dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pumps_into_memory),
 		cmocka_unit_test(null_counts),
+		cmocka_unit_test(files_may_start_again),
 		cmocka_unit_test(a_file_appears_on_finish_G01),
 		cmocka_unit_test(splices_extents),
 		cmocka_unit_test(a_pipe_takes_bytes),
