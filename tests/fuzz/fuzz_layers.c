@@ -174,6 +174,18 @@ static struct tree *tree_of_others(const struct layer_index *const *index, size_
 	return t;
 }
 
+/* What passed is what was read before, file by file. */
+static void check_contents(const struct layer_index *want, const struct layer_index *got)
+{
+	assert(got->n == want->n);
+	for (size_t i = 0; i < want->n; i++) {
+		const uint8_t *a = want->list[i].content, *b = got->list[i].content;
+
+		assert((a != NULL) == (b != NULL));
+		assert(!a || memcmp(a, b, CONTENT_DIGEST_LEN) == 0);
+	}
+}
+
 /* What is written while layer @i is read: it is foreseen rightly, or known to be wrong. */
 static void check_once(struct stack *s, size_t i, struct span expect)
 {
@@ -195,12 +207,15 @@ static void check_once(struct stack *s, size_t i, struct span expect)
 					.passing = (uint32_t)i,
 					.others = others,
 					.feed = { .read = feed_tars, .arg = s },
-					.out = k };
+					.out = k,
+					.contents = true };
 	cleanup_once struct once *o = k && in ? once_new(&plan, NULL) : NULL;
 	assert(o);
 	int rc = once_write(o, in, &passed, NULL);
 
 	assert(rc >= 0);
+	if (rc > 0)
+		check_contents(s->index[i], passed);
 	if (rc > 0 && once_holds(o, &all, NULL) > 0)
 		assert(span_eq(span_buf(&tar), expect));
 }
