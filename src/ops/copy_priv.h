@@ -63,6 +63,12 @@ struct reused {
  */
 int reuse_load(dray_context *ctx, const struct target *t, const struct wishes *w, const char *tag,
 	       struct reuse *ret, dray_error **err) MUST_CHECK;
+struct copy;
+/**
+ * Learn from @p image too, as typed, where it is at the target's registry and the user wants no other
+ * one looked at. What was learnt before comes first; what tells nothing is no error.
+ */
+int reuse_also(struct copy *c, const char *image, dray_error **err) MUST_CHECK;
 const struct reused *reuse_find(const struct reuse *r, const struct digest *diff_id,
 				const struct wishes *w);
 /**

@@ -158,6 +158,8 @@ static int open_made(void *arg, const struct place_options *po, struct store **r
 		.arg = run,
 	};
 
+	if (run->plan->previous && reuse_also(po->arg, run->plan->previous, err) < 0)
+		return -1;
 	return remake_open(&m, po, ret, err);
 }
 

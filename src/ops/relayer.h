@@ -36,6 +36,8 @@ struct relayer_plan {
 	bool contents; /* new layers are read back with the digests of their files, ids or not */
 	bool no_ids; /* layers were not read: rootfs ids are not known */
 	bool told_many; /* if they are too many for Docker, somebody has said so */
+	/* An image, as typed, whose layers the new one may have; NULL. */
+	const char *previous;
 	/** May be NULL: as in struct remake. */
 	int (*foretell)(void *arg, dray_error **err);
 	/** May be NULL: called when the config is known, before the image is; -1 ends the run. */

@@ -3,7 +3,7 @@
  * The store of an image that does not exist yet.
  * Relies on stack_prepare() for the bytes of new layers, on the old store for kept ones.
  * Promises that nothing of the image is told before all of its layers are known, and that
- * each new one that is made can be read back.
+ * each new one that is made, or found at the destination by its DiffID, can be read back.
  */
 #include "ops/remake.h"
 
@@ -16,8 +16,9 @@
 struct remade {
 	struct store store;
 	struct remake m;
+	bool any_there;		   /* the destination has some layers */
 	struct blob_facts **facts; /* of each layer; NULL = kept */
-	struct digest *diff_ids;
+	struct digest *diff_ids;   /* of a new one when it has passed, or was foretold by us */
 	const struct layer_index **index;
 	struct layer_index **own; /* of new layers: read back */
 	int64_t *entries;	  /* likewise, counted; -1 */
@@ -159,15 +160,29 @@ static int read_back(void *arg, struct source *copy, dray_error **err)
 	return rc < 0 ? err_ctx(err, "read back") : 0;
 }
 
-/* The tar of a new layer, of which @list says what it holds if it does not come from elsewhere. */
-static struct source *open_new(const struct remake_layer *l, const struct record_list *list,
-			       const struct layer_feed *feed, int64_t *ret_size, dray_error **err)
+/* What the tar of a new layer is made of, if it does not come from elsewhere. */
+struct new_tar {
+	struct record_list list;
+	struct layer_feed feed;
+};
+
+static struct new_tar new_tar_of(const struct remake_layer *l)
+{
+	const struct record_list all = { tree_record_next, l->merged ? l->merged->tree : NULL };
+
+	return (struct new_tar){ l->merged ? all : l->list, stack_feed(l->stack) };
+}
+
+/* The tar of a new layer. */
+static struct source *open_new(const struct remake_layer *l, const struct new_tar *t,
+			       int64_t *ret_size, dray_error **err)
 {
 	if (l->open)
 		return l->open(l->arg, ret_size, err);
-	if (layer_tar_size(list, ret_size, err) < 0 || stack_prepare(l->stack, list, err) < 0)
+	if (layer_tar_size(&t->list, ret_size, err) < 0 ||
+	    stack_prepare(l->stack, &t->list, err) < 0)
 		return NULL;
-	return layer_tar_source(list, feed, err);
+	return layer_tar_source(&t->list, &t->feed, err);
 }
 
 /* Who copies knows the destination; nobody else walks. */
@@ -185,13 +200,43 @@ static int pass_known(const struct remade *r, size_t i, const struct place_optio
 	return known && copy_of(po) ? copy_remembered(copy_of(po), known, facts, err) : 0;
 }
 
-/* 1 = the destination has it, and nothing of it is read; 0, -1. */
-static int find_there(const struct remake_layer *l, const struct place_options *po, int64_t size,
-		      const char *name, struct blob_facts *facts, dray_error **err)
+/*
+ * Its DiffID before it passes, and all that reading it back would tell: less work than to compress
+ * and send it. Only where it can be read twice without being decoded twice.
+ */
+static int foretell(struct remade *r, size_t i, const struct new_tar *t, dray_error **err)
 {
-	if (!l->diff_id || !po->known)
+	const struct remake_layer *l = &r->m.layers[i];
+	struct read_back back = { r->m.contents, &r->own[i], &r->entries[i] };
+	cleanup_hash struct hash h = { 0 };
+	cleanup_source struct source *tar = NULL;
+	int64_t size;
+
+	if (!r->any_there || l->diff_id || l->known || (!l->open && !stack_lies_in_files(l->stack)))
 		return 0;
-	return po->known->has(po->arg, l->diff_id, size, name, facts, err);
+	if (hash_init(&h, DIGEST_SHA256, err) < 0)
+		return -1;
+	tar = source_hash(open_new(l, t, &size, err), &h, err);
+	return !tar || read_back(&back, tar, err) < 0 || source_drain(tar, err) < 0
+		       ? -1
+		       : hash_finish(&h, &r->diff_ids[i], err);
+}
+
+/* The DiffID of a layer that has not passed; NULL = not known. */
+static const struct digest *foretold(const struct remade *r, size_t i)
+{
+	if (r->m.layers[i].diff_id)
+		return r->m.layers[i].diff_id;
+	return digest_set(&r->diff_ids[i]) ? &r->diff_ids[i] : NULL;
+}
+
+/* 1 = the destination has it, and it need not pass; 0, -1. */
+static int find_there(const struct remade *r, size_t i, const struct place_options *po,
+		      int64_t size, const char *name, struct blob_facts *facts, dray_error **err)
+{
+	const struct digest *diff_id = foretold(r, i);
+
+	return diff_id && po->known ? po->known->has(po->arg, diff_id, size, name, facts, err) : 0;
 }
 
 /* As a layer's name ends: what begins with zeros is a tar too. */
@@ -200,13 +245,15 @@ static void name_layer(size_t i, char ret[NAME_SIZE])
 	snprintf(ret, NAME_SIZE, "new-layer-%zu.tar", i + 1);
 }
 
-/* Send @tar, which is read back beside. */
+/* Send @tar, which is read back beside unless foretell() has done so. */
 static int pass_tar(struct remade *r, size_t i, const struct place_options *po, struct source *tar,
 		    int64_t size, struct blob_facts *facts, dray_error **err)
 {
 	member_fn *pass = po->on_member ? po->on_member : member_hash;
 	struct read_back back = { r->m.contents, &r->own[i], &r->entries[i] };
-	cleanup_source struct source *both = source_branch(tar, read_back, &back, err);
+	cleanup_source struct source *both = digest_set(&r->diff_ids[i])
+						     ? tar
+						     : source_branch(tar, read_back, &back, err);
 	char name[NAME_SIZE];
 
 	name_layer(i, name);
@@ -220,23 +267,24 @@ static int make_layer(struct remade *r, size_t i, const struct place_options *po
 		      struct blob_facts *facts, dray_error **err)
 {
 	const struct remake_layer *l = &r->m.layers[i];
-	const struct layer_feed feed = stack_feed(l->stack);
-	const struct record_list all = { tree_record_next, l->merged ? l->merged->tree : NULL };
+	const struct new_tar t = new_tar_of(l);
 	cleanup_source struct source *tar = NULL;
 	char name[NAME_SIZE];
 	int64_t size;
 	int rc;
 
 	name_layer(i, name);
-	tar = open_new(l, l->merged ? &all : &l->list, &feed, &size, err);
-	rc = tar ? find_there(l, po, size, name, facts, err) : -1;
+	if (foretell(r, i, &t, err) < 0)
+		return -1;
+	tar = open_new(l, &t, &size, err);
+	rc = tar ? find_there(r, i, po, size, name, facts, err) : -1;
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
 	if (pass_tar(r, i, po, steal_pointer(&tar), size, facts, err) < 0 ||
 	    (!l->open && stack_feed_finish(l->stack, err) < 0))
 		return -1;
 	/* Of files that changed since. */
-	if (l->diff_id && digest_expect(l->diff_id, &facts->diff_id, "DiffID", err) < 0)
+	if (foretold(r, i) && digest_expect(foretold(r, i), &facts->diff_id, "DiffID", err) < 0)
 		return err_ctx(err, "%s", name);
 	return 0;
 }
@@ -382,8 +430,8 @@ static int pass_layers(struct remade *r, const struct place_options *po, dray_er
 		return err_nomem(err);
 	for (size_t i = 0; i < r->m.n; i++)
 		r->entries[i] = -1;
-	if (r->m.foretell && po->known && po->known->any(po->arg) &&
-	    r->m.foretell(r->m.arg, err) < 0)
+	r->any_there = po->known && po->known->any(po->arg);
+	if (r->m.foretell && r->any_there && r->m.foretell(r->m.arg, err) < 0)
 		return -1;
 	if (run_parallel(at_once(r, po), r->m.n, pass_layer, &p, err) < 0)
 		return -1;

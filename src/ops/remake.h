@@ -18,7 +18,10 @@ struct remake_layer {
 	struct record_list list; /* of a new one: what it holds, of trees of the stack */
 	/* In its place, when set: all files of the stack, whose layers may not be loaded yet. */
 	struct merged *merged;
-	/* Likewise: an uncompressed tar from elsewhere, and its size. */
+	/*
+	 * Likewise: an uncompressed tar from elsewhere, and its size. Called twice where the DiffID
+	 * is found out first.
+	 */
 	struct source *(*open)(void *arg, int64_t *ret_size, dray_error **err);
 	void *arg;
 	bool beside; /* that tar may be read while others are, on another thread */
@@ -26,7 +29,8 @@ struct remake_layer {
 	const struct memo_layer *known;
 	/*
 	 * Its DiffID where that is known before it is made: for a destination that has such a layer it
-	 * is not made at all. NULL = not known, or not yet (remake.foretell).
+	 * is not made at all. NULL = not known, or not yet (remake.foretell); where the destination
+	 * has some layers and those of the stack lie in files, it is found out before it is made.
 	 */
 	const struct digest *diff_id;
 	struct json annotations; /* of a new one, whatever its compression; missing = none */
@@ -35,7 +39,10 @@ struct remake_layer {
 /** What the layers have become, each at its place. */
 struct remade_layers {
 	const struct digest *diff_ids;
-	/* NULL where a kept one was not read, where a new one was not made, and without contents */
+	/*
+	 * NULL where a kept one was not read, where one of known DiffID was not made, and without
+	 * contents
+	 */
 	const struct layer_index *const *index;
 	const int64_t *entries; /* of each new one that was counted; -1 */
 	const struct memo_blob *blobs; /* what was made of a new one for the destination; may be unset */

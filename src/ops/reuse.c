@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the destination holds already, learnt from the image that is there.
+ * What the destination holds already, learnt from the image that is there or from another one.
  * Relies on a manifest and its config agreeing on the number of layers.
  * Promises that a layer is only reused by its DiffID.
  */
@@ -14,8 +14,11 @@
 static int add(struct reuse *r, const struct digest *diff_id, const struct descriptor *blob,
 	       const char *from, dray_error **err)
 {
-	struct reused *u = arena_alloc(&r->arena, sizeof(*u));
+	struct reused *u;
 
+	if (map_get(&r->by_diff_id, span_str(diff_id->text)))
+		return 0;
+	u = arena_alloc(&r->arena, sizeof(*u));
 	if (!u)
 		return err_nomem(err);
 	*u = (struct reused){
@@ -103,19 +106,37 @@ static int learn(struct remote *remote, const char *tag, const char *from, struc
 		return -1;
 	if (pair(r, m, c, from, err) < 0)
 		return -1;
-	r->config = steal_pointer(&c);
+	if (!r->config) /* what names old archives give the layers is asked of one image */
+		r->config = steal_pointer(&c);
 	return 0;
 }
 
-/* --reuse REF: any repository of the same registry. */
+/* Any repository of the same registry. */
+static int learn_other(dray_context *ctx, const struct target *t, const struct reference *ref,
+		       struct reuse *r, dray_error **err)
+{
+	cleanup_remote struct remote *remote = NULL;
+	cleanup_free char *repository = mem_printf("%s/%s", ref->domain, ref->path);
+	const char *from = NULL;
+
+	if (!repository)
+		return err_nomem(err);
+	if (strcmp(repository, t->repository) != 0) {
+		from = arena_strdup(&r->arena, ref->path);
+		if (!from)
+			return err_nomem(err);
+	}
+	if (remote_open(ref, false, &ctx->remote, &remote, err) < 0)
+		return -1;
+	return learn(remote, digest_set(&ref->digest) ? ref->digest.text : ref->tag, from, r, err);
+}
+
+/* --reuse REF */
 static int learn_named(dray_context *ctx, const struct target *t, const char *text, struct reuse *r,
 		       dray_error **err)
 {
 	cleanup_reference struct reference ref = { 0 };
-	cleanup_remote struct remote *remote = NULL;
-	cleanup_free char *repository = NULL;
 	const char *bare = span_starts(span_str(text), "docker://") ? text + 9 : text;
-	const char *from = NULL;
 
 	if (reference_parse(span_str(bare), &ref, err) < 0 || reference_default_tag(&ref, err) < 0)
 		return -1;
@@ -123,17 +144,24 @@ static int learn_named(dray_context *ctx, const struct target *t, const char *te
 		return err_set(err, DRAY_ERR_USAGE,
 			       "--reuse: expected an image on %s, got one on %s", t->host,
 			       ref.domain);
-	repository = mem_printf("%s/%s", ref.domain, ref.path);
-	if (!repository)
-		return err_nomem(err);
-	if (strcmp(repository, t->repository) != 0) {
-		from = arena_strdup(&r->arena, ref.path);
-		if (!from)
-			return err_nomem(err);
-	}
-	if (remote_open(&ref, false, &ctx->remote, &remote, err) < 0)
+	return learn_other(ctx, t, &ref, r, err);
+}
+
+/* Nobody named it as what has the layers: nothing there, or nothing that helps, is no failure. */
+static int do_without(dray_context *ctx, dray_error **ignored, dray_error **err)
+{
+	switch (dray_error_kind(*ignored)) {
+	case DRAY_ERR_CANCELLED:
+	case DRAY_ERR_DENIED:
+	case DRAY_ERR_NOMEM:
+		if (err)
+			*err = steal_pointer(ignored);
 		return -1;
-	return learn(remote, digest_set(&ref.digest) ? ref.digest.text : ref.tag, from, r, err);
+	default:
+		context_log(ctx, DRAY_LOG_DEBUG, "no layers to reuse: %s",
+			    dray_error_message(*ignored));
+		return 0;
+	}
 }
 
 int reuse_load(dray_context *ctx, const struct target *t, const struct wishes *w, const char *tag,
@@ -147,18 +175,27 @@ int reuse_load(dray_context *ctx, const struct target *t, const struct wishes *w
 		return learn_named(ctx, t, w->o->reuse, ret, err) < 0 ? err_ctx(err, "--reuse") : 0;
 	if (!tag || learn(t->remote, tag, NULL, ret, &ignored) == 0)
 		return 0;
-	switch (dray_error_kind(ignored)) {
-	case DRAY_ERR_CANCELLED:
-	case DRAY_ERR_DENIED:
-	case DRAY_ERR_NOMEM:
-		if (err)
-			*err = steal_pointer(&ignored);
-		return -1;
-	default: /* nothing there, or nothing that helps */
-		context_log(ctx, DRAY_LOG_DEBUG, "no layers to reuse: %s",
-			    dray_error_message(ignored));
+	return do_without(ctx, &ignored, err);
+}
+
+int reuse_also(struct copy *c, const char *image, dray_error **err)
+{
+	const struct target *t = c->target;
+	const struct dray_copy_options *o = c->wishes.o;
+	cleanup_place struct place p = { 0 };
+	cleanup_error dray_error *ignored = NULL;
+
+	if (!t->remote || o->reuse || o->no_reuse)
 		return 0;
-	}
+	if (place_parse(image, PLACE_READ, &p, err) < 0)
+		return -1;
+	if (p.kind != PLACE_REGISTRY || strcmp(p.ref.domain, t->host) != 0)
+		return 0;
+	if (reference_default_tag(&p.ref, err) < 0)
+		return -1;
+	if (learn_other(c->ctx, t, &p.ref, &c->reuse, &ignored) == 0)
+		return 0;
+	return do_without(c->ctx, &ignored, err);
 }
 
 static const struct reused *suits(const struct reused *u, const struct wishes *w)

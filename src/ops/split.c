@@ -85,8 +85,10 @@ int dray_split(dray_context *ctx, const char *image, const struct dray_select *s
 	cleanup_split_plan struct dray_split_plan *p = NULL;
 	struct relayer_plan plan = { .image = image, .same_tree = true };
 
-	if (split_plan(ctx, image, sel, options_take(&own, sizeof(own), so), true, &p, err) < 0 ||
-	    make_history(p, &plan, err) < 0 || make_layers(p, &plan, err) < 0)
+	so = options_take(&own, sizeof(own), so);
+	plan.previous = so->previous;
+	if (split_plan(ctx, image, sel, so, true, &p, err) < 0 || make_history(p, &plan, err) < 0 ||
+	    make_layers(p, &plan, err) < 0)
 		return -1;
 	plan.stack = p->stack;
 	return relayer_run(&plan, dst, o, ret, err);

@@ -122,7 +122,8 @@ wish_build() {
 	"$DRAY" push -q "$IMAGE" "$REGISTRY_ADDR/tricks:1" >/dev/null
 	dray_run split "$REGISTRY_ADDR/tricks:1" --keep-base 3 --layer '/long/**' -o "docker://$REGISTRY_ADDR/tricks:2" --json
 	expect 0
-	same "sent" "$(jq .made.blobs_sent <<<"$output")" 2
+	same "sent" "$(jq .made.blobs_sent <<<"$output")" 1
+	same "known: /long had a layer of its own" "$(diff_ids "$REGISTRY_ADDR/tricks:2" | tail -n 1)" "$(diff_ids "$IMAGE" | tail -n 1)"
 	same "kept" "$(jq .layers_kept <<<"$output")" 3
 	same "layers" "$(jq .layers <<<"$output")" 5
 	jq -e '.rootfs_id == .rootfs_id_before' <<<"$output"
@@ -304,6 +305,104 @@ debian_build() {
 	expect 2 "*below a size*"
 	dray_run split "oci:$T/l:t" --max-layer-size 50kB --by size -o "$T/x.tar" --max 5
 	expect 2 "*layers, more than 5*"
+}
+
+# changed_files FOLDER: two layouts of eight folders, of which one has another file in the second.
+changed_files() {
+	python3 - "$LAYERS" "$1" <<-'END'
+		import os, sys
+		sys.path.insert(0, sys.argv[1])
+		from stacks import write_layer, write_layout
+		from trick_image import f
+		for version in ("1", "2"):
+		    files = [f("data%d/f" % i, ("%d" % i + version * (i == 3)) * 60000) for i in range(8)]
+		    write_layout(os.path.join(sys.argv[2], version), [write_layer(files), write_layer([f("data0/top", "x")])])
+	END
+}
+
+# moved SENT THERE: what the last command said of its layers.
+moved() {
+	[[ $stderr == *": $1 blob"*" sent ("*"), $2 already there"* ]] || {
+		printf 'expected %s sent and %s there: %s\n' "$1" "$2" "$stderr"
+		return 1
+	}
+}
+
+# forget: as on another machine.
+forget() { rm -rf "$XDG_CACHE_HOME"; }
+
+@test "to a registry: what the tag, --previous or the cache tell of is not sent again" {
+	local by="--by dir --min-size 1" r to want
+	registry_start main plain
+	r=$REGISTRY_ADDR
+	mkdir "$T/v"
+	changed_files "$T/v"
+	# shellcheck disable=SC2086
+	split_same "oci:$T/v/1:t" $by -o "docker://$r/split/w:1"
+	moved 8 0
+	want=$DIGEST
+	# The same once more: the cache tells of another tag and of another repository, without it the tag does.
+	for to in split/w:again split/copy:1 split/w:1; do
+		[ "$to" != split/w:1 ] || forget
+		# shellcheck disable=SC2086
+		split_same "oci:$T/v/1:t" $by -o "docker://$r/$to"
+		moved 0 8
+		same "manifest at $to" "$DIGEST" "$want"
+	done
+	# What changed: the same manifest as of a layout, to which all is written.
+	dray_run split "oci:$T/v/2:t" --previous "$r/split/w:1" -o "oci:$T/v/2-split:t"
+	ok
+	want=$DIGEST
+	for to in split/w:2 split/other:2 split/w:1; do
+		forget
+		split_same "oci:$T/v/2:t" --previous "$r/split/w:1" -o "docker://$r/$to"
+		moved 1 7
+		same "manifest at $to" "$DIGEST" "$want"
+	done
+	# --previous tells nothing that is of use where it is elsewhere, or compressed in another way than asked for.
+	forget
+	split_same "oci:$T/v/2:t" --previous "oci:$T/v/2-split:t" -o "docker://$r/split/far:2"
+	moved 8 0
+	same "manifest without" "$DIGEST" "$want"
+	forget
+	split_same "oci:$T/v/2:t" --previous "$r/split/w:2" --compression zstd -o "docker://$r/split/zstd:2"
+	moved 8 0
+	# Both tell: the tag has the layer that --previous has not.
+	for want in "1 7" "0 8"; do
+		forget
+		split_same "oci:$T/v/1:t" --previous "$r/split/w:2" -o "docker://$r/split/w:old"
+		# shellcheck disable=SC2086
+		moved $want
+	done
+	absent "temporary files" "$(ls -A "$TMPDIR")"
+}
+
+@test "to a registry: what other verbs make of layers in files is not sent again either" {
+	local verb want
+	registry_start main plain
+	mkdir "$T/v"
+	changed_files "$T/v"
+	dray_run split "oci:$T/v/1:t" --by none -o "$T/plain.tar"
+	ok
+	tar -C "$T/v" -cf "$T/more.tar" 2/index.json
+	for verb in "flatten $T/plain.tar" "squash $T/plain.tar --last 1" "strip $T/plain.tar /data0" "append $T/plain.tar $T/more.tar" \
+		"append --no-rootfs-id $T/plain.tar $T/more.tar"; do
+		forget
+		# shellcheck disable=SC2086
+		dray_run $verb -o "docker://$REGISTRY_ADDR/verbs/${verb%% *}:1"
+		ok
+		want=$DIGEST
+		forget
+		# shellcheck disable=SC2086
+		dray_run $verb -o "docker://$REGISTRY_ADDR/verbs/${verb%% *}:1"
+		ok
+		same "manifest of $verb" "$DIGEST" "$want"
+		[[ $stderr == *": 0 blobs sent (0 B), "[1-9]* ]] || {
+			printf '%s: %s\n' "$verb" "$stderr"
+			false
+		}
+		"$DRAY" verify -q "$REGISTRY_ADDR/verbs/${verb%% *}:1" >/dev/null
+	done
 }
 
 @test "what cannot be done is told, and leaves nothing" {
