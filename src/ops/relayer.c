@@ -152,6 +152,7 @@ static int open_made(void *arg, const struct place_options *po, struct store **r
 		.n = run->plan->n,
 		.like = run->like,
 		.around = run->plan->around,
+		.apart = run->plan->apart,
 		.contents = !run->plan->no_ids || run->plan->contents,
 		.foretell = run->plan->foretell ? on_foretell : NULL,
 		.config = on_made,

@@ -35,6 +35,7 @@ struct relayer_plan {
 	struct json around; /* as in struct remake */
 	bool contents; /* new layers are read back with the digests of their files, ids or not */
 	bool no_ids; /* layers were not read: rootfs ids are not known */
+	bool apart; /* as in struct remake */
 	bool told_many; /* if they are too many for Docker, somebody has said so */
 	/* An image, as typed, whose layers the new one may have; NULL. */
 	const char *previous;

@@ -433,6 +433,9 @@ static int pass_layers(struct remade *r, const struct place_options *po, dray_er
 	r->any_there = po->known && po->known->any(po->arg);
 	if (r->m.foretell && r->any_there && r->m.foretell(r->m.arg, err) < 0)
 		return -1;
+	if (r->m.apart && !r->any_there) /* then nobody foretells, and all are read once */
+		for (size_t i = 0; i < r->m.n; i++)
+			stack_spend_tars(r->m.layers[i].stack);
 	if (run_parallel(at_once(r, po), r->m.n, pass_layer, &p, err) < 0)
 		return -1;
 	for (size_t i = 0; i < r->m.n; i++)

@@ -57,6 +57,8 @@ struct remake {
 	const struct manifest *like;
 	/* Annotations of an index that the image comes in; missing = it comes alone. */
 	struct json around;
+	/* No file is in two new layers: temporary tars may shrink while they are read. */
+	bool apart;
 	/* New layers are read back with the digests of their files; else their entries are counted. */
 	bool contents;
 	/**

@@ -83,7 +83,7 @@ int dray_split(dray_context *ctx, const char *image, const struct dray_select *s
 {
 	struct dray_split_options own = DRAY_SPLIT_OPTIONS_INIT;
 	cleanup_split_plan struct dray_split_plan *p = NULL;
-	struct relayer_plan plan = { .image = image, .same_tree = true };
+	struct relayer_plan plan = { .image = image, .same_tree = true, .apart = true };
 
 	so = options_take(&own, sizeof(own), so);
 	plan.previous = so->previous;
