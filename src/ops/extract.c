@@ -2,7 +2,7 @@
  *
  * For: a file, a folder, or what fits a pattern, of an image on the disk.
  * Relies on: ops/look to find it, ops/unpack for the way to the disk.
- * Promises: only what is wanted is written; for a file no layer below it is read.
+ * Promises: only what is wanted is written; no layer that cannot matter for it is fetched.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -62,20 +62,17 @@ static int find_path(struct stack *s, const char *typed, struct target *t, dray_
 {
 	cleanup_look struct look l = { 0 };
 	cleanup_free char *shown = NULL;
-	struct found f;
+	int rc;
 
-	if (look_init(&l, s, err) < 0 || look_resolve(&l, typed, true, &t->path, err) < 0 ||
-	    (t->path.len && look_at(&l, s->n, (const char *)t->path.data, &f, err) < 0))
+	if (look_init(&l, s, err) < 0 || look_resolve(&l, typed, true, &t->path, err) < 0)
 		return -1;
-	if (t->path.len && !f.node) {
+	rc = look_lowest(&l, (const char *)t->path.data, &t->from, err);
+	if (rc == 0) {
 		shown = text_safe(span_str(typed), PATH_SHOWN_MAX);
 		return err_set(err, DRAY_ERR_NOT_FOUND, "%s: %s: no such file in the image",
 			       s->im->where, shown ? shown : "?");
 	}
-	t->from = t->path.len && !node_is_dir(f.node) ? f.layer : 0;
-	if (choose_name(t, typed, err) < 0)
-		return -1;
-	return t->from == 0 ? stack_load_all(s, err) : 0;
+	return rc < 0 ? -1 : choose_name(t, typed, err);
 }
 
 /* A name that is there is meant whatever is in it; what is none may be a pattern. */

@@ -12,6 +12,30 @@
 
 #define PATH_SHOWN_MAX 300 /* bytes of a path that an error shows */
 
+/* The NUL behind a buffer is not counted. */
+static int terminate(struct buf *b, dray_error **err)
+{
+	if (buf_add_byte(b, 0, err) < 0)
+		return -1;
+	b->len--;
+	return 0;
+}
+
+static int set_text(struct buf *b, const char *first, const char *second, dray_error **err)
+{
+	cleanup_buf struct buf made = BUF_INIT(b->max);
+
+	if (buf_add_str(&made, first, err) < 0 ||
+	    (second[0] &&
+	     (buf_add_byte(&made, '/', err) < 0 || buf_add_str(&made, second, err) < 0)) ||
+	    terminate(&made, err) < 0)
+		return -1;
+	buf_clear(b);
+	*b = made;
+	made = (struct buf){ 0 };
+	return 0;
+}
+
 int look_init(struct look *l, struct stack *s, dray_error **err)
 {
 	*l = (struct look){ .s = s };
@@ -132,6 +156,102 @@ int look_at(struct look *l, size_t n, const char *path, struct found *ret, dray_
 	return 0;
 }
 
+/* ---- what is below ---- */
+
+#define OPAQUE ".wh..wh..opq" /* no layer has a file of this name: only its folder speaks of it */
+
+/* A folder, as the layers that were asked so far have it. */
+struct folder {
+	const char *path;
+	struct buf inside; /* OPAQUE in it */
+	bool described;	   /* it has its attributes */
+	bool emptied;	   /* it shows nothing of the layers below */
+};
+
+/* Do the layers below layer @p i, which is asked now, not matter any more? */
+static int ask_folder(struct look *l, size_t i, struct folder *f, bool *ret, dray_error **err)
+{
+	const struct removals *r;
+	const struct node *n;
+	enum seen seen;
+
+	if (look_layer(l, i, f->path, &seen, &n, err) < 0)
+		return -1;
+	r = layer_removals(l, i, err);
+	if (!r)
+		return -1;
+	f->described = f->described || (n && n->entry);
+	f->emptied = f->emptied ||
+		     removals_hold(r, (const char *)f->inside.data, REMOVED_BY_WHITEOUT);
+	*ret = (f->described && f->emptied) ||
+	       removals_hold(r, f->path, REMOVED_BY_WHITEOUT | REMOVED_BY_FILE);
+	return 0;
+}
+
+/* A hard link of layer @p i brings along the layer with the bytes of its file. */
+static int bring_file(struct look *l, size_t i, const struct layer_entry *e, size_t *ret,
+		      dray_error **err)
+{
+	const struct node *n = tree_find(l->layers[i], e->path);
+	struct found f;
+
+	if (!n || node_type(n) != TAR_HARDLINK)
+		return 0;
+	if (look_at(l, l->s->n, e->path, &f, err) < 0)
+		return -1;
+	if (f.node && f.layer < *ret)
+		*ret = f.layer;
+	return 0;
+}
+
+static int bring_files(struct look *l, const char *path, size_t *ret, dray_error **err)
+{
+	for (size_t i = *ret; i < l->s->n; i++) {
+		const struct layer_index *ix = l->s->index[i];
+
+		for (size_t k = 0; k < ix->n; k++)
+			if (ix->list[k].type == TAR_HARDLINK &&
+			    path_is_below(ix->list[k].path, path) &&
+			    bring_file(l, i, &ix->list[k], ret, err) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+static int lowest_of_folder(struct look *l, struct folder *f, size_t *ret, dray_error **err)
+{
+	size_t i = l->s->n;
+	bool done = false;
+
+	while (i > 0 && !done)
+		if (ask_folder(l, --i, f, &done, err) < 0)
+			return -1;
+	*ret = i;
+	return bring_files(l, f->path, ret, err);
+}
+
+int look_lowest(struct look *l, const char *path, size_t *ret, dray_error **err)
+{
+	struct folder f = { .path = path, .inside = BUF_INIT(2 * LIMIT_PATH) };
+	struct found found;
+	int rc;
+
+	if (look_at(l, l->s->n, path, &found, err) < 0)
+		return -1;
+	*ret = found.layer;
+	if (path[0] && (!found.node || !node_is_dir(found.node)))
+		return found.node != NULL;
+	*ret = 0;
+	if (l->s->report->store->kind != STORE_REGISTRY)
+		return stack_load_all(l->s, err) < 0 ? -1 : 1;
+	rc = path[0] ? set_text(&f.inside, path, OPAQUE, err)
+		     : set_text(&f.inside, OPAQUE, "", err);
+	if (rc == 0)
+		rc = lowest_of_folder(l, &f, ret, err);
+	buf_clear(&f.inside);
+	return rc < 0 ? -1 : 1;
+}
+
 /* ---- paths as typed ---- */
 
 struct walk {
@@ -149,30 +269,6 @@ static int refuse(const struct walk *w, const char *why, dray_error **err)
 
 	return err_set(err, DRAY_ERR_NOT_FOUND, "%s: %s: %s", w->l->s->im->where,
 		       shown ? shown : "?", why);
-}
-
-/* The NUL behind a buffer is not counted. */
-static int terminate(struct buf *b, dray_error **err)
-{
-	if (buf_add_byte(b, 0, err) < 0)
-		return -1;
-	b->len--;
-	return 0;
-}
-
-static int set_text(struct buf *b, const char *first, const char *second, dray_error **err)
-{
-	cleanup_buf struct buf made = BUF_INIT(b->max);
-
-	if (buf_add_str(&made, first, err) < 0 ||
-	    (second[0] &&
-	     (buf_add_byte(&made, '/', err) < 0 || buf_add_str(&made, second, err) < 0)) ||
-	    terminate(&made, err) < 0)
-		return -1;
-	buf_clear(b);
-	*b = made;
-	made = (struct buf){ 0 };
-	return 0;
 }
 
 /* "a/b" becomes "a"; the root stays. */

@@ -44,6 +44,14 @@ int look_at(struct look *l, size_t n, const char *path, struct found *ret,
 	    dray_error **err) MUST_CHECK;
 
 /**
+ * The lowest layer that matters for what lies at cleaned @p path and below: a merged tree of it and
+ * those above it, which were all read then, has there what that of all layers has. 1, 0 = nothing
+ * lies there, -1. Newest first and no further than it takes; a folder of an image that is no
+ * registry's is told by all layers, read side by side.
+ */
+int look_lowest(struct look *l, const char *path, size_t *ret, dray_error **err) MUST_CHECK;
+
+/**
  * Where @p path, as a user types it, leads inside the image, as chroot(2) would have it: "..",
  * symbolic links on the way, and the last one too if @p follow or a '/' behind it says so.
  * @p ret becomes the cleaned path with a NUL that is not counted; the last name need not be

@@ -118,6 +118,7 @@ struct listing {
 	struct teller teller;
 	struct buf path, link;
 	struct first_names firsts;
+	size_t lowest; /* layer of the tree, of all */
 };
 
 static int tell_node(struct listing *l, const struct node *n, dray_error **err)
@@ -129,7 +130,7 @@ static int tell_node(struct listing *l, const struct node *n, dray_error **err)
 	    teller_set(&l->teller, n->inode->data, n->inode->attrs, err) < 0)
 		return -1;
 	f->path = (const char *)l->path.data;
-	f->layer = n->layer;
+	f->layer = (int64_t)(l->lowest + n->layer);
 	if (first) {
 		if (node_path(first, &l->link, err) < 0)
 			return -1;
@@ -153,7 +154,7 @@ static int tell_tree(struct listing *l, const char *path, dray_error **err)
 	const struct node *from, *end;
 	int rc = 0;
 
-	if (stack_load_all(l->s, err) < 0 || stack_tree(l->s, l->s->n, &t, err) < 0)
+	if (stack_tree_of(l->s, l->lowest, l->s->n, &t, err) < 0)
 		return -1;
 	from = tree_find(t, path);
 	if (!from)
@@ -176,10 +177,13 @@ static int tell_merged(struct listing *l, dray_error **err)
 
 	if (!l->o->path)
 		return tell_tree(l, "", err);
-	rc = look_init(&look, l->s, err);
-	if (rc == 0)
-		rc = look_resolve(&look, l->o->path, false, &path, err);
+	if (look_init(&look, l->s, err) < 0 ||
+	    look_resolve(&look, l->o->path, false, &path, err) < 0)
+		return -1;
+	rc = look_lowest(&look, (const char *)path.data, &l->lowest, err);
 	look_clear(&look);
+	if (rc == 0)
+		return absent(l->s, l->o->path, err);
 	return rc < 0 ? -1 : tell_tree(l, (const char *)path.data, err);
 }
 

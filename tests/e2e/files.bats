@@ -295,6 +295,119 @@ cat_is() {
 		"$("$DRAY" blame --json "$T/t.tar" opt/hard)"
 }
 
+@test "files and extract of one path fetch no layer below the answer from a registry, and say what a whole read says" {
+	local fetched want reg
+	make_image "$T/t.tar" gzip
+	fakereg_start look
+	reg=$FAKEREG_ADDR/look:1
+	"$DRAY" push -q "$T/t.tar" "$reg"
+	"$DRAY" files --json "$T/t.tar" >"$T/whole.json"
+	# A file; links on the way; a link itself; hard links, for the sake of what they name; a folder that hides
+	# what is below it, but not whose it is.
+	for want in "d/high 1" "host 1" "etc/os-release 2" "bin 2" "opt/hl2 3" "opt/hard 3" "usr/lib/os-release 1" "d 3" "usr/bin 3"; do
+		fakereg_forget "$FAKEREG_ADDR"
+		"$DRAY" files --json "$reg" "${want% *}" >"$T/one.json"
+		fetched=$(fakereg_requests "$FAKEREG_ADDR" 'select(.kind == "blob" and .method == "GET") | .path' | sort -u | wc -l)
+		same "layers fetched for ${want% *}" "$((fetched - 1))" "${want#* }"
+		# Among more names another one may be the first of a file.
+		jq -c --arg p "${want% *}" 'select(.path == $p or (.path | startswith($p + "/"))) | del(.link, .type)' \
+			"$T/whole.json" | diff - <(jq -c 'del(.link, .type)' "$T/one.json")
+	done
+	fakereg_forget "$FAKEREG_ADDR"
+	dray_run files "$reg" opt/a/f
+	expect 3
+	fetched=$(fakereg_requests "$FAKEREG_ADDR" 'select(.kind == "blob" and .method == "GET") | .path' | sort -u | wc -l)
+	same "layers fetched for what the top one took away" "$((fetched - 1))" 1
+	# A folder that was replaced, with a hard link to what lies outside it.
+	mkdir -p "$T/in/usr" "$T/in/d/sub" && echo new >"$T/in/usr/new" && touch "$T/in/.wh.usr" "$T/in/d/.wh..wh..opq"
+	echo high >"$T/in/d/sub/f" && chmod 700 "$T/in/d"
+	tar -C "$T/in" --no-recursion -cf "$T/more.tar" .wh.usr usr usr/new d d/.wh..wh..opq d/sub d/sub/f
+	"$DRAY" append -q "$T/t.tar" "$T/more.tar" -o "$T/more-image.tar"
+	"$DRAY" push -q "$T/more-image.tar" "$reg"
+	for path in usr d; do
+		fakereg_forget "$FAKEREG_ADDR"
+		dray_run files --json "$reg" "$path"
+		expect 0
+		fetched=$(fakereg_requests "$FAKEREG_ADDR" 'select(.kind == "blob" and .method == "GET") | .path' | sort -u | wc -l)
+		same "layers fetched for $path" "$((fetched - 1))" 1
+		same "$path" "$output" "$("$DRAY" files --json "$T/more-image.tar" "$path")"
+		fakereg_forget "$FAKEREG_ADDR"
+		dray_run extract "$reg" "$path" "$T/out"
+		expect 0
+		fetched=$(fakereg_requests "$FAKEREG_ADDR" 'select(.kind == "blob" and .method == "GET") | .path' | sort -u | wc -l)
+		same "layers fetched to extract $path" "$((fetched - 1))" 1
+		"$DRAY" extract -q "$T/more-image.tar" "$path" "$T/all"
+	done
+	diff -r "$T/out" "$T/all"
+	same "what is in it" "$(cd "$T/out" && find . -type f | sort | xargs)" "./d/sub/f ./usr/new"
+}
+
+@test "files and extract of a path in a registry agree with those of all layers, for random stacks" {
+	fakereg_start look
+	PYTHONDONTWRITEBYTECODE=1 python3 - "${DRAY_PLAIN:-$DRAY}" "$PEERS_TOP/tests/layers" "$T" "$FAKEREG_ADDR" <<-'END'
+		import base64, json, os, random, shutil, subprocess, sys, urllib.request
+		dray, layers, work, addr = sys.argv[1:]
+		sys.path.insert(0, layers)
+		from stacks import Maker, scan, write_layer, write_layout
+
+		http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+		image = addr + "/random:1"
+
+		def run(*args):
+		    r = subprocess.run([dray, *args], capture_output=True)
+		    assert r.returncode == 0, (args, r.stderr)
+		    return r.stdout
+
+		def raw(f):
+		    return base64.b64decode(f["path_bytes"]) if "path_bytes" in f else os.fsencode(f["path"])
+
+		def listed(out):
+		    return [json.loads(line) for line in out.splitlines()]
+
+		def counted(*args):
+		    """What it prints, and how many layers it fetched."""
+		    http.open(urllib.request.Request("http://" + addr + "/_log", method="DELETE")).read()
+		    out = run(*args)
+		    log = [json.loads(line) for line in http.open("http://" + addr + "/_log")]
+		    return out, len({e["path"] for e in log if e["kind"] == "blob" and e["method"] == "GET"}) - 1
+
+		less = {"dir": 0, "file": 0}
+		for seed in range(20):
+		    tars = [write_layer(s) for s in Maker(7000 + seed, False).stack()]
+		    if len(set(tars)) < 2:
+		        continue
+		    shutil.rmtree(work + "/oci", ignore_errors=True)
+		    write_layout(work + "/oci", tars)
+		    run("copy", "-q", "oci:" + work + "/oci", image)
+		    whole = listed(run("files", "--json", "--digest", image))
+		    rng = random.Random(seed)
+		    some = rng.sample([f for f in whole if f["type"] == "dir"], min(5, sum(f["type"] == "dir" for f in whole)))
+		    some += rng.sample(whole, min(3, len(whole)))
+		    for f in some:
+		        path, firsts = raw(f), {}
+		        want = []
+		        for g in whole:
+		            if raw(g) != path and not raw(g).startswith(path + b"/"):
+		                continue
+		            # The first of the names that are told is the file.
+		            file = g["link"] if g["type"] == "hardlink" else g["path"]
+		            first = firsts.setdefault(file, g["path"])
+		            g = {k: v for k, v in g.items() if k not in ("type", "link", "link_bytes")}
+		            want.append((g, first != g["path"]))
+		        out, fetched = counted("files", "--json", "--digest", image, path)
+		        got = [({k: v for k, v in g.items() if k not in ("type", "link", "link_bytes")}, g["type"] == "hardlink")
+		               for g in listed(out)]
+		        assert got == want, (seed, path, got, want)
+		        less["dir" if f["type"] == "dir" else "file"] += fetched < len(set(tars))
+		    for f in some[:2]:
+		        for place, to in ((image, "/some"), ("oci:" + work + "/oci", "/all")):
+		            shutil.rmtree(work + to, ignore_errors=True)
+		            run("extract", "-q", place, raw(f), work + to)
+		        assert scan(work + "/some") == scan(work + "/all"), (seed, f)
+		assert less["dir"] > 3 and less["file"] > 6, less
+	END
+}
+
 @test "cat, which asks layers one by one, agrees with the merged tree, for random stacks" {
 	python3 - "$DRAY" "$T" <<-'END'
 		import hashlib, io, json, random, subprocess, sys, tarfile
