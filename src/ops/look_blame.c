@@ -45,8 +45,59 @@ static void tell(struct blame *b, size_t layer, const char *change, const struct
 	b->steps++;
 }
 
+/* The merged tree of layer @p from to @p to. */
+static struct tree *merge(const struct blame *b, size_t from, size_t to, dray_error **err)
+{
+	const struct stack *s = b->look.s;
+	cleanup_tree struct tree *t = tree_new(NULL, NULL, err);
+
+	if (t)
+		tree_set_partial(t);
+	for (size_t i = from; t && i <= to; i++)
+		if (tree_apply(t, s->index[i], err) < 0) {
+			err_ctx(err, "%s", s->im->where);
+			return NULL;
+		}
+	return steal_pointer(&t);
+}
+
+/* As of a file of the merged tree, but for the name that this one links to. */
+static int set_link(struct blame *b, const struct node *n, const struct inode *i, size_t layer,
+		    dray_error **err)
+{
+	if (teller_set(&b->teller, i->data, i->attrs, err) < 0)
+		return -1;
+	b->teller.file.type = "hardlink";
+	b->teller.file.link = n->entry->link;
+	b->teller.file.layer = (int64_t)layer;
+	return 0;
+}
+
+/* Its file may be a lower layer's. A link that leads to none is told as it stands there. */
+static int set_hard_link(struct blame *b, const struct node *n, size_t layer, dray_error **err)
+{
+	cleanup_tree struct tree *t = NULL;
+	cleanup_error dray_error *e = NULL;
+	struct found f;
+
+	if (node_type(n) != TAR_HARDLINK)
+		return set_link(b, n, n->inode, layer, err);
+	if (look_at(&b->look, layer + 1, b->path, &f, &e) == 0) {
+		t = merge(b, f.layer, layer, err);
+		n = t ? tree_find(t, b->path) : NULL;
+		return n ? set_link(b, n, n->inode, layer, err) : -1;
+	}
+	if (dray_error_kind(e) == DRAY_ERR_FORMAT)
+		return teller_set_entry(&b->teller, n->entry, layer, &b->room, err);
+	if (err)
+		*err = steal_pointer(&e);
+	return -1;
+}
+
 static int set_file(struct blame *b, const struct node *n, size_t layer, dray_error **err)
 {
+	if (n->entry && n->entry->type == TAR_HARDLINK)
+		return set_hard_link(b, n, layer, err);
 	if (n->entry)
 		return teller_set_entry(&b->teller, n->entry, layer, &b->room, err);
 	if (teller_set(&b->teller, NULL, NULL, err) < 0)
@@ -94,17 +145,15 @@ static int ask(struct blame *b, size_t layer, dray_error **err)
 
 static int ask_all(struct blame *b, dray_error **err)
 {
-	struct stack *s = b->look.s;
-	cleanup_free char *shown = NULL;
-
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; i < b->look.s->n; i++)
 		if (ask(b, i, err) < 0)
 			return -1;
-	if (b->steps)
-		return b->there;
-	shown = text_safe(span_str(b->path[0] ? b->path : "/"), PATH_SHOWN_MAX);
-	return err_set(err, DRAY_ERR_NOT_FOUND, "%s: %s: no layer has it", s->im->where,
-		       shown ? shown : "?");
+	return 0;
+}
+
+static int clean(const char *path, struct buf *ret, dray_error **err)
+{
+	return tar_name_clean(span_str(path), ret, err) < 0 ? -1 : buf_add_byte(ret, 0, err);
 }
 
 /* Where the path leads; one whose folder was deleted leads nowhere and is taken as it is typed. */
@@ -118,11 +167,48 @@ static int resolve(struct blame *b, const char *path, struct buf *ret, dray_erro
 				*err = steal_pointer(&e);
 			return -1;
 		}
-		if (tar_name_clean(span_str(path), ret, err) < 0 || buf_add_byte(ret, 0, err) < 0)
+		if (clean(path, ret, err) < 0)
 			return -1;
 	}
 	b->path = (const char *)ret->data;
 	return 0;
+}
+
+/*
+ * What lay at the path itself before a layer put a link in its way, which now leads elsewhere. One
+ * that leaves the root by its letters never was.
+ */
+static int ask_typed(struct blame *b, const char *path, struct buf *ret, dray_error **err)
+{
+	cleanup_error dray_error *e = NULL;
+
+	if (clean(path, ret, &e) == 0) {
+		b->path = (const char *)ret->data;
+		return ask_all(b, err);
+	}
+	if (dray_error_kind(e) == DRAY_ERR_FORMAT)
+		return 0;
+	if (err)
+		*err = steal_pointer(&e);
+	return -1;
+}
+
+/* Is it there? */
+static int ask_path(struct blame *b, const char *path, dray_error **err)
+{
+	cleanup_buf struct buf led = BUF_INIT(2 * LIMIT_PATH), typed = BUF_INIT(2 * LIMIT_PATH);
+	cleanup_free char *shown = NULL;
+
+	if (resolve(b, path, &led, err) < 0 || ask_all(b, err) < 0)
+		return -1;
+	if (!b->steps && ask_typed(b, path, &typed, err) < 0)
+		return -1;
+	if (b->steps)
+		return b->there;
+	shown = text_safe(led.data[0] ? span_str((const char *)led.data) : SPAN_LIT("/"),
+			  PATH_SHOWN_MAX);
+	return err_set(err, DRAY_ERR_NOT_FOUND, "%s: %s: no layer has it", b->look.s->im->where,
+		       shown ? shown : "?");
 }
 
 int dray_blame(dray_context *ctx, const char *image, const struct dray_select *sel,
@@ -130,7 +216,6 @@ int dray_blame(dray_context *ctx, const char *image, const struct dray_select *s
 {
 	const struct stack_options so = { 0 };
 	cleanup_stack struct stack *s = NULL;
-	cleanup_buf struct buf clean = BUF_INIT(2 * LIMIT_PATH);
 	struct blame b = { .fn = fn, .arg = arg, .room = BUF_INIT(2 * LIMIT_PATH) };
 	int rc;
 
@@ -138,9 +223,7 @@ int dray_blame(dray_context *ctx, const char *image, const struct dray_select *s
 		return -1;
 	rc = look_init(&b.look, s, err);
 	if (rc == 0)
-		rc = resolve(&b, path, &clean, err);
-	if (rc == 0)
-		rc = ask_all(&b, err);
+		rc = ask_path(&b, path, err);
 	look_clear(&b.look);
 	teller_clear(&b.teller);
 	buf_clear(&b.room);

@@ -223,6 +223,56 @@ cat_is() {
 	done
 }
 
+@test "blame: what lay behind the path before a link came in its way is found by that very path" {
+	mkdir -p "$T/in/dl" "$T/up/opt"
+	echo in >"$T/in/dl/in"
+	ln -s opt "$T/up/dl"
+	echo there >"$T/up/opt/there"
+	tar -C "$T/in" -cf "$T/low.tar" dl
+	tar -C "$T/up" -cf "$T/high.tar" opt dl
+	"$DRAY" build -q --from scratch --tar "$T/low.tar" -o "$T/low-image.tar" >"$T/no"
+	"$DRAY" append -q "$T/low-image.tar" "$T/high.tar" -o "$T/t.tar"
+	dray_run blame --json "$T/t.tar" dl/in
+	expect 0
+	same "history" "$(jq -c '[.path, .present, [.history[] | [.layer, .change]]]' <<<"$output")" \
+		'["dl/in",false,[[0,"added"],[1,"deleted"]]]'
+	# What the link leads to comes first.
+	dray_run blame --json "$T/t.tar" /dl/there
+	expect 0
+	same "history" "$(jq -c '[.path, .present, [.history[] | [.layer, .change]]]' <<<"$output")" \
+		'["opt/there",true,[[1,"added"]]]'
+	dray_run blame "$T/t.tar" dl/never
+	expect 3 "*opt/never: no layer has it*"
+}
+
+@test "blame --json: a hard link has the attributes and the size of its file, as files has it" {
+	make_image "$T/t.tar"
+	for path in opt/hard opt/hl2; do
+		dray_run blame --json "$T/t.tar" "$path"
+		expect 0
+		same "$path" "$(jq -c '.history[-1].file | [.path, .size, .mode, .mtime, .xattrs]' <<<"$output")" \
+			"$("$DRAY" files --json "$T/t.tar" | jq -c --arg p "$path" 'select(.path == $p) | [.path, .size, .mode, .mtime, .xattrs]')"
+		same "type of $path" "$(jq -r '.history[-1].file.type' <<<"$output")" hardlink
+	done
+	same "size" "$(jq '.history[-1].file.size' <<<"$output")" 4
+	# In one layer, and to a file that keeps what the link's header does not speak of.
+	mkdir "$T/in" && echo text >"$T/in/a" && ln "$T/in/a" "$T/in/b"
+	tar -C "$T/in" -cf "$T/in.tar" a b
+	"$DRAY" append -q "$T/t.tar" "$T/in.tar" -o "$T/more.tar"
+	dray_run blame --json "$T/more.tar" b
+	expect 0
+	same "in one layer" "$(jq -c '.history[0].file | [.type, .link, .size]' <<<"$output")" '["hardlink","a",5]'
+	mkdir -p "$T/x/usr/bin" && echo x1 >"$T/x/usr/bin/x" && ln "$T/x/usr/bin/x" "$T/x/y"
+	tar -C "$T/x" -cf "$T/x.tar" usr/bin/x y
+	tar -f "$T/x.tar" --delete usr/bin/x
+	"$DRAY" append -q "$T/t.tar" "$T/x.tar" -o "$T/more.tar"
+	dray_run blame --json "$T/more.tar" y
+	expect 0
+	same "attributes" "$(jq -c '.history[0].file | [.type, .size, .mode, .uid, .mtime, .xattrs]' <<<"$output")" \
+		"$("$DRAY" files --json "$T/more.tar" | jq -c 'select(.path == "y") | [.type, .size, .mode, .uid, .mtime, .xattrs]')"
+	same "extended ones" "$(jq '.history[0].file.xattrs | length' <<<"$output")" 2
+}
+
 @test "a terminal gets text only, escaped (O-01)" {
 	local name=$'e\xffv\x1b[31m'
 	require_peer script
