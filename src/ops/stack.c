@@ -271,6 +271,8 @@ static int read_told(struct stack *s, struct stack_read *r, stack_layer_fn *fn, 
 	context_progress(s->ctx, &p);
 	rc = fn ? read_by(s, r, fn, arg, err) : read_layer(s, r, err);
 	p.state = rc < 0 ? DRAY_PROGRESS_FAILED : DRAY_PROGRESS_DONE;
+	if (rc >= 0 && p.total > 0)
+		p.done = p.total;
 	context_progress(s->ctx, &p);
 	return rc < 0 ? err_ctx(err, "%s", label) : rc;
 }

@@ -223,6 +223,18 @@ cat_is() {
 	done
 }
 
+@test "--progress json of layers that are read: done is all of it" {
+	make_image "$T/t.tar" gzip
+	"$DRAY" copy -q "$T/t.tar" "oci:$T/layout:1" >"$T/no"
+	for image in "$T/t.tar" "oci:$T/layout:1"; do
+		dray_run files --progress json "$image"
+		expect 0
+		same "layers of $image" "$(grep '^{' <<<"$stderr" | jq -s '[.[] | select(.event == "done")] | length')" 3
+		same "not done" "$(grep '^{' <<<"$stderr" | jq -c 'select(.event == "done" and .total != null and .done != .total)')" ""
+	done
+	grep '^{' <<<"$stderr" | jq -se 'any(.total > 0)'
+}
+
 @test "blame: what lay behind the path before a link came in its way is found by that very path" {
 	mkdir -p "$T/in/dl" "$T/up/opt"
 	echo in >"$T/in/dl/in"
