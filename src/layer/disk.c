@@ -241,6 +241,8 @@ static int add_folder(struct disk *d, const struct node *n, dray_error **err)
 {
 	int in;
 
+	if (n == d->top && d->loose)
+		return 0;
 	if (mem_grow(&d->folders, d->n_folders, &d->cap_folders, sizeof(struct node *)) < 0)
 		return err_nomem(err);
 	d->folders[d->n_folders++] = n;
@@ -421,11 +423,16 @@ static int place_all(struct disk *d, dray_error **err)
 	for (const struct node *n = d->top; n != end; n = tree_next(n)) {
 		if (cancel_check(err) < 0)
 			return -1;
-		d->names++;
+		d->names += n != d->top || !d->loose;
 		if (!node_is_dir(n) && place(d, n, err) < 0)
 			return disk_failed(n, err);
 	}
 	return 0;
+}
+
+void disk_leave_top(struct disk *d)
+{
+	d->loose = true;
 }
 
 int disk_build(struct disk *d, const struct node *top, const char *name,

@@ -46,6 +46,11 @@ int disk_put(struct disk *d, uint32_t home, const struct layer_entry *e, struct 
 	     dray_error **err) MUST_CHECK;
 
 /**
+ * Of a nameless top only what it holds is meant: the folder around that is nobody's, gets no attributes and
+ * does not count. Before disk_build().
+ */
+void disk_leave_top(struct disk *d);
+/**
  * Make @p top (lent, of a finished tree) and all below it in the stage, under @p name; NULL = top
  * is a folder, whose contents are made. All contents of the tree were put.
  */

@@ -43,7 +43,7 @@ int disk_place(struct disk *d, int parent, const char *name, dray_error **err)
 
 	if (drop_files(d, err) < 0)
 		return -1;
-	if (d->name) /* the folder around it is nobody's */
+	if (d->name || d->loose) /* the folder around it is nobody's */
 		return io_moveat(d->stage, DISK_TREE, parent, name, true, err);
 	if (unlock_folder(d, d->top, d->stage, DISK_TREE, err) < 0 ||
 	    io_moveat(d->stage, DISK_TREE, parent, name, true, err) < 0)
@@ -142,7 +142,7 @@ static int finish_merged(struct merge *m, dray_error **err)
 		    disk_attributes(d, fd, "", n->inode->attrs, TAR_DIR, false, NULL, err) < 0)
 			return disk_failed(n, err);
 	}
-	if (d->name || !d->top->inode->attrs)
+	if (d->name || d->loose || !d->top->inode->attrs)
 		return 0;
 	return disk_attributes(d, m->target, "", d->top->inode->attrs, TAR_DIR, false, NULL, err);
 }

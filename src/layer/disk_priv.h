@@ -27,6 +27,7 @@ struct disk {
 	bool root; /* modes do not bind us */
 	const struct node *top;
 	const char *name;
+	bool loose; /* the folder around what is made is nobody's */
 	size_t top_len; /* bytes of the path of top */
 	struct disk_homes homes;
 	struct disk_at at, first;

@@ -58,21 +58,42 @@ static int choose_name(struct target *t, const char *typed, dray_error **err)
 	return t->name ? 0 : err_nomem(err);
 }
 
-static int find_path(struct stack *s, const char *typed, struct target *t, dray_error **err)
+static int find_path(struct look *l, const char *typed, bool follow, struct target *t,
+		     dray_error **err)
 {
-	cleanup_look struct look l = { 0 };
 	cleanup_free char *shown = NULL;
 	int rc;
 
-	if (look_init(&l, s, err) < 0 || look_resolve(&l, typed, true, &t->path, err) < 0)
+	if (look_resolve(l, typed, follow, &t->path, err) < 0)
 		return -1;
-	rc = look_lowest(&l, (const char *)t->path.data, &t->from, err);
+	rc = look_lowest(l, (const char *)t->path.data, &t->from, err);
 	if (rc == 0) {
 		shown = text_safe(span_str(typed), PATH_SHOWN_MAX);
 		return err_set(err, DRAY_ERR_NOT_FOUND, "%s: %s: no such file in the image",
-			       s->im->where, shown ? shown : "?");
+			       l->s->im->where, shown ? shown : "?");
 	}
 	return rc < 0 ? -1 : choose_name(t, typed, err);
+}
+
+/* What a link leads to is meant, and the link itself when that is nothing. */
+static int find_named(struct stack *s, const char *typed, struct target *t, dray_error **err)
+{
+	cleanup_look struct look l = { 0 };
+	cleanup_error dray_error *nothing = NULL, *e = NULL;
+	bool absent, other;
+
+	if (look_init(&l, s, err) < 0)
+		return -1;
+	if (find_path(&l, typed, true, t, &nothing) == 0)
+		return 0;
+	absent = dray_error_kind(nothing) == DRAY_ERR_NOT_FOUND;
+	if (absent && find_path(&l, typed, false, t, &e) == 0)
+		return 0;
+	/* What is told is of the path as it was meant. */
+	other = absent && dray_error_kind(e) != DRAY_ERR_NOT_FOUND;
+	if (err)
+		*err = other ? steal_pointer(&e) : steal_pointer(&nothing);
+	return -1;
 }
 
 /* A name that is there is meant whatever is in it; what is none may be a pattern. */
@@ -80,7 +101,7 @@ static int find(struct stack *s, const char *typed, struct target *t, dray_error
 {
 	cleanup_error dray_error *e = NULL;
 
-	if (find_path(s, typed, t, &e) == 0)
+	if (find_named(s, typed, t, &e) == 0)
 		return 0;
 	if (dray_error_kind(e) != DRAY_ERR_NOT_FOUND || !glob_is_pattern(typed)) {
 		if (err)
@@ -253,5 +274,7 @@ int dray_extract(dray_context *ctx, const char *image, const struct dray_select 
 	    unpacking_add_layers(&u, err) < 0 || unpacking_merge(&u, t.from, err) < 0 ||
 	    choose(&u, path, &t, &top, err) < 0 || read_contents(&u, top, err) < 0)
 		return -1;
+	if (t.fitting)
+		disk_leave_top(u.disk);
 	return unpacking_finish(&u, top, t.name, ret, err);
 }

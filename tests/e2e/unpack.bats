@@ -400,7 +400,7 @@ damaged() {
 	same "hard links" "$(stat -c '%i %h' "$T/dir/a.so")" "$(stat -c '%i %h' "$T/dir/b.so")"
 	dray_run extract --json "$IMG" '**/*.[ch]' "$T/dir"
 	expect 0
-	same "JSON" "$(jq -c '[.names, .bytes]' <<<"$output")" "[4,3]"
+	same "JSON" "$(jq -c '[.names, .bytes]' <<<"$output")" "[3,3]"
 	same "of any depth, the topmost only" "$(cd "$T/dir" && find . | LC_ALL=C sort | xargs)" \
 		". ./a.so ./b.so ./deep.c ./deep.c/inner.h ./one.h"
 	# It is there by this name: no pattern.
@@ -441,6 +441,51 @@ damaged() {
 	same "fifo" "$(stat -c '%F %a %u' "$T/some/fifo")" "fifo 622 3"
 	same "acl" "$(getfattr -h --only-values -n system.posix_acl_access --absolute-names "$T/some/acl" | sha256sum)" \
 		"$(getfattr -h --only-values -n system.posix_acl_access --absolute-names "$T/all/acl" | sha256sum)"
+}
+
+@test "extract: a link that leads nowhere comes out as the link; one that leads to a file as its content" {
+	mkdir "$T/in" && echo there >"$T/in/file" && ln -s file "$T/in/live"
+	ln -s /nowhere/x "$T/in/dangling" && ln -s loop "$T/in/loop" && ln -s file/x "$T/in/through" && mkdir "$T/in/d"
+	ln -s ../dangling "$T/in/d/twice"
+	"$DRAY" build -q --from scratch --dir "$T/in" -o "$T/t.tar" >"$T/no"
+	for name in dangling loop through d/twice; do
+		dray_run extract --json "$T/t.tar" "/$name" "$T/out"
+		expect 0
+		same "$name" "$(readlink "$T/out/${name##*/}")" "$(readlink "$T/in/$name")"
+		same "names" "$(jq .names <<<"$output")" 1
+	done
+	dray_run extract "$T/t.tar" live "$T/out"
+	expect 0
+	[ ! -L "$T/out/live" ]
+	same "live" "$(cat "$T/out/live")" there
+	# A '/' behind it asks for what it leads to.
+	for name in dangling/ dangling/y nope; do
+		dray_run extract "$T/t.tar" "$name" "$T/none"
+		expect 3 "*$name: *"
+		[ ! -e "$T/none" ]
+	done
+}
+
+@test "extract: of a pattern each name counts once, and a new DIR is made now, as for a path" {
+	local before
+	image globs
+	before=$(date +%s)
+	dray_run extract --json "$IMG" 'usr/lib/*.so' "$T/dir"
+	expect 0
+	same "names" "$(jq .names <<<"$output")" 2
+	dray_run extract --json "$IMG" usr/lib/a.so "$T/one"
+	expect 0
+	same "names of a path" "$(jq .names <<<"$output")" 1
+	for dir in dir one; do
+		[ "$(stat -c %Y "$T/$dir")" -ge "$before" ]
+	done
+	same "mode" "$(stat -c %a "$T/dir")" "$(stat -c %a "$T/one")"
+	# One that was there keeps its mode.
+	mkdir -m 750 "$T/old"
+	dray_run extract --json "$IMG" 'usr/lib/*.so' "$T/old"
+	expect 0
+	same "names" "$(jq .names <<<"$output")" 2
+	same "mode" "$(stat -c %a "$T/old")" 750
 }
 
 @test "extract: for a file the layers below it are not read" {
