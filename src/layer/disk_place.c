@@ -67,6 +67,15 @@ static const struct node *first_node(const struct disk *d)
 	return d->name ? d->top : d->top->child;
 }
 
+/* A user's own folder may bar him; finish_merged() sets its mode. */
+static int unlock_target(const struct disk *d, int to, const char *name, const struct stat *st,
+			 dray_error **err)
+{
+	if (d->root || st->st_uid != d->uid || (st->st_mode & 0700) == 0700)
+		return 0;
+	return io_chmodat(to, name, 0700, err);
+}
+
 /* Put @p n in the place of what has its name: 0, 1 = both are folders, -1. */
 static int replace(struct merge *m, const struct node *n, int from, int to, dray_error **err)
 {
@@ -78,7 +87,7 @@ static int replace(struct merge *m, const struct node *n, int from, int to, dray
 		return -1;
 	if (folder && S_ISDIR(st.st_mode)) {
 		m->d->folders[m->d->n_folders++] = n; /* it was there while we built */
-		return 1;
+		return unlock_target(m->d, to, name, &st, err) < 0 ? -1 : 1;
 	}
 	if ((folder && io_unlinkat(to, name, err) < 0) ||
 	    (S_ISDIR(st.st_mode) && io_rmdirat(to, name, err) < 0))

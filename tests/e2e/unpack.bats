@@ -488,6 +488,34 @@ damaged() {
 	same "mode" "$(stat -c %a "$T/old")" 750
 }
 
+@test "--force by a user over what he made before: folders without permissions are no obstacle" {
+	require_root
+	require_peer setpriv
+	mkdir -p "$T/in/ro/sub" "$T/in/list" && echo f >"$T/in/ro/sub/f" && echo g >"$T/in/list/g"
+	chmod 555 "$T/in/ro/sub" && chmod 444 "$T/in/list" && chmod 0 "$T/in/ro"
+	tar -C "$T/in" -cf "$T/in.tar" ro list
+	"$DRAY" build -q --from scratch --tar "$T/in.tar" -o "$T/t.tar" >"$T/no"
+	open_the_way
+	chmod a+r "$T/t.tar"
+	for verb in "unpack $T/t.tar $T/nobody/whole" "extract $T/t.tar ro $T/nobody/part" "extract $T/t.tar list $T/nobody/part"; do
+		for _ in first again; do
+			# shellcheck disable=SC2086
+			run --separate-stderr as_nobody "$T/dray" $verb --force
+			expect 0
+		done
+	done
+	for dir in whole part; do
+		same "modes" "$(cd "$T/nobody/$dir" && stat -c %a ro ro/sub list | xargs)" "0 555 444"
+		same "files" "$(cat "$T/nobody/$dir"/ro/sub/f "$T/nobody/$dir"/list/g)" $'f\ng'
+	done
+	# What is somebody else's is not touched: it fails, or is written into where that is allowed.
+	mkdir -p "$T/nobody/his/ro" && chmod 700 "$T/nobody/his/ro" && chown 65534 "$T/nobody/his"
+	# shellcheck disable=SC2086
+	run --separate-stderr as_nobody "$T/dray" unpack "$T/t.tar" "$T/nobody/his" --force
+	expect 9 "*ro*Permission denied*"
+	same "mode" "$(stat -c %a "$T/nobody/his/ro")" 700
+}
+
 @test "extract: for a file the layers below it are not read" {
 	local low
 	image two
