@@ -118,6 +118,11 @@ static int begin(struct disk *d, dray_error **err)
 	d->uid = st.st_uid;
 	d->gid = st.st_gid;
 	d->root = geteuid() == 0;
+	if (!d->o.owners)
+		return 0;
+	if (disk_rights_init(&d->rights, err) < 0)
+		return -1;
+	d->o.owners = !d->rights.none;
 	return 0;
 }
 
@@ -145,6 +150,7 @@ void disk_free(struct disk *d)
 	cleanup_fd_fn(&d->files);
 	disk_at_clear(&d->at);
 	disk_at_clear(&d->first);
+	disk_rights_clear(&d->rights);
 	map_clear(&d->firsts);
 	mem_free(d->folders);
 	mem_free(d);

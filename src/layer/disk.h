@@ -22,7 +22,7 @@ enum disk_left {
 };
 
 struct disk_options {
-	bool owners; /* give names to their owners; needs root */
+	bool owners; /* give names to their owners, where we may; needs root */
 	bool xattrs;
 };
 

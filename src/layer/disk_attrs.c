@@ -13,10 +13,20 @@
 
 static const struct layer_entry undescribed = { .type = TAR_DIR, .mode = 0755 };
 
-/* Does somebody else get what the image gives to this owner? */
+/* Who gets what the image gives to this user, this group. */
+static uid_t user_of(const struct disk *d, const struct layer_entry *a)
+{
+	return d->o.owners && disk_ids_hold(&d->rights.uids, a->uid) ? a->uid : d->uid;
+}
+
+static gid_t group_of(const struct disk *d, const struct layer_entry *a)
+{
+	return d->o.owners && disk_ids_hold(&d->rights.gids, a->gid) ? a->gid : d->gid;
+}
+
 static bool owner_differs(const struct disk *d, const struct layer_entry *a)
 {
-	return !d->o.owners && (a->uid != d->uid || a->gid != d->gid);
+	return a->uid != user_of(d, a) || a->gid != group_of(d, a);
 }
 
 /* A program that runs as somebody else than the image says is a trap. */
@@ -24,10 +34,10 @@ static mode_t lost_bits(const struct disk *d, const struct layer_entry *a, enum 
 {
 	mode_t lost = 0;
 
-	if (d->o.owners || type == TAR_DIR)
+	if (type == TAR_DIR)
 		return 0;
-	lost |= a->uid != d->uid ? S_ISUID : 0;
-	lost |= a->gid != d->gid ? S_ISGID : 0;
+	lost |= a->uid != user_of(d, a) ? S_ISUID : 0;
+	lost |= a->gid != group_of(d, a) ? S_ISGID : 0;
 	return a->mode & lost;
 }
 
@@ -43,8 +53,8 @@ void disk_count_lost(struct disk *d, const struct layer_entry *a, enum tar_type 
 static int set_owner(const struct disk *d, int dirfd, const char *path, const struct layer_entry *a,
 		     bool fresh, dray_error **err)
 {
-	uid_t uid = d->o.owners ? a->uid : d->uid;
-	gid_t gid = d->o.owners ? a->gid : d->gid;
+	uid_t uid = user_of(d, a);
+	gid_t gid = group_of(d, a);
 
 	if (fresh && uid == d->uid && gid == d->gid)
 		return 0;

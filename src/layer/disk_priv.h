@@ -18,10 +18,29 @@ struct disk_at {
 	int fd; /* owned; -1 = none */
 };
 
+/* Numbers of users or groups that exist where we run. */
+struct disk_range {
+	int64_t first, n;
+};
+struct disk_ids {
+	struct disk_range *list;
+	size_t n; /* 0 = nothing is known against any */
+};
+bool disk_ids_hold(const struct disk_ids *ids, uint32_t id);
+
+/** To whom root may give files; begin with zeroes, which is to all. */
+struct disk_rights {
+	bool none; /* to nobody else */
+	struct disk_ids uids, gids;
+};
+int disk_rights_init(struct disk_rights *r, dray_error **err) MUST_CHECK;
+void disk_rights_clear(struct disk_rights *r);
+
 struct disk {
 	int stage;	 /* lent */
 	int tree, files; /* folders of the stage; owned */
 	struct disk_options o;
+	struct disk_rights rights; /* of use with o.owners */
 	uid_t uid; /* whose a new file is */
 	gid_t gid;
 	bool root; /* modes do not bind us */

@@ -186,6 +186,52 @@ as_nobody() {
 		sed 's/ user.rootlesscontainers=[0-9a-f]*//' | diff "$T/want.txt" -
 }
 
+# in_namespace MAP COMMAND...: as root of a user namespace that has these users and groups.
+in_namespace() {
+	local map=$1 pid
+	shift
+	mkfifo "$T/ready" "$T/go"
+	# shellcheck disable=SC2016
+	unshare -U bash -c 'echo "$$" >"$1"; read -r _ <"$2"; shift 2; exec "$@"' - "$T/ready" "$T/go" "$@" &
+	read -r pid <"$T/ready"
+	echo "$map" >"/proc/$pid/uid_map" && echo "$map" >"/proc/$pid/gid_map"
+	echo go >"$T/go"
+	rm "$T/ready" "$T/go"
+	wait "$!"
+}
+
+@test "root that may not give files away: all that it may, the rest is its own, as a user's is, and that is told" {
+	local losses='[.left_out.owners, .left_out.setid]'
+	require_root
+	require_peer unshare setpriv
+	unshare -U true 2>/dev/null || skip "no user namespaces here"
+	mkdir "$T/in"
+	for name in root five high; do echo "$name" >"$T/in/$name"; done
+	chmod 6755 "$T/in"/*
+	chown 5:5 "$T/in/five" && chown 3000000:5 "$T/in/high" && chmod 6755 "$T/in"/*
+	tar -C "$T/in" -cf "$T/in.tar" root five high
+	"$DRAY" build -q --from scratch --tar "$T/in.tar" -o "$T/t.tar" >"$T/no"
+	# One id, as with unshare -r; ten; all but CAP_CHOWN; all.
+	run --separate-stderr in_namespace "0 0 1" "$DRAY" unpack --json "$T/t.tar" "$T/one"
+	expect 0
+	[[ $stderr == *"warning: 2 names that are yours instead of their owners'"* ]]
+	same "losses" "$(jq -c "$losses" <<<"$output")" "[2,2]"
+	same "one" "$(cd "$T/one" && stat -c '%u:%g %a' root five high | paste -sd ,)" "0:0 6755,0:0 755,0:0 755"
+	run --separate-stderr in_namespace "0 0 10" "$DRAY" unpack --json "$T/t.tar" "$T/ten"
+	expect 0
+	same "losses" "$(jq -c "$losses" <<<"$output")" "[1,1]"
+	same "ten" "$(cd "$T/ten" && stat -c '%u:%g %a' root five high | paste -sd ,)" "0:0 6755,5:5 6755,0:5 2755"
+	run --separate-stderr setpriv --bounding-set -chown --inh-caps -chown "$DRAY" unpack --json "$T/t.tar" "$T/less"
+	expect 0
+	same "losses" "$(jq -c "$losses" <<<"$output")" "[2,2]"
+	same "less" "$(cd "$T/less" && stat -c '%u:%g %a' root five high | paste -sd ,)" "0:0 6755,0:0 755,0:0 755"
+	run --separate-stderr "$DRAY" unpack --json "$T/t.tar" "$T/all"
+	expect 0
+	same "losses" "$(jq -c "$losses" <<<"$output")" "[0,0]"
+	same "all" "$(cd "$T/all" && stat -c '%u:%g %a' root five high | paste -sd ,)" \
+		"0:0 6755,5:5 6755,3000000:5 6755"
+}
+
 @test "what was asked for is not told as a loss; --no-xattrs sets none" {
 	require_root
 	image everything
