@@ -193,8 +193,8 @@ DRAY_API int dray_unpack(dray_context *ctx, const char *image, const struct dray
 
 /**
  * Write one file, or a folder and all below it, into a folder, under its own last name, in the
- * same way. Symbolic links in @p path are followed inside the image; the root's contents go into
- * @p dir themselves. For a file layers are read from the top one down, and those below it are
+ * same way. Symbolic links in @p path are followed inside the image, but for a last one that leads to
+ * nothing; the root's contents go into @p dir themselves. For a file layers are read from the top one down, and those below it are
  * not read. A path that is not there may be a pattern: '*', '?' and "[...]" within a name, "**" for
  * any number of folders. All that fit is written, each under its own last name.
  *
@@ -218,13 +218,13 @@ DRAY_API int dray_extract(dray_context *ctx, const char *image, const struct dra
 
 /** What one layer did to a path. */
 struct dray_blame_step {
-	const char *path;		/**< links on the way resolved */
+	const char *path;		/**< links on the way resolved, if a layer has that */
 	int64_t layer;
 	const char *diff_id;		/**< NULL unknown */
 	const char *created_by;		/**< of the layer's line of the history; NULL */
 	/** "added"; "changed", also by new attributes alone; "deleted". */
 	const char *change;
-	const struct dray_file *file;	/**< as the layer's entry has it; NULL when deleted */
+	const struct dray_file *file;	/**< as the layer's entry has it, a hard link as its file; NULL when deleted */
 };
 typedef void dray_blame_fn(void *arg, const struct dray_blame_step *s);
 /**

@@ -556,7 +556,6 @@ damaged() {
 	done
 	# What is somebody else's is not touched: it fails, or is written into where that is allowed.
 	mkdir -p "$T/nobody/his/ro" && chmod 700 "$T/nobody/his/ro" && chown 65534 "$T/nobody/his"
-	# shellcheck disable=SC2086
 	run --separate-stderr as_nobody "$T/dray" unpack "$T/t.tar" "$T/nobody/his" --force
 	expect 9 "*ro*Permission denied*"
 	same "mode" "$(stat -c %a "$T/nobody/his/ro")" 700
