@@ -96,19 +96,13 @@ static int set_xattr(int dirfd, const char *path, const struct tar_xattr *x, int
 	}
 }
 
-/* What overlayfs keeps its books in is no part of a tree (docs/rootfs-id.md). */
-static bool is_overlay(struct span name)
-{
-	return span_starts(name, "trusted.overlay.") || span_starts(name, "user.overlay.");
-}
-
 /* Those of the system, as ACLs, go with the mode; the others need a file that may be written. */
 static int set_xattrs(const struct layer_xattrs *x, int dirfd, const char *path, bool of_system,
 		      int64_t *left, dray_error **err)
 {
 	for (size_t i = 0; x && i < x->n; i++)
 		if (span_starts(x->list[i].name, "system.") == of_system &&
-		    !is_overlay(x->list[i].name) &&
+		    !xattr_is_overlay(x->list[i].name) &&
 		    set_xattr(dirfd, path, &x->list[i], left, err) < 0)
 			return -1;
 	return 0;

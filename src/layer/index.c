@@ -151,9 +151,17 @@ static int by_name(const void *a, const void *b)
 	return c ? c : (x->name.len > y->name.len) - (x->name.len < y->name.len);
 }
 
-static bool is_overlay(struct span name)
+bool xattr_is_overlay(struct span name)
 {
 	return span_starts(name, "trusted.overlay.") || span_starts(name, "user.overlay.");
+}
+
+bool layer_xattrs_overlay(const struct layer_xattrs *x)
+{
+	for (size_t i = 0; x && i < x->n; i++)
+		if (xattr_is_overlay(x->list[i].name))
+			return true;
+	return false;
 }
 
 int layer_xattrs_sorted(const struct layer_xattrs *x, struct tar_xattr **ret, size_t *ret_n,
@@ -169,7 +177,7 @@ int layer_xattrs_sorted(const struct layer_xattrs *x, struct tar_xattr **ret, si
 	if (!list)
 		return err_nomem(err);
 	for (size_t i = 0; i < x->n; i++)
-		if (!is_overlay(x->list[i].name))
+		if (!xattr_is_overlay(x->list[i].name))
 			list[(*ret_n)++] = x->list[i];
 	qsort(list, *ret_n, sizeof(*list), by_name);
 	*ret = list;

@@ -31,7 +31,12 @@ struct layer_sparse {
 int layer_xattrs_sorted(const struct layer_xattrs *x, struct tar_xattr **ret, size_t *ret_n,
 			dray_error **err) MUST_CHECK;
 
-/** In whatever order; no name comes twice. NULL = none. */
+/** Does overlayfs keep its books in this one? No tree has it, and no tar that we write. */
+bool xattr_is_overlay(struct span name);
+/** Has @p x (NULL = none) such a one? */
+bool layer_xattrs_overlay(const struct layer_xattrs *x);
+
+/** In whatever order, but for those of overlayfs; no name comes twice. NULL = none. */
 bool layer_xattrs_same(const struct layer_xattrs *a, const struct layer_xattrs *b);
 
 /** One entry. Strings live in the index; offsets are those of the uncompressed tar. */

@@ -14,14 +14,23 @@ static bool has_xattr(const struct layer_xattrs *x, const struct tar_xattr *want
 	return false;
 }
 
+static size_t count_xattrs(const struct layer_xattrs *x)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; x && i < x->n; i++)
+		n += !xattr_is_overlay(x->list[i].name);
+	return n;
+}
+
 bool layer_xattrs_same(const struct layer_xattrs *a, const struct layer_xattrs *b)
 {
-	size_t n = a ? a->n : 0;
+	size_t n = count_xattrs(a);
 
-	if (n != (b ? b->n : 0))
+	if (n != count_xattrs(b))
 		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!has_xattr(b, &a->list[i]))
+	for (size_t i = 0; n > 0 && i < a->n; i++)
+		if (!xattr_is_overlay(a->list[i].name) && !has_xattr(b, &a->list[i]))
 			return false;
 	return true;
 }

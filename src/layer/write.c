@@ -2,7 +2,8 @@
  *
  * From records to pieces: a header of ours, bytes of a layer, padding.
  * Relies on tar/ to write headers.
- * Promises that what layer_tar_order() foresees is what layer_tar_source() reads.
+ * Promises that what layer_tar_order() foresees is what layer_tar_source() reads, and that no header
+ * has what overlayfs notes for itself.
  */
 #include "layer/write_priv.h"
 
@@ -15,6 +16,7 @@ void cursor_clear(struct cursor *c)
 {
 	first_names_clear(&c->firsts);
 	buf_clear(&c->path);
+	mem_free(c->xattrs);
 }
 
 struct cursor cursor_of(const struct record_list *l)
@@ -48,11 +50,17 @@ static struct piece made_piece(const struct node *n, const struct node *link)
 	return p;
 }
 
-/* Does the entry that put @p n there say all of it: name, attributes and data? */
+/* May the header of @p e be in a layer as it stands? */
+static bool is_sound(const struct layer_entry *e)
+{
+	return !e->ambiguous && !layer_xattrs_overlay(e->xattrs);
+}
+
+/* Does the entry that put @p n there say all of it: name, attributes and data, and no more? */
 static bool says_all(const struct node *n)
 {
 	return n->entry && n->inode->data == n->entry && n->inode->attrs == n->entry &&
-	       !n->entry->ambiguous;
+	       is_sound(n->entry);
 }
 
 /* A hard link as stored still says it all when its target carries the data under that name. */
@@ -60,7 +68,7 @@ static int link_stands(struct cursor *c, const struct node *n, const struct node
 		       dray_error **err)
 {
 	*ret = false;
-	if (n->entry->type != TAR_HARDLINK || n->entry->ambiguous ||
+	if (n->entry->type != TAR_HARDLINK || !is_sound(n->entry) ||
 	    !link_keeps_attributes(n->inode, n->entry))
 		return 0;
 	if (node_path(first, &c->path, err) < 0)
@@ -196,7 +204,25 @@ static int whiteout_header(struct cursor *c, struct buf *ret, dray_error **err)
 	return tar_header_write(&m, ret, err);
 }
 
-static void set_attributes(struct tar_member *m, const struct layer_entry *a)
+/* All but what overlayfs notes for itself (formats.md 6.2). */
+static int set_xattrs(struct cursor *c, struct tar_member *m, const struct layer_xattrs *x,
+		      dray_error **err)
+{
+	c->n_xattrs = 0;
+	for (size_t i = 0; x && i < x->n; i++) {
+		if (xattr_is_overlay(x->list[i].name))
+			continue;
+		if (mem_grow(&c->xattrs, c->n_xattrs, &c->cap_xattrs, sizeof(*c->xattrs)) < 0)
+			return err_nomem(err);
+		c->xattrs[c->n_xattrs++] = x->list[i];
+	}
+	m->xattrs = c->xattrs;
+	m->n_xattrs = c->n_xattrs;
+	return 0;
+}
+
+static int set_attributes(struct cursor *c, struct tar_member *m, const struct layer_entry *a,
+			  dray_error **err)
 {
 	m->mode = a->mode;
 	m->uid = a->uid;
@@ -205,10 +231,7 @@ static void set_attributes(struct tar_member *m, const struct layer_entry *a)
 	m->gname = span_str(a->gname);
 	m->mtime = a->mtime;
 	m->mtime_nsec = (int32_t)a->mtime_nsec;
-	if (!a->xattrs)
-		return;
-	m->xattrs = a->xattrs->list;
-	m->n_xattrs = a->xattrs->n;
+	return set_xattrs(c, m, a->xattrs, err);
 }
 
 static void set_data(struct tar_member *m, const struct layer_entry *d)
@@ -243,8 +266,8 @@ static int node_header(struct cursor *c, const struct node *link, struct buf *re
 	    (link && node_path(link, &target, err) < 0))
 		return -1;
 	m.name = span_buf(&c->path);
-	if (n->inode->attrs)
-		set_attributes(&m, n->inode->attrs);
+	if (n->inode->attrs && set_attributes(c, &m, n->inode->attrs, err) < 0)
+		return -1;
 	if (c->at.kind == RECORD_PARENT) {
 		m.mtime = 0;
 		m.mtime_nsec = 0;

@@ -29,6 +29,8 @@ struct cursor {
 	struct record at;
 	struct first_names firsts; /* which carry the data */
 	struct buf path;
+	struct tar_xattr *xattrs; /* those of an entry that are written */
+	size_t n_xattrs, cap_xattrs;
 };
 
 struct cursor cursor_of(const struct record_list *l);

@@ -405,6 +405,34 @@ forget() { rm -rf "$XDG_CACHE_HOME"; }
 	done
 }
 
+@test "what overlayfs noted for itself stays behind: new layers and export have none of it" {
+	local got
+	python3 - "$LAYERS" "$T/l" <<-'END'
+		import sys
+		sys.path.insert(0, sys.argv[1])
+		from stacks import write_layer, write_layout
+		from trick_image import d, f
+		write_layout(sys.argv[2], [
+		    write_layer([d("d", xattrs={b"trusted.overlay.opaque": b"y", b"user.kept": b"1"}),
+		                 f("d/a", "a" * 30000, xattrs={b"user.overlay.origin": b"o"}), f("d/b", "b")]),
+		    write_layer([f("e", "e", xattrs={b"trusted.overlay.redirect": b"/x"}), f("g", "g")])])
+	END
+	got=$(grep -rcaE '(trusted|user)\.overlay' "$T/l" | grep -cv ':0$')
+	same "layers that have it" "$got" 2
+	split_same "oci:$T/l:t" --layer /d -o "$T/split.tar"
+	same "kept" "$(grep -c 'user\.kept' "$T/split.tar")" 1
+	dray_run squash "oci:$T/l:t" --from 0 -o "$T/squash.tar"
+	ok
+	dray_run flatten "oci:$T/l:t" -o "$T/flat.tar"
+	ok
+	# Written while it is read, where that can be foreseen.
+	dray_run flatten "oci:$T/l:t" -o "oci:$T/flat:1" --compression none
+	ok
+	dray_run export "oci:$T/l:t" -o "$T/export.tar"
+	expect 0
+	absent "notes" "$(grep -rlaE '(trusted|user)\.overlay' "$T"/*.tar "$T/flat")"
+}
+
 @test "what cannot be done is told, and leaves nothing" {
 	image_need tricks
 	dray_run split "$IMAGE" --layer /d

@@ -122,6 +122,7 @@ static void test_records(void **state)
 		{ "xattr gone", "f a #user.x=1\n--\nf a\n", 1, "f a\n" },
 		{ "xattrs in another order",
 		  "f a #user.x=1 #user.y=2\n--\nf a #user.y=2 #user.x=1\n", 1, "" },
+		{ "notes of overlayfs", "f a #trusted.overlay.origin=1\n--\nf a #user.overlay.nlink=1\n", 1, "" },
 		{ "type", "f a\n--\np a\n", 1, "p a\n" },
 		{ "link", "l a >b\n--\nl a >c\n", 1, "l a\n" },
 		{ "a link's mode is nobody's", "l a >b @0777:0:0:0\n--\nl a >b @0755:0:0:0\n", 1, "" },

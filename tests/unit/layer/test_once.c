@@ -252,6 +252,8 @@ static void test_not_foreseen(void **state)
 		{ BASE "--\nd etc\nf etc/.wh..wh..opq\n", 1 }, /* opaque, in the one that passes */
 		{ BASE "--\nc whiteout-device\n", 1 },
 		{ BASE "--\nf usr =no\n--\nd usr\nf usr/z\n", 1 },
+		{ "d a #trusted.overlay.opaque=y\nf a/b =1\n", 0 }, /* its notes stay behind */
+		{ BASE "--\nf z =1 #user.overlay.origin=o\n", 0 },
 	};
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
