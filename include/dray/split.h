@@ -13,6 +13,7 @@ extern "C" {
 
 #define DRAY_SPLIT_MAX 64		/**< layers in all, unless told */
 #define DRAY_SPLIT_LAYERS_MAX 125	/**< engines refuse longer chains */
+#define DRAY_SPLIT_LAYERS_FORCED 500	/**< what dray_split_options.force allows */
 #define DRAY_SPLIT_MIN_SIZE 100000	/**< bytes of a layer that nobody asked for */
 
 /** Begin with DRAY_SPLIT_OPTIONS_INIT; strings are lent for the call. */
@@ -31,7 +32,11 @@ struct dray_split_options {
 	const char *by;
 	/** An image that was cut before: what it has stays in its layer. NULL = none. */
 	const char *previous;
-	int max;		/**< layers in all, to DRAY_SPLIT_LAYERS_MAX; 0 = DRAY_SPLIT_MAX */
+	/**
+	 * Layers in all, at most; 0 = DRAY_SPLIT_MAX, or what was asked for needs. More than
+	 * DRAY_SPLIT_LAYERS_MAX mean that many, unless @p force.
+	 */
+	int max;
 	int64_t min_size;	/**< bytes; of layers that are no rule's, while there is another */
 	size_t keep_base;	/**< layers that stay as they are stored, from the bottom */
 	/**
@@ -39,6 +44,8 @@ struct dray_split_options {
 	 * has more is in a layer alone. Not with @p previous or by "keep".
 	 */
 	int64_t max_size;
+	/** More than DRAY_SPLIT_LAYERS_MAX layers, which are refused else, are meant. Since: 0.1 */
+	bool force;
 };
 #define DRAY_SPLIT_OPTIONS_INIT \
 	{ .size = sizeof(struct dray_split_options), .min_size = DRAY_SPLIT_MIN_SIZE }
@@ -46,7 +53,10 @@ struct dray_split_options {
 /** One layer of a plan, bottom first. Read only, lives as long as its plan. */
 struct dray_split_layer {
 	const char *rule;		/**< as given; NULL of a layer of the rest */
-	/** What a layer of the rest holds: packages' sources, folders ("/usr/lib"), "rest". */
+	/**
+	 * What a layer of the rest holds: packages' sources, folders ("/usr/lib"), "rest"; of one
+	 * that was kept to, what its step in that history says, else "layer 3".
+	 */
 	const char *const *parts;
 	size_t n_parts;
 	bool kept;			/**< stays as it is stored; rule and parts say nothing */
@@ -71,7 +81,8 @@ typedef struct dray_split_plan dray_split_plan;
  * Units:   bytes
  * Owns:    *ret is the caller's: dray_split_plan_free()
  * Errors:  as dray_export(); USAGE a rule that is none, more layers than o->max or than the
- *          image has below; UNSUPPORTED a previous image of more than DRAY_SPLIT_LAYERS_MAX
+ *          image has below; UNSUPPORTED a previous image of more than
+ *          DRAY_SPLIT_LAYERS_FORCED
  * Threads: see dray_context_new()
  * Spec:    docs/layers.md "Splitting"
  * Since:   0.1

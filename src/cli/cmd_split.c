@@ -11,14 +11,15 @@
 #include "cli/copied.h"
 #include "cli/render.h"
 
-#define HOLDS_MAX 60 /* bytes of what a layer holds that a table shows */
+#define HOLDS_MAX 60	 /* bytes of what a layer holds that a table shows */
+#define COUNT_MAX 100000 /* layers; LIMIT_LAYERS has fewer */
 
 struct split_flags {
 	struct relayer_flags shared;
 	struct option_list rules;
-	const char *by, *rest, *previous, *max_size;
-	int max, keep_base, min_size;
-	bool dry_run;
+	const char *by, *rest, *previous, *max_size, *min_size;
+	int max, keep_base;
+	bool force, dry_run;
 };
 
 #define F(member) offsetof(struct split_flags, member)
@@ -33,23 +34,32 @@ static const struct option table[] = {
 	  "the same by other words: single (none), auto, or keep: what no rule takes stays in the "
 	  "layer where it is",
 	  .choices = "single|auto|keep" },
-	{ "max", 0, OPT_INT, F(max), "N", "layers in all (default: 64)", .lo = 1,
-	  .hi = DRAY_SPLIT_LAYERS_MAX },
-	{ "min-size", 0, OPT_INT, F(min_size), "BYTES",
-	  "of layers that --layer does not ask for, before compression (default: 100000)", .lo = 1,
-	  .hi = INT32_MAX },
+	{ "max", 0, OPT_INT, F(max), "N", "layers in all, at most (default: 64)", .lo = 1,
+	  .hi = COUNT_MAX },
+	{ "force", 0, OPT_FLAG, F(force),
+	  .help = "more than 125 layers, which engines refuse, are meant" },
+	{ "min-size", 0, OPT_STRING, F(min_size), "SIZE",
+	  .help = "before compression, of layers that --layer does not ask for (default: 100kB)" },
 	{ "max-layer-size", 0, OPT_STRING, F(max_size), "SIZE",
 	  .help = "before compression (512MB, 2GiB); layers of the rest are cut to have no more, "
 		  "but for a file that has" },
 	{ "previous", 0, OPT_STRING, F(previous), "IMAGE", .complete = COMPLETE_PLACE,
 	  .help = "keep to the layers of this image: what it has stays where it is there" },
 	{ "keep-base", 0, OPT_INT, F(keep_base), "N", "the lowest N layers stay as they are",
-	  .lo = 1, .hi = DRAY_SPLIT_LAYERS_MAX },
+	  .lo = 0, .hi = COUNT_MAX },
 	{ "dry-run", 'n', OPT_FLAG, F(dry_run), .help = "tell the plan, write nothing" },
 	RELAYER_OPTIONS(F(shared)),
 	{ 0 },
 };
 #undef F
+
+static int take_size(const char *option, const char *text, int64_t *ret, dray_error **err)
+{
+	if (!text || (option_size(text, ret) && *ret > 0))
+		return 0;
+	return err_set(err, DRAY_ERR_USAGE, "%s: '%s' is no size (expected 512MB, 2GiB, ...)",
+		       option, text);
+}
 
 static int split_options(const struct split_flags *f, struct dray_split_options *ret,
 			 dray_error **err)
@@ -57,18 +67,16 @@ static int split_options(const struct split_flags *f, struct dray_split_options 
 	*ret = (struct dray_split_options)DRAY_SPLIT_OPTIONS_INIT;
 	if (f->by && f->rest)
 		return err_set(err, DRAY_ERR_USAGE, "--by and --rest both say how the rest is cut");
-	if (f->max_size && (!option_size(f->max_size, &ret->max_size) || ret->max_size == 0))
-		return err_set(err, DRAY_ERR_USAGE,
-			       "--max-layer-size: '%s' is no size (expected 512MB, 2GiB, ...)",
-			       f->max_size);
+	if (take_size("--max-layer-size", f->max_size, &ret->max_size, err) < 0 ||
+	    take_size("--min-size", f->min_size, &ret->min_size, err) < 0)
+		return -1;
 	ret->rules = f->rules.list;
 	ret->n_rules = f->rules.n;
 	ret->by = f->rest && strcmp(f->rest, "single") == 0 ? "none" : f->rest ? f->rest : f->by;
 	ret->previous = f->previous;
 	ret->max = f->max;
 	ret->keep_base = (size_t)f->keep_base;
-	if (f->min_size)
-		ret->min_size = f->min_size;
+	ret->force = f->force;
 	return 0;
 }
 

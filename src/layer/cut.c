@@ -13,7 +13,7 @@
 /* ---- sets of layers ---- */
 
 struct set {
-	uint64_t bits[(CUT_LAYERS_MAX + 63) / 64];
+	uint64_t bits[(CUT_LAYERS_FORCED + 63) / 64];
 };
 
 static void set_add(struct set *s, size_t i)
@@ -44,7 +44,7 @@ static size_t set_count(const struct set *s)
 /* The highest, of a set that is not empty. */
 static size_t set_top(const struct set *s)
 {
-	size_t i = CUT_LAYERS_MAX;
+	size_t i = CUT_LAYERS_FORCED;
 
 	while (i > 0 && !set_has(s, i - 1))
 		i--;
@@ -198,7 +198,7 @@ int cut_deal(const struct cut_parts *p, const struct record_list *l, size_t n, s
 	struct dealer d = { .parts = p, .times = times, .to = ret };
 	int rc;
 
-	assert(n > 0 && n <= CUT_LAYERS_MAX && times < n);
+	assert(n > 0 && n <= CUT_LAYERS_FORCED && times < n);
 	ret->list = mem_zalloc(n * sizeof(*ret->list));
 	if (!ret->list)
 		return err_nomem(err);

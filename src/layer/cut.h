@@ -14,6 +14,7 @@
 #include "layer/write.h"
 
 #define CUT_LAYERS_MAX LIMIT_ENGINE_LAYERS
+#define CUT_LAYERS_FORCED 500 /* what containers/storage takes, the longest known */
 
 /* ---- rules ---- */
 
@@ -124,6 +125,11 @@ int cut_limit(struct cut_parts *p, int64_t most, dray_error **err) MUST_CHECK;
 int cut_follow(struct cut_parts *p, const struct record_list *l, const struct tree *old,
 	       uint32_t base, uint32_t *ret_times, dray_error **err) MUST_CHECK;
 /**
+ * At most @p max bins for the parts of kind CUT_OLD, after cut_tally(): while there are more, the
+ * neighbours that are smallest together become one, of equal ones the lowest.
+ */
+int cut_join(struct cut_parts *p, size_t max, dray_error **err) MUST_CHECK;
+/**
  * Number the bins that hold something; those of rules come above all others. @p ret layers, of
  * them @p ret_rest of the rest.
  */
@@ -140,7 +146,7 @@ struct cut_layers {
 	size_t n;
 };
 /**
- * Deal @p l out to @p n layers, at most CUT_LAYERS_MAX. A folder is in each layer that has
+ * Deal @p l out to @p n layers, at most CUT_LAYERS_FORCED. A folder is in each layer that has
  * something of it, and with its time in the highest of them, but not below layer @p times; in
  * the others the time is 0, so that they do not change when it does. Whiteouts go to the lowest.
  */

@@ -144,10 +144,10 @@ int cut_follow(struct cut_parts *p, const struct record_list *l, const struct tr
 	uint32_t times = 0;
 	int rc;
 
-	if (tree_layers(old) > CUT_LAYERS_MAX)
+	if (tree_layers(old) > CUT_LAYERS_FORCED)
 		return err_set(err, DRAY_ERR_UNSUPPORTED,
 			       "the image that is kept to has %u layers, more than %d",
-			       tree_layers(old), CUT_LAYERS_MAX);
+			       tree_layers(old), CUT_LAYERS_FORCED);
 	if (tree_layers(old) > base)
 		f.n = tree_layers(old) - base;
 	rc = add_old_parts(&f, err);

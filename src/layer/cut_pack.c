@@ -179,6 +179,13 @@ static size_t first_runs(const struct pick *units, size_t max, struct run *runs)
 	return n;
 }
 
+static void put_runs(const struct pick *units, const struct run *runs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		put(units->list + runs[i].first,
+		    (i + 1 < n ? runs[i + 1].first : units->n) - runs[i].first, i);
+}
+
 int cut_pack_even(struct cut_parts *p, size_t max, int64_t min, dray_error **err)
 {
 	cleanup_pick struct pick units = { 0 };
@@ -193,9 +200,25 @@ int cut_pack_even(struct cut_parts *p, size_t max, int64_t min, dray_error **err
 	while (n > max)
 		join(runs, &n, least_pair(runs, n));
 	join_small(runs, &n, min);
-	for (size_t i = 0; i < n; i++)
-		put(units.list + runs[i].first,
-		    (i + 1 < n ? runs[i + 1].first : units.n) - runs[i].first, i);
+	put_runs(&units, runs, n);
+	return 0;
+}
+
+int cut_join(struct cut_parts *p, size_t max, dray_error **err)
+{
+	cleanup_pick struct pick old = { 0 };
+	cleanup_free struct run *runs = mem_alloc_array(p->n + 1, sizeof(*runs));
+	size_t n;
+
+	if (!runs)
+		return err_nomem(err);
+	if (pick(&old, p, CUT_OLD, err) < 0)
+		return -1;
+	for (n = 0; n < old.n; n++)
+		runs[n] = (struct run){ n, old.list[n]->bytes };
+	while (n > max && n > 1)
+		join(runs, &n, least_pair(runs, n));
+	put_runs(&old, runs, n);
 	return 0;
 }
 

@@ -11,6 +11,9 @@
 #include "ops/packages.h"
 
 #define RULE_SHOWN_MAX 200 /* bytes of a rule that messages show */
+#define MANY_LAYERS 100	   /* that leaves room for others up to DRAY_SPLIT_LAYERS_MAX */
+#define STEP_PREFIX "dray split "
+#define STEP_RULE "--layer "
 
 void dray_split_plan_free(dray_split_plan *p)
 {
@@ -105,14 +108,49 @@ static int name_rest(struct dray_split_plan *p, const char *by, size_t room, dra
 	return rest_by_package(p, bytes / (int64_t)room, strcmp(by, "package") == 0, err);
 }
 
-/* What lies in which layer now. */
-static int stay(struct dray_split_plan *p, uint32_t *ret_times, dray_error **err)
+/* What a cut of ours said of layer @p i: "libc6, zlib1g", or its rule. NULL = nothing. */
+static const char *said_of(const struct stack *old, size_t i)
+{
+	const struct config *c = old->im->config;
+	int64_t at = config_history_of_layer(c, i);
+	const char *text = at < 0 ? NULL : c->history[at].created_by;
+
+	/* Steps that do not fit the layers speak of others. */
+	if (config_history_of_layer(c, old->n) >= 0 || !text ||
+	    !span_starts(span_str(text), STEP_PREFIX))
+		return NULL;
+	text += strlen(STEP_PREFIX);
+	if (span_starts(span_str(text), STEP_RULE))
+		text += strlen(STEP_RULE);
+	return *text ? text : NULL;
+}
+
+/* The parts that keep to @p old have its names. */
+static int name_old(struct dray_split_plan *p, const struct stack *old, dray_error **err)
+{
+	for (size_t i = 0; i < p->parts.n; i++) {
+		struct cut_part *part = &p->parts.list[i];
+		const char *said = part->kind == CUT_OLD ? said_of(old, p->kept + part->bin) : NULL;
+
+		if (!said)
+			continue;
+		part->name = arena_strdup(&p->parts.arena, said);
+		if (!part->name)
+			return err_nomem(err);
+	}
+	return 0;
+}
+
+/* What lies in which layer of @p old. */
+static int keep_to(struct dray_split_plan *p, struct stack *old, uint32_t *ret_times,
+		   dray_error **err)
 {
 	cleanup_tree struct tree *t = NULL; /* p->tree has marks of its own */
 
-	return stack_tree(p->stack, p->stack->n, &t, err) < 0
-		       ? -1
-		       : cut_follow(&p->parts, &p->list, t, (uint32_t)p->kept, ret_times, err);
+	if (stack_tree(old, old->n, &t, err) < 0 ||
+	    cut_follow(&p->parts, &p->list, t, (uint32_t)p->kept, ret_times, err) < 0)
+		return -1;
+	return name_old(p, old, err);
 }
 
 static int follow(struct dray_split_plan *p, const char *previous, uint32_t *ret_times,
@@ -120,11 +158,9 @@ static int follow(struct dray_split_plan *p, const char *previous, uint32_t *ret
 {
 	const struct stack_options so = { 0 };
 	cleanup_stack struct stack *old = NULL;
-	cleanup_tree struct tree *t = NULL;
 
 	if (stack_open(p->stack->ctx, previous, NULL, &so, &old, err) < 0 ||
-	    stack_tree(old, old->n, &t, err) < 0 ||
-	    cut_follow(&p->parts, &p->list, t, (uint32_t)p->kept, ret_times, err) < 0)
+	    keep_to(p, old, ret_times, err) < 0)
 		return err_ctx(err, "--previous");
 	return 0;
 }
@@ -156,12 +192,34 @@ static void warn_idle(const struct dray_split_plan *p)
 	}
 }
 
-static int too_many(const struct dray_split_plan *p, size_t n, size_t max, dray_error **err)
+static size_t hard_limit(const struct dray_split_options *o)
 {
-	err_set(err, DRAY_ERR_USAGE, "%s: that makes %zu layers, more than %zu",
+	return o->force ? DRAY_SPLIT_LAYERS_FORCED : DRAY_SPLIT_LAYERS_MAX;
+}
+
+static int too_many(const struct dray_split_plan *p, const struct dray_split_options *o, size_t n,
+		    size_t max, dray_error **err)
+{
+	if (max < hard_limit(o)) {
+		err_set(err, DRAY_ERR_USAGE, "%s: that makes %zu layers, more than %zu",
+			p->stack->im->where, n, max);
+		return err_hint(err, "--max tells how many there may be");
+	}
+	if (o->force)
+		return err_set(err, DRAY_ERR_USAGE, "%s: that makes %zu layers, more than %zu",
+			       p->stack->im->where, n, max);
+	err_set(err, DRAY_ERR_USAGE, "%s: that makes %zu layers, but engines take %zu",
 		p->stack->im->where, n, max);
-	return err_hint(err, "--max tells how many there may be, at most %d",
-			DRAY_SPLIT_LAYERS_MAX);
+	return err_hint(err, "--force makes them all the same");
+}
+
+/* Who writes them tells of more than engines take. */
+static void warn_many(const struct dray_split_plan *p, bool write)
+{
+	if (p->cut.n > 0 && p->n > MANY_LAYERS && (!write || p->n <= DRAY_SPLIT_LAYERS_MAX))
+		context_log(p->stack->ctx, DRAY_LOG_WARNING,
+			    "%zu layers: engines take %d, and images upon this one need some", p->n,
+			    DRAY_SPLIT_LAYERS_MAX);
 }
 
 /*
@@ -177,7 +235,7 @@ static int pack(struct dray_split_plan *p, const struct dray_split_options *o, c
 	if (o->previous)
 		return follow(p, o->previous, ret_times, err);
 	if (strcmp(by, "keep") == 0)
-		return stay(p, ret_times, err);
+		return keep_to(p, p->stack, ret_times, err);
 	*ret_times = UINT32_MAX;
 	cut_tally(&p->parts, &p->list);
 	if (most > 0 && cut_divide(&p->parts, &p->list, most, err) < 0)
@@ -199,33 +257,42 @@ static size_t times_layer(const struct dray_split_plan *p, bool follows, uint32_
 	return follows || strcmp(by, "none") == 0 || rest == 0 ? 0 : rest - 1;
 }
 
+/* Layers of an earlier cut for which there is no room share some, and do so from now on. */
+static int join_old(struct dray_split_plan *p, size_t room, dray_error **err)
+{
+	cut_tally(&p->parts, &p->list);
+	return cut_join(&p->parts, room, err);
+}
+
 /* Rules that were given make their layers; what is left of the limit is for the rest. */
 static int choose(struct dray_split_plan *p, const struct dray_split_options *o, dray_error **err)
 {
-	size_t max = o->max ? (size_t)o->max : DRAY_SPLIT_LAYERS_MAX;
+	size_t max = o->max && (size_t)o->max < hard_limit(o) ? (size_t)o->max : hard_limit(o);
 	size_t aim = o->max ? max : DRAY_SPLIT_MAX;
 	size_t fixed = p->kept + count_rules(p), n = 0, rest = 0;
 	size_t room = fixed < aim ? aim - fixed : 1;
 	const char *by = o->by;
 	uint32_t times;
+	bool follows;
 
 	if (!by)
 		by = o->n_rules && !o->previous ? "none" : "auto";
-	if (name_rest(p, by, room, err) < 0 || pack(p, o, by, room, &times, err) < 0)
+	follows = o->previous || strcmp(by, "keep") == 0;
+	if (name_rest(p, by, room, err) < 0 || pack(p, o, by, room, &times, err) < 0 ||
+	    (follows && join_old(p, fixed < max ? max - fixed : 1, err) < 0))
 		return -1;
 	cut_tally(&p->parts, &p->list);
 	warn_idle(p);
 	if (cut_number(&p->parts, &n, &rest, err) < 0)
 		return -1;
 	if (p->kept + n > max)
-		return too_many(p, p->kept + n, max, err);
+		return too_many(p, o, p->kept + n, max, err);
 	if (n == 0 && !(p->change && change_is_empty(p->change)))
 		n = 1; /* whiteouts alone */
 	if (n == 0)
 		return 0;
-	return cut_deal(&p->parts, &p->list, n,
-			times_layer(p, o->previous || strcmp(by, "keep") == 0, times, by, rest),
-			&p->cut, err);
+	return cut_deal(&p->parts, &p->list, n, times_layer(p, follows, times, by, rest), &p->cut,
+			err);
 }
 
 /* ---- telling ---- */
@@ -238,15 +305,41 @@ static int64_t count_entries(const struct cut_layer *l)
 	return (int64_t)l->n - (first && !first->parent && !first->inode->data);
 }
 
-static int tell_layer(struct dray_split_plan *p, size_t layer, struct dray_split_layer *ret,
+/* A step of the history names several parts: "a, b". */
+static size_t count_names(const struct cut_part *part)
+{
+	size_t n = 1;
+
+	for (const char *at = part->name; part->kind == CUT_OLD && (at = strstr(at, ", ")); at += 2)
+		n++;
+	return n;
+}
+
+static int add_names(struct dray_split_plan *p, const struct cut_part *part, const char **names,
+		     struct dray_split_layer *ret, dray_error **err)
+{
+	const char *at = part->name, *end;
+
+	for (size_t n = count_names(part); n > 0; n--, at = end + 2) {
+		end = n > 1 ? strstr(at, ", ") : at + strlen(at);
+		names[ret->n_parts] = arena_strndup(&p->arena, at, (size_t)(end - at));
+		if (!names[ret->n_parts++])
+			return err_nomem(err);
+	}
+	return 0;
+}
+
+static int tell_parts(struct dray_split_plan *p, size_t layer, struct dray_split_layer *ret,
 		      dray_error **err)
 {
-	const struct record_list l = cut_records(&p->cut.list[layer]);
-	const char **names = arena_array(&p->arena, p->parts.n + 1, sizeof(*names));
+	const char **names;
+	size_t n = 0;
 
+	for (size_t i = 0; i < p->parts.n; i++)
+		n += count_names(&p->parts.list[i]);
+	ret->parts = names = arena_array(&p->arena, n + 1, sizeof(*names));
 	if (!names)
 		return err_nomem(err);
-	ret->parts = names;
 	for (size_t i = 0; i < p->parts.n; i++) {
 		const struct cut_part *part = &p->parts.list[i];
 
@@ -254,9 +347,19 @@ static int tell_layer(struct dray_split_plan *p, size_t layer, struct dray_split
 			continue;
 		if (part->kind == CUT_RULE)
 			ret->rule = part->name;
-		else
-			names[ret->n_parts++] = part->name;
+		else if (add_names(p, part, names, ret, err) < 0)
+			return -1;
 	}
+	return 0;
+}
+
+static int tell_layer(struct dray_split_plan *p, size_t layer, struct dray_split_layer *ret,
+		      dray_error **err)
+{
+	const struct record_list l = cut_records(&p->cut.list[layer]);
+
+	if (tell_parts(p, layer, ret, err) < 0)
+		return -1;
 	ret->entries = count_entries(&p->cut.list[layer]);
 	return layer_tar_size(&l, &ret->bytes, err);
 }
@@ -296,9 +399,8 @@ static int tell(struct dray_split_plan *p, dray_error **err)
 
 static int check_options(const struct dray_split_options *o, dray_error **err)
 {
-	if (o->max < 0 || o->max > DRAY_SPLIT_LAYERS_MAX)
-		return err_set(err, DRAY_ERR_USAGE, "at most %d layers: engines refuse more",
-			       DRAY_SPLIT_LAYERS_MAX);
+	if (o->max < 0)
+		return err_set(err, DRAY_ERR_USAGE, "%d layers are none", o->max);
 	if (o->by && strcmp(o->by, "none") != 0 && strcmp(o->by, "auto") != 0 &&
 	    strcmp(o->by, "package") != 0 && strcmp(o->by, "dir") != 0 &&
 	    strcmp(o->by, "size") != 0 && strcmp(o->by, "keep") != 0)
@@ -314,7 +416,8 @@ static int check_options(const struct dray_split_options *o, dray_error **err)
 	return 0;
 }
 
-static int make(struct dray_split_plan *p, const struct dray_split_options *o, dray_error **err)
+static int make(struct dray_split_plan *p, const struct dray_split_options *o, bool write,
+		dray_error **err)
 {
 	if (o->keep_base > p->stack->n)
 		return err_set(err, DRAY_ERR_USAGE,
@@ -326,6 +429,7 @@ static int make(struct dray_split_plan *p, const struct dray_split_options *o, d
 	    tell(p, err) < 0)
 		return -1;
 	warn_big(p, o->max_size);
+	warn_many(p, write);
 	return 0;
 }
 
@@ -339,7 +443,7 @@ int split_plan(dray_context *ctx, const char *image, const struct dray_select *s
 	if (!p)
 		return err_nomem(err);
 	if (check_options(o, err) < 0 || stack_open(ctx, image, sel, &so, &p->stack, err) < 0 ||
-	    make(p, o, err) < 0)
+	    make(p, o, write, err) < 0)
 		return -1;
 	*ret = steal_pointer(&p);
 	return 0;

@@ -135,6 +135,33 @@ static void test_limit(void **state)
 	}
 }
 
+/* Layers of an earlier cut that are too many: the smallest neighbours share one. */
+static void test_join(void **state)
+{
+	static const struct {
+		size_t max;
+		const char *want;
+	} rows[] = {
+		{ 9, "a b c d e" }, { 5, "a b c d e" }, { 4, "a b c d+e" },
+		{ 3, "a+b c d+e" }, { 2, "a+b c+d+e" }, { 1, "a+b+c+d+e" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		cleanup_cut_parts struct cut_parts p = { 0 };
+		dray_error *err = NULL;
+
+		make_parts(&p, "a 10 9,b 40 8,c 50 7,d 15 6,e 5 5");
+		for (uint32_t k = 0; k < p.n; k++) {
+			p.list[k].kind = CUT_OLD;
+			p.list[k].bin = k;
+		}
+		assert_ok(cut_join(&p, rows[i].max, &err), err);
+		cleanup_buf struct buf got = show_bins(&p);
+		assert_span_is(span_buf(&got), rows[i].want);
+	}
+}
+
 /* Many parts of any sizes: never more than asked, and about even. */
 static void test_many(void **state)
 {
@@ -289,7 +316,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pack),   cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_many),   cmocka_unit_test(test_owner),
-		cmocka_unit_test(test_follow),
+		cmocka_unit_test(test_follow), cmocka_unit_test(test_join),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
