@@ -143,13 +143,62 @@ static size_t first_own_step(const struct rebase *r, const struct relayer_step *
 	return all;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Steps that the image has from its old base, to its own first one. */
+static size_t common_steps(const struct rebase *r)
+{
+	const struct config *a = r->s->im->config, *b = r->old_base->im->config;
+	size_t i = 0;
+
+	while (i < a->n_history && i < b->n_history &&
+	       a->history[i].empty_layer == b->history[i].empty_layer &&
+	       same_text(a->history[i].created_by, b->history[i].created_by) &&
+	       same_text(a->history[i].created, b->history[i].created))
+		i++;
+	return i;
+}
+
+/*
+ * A history with fewer steps than layers may lack those of the base, and then counting takes the
+ * image's own for them. Its own are all that the base does not have; too many of them make no layer,
+ * the lowest first, and layers without one get one at the end, as relayer_fit_history() has it.
+ */
+static void add_steps_of_few(struct rebase *r)
+{
+	const struct config *c = r->s->im->config;
+	size_t first = common_steps(r), left = r->s->n - r->old_base->n, made = 0;
+
+	for (size_t i = first; i < c->n_history; i++)
+		made += !c->history[i].empty_layer;
+	for (size_t i = first; i < c->n_history; i++) {
+		bool makes = !c->history[i].empty_layer && made <= left;
+
+		made -= !c->history[i].empty_layer;
+		left -= makes;
+		r->steps[r->n_steps++] = (struct relayer_step){ .keep = (int64_t)i,
+								.empty_layer = !makes };
+	}
+	for (; left > 0; left--)
+		r->steps[r->n_steps++] = (struct relayer_step){ .keep = -1,
+								.created_by = "",
+								.comment = RELAYER_UNKNOWN_STEP };
+}
+
 static int add_own_steps(struct rebase *r, dray_error **err)
 {
 	const struct image *im = r->s->im;
-	struct relayer_step *steps = arena_array(&r->s->arena, im->config->n_history + r->s->n + 1,
-						 sizeof(*steps));
+	struct relayer_step *steps;
 	size_t n;
 
+	if (config_history_of_layer(im->config, r->s->n - 1) < 0) {
+		add_steps_of_few(r);
+		return 0;
+	}
+	steps = arena_array(&r->s->arena, im->config->n_history + r->s->n + 1, sizeof(*steps));
 	if (!steps)
 		return err_nomem(err);
 	n = relayer_fit_history(im, r->s->n, steps);

@@ -436,7 +436,9 @@ mended() {
 	local name verb want
 	local -A histories=([many]='[{"created_by":"1"},{"created_by":"2"},{"created_by":"E","empty_layer":true},{"created_by":"3"},{"created_by":"4"}]'
 		[fits]='[{"created_by":"1"},{"created_by":"2"},{"created_by":"E","empty_layer":true},{"created_by":"3"}]'
-		[few]='[{"created_by":"1"},{"created_by":"E","empty_layer":true}]' [none]='[]')
+		[few]='[{"created_by":"1"},{"created_by":"E","empty_layer":true}]' [none]='[]'
+		[based]='[{"created_by":"B"},{"created_by":"E","empty_layer":true},{"created_by":"1"}]'
+		[surplus]='[{"created_by":"E","empty_layer":true},{"created_by":"1"},{"created_by":"2"}]')
 	cd "$BATS_TEST_TMPDIR"
 	for name in a b c d; do
 		echo "$name" >"$name"
@@ -445,6 +447,8 @@ mended() {
 	"$DRAY" build --file /a=a -o base.tar
 	"$DRAY" build --file /new=d -o new.tar
 	"$DRAY" append base.tar b.tar c.tar -o three.tar
+	"$DRAY" append base.tar b.tar -o two.tar
+	with_history base.tar '[{"created_by":"B"}]'
 	with_history new.tar '[{"created_by":"N1"},{"created_by":"N2"}]'
 	for name in "${!histories[@]}"; do
 		cp three.tar "$name.tar"
@@ -475,7 +479,9 @@ mended() {
 		few;flatten ;-1|-E|dray flatten
 		few;squash --last 2;1|-E|dray squash # layers 1 to 2
 		few;strip /b;1|-E|?|-dray strip
-		few;rebase --old-base base.tar --new-base new.tar;-N1|N2|-E|?|?
+		few;rebase --old-base base.tar --new-base new.tar;-N1|N2|1|-E|?
+		based;rebase --old-base base.tar --new-base new.tar;-N1|N2|-E|1|?
+		surplus;rebase --old-base two.tar --new-base new.tar;-N1|N2|-E|-1|2
 		few;split --keep-base 1 --layer /c;1|-E|dray split rest|dray split --layer /c
 		none;append d.tar;?|?|?|dray append
 		none;flatten ;dray flatten
