@@ -51,7 +51,8 @@ DRAY_API int dray_flatten(dray_context *ctx, const char *image, const struct dra
 struct dray_squash_options {
 	size_t size;
 	int64_t last;		/**< so many layers, counted from the top; at least 1 */
-	const char *from;	/**< the lowest one: its number from 0, or its DiffID; NULL = by last */
+	/** The lowest one: its number from 0, its DiffID, or at least 12 hex digits of that; NULL = by last. */
+	const char *from;
 };
 #define DRAY_SQUASH_OPTIONS_INIT { .size = sizeof(struct dray_squash_options) }
 

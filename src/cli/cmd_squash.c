@@ -16,7 +16,8 @@ static const struct option table[] = {
 	{ "last", 0, OPT_INT, offsetof(struct squash_flags, last), "N",
 	  "squash the N topmost layers", .lo = 1, .hi = 100000 },
 	{ "from", 0, OPT_STRING, offsetof(struct squash_flags, from), "LAYER",
-	  .help = "squash this layer and all above it: its number from 0, or its DiffID" },
+	  .help = "squash this layer and all above it: its number from 0, or its DiffID (12 "
+		  "digits will do)" },
 	RELAYER_OPTIONS(offsetof(struct squash_flags, relayer)),
 	{ 0 },
 };

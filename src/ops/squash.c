@@ -8,10 +8,52 @@
 #include "layer/change.h"
 #include "ops/relayer.h"
 
+#define SHORT_MIN 12 /* hex digits of a DiffID, as blame and diff show them */
+#define ALGORITHM "sha256:"
+
+/* The digits of a DiffID, or of its beginning, with the algorithm or without. */
+static bool take_digits(const char *text, struct span *ret)
+{
+	struct span s = span_str(text);
+
+	if (span_starts(s, ALGORITHM))
+		s = span_from(s, strlen(ALGORITHM));
+	for (size_t i = 0; i < s.len; i++)
+		if (!strchr("0123456789abcdef", s.data[i]))
+			return false;
+	*ret = s;
+	return s.len >= SHORT_MIN && s.len <= 64;
+}
+
+/* The lowest layer whose DiffID begins so. A layer may be there twice, two layers are one too many. */
+static int find_short(const struct stack *s, struct span digits, size_t *ret, dray_error **err)
+{
+	const struct digest *found = NULL;
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct digest *d = &s->im->layers[i].diff_id;
+		struct span text = span_str(d->text);
+
+		if (!span_starts(text, ALGORITHM) ||
+		    !span_eq(span_head(span_from(text, strlen(ALGORITHM)), digits.len), digits))
+			continue;
+		if (found && !digest_eq(found, d))
+			return err_set(err, DRAY_ERR_USAGE,
+				       "%s has several layers whose DiffID begins so",
+				       s->im->where);
+		*ret = found ? *ret : i;
+		found = d;
+	}
+	return found ? 0
+		     : err_set(err, DRAY_ERR_NOT_FOUND, "%s has no layer of DiffID %.*s",
+			       s->im->where, (int)digits.len, (const char *)digits.data);
+}
+
 /* The lowest layer that goes into the new one. */
 static int find_first(const struct stack *s, const struct dray_squash_options *o, size_t *ret,
 		      dray_error **err)
 {
+	struct span digits;
 	struct digest d;
 	int64_t number;
 
@@ -22,16 +64,18 @@ static int find_first(const struct stack *s, const struct dray_squash_options *o
 		*ret = s->n - (size_t)o->last;
 		return 0;
 	}
-	if (num_parse_u63(span_str(o->from), &number)) {
+	if (num_parse_u63(span_str(o->from), &number) && (uint64_t)number < s->n) {
 		*ret = (size_t)number;
-		if ((uint64_t)number < s->n)
-			return 0;
+		return 0;
+	}
+	if (take_digits(o->from, &digits))
+		return find_short(s, digits, ret, err);
+	if (num_parse_u63(span_str(o->from), &number))
 		return err_set(err, DRAY_ERR_USAGE, "%s has %zu layers, from 0 on; not %lld",
 			       s->im->where, s->n, (long long)number);
-	}
 	if (digest_parse(span_str(o->from), &d, NULL) < 0)
 		return err_set(err, DRAY_ERR_USAGE, "%.128s is no number and no digest", o->from);
-	for (*ret = 0; *ret < s->n; ++*ret)
+	for (*ret = 0; *ret < s->n; ++*ret) /* of another algorithm */
 		if (digest_eq(&s->im->layers[*ret].diff_id, &d))
 			return 0;
 	return err_set(err, DRAY_ERR_NOT_FOUND, "%s has no layer of DiffID %s", s->im->where,

@@ -166,6 +166,22 @@ teardown() { peers_teardown; }
 	ok
 	same "image ID" "$DIGEST" "$id"
 	cmp "$T/a.tar" "$T/b.tar"
+	# As blame and diff show it, and as other tools do.
+	local hex=${diff_id#sha256:} short
+	for short in "${hex:0:12}" "${hex:0:30}" "$hex" "${diff_id:0:19}"; do
+		dray_run squash "$IMAGE" --from "$short" -o "$T/b.tar"
+		ok
+		same "image ID by $short" "$DIGEST" "$id"
+	done
+	for short in "${hex:0:11}x" "${diff_id:0:18}" "${diff_id}0" "sha256:" "${hex:0:12}G"; do
+		dray_run squash "$IMAGE" --from "$short" -o "$T/x.tar"
+		expect 2 "*is no number and no digest*"
+	done
+	dray_run squash "$IMAGE" --from 0123456789ab -o "$T/x.tar"
+	expect 3 "*no layer of DiffID 0123456789ab*"
+	dray_run squash "$IMAGE" --from 012345678901 -o "$T/x.tar"
+	expect 3 "*no layer of DiffID 012345678901*"
+	[ ! -e "$T/x.tar" ]
 	dray_run squash "$IMAGE" --last 9 -o "$T/c.tar"
 	ok
 	same "layers" "$("$DRAY" inspect --json "$T/c.tar" | jq '.images[0].layers | length')" 1
