@@ -231,6 +231,7 @@ const struct command cmd_inspect = {
 		"later layers replace or delete them; with a limit the exit status is 1 when it is "
 		"passed. --packages lists what is installed.",
 	.features = FEATURE_JSON | FEATURE_IMAGE | FEATURE_OUTPUT | FEATURE_CLOBBER,
+	.all_help = "every image of the place; what is counted in layers, of one image only",
 	.options = inspect_table,
 	.options_size = sizeof(struct inspect_options),
 	.run = run_inspect,
