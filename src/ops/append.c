@@ -214,7 +214,9 @@ int dray_append(dray_context *ctx, const char *image, const struct dray_select *
 {
 	struct dray_append_options own = DRAY_APPEND_OPTIONS_INIT;
 	cleanup_append struct append a = { .ao = options_take(&own, sizeof(own), ao) };
-	const struct stack_options so = { .contents = true, .lazy = own.no_rootfs_id };
+	const struct stack_options so = { .contents = true,
+					  .lazy = own.no_rootfs_id,
+					  .without = "--no-rootfs-id appends without reading it" };
 	struct relayer_plan plan = { .image = image, .no_ids = own.no_rootfs_id };
 
 	if (stack_open(ctx, image, sel, &so, &a.s, err) < 0 || take_tars(&a, err) < 0 ||

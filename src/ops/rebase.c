@@ -71,7 +71,9 @@ static int open_all(struct rebase *r, dray_context *ctx, const char *image,
 		    const struct dray_select *sel, const struct dray_rebase_options *ro,
 		    dray_error **err)
 {
-	const struct stack_options so = { .contents = true, .lazy = true };
+	const struct stack_options so = { .contents = true,
+					  .lazy = true,
+					  .without = "--no-rootfs-id goes without reading it" };
 	struct bases bases;
 
 	/* Documents first: layers are worth reading only if all of it fits. */

@@ -121,7 +121,8 @@ static void tell_absent(struct stack *s, const struct layer *l, dray_error **err
 		place_absent(s->report->store, err);
 	} else if (err && *err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND) {
 		err_ctx(err, "a foreign layer, which is not stored here");
-		err_hint(err, "the engine that it is for fetches it from its URLs");
+		err_hint(err, "the engine that it is for fetches it from its URLs%s%s",
+			 s->o.without ? "; " : "", s->o.without ? s->o.without : "");
 	}
 }
 

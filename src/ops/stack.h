@@ -20,6 +20,7 @@ struct stack_options {
 	/* Layers are read to and fro more than once: decoded ones wait in temporary files. */
 	bool keep_tars;
 	bool diff_ids; /* hold layers against the config's DiffIDs also where a manifest vouches */
+	const char *without; /* what the user may do where a layer is not there; NULL = nothing */
 	stack_file_fn *on_file; /* may be NULL: each file as its layer is read; not with contents */
 	void *arg;
 };

@@ -153,6 +153,16 @@ UtilityVM/Files/License.txt"
 	dray_run flatten "oci:$T/w:foreign" -o "$T/none.tar"
 	expect 3 "*layer 1 of 2: a foreign layer*"
 	[ ! -e "$T/none.tar" ]
+	absent "an option that it does not have" "$(grep -e --no-rootfs-id <<<"$stderr")"
+	# Who puts layers on top or below does not need it, and says how.
+	echo new >"$T/new"
+	tar -C "$T" -cf "$T/new.tar" --transform 's,^,Files/,' new
+	dray_run append "oci:$T/w:foreign" "$T/new.tar" -o "oci:$T/made:1"
+	expect 3 "*layer 1 of 2: a foreign layer*hint:*from its URLs; --no-rootfs-id*"
+	dray_run append --no-rootfs-id "oci:$T/w:foreign" "$T/new.tar" -o "oci:$T/made:1"
+	ok
+	dray_run cat "oci:$T/made:1" Files/new
+	same "on top of it" "$status $output" "0 new"
 	dray_run files --layer 1 "oci:$T/w:foreign"
 	expect 0
 	[[ $output == *"Files/app/app.exe"* ]]
