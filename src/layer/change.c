@@ -314,17 +314,43 @@ static int note(struct finder *f, struct walk *w, const struct pair *p, struct n
 	return *ret ? 0 : -1;
 }
 
+/* What is gone from the folder that was entered last, before all else in it (formats.md 6.2). */
+static int note_gone(struct finder *f, struct walk *w, dray_error **err)
+{
+	struct pair at = w->frames[w->n - 1].at;
+	struct node *copy;
+
+	while (at.upper || at.lower) {
+		const struct pair p = take(&at);
+
+		if (!p.upper && note(f, w, &p, &copy, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The record of a name that is there, and the whiteouts of a folder. */
+static int note_here(struct finder *f, struct walk *w, const struct pair *p, dray_error **err)
+{
+	struct node *copy;
+
+	if (note(f, w, p, &copy, err) < 0)
+		return -1;
+	if (!node_is_dir(p->upper))
+		return 0;
+	return walk_enter(w, p, copy, err) < 0 ? -1 : note_gone(f, w, err);
+}
+
 static int note_all(struct finder *f, const struct pair *roots, dray_error **err)
 {
 	cleanup_walk struct walk w = { 0 };
-	struct node *copy;
 	struct pair p;
 
-	if (walk_enter(&w, roots, NULL, err) < 0 || (is_other(roots) && !add_parents(f, &w, err)))
+	if (walk_enter(&w, roots, NULL, err) < 0 ||
+	    (is_other(roots) && !add_parents(f, &w, err)) || note_gone(f, &w, err) < 0)
 		return -1;
 	while (walk_next(&w, &p))
-		if (note(f, &w, &p, &copy, err) < 0 ||
-		    (p.upper && node_is_dir(p.upper) && walk_enter(&w, &p, copy, err) < 0))
+		if (p.upper && note_here(f, &w, &p, err) < 0)
 			return -1;
 	return 0;
 }

@@ -135,11 +135,15 @@ static void test_records(void **state)
 		  "d a @0700:5\nf a/.wh.b\n" },
 		{ "whiteout of nothing is none", "f a =1\n--\nf .wh.c\n", 1, "" },
 		{ "opaque, by name", "d a\nf a/x =1\nd a/y\nf a/y/z =1\n--\nf a/.wh..wh..opq\nf a/n =2\n", 1,
-		  "d a\nf a/n\nf a/.wh.x\nf a/.wh.y\n" },
+		  "d a\nf a/.wh.x\nf a/.wh.y\nf a/n\n" },
 		{ "deleted and made again", "d a\nf a/x =1\nf a/y =1\n--\nf .wh.a\n--\nd a\nf a/y =2\n", 1,
 		  "d a\nf a/.wh.x\nf a/y\n" },
 		{ "in order", "f b =1\nf d =1\n--\nf .wh.d\nf .wh.b\nf c =1\nf a =1\nf e =1\n", 1,
-		  "f a\nf .wh.b\nf c\nf .wh.d\nf e\n" },
+		  "f .wh.b\nf .wh.d\nf a\nf c\nf e\n" },
+		{ "whiteouts behind their folder, before all else in it",
+		  "f a/0 =1\nd a/b\nf a/b/0 =1\nf a/b/x =1\nf a/y =1\nf z =1\n--\n"
+		  "f a/0 =2\nf a/b/0 =2\nf a/b/.wh.x\nf a/.wh.y\nf .wh.z\n",
+		  1, "f .wh.z\nd a\nf a/.wh.y\nf a/0\nd a/b\nf a/b/.wh.x\nf a/b/0\n" },
 
 		{ "a file over a folder", "d a\nf a/b =1\n--\nf a =2\n", 1, "f a\n" },
 		{ "a folder over a file", "f a =1\n--\nd a\nf a/b =2\n", 1, "d a\nf a/b\n" },
