@@ -62,11 +62,14 @@ struct dray_split_layer {
 	bool kept;			/**< stays as it is stored; rule and parts say nothing */
 	int64_t entries;		/**< folders on the way counted */
 	int64_t bytes;			/**< of the tar, uncompressed */
+	/** With dray_split_options.previous: that image has no layer of this DiffID. Since: 0.1 */
+	bool resent;
 };
 typedef struct dray_split_plan dray_split_plan;
 
 /**
- * How dray_split() would cut an image. Nothing is written.
+ * How dray_split() would cut an image. Nothing is written, but with a previous image the layers
+ * are made and hashed.
  *
  * The same image and options give the same plan on every machine. A rule that nothing falls
  * under is told as a warning, and makes no layer. Names of one file (hard links) stay together,

@@ -94,12 +94,37 @@ static char *holds(const struct dray_split_layer *l)
 	return human_list(l->parts, l->n_parts, HOLDS_MAX);
 }
 
-static void plan_text(struct page *p, const struct dray_split_layer *layers, size_t n)
+/* What the previous image does not have. */
+static int64_t count_resent(const struct dray_split_layer *layers, size_t n, size_t *ret_n)
 {
-	static const char *const heads[] = { "LAYER", "ENTRIES", "SIZE", "HOLDS" };
-	cleanup_table struct table t = { .cols = ARRAY_LEN(heads), .right = { true, true, true } };
+	int64_t bytes = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+	*ret_n = 0;
+	for (size_t i = 0; i < n; i++) {
+		bytes += layers[i].resent ? layers[i].bytes : 0;
+		*ret_n += layers[i].resent;
+	}
+	return bytes;
+}
+
+static void resent_text(struct page *p, const struct dray_split_layer *layers, size_t n)
+{
+	char size[HUMAN_SIZE];
+	size_t resent;
+	int64_t bytes = count_resent(layers, n, &resent);
+
+	page_put(p, "%zu of %zu layers (%s before compression) are not in the previous image\n",
+		 resent, n, human_size(bytes, size));
+}
+
+static void plan_text(struct page *p, const struct dray_split_layer *layers, size_t n,
+		      bool compared)
+{
+	static const char *const heads[] = { "LAYER", "ENTRIES", "SIZE", "HOLDS", "SENT" };
+	const size_t cols = ARRAY_LEN(heads) - !compared;
+	cleanup_table struct table t = { .cols = cols, .right = { true, true, true } };
+
+	for (size_t i = 0; i < cols; i++)
 		table_add(&t, heads[i]);
 	for (size_t i = 0; i < n; i++) {
 		cleanup_free char *what = holds(&layers[i]);
@@ -112,11 +137,15 @@ static void plan_text(struct page *p, const struct dray_split_layer *layers, siz
 		table_add(&t, entries);
 		table_add(&t, human_size(layers[i].bytes, size));
 		table_add(&t, what);
+		if (compared)
+			table_add(&t, layers[i].resent ? "yes" : "");
 	}
 	table_print(&t, p, 0);
+	if (compared)
+		resent_text(p, layers, n);
 }
 
-static void layer_json(struct jsonw *w, const struct dray_split_layer *l)
+static void layer_json(struct jsonw *w, const struct dray_split_layer *l, bool compared)
 {
 	jsonw_object(w);
 	jsonw_kbool(w, "kept", l->kept);
@@ -128,22 +157,27 @@ static void layer_json(struct jsonw *w, const struct dray_split_layer *l)
 	jsonw_end_array(w);
 	jsonw_kint(w, "entries", l->entries);
 	jsonw_kint(w, "size", l->bytes);
+	if (compared)
+		jsonw_kbool(w, "resent", l->resent);
 	jsonw_end_object(w);
 }
 
-static int plan_json(struct page *p, const struct dray_split_layer *layers, size_t n,
+static int plan_json(struct page *p, const struct dray_split_layer *layers, size_t n, bool compared,
 		     dray_error **err)
 {
 	cleanup_buf struct buf out = BUF_INIT(PAGE_MAX);
 	struct jsonw w;
+	size_t resent;
 
 	jsonw_init(&w, &out, err);
 	jsonw_object(&w);
 	jsonw_kint(&w, "schema", 1);
+	if (compared)
+		jsonw_kint(&w, "resent_size", count_resent(layers, n, &resent));
 	jsonw_key(&w, "layers");
 	jsonw_array(&w);
 	for (size_t i = 0; i < n; i++)
-		layer_json(&w, &layers[i]);
+		layer_json(&w, &layers[i], compared);
 	jsonw_end_array(&w);
 	jsonw_end_object(&w);
 	if (jsonw_finish(&w) < 0)
@@ -165,9 +199,9 @@ static int show_plan(struct session *s, const struct dray_split_options *so, dra
 		return -1;
 	layers = dray_split_plan_layers(plan, &n);
 	if (s->global.json)
-		rc = plan_json(&s->page, layers, n, err);
+		rc = plan_json(&s->page, layers, n, so->previous, err);
 	else
-		plan_text(&s->page, layers, n);
+		plan_text(&s->page, layers, n, so->previous);
 	dray_split_plan_free(plan);
 	return rc;
 }

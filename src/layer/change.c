@@ -346,8 +346,8 @@ static int note_all(struct finder *f, const struct pair *roots, dray_error **err
 	cleanup_walk struct walk w = { 0 };
 	struct pair p;
 
-	if (walk_enter(&w, roots, NULL, err) < 0 ||
-	    (is_other(roots) && !add_parents(f, &w, err)) || note_gone(f, &w, err) < 0)
+	if (walk_enter(&w, roots, NULL, err) < 0 || (is_other(roots) && !add_parents(f, &w, err)) ||
+	    note_gone(f, &w, err) < 0)
 		return -1;
 	while (walk_next(&w, &p))
 		if (p.upper && note_here(f, &w, &p, err) < 0)

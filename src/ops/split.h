@@ -20,6 +20,8 @@ struct dray_split_plan {
 	size_t kept;
 	struct dray_split_layer *layers; /* kept and new */
 	size_t n;
+	const struct digest *previous; /* DiffIDs of the image that is kept to */
+	size_t n_previous;
 	struct arena arena;
 };
 DEFINE_CLEANUP(struct dray_split_plan, cleanup_split_plan_fn, dray_split_plan_free)
@@ -29,3 +31,9 @@ DEFINE_CLEANUP(struct dray_split_plan, cleanup_split_plan_fn, dray_split_plan_fr
 int split_plan(dray_context *ctx, const char *image, const struct dray_select *sel,
 	       const struct dray_split_options *o, bool write, struct dray_split_plan **ret,
 	       dray_error **err) MUST_CHECK;
+
+/** Keep the DiffIDs of @p previous for split_compare(). */
+int split_keep_ids(struct dray_split_plan *p, const struct image *previous,
+		   dray_error **err) MUST_CHECK;
+/** Tell of each layer whether that image has it; of a plan that was told, with tars kept. */
+int split_compare(struct dray_split_plan *p, dray_error **err) MUST_CHECK;

@@ -160,7 +160,7 @@ static int follow(struct dray_split_plan *p, const char *previous, uint32_t *ret
 	cleanup_stack struct stack *old = NULL;
 
 	if (stack_open(p->stack->ctx, previous, NULL, &so, &old, err) < 0 ||
-	    keep_to(p, old, ret_times, err) < 0)
+	    keep_to(p, old, ret_times, err) < 0 || split_keep_ids(p, old->im, err) < 0)
 		return err_ctx(err, "--previous");
 	return 0;
 }
@@ -437,13 +437,15 @@ int split_plan(dray_context *ctx, const char *image, const struct dray_select *s
 	       const struct dray_split_options *o, bool write, struct dray_split_plan **ret,
 	       dray_error **err)
 {
-	const struct stack_options so = { .contents = write || o->keep_base, .keep_tars = write };
+	const bool compares = o->previous && !write;
+	const struct stack_options so = { .contents = write || o->keep_base,
+					  .keep_tars = write || compares };
 	cleanup_split_plan struct dray_split_plan *p = mem_zalloc(sizeof(*p));
 
 	if (!p)
 		return err_nomem(err);
 	if (check_options(o, err) < 0 || stack_open(ctx, image, sel, &so, &p->stack, err) < 0 ||
-	    make(p, o, write, err) < 0)
+	    make(p, o, write, err) < 0 || (compares && split_compare(p, err) < 0))
 		return -1;
 	*ret = steal_pointer(&p);
 	return 0;

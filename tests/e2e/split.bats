@@ -470,6 +470,34 @@ plan() { jq -c '[.layers[] | if .kept then "kept" else (.parts | join("+")) end]
 	same "numbers" "$(plan)" '["layer 1+layer 2+layer 3+layer 4","layer 5+layer 6"]'
 }
 
+@test "--dry-run --previous tells what would be sent: as many bytes as new layers have" {
+	local plan
+	many_layers "$T/l" 4
+	split_same "oci:$T/l:t" --min-size 1 --by dir -o "$T/one.tar"
+	dray_run split "oci:$T/l:t" --previous "$T/one.tar" -n --json
+	expect 0
+	same "nothing" "$(jq -c '[.resent_size, [.layers[].resent]]' <<<"$output")" '[0,[false,false,false,false]]'
+	# Another file in one of them; the next version as the first.
+	mkdir "$T/x" "$T/x/d002"
+	echo new >"$T/x/d002/new"
+	tar -C "$T/x" -cf "$T/x.tar" --mtime=@7 d002/new
+	"$DRAY" append -q "oci:$T/l:t" "$T/x.tar" -o "$T/next.tar" >/dev/null
+	dray_run split "$T/next.tar" --previous "$T/one.tar" -n --json
+	expect 0
+	plan=$output
+	same "one" "$(jq -c '[.layers[].resent]' <<<"$plan")" '[false,false,true,false]'
+	split_same "$T/next.tar" --previous "$T/one.tar" -o "$T/two.tar"
+	same "as it is made" "$(jq -c '[.layers[].resent]' <<<"$plan")" \
+		"$(jq -c --argjson old "$(diff_ids "$T/one.tar" | jq -R . | jq -s .)" -n --args '[$ARGS.positional[] | IN($old[]) | not]' $(diff_ids "$T/two.tar"))"
+	same "bytes" "$(jq '[.resent_size, .layers[2].size] | unique | length' <<<"$plan")" 1
+	dray_run split "$T/next.tar" --previous "$T/one.tar" --keep-base 1 -n
+	expect 0
+	[[ $output == *"2 of 4 layers ("*" before compression) are not in the previous image"* ]]
+	dray_run split "$T/next.tar" -n --json
+	absent "without --previous" "$(grep resent <<<"$output")"
+	absent "temporary files" "$(ls -A "$TMPDIR")"
+}
+
 @test "what overlayfs noted for itself stays behind: new layers and export have none of it" {
 	local got
 	python3 - "$LAYERS" "$T/l" <<-'END'
