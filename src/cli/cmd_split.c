@@ -138,7 +138,7 @@ static void plan_text(struct page *p, const struct dray_split_layer *layers, siz
 		table_add(&t, human_size(layers[i].bytes, size));
 		table_add(&t, what);
 		if (compared)
-			table_add(&t, layers[i].resent ? "yes" : "");
+			table_add(&t, layers[i].resent ? "yes" : "no");
 	}
 	table_print(&t, p, 0);
 	if (compared)
