@@ -16,7 +16,10 @@ struct dray_copy_options {
 	size_t size;
 	const char *image;	/**< choose one image of the source, as --image */
 	bool all;		/**< every image of the source */
-	/** "docker" or "oci"; NULL = the source's, else as the destination is used to. */
+	/**
+	 * "docker" or "oci"; NULL = the source's, else as the destination is used to; for an OCI layout
+	 * or archive "oci" of what is made anew, or edited and from another kind of place.
+	 */
 	const char *format;
 	const char *compression;/**< "gzip", "gzip-single", "zstd", "none"; NULL = keep */
 	int level;		/**< 0 = default */

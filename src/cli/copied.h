@@ -26,8 +26,8 @@ struct relayer_flags {
 /** The options that fill @p flags, a struct relayer_flags within the options of a verb. */
 #define RELAYER_OPTIONS(flags) \
 	{ "format", 0, OPT_CHOICE, (flags) + offsetof(struct relayer_flags, format), "FORMAT", \
-	  "manifest format: docker (schema 2) or oci (default: the source's; docker for archives " \
-	  "that go to a registry)", \
+	  "manifest format: docker (schema 2) or oci (default: the source's, but oci for what is " \
+	  "made anew for an OCI layout or archive; docker for archives that go to a registry)", \
 	  .choices = "docker|oci" }, \
 	{ "compression", 0, OPT_CHOICE, (flags) + offsetof(struct relayer_flags, compression), "HOW", \
 	  "of layers: gzip, gzip-single (one member), zstd or none (default: keep what is kept, " \

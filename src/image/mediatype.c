@@ -12,8 +12,6 @@
 
 #include "base/cleanup.h"
 
-#define OCI_LAYER_OLD "application/vnd.oci.image.layer.nondistributable.v1.tar"
-
 static const char *const docker_layers[] = {
 	MT_DOCKER_LAYER,
 	MT_DOCKER_LAYER_GZIP,
@@ -27,9 +25,8 @@ static const char *const oci_layers[] = {
 };
 
 static const char *const foreign_layers[] = {
-	MT_DOCKER_FOREIGN_GZIP, "application/vnd.docker.image.rootfs.foreign.diff.tar",
-	OCI_LAYER_OLD,		OCI_LAYER_OLD "+gzip",
-	OCI_LAYER_OLD "+zstd",
+	MT_DOCKER_FOREIGN,   MT_DOCKER_FOREIGN_GZIP, MT_OCI_FOREIGN,
+	MT_OCI_FOREIGN_GZIP, MT_OCI_FOREIGN_ZSTD,
 };
 
 /* The type without parameters: "a/b; charset=utf-8" is "a/b". */

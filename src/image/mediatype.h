@@ -12,6 +12,7 @@
 #define MT_DOCKER_LAYER "application/vnd.docker.image.rootfs.diff.tar"
 #define MT_DOCKER_LAYER_GZIP "application/vnd.docker.image.rootfs.diff.tar.gzip"
 #define MT_DOCKER_LAYER_ZSTD "application/vnd.docker.image.rootfs.diff.tar.zstd"
+#define MT_DOCKER_FOREIGN "application/vnd.docker.image.rootfs.foreign.diff.tar"
 #define MT_DOCKER_FOREIGN_GZIP "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 #define MT_DOCKER_SCHEMA1 "application/vnd.docker.distribution.manifest.v1+json"
 #define MT_DOCKER_SCHEMA1_SIGNED "application/vnd.docker.distribution.manifest.v1+prettyjws"
@@ -21,6 +22,10 @@
 #define MT_OCI_LAYER "application/vnd.oci.image.layer.v1.tar"
 #define MT_OCI_LAYER_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
 #define MT_OCI_LAYER_ZSTD "application/vnd.oci.image.layer.v1.tar+zstd"
+/* Docker's foreign ones; deprecated, and still what such layers are. */
+#define MT_OCI_FOREIGN "application/vnd.oci.image.layer.nondistributable.v1.tar"
+#define MT_OCI_FOREIGN_GZIP "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+#define MT_OCI_FOREIGN_ZSTD "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"
 #define MT_OCI_EMPTY "application/vnd.oci.empty.v1+json"
 /* Ours, docs/delta.md: how each begins, the artifactType, its config, its layers. */
 #define MT_DELTA_FAMILY "application/vnd.dray.delta."

@@ -24,6 +24,18 @@ static const char *layer_media_type(bool docker, enum compression c)
 	}
 }
 
+/* Nobody's bytes decide here: they may be elsewhere. Docker has no name for one in zstd. */
+static const char *foreign_media_type(bool docker, const char *mt)
+{
+	enum compression c = compression_declared(mt);
+
+	if (mediatype_is_docker(mt) == docker || (docker && c == COMPRESSION_ZSTD))
+		return mt;
+	if (c == COMPRESSION_GZIP)
+		return docker ? MT_DOCKER_FOREIGN_GZIP : MT_OCI_FOREIGN_GZIP;
+	return docker ? MT_DOCKER_FOREIGN : MT_OCI_FOREIGN;
+}
+
 static int write_manifest(struct plan *p, struct manifest **ret, dray_error **err)
 {
 	const struct config *cfg = p->im->config;
@@ -43,8 +55,8 @@ static int write_manifest(struct plan *p, struct manifest **ret, dray_error **er
 		bool foreign = mediatype_is_foreign(w->out.media_type);
 
 		layers[i] = w->out;
-		if (!foreign)
-			layers[i].media_type = layer_media_type(p->docker, w->compression);
+		layers[i].media_type = foreign ? foreign_media_type(p->docker, w->out.media_type)
+					       : layer_media_type(p->docker, w->compression);
 		if (w->convert)
 			layers[i].annotations = (struct json){ 0 }; /* they spoke of other bytes */
 		if (json_node(p->im->layers[i].annotations))
@@ -102,6 +114,11 @@ int copy_put_root(struct copy *c, const struct manifest *m, const char *const *t
 	if (!c->below && digest_set(pinned) &&
 	    digest_expect(pinned, &m->digest, "manifest digest", err) < 0)
 		return err_hint(err, "a reference with a digest takes that manifest only");
+	if (!c->below && c->target->oci && mediatype_is_docker(m->media_type))
+		context_log(c->ctx, DRAY_LOG_INFO,
+			    "%s: a manifest of Docker's, and skopeo, umoci and others read OCI's "
+			    "there alone; --format oci converts it",
+			    c->target->dest->place);
 	return copy_put_manifest(c, m, tags, n_tags, err);
 }
 

@@ -128,18 +128,21 @@ static int collect(const struct index_copy *j, const struct manifest *index,
 	return 0;
 }
 
-static const char *type_of(const struct index_copy *j, const struct manifest *index)
+/* @p changed: it will have another digest in any case. */
+static const char *type_of(const struct index_copy *j, const struct manifest *index, bool changed)
 {
-	if (!j->c->wishes.format_asked || j->c->as_is)
+	const struct copy *c = j->c;
+
+	if (c->as_is || (!c->wishes.format_asked && !(c->oci_made && changed)))
 		return index->media_type;
-	return j->c->wishes.docker ? MT_DOCKER_LIST : MT_OCI_INDEX;
+	return c->wishes.format_asked && c->wishes.docker ? MT_DOCKER_LIST : MT_OCI_INDEX;
 }
 
 /* What of an index arrives: *ret NULL = itself. An index that lost all it had is dropped. */
 static int remake(struct index_copy *j, struct node *n, struct manifest **ret, dray_error **err)
 {
 	cleanup_free struct entry_change *changes = NULL;
-	const char *type = type_of(j, n->index);
+	const char *type;
 	size_t stay = 0;
 	bool any = false;
 
@@ -150,6 +153,7 @@ static int remake(struct index_copy *j, struct node *n, struct manifest **ret, d
 		n->change.fate = ENTRY_DROPPED;
 		return 0;
 	}
+	type = type_of(j, n->index, any);
 	if (!any && mediatype_equal(type, n->index->media_type))
 		return 0;
 	if (index_rewrite(n->index, type, changes, ret, err) < 0)

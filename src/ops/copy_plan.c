@@ -192,6 +192,37 @@ static const char *why_converted(const struct plan *p)
 	}
 }
 
+/* What has no manifest is being made; of the others only those that were changed. */
+static bool becomes_oci(const struct plan *p, const struct manifest *m)
+{
+	return p->c->oci_made && (!m || p->im->edited);
+}
+
+static bool is_docker(const struct plan *p, const struct manifest *m, bool zstd)
+{
+	const struct copy *c = p->c;
+
+	if (c->wishes.format_asked)
+		return c->wishes.docker;
+	if (becomes_oci(p, m))
+		return false;
+	if (m || p->im->made_from)
+		return mediatype_is_docker((m ? m : p->im->made_from)->media_type);
+	return c->target->remote && !zstd;
+}
+
+/* Why stored manifest @m is not the one that arrives, though all layers do as they were. */
+static const char *why_written(const struct plan *p, const struct manifest *m)
+{
+	if (m->kind == MANIFEST_SCHEMA1)
+		return "manifests of schema 1 are read only, one of today takes its place: "
+		       "another manifest digest, the same image ID";
+	if (becomes_oci(p, m))
+		return "Docker's manifest becomes an OCI one: many readers of OCI layouts know no "
+		       "others";
+	return "the manifest is converted as asked: another manifest digest, the same image ID";
+}
+
 /* Keep the stored manifest, or write one; and in which family. */
 void plan_manifest(struct plan *p)
 {
@@ -209,20 +240,9 @@ void plan_manifest(struct plan *p)
 	}
 	if (c->wishes.compression_asked && c->wishes.encode.encoding == ENCODING_ZSTD)
 		zstd = true;
-	if (c->wishes.format_asked)
-		p->docker = c->wishes.docker;
-	else if (m || p->im->made_from)
-		p->docker = mediatype_is_docker((m ? m : p->im->made_from)->media_type);
-	else
-		p->docker = c->target->remote && !zstd;
-	bool schema1 = m && m->kind == MANIFEST_SCHEMA1;
-	p->keep_manifest = m && !schema1 && !converted &&
+	p->docker = is_docker(p, m, zstd);
+	p->keep_manifest = m && m->kind != MANIFEST_SCHEMA1 && !converted &&
 			   mediatype_is_docker(m->media_type) == p->docker;
-	if (!m || p->keep_manifest)
-		return;
-	change(p, converted ? why_converted(p)
-		  : schema1 ? "manifests of schema 1 are read only, one of today takes its place: "
-			      "another manifest digest, the same image ID"
-			    : "the manifest is converted as asked: another manifest digest, the "
-			      "same image ID");
+	if (m && !p->keep_manifest)
+		change(p, converted ? why_converted(p) : why_written(p, m));
 }

@@ -34,6 +34,7 @@ struct target {
 	bool absent;		/* failed to open because it has to be there and is not */
 	bool engine;		/* likewise, behind its name there */
 	bool legacy;		/* an archive that Docker before 1.10 reads too */
+	bool oci;		/* its readers know OCI's documents, and many no others */
 };
 int target_open_registry(dray_context *ctx, const struct reference *ref, struct target *ret,
 			 dray_error **err) MUST_CHECK;
@@ -99,6 +100,7 @@ struct copy {
 	int64_t blobs_sent, blobs_skipped, bytes_sent;
 	bool below;		/* works for an index or for referrers: the pin is not theirs */
 	bool edited;		/* images were changed on the way: no index is there already */
+	bool oci_made;		/* what is not the source's any more becomes OCI's: see run_makes_oci() */
 	bool as_is;		/* works for referrers: nothing is converted */
 	/* with --referrers, what arrived unchanged and may be referred to */
 	struct kept {

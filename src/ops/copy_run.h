@@ -48,6 +48,12 @@ int run_source(struct run *r, const char *src, dray_error **err) MUST_CHECK;
  */
 int run_open(struct run *r, member_fn *walk, dray_error **err) MUST_CHECK;
 
+/**
+ * Are new manifests to be OCI's at a place that is so (@p oci), as nobody said otherwise? Made ones
+ * are new, and edited ones that come from another kind of place; what stays as it is is not.
+ */
+bool run_makes_oci(const struct run *r, bool oci);
+
 /** An image that comes into being while it is copied. */
 struct made {
 	/**
@@ -58,6 +64,7 @@ struct made {
 		    dray_error **err);
 	void *arg;
 	const char *from; /* the place that its kept layers come from, as typed */
+	bool again; /* an image that was there before: it has its family, wherever it goes */
 	/* What it is called in a registry where no tag and no digest was typed; none = latest. */
 	const char *const *tags;
 	size_t n_tags;

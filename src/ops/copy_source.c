@@ -188,9 +188,17 @@ static int take_whole(struct run *r, struct selector *sel, dray_error **err)
 	return 0;
 }
 
+bool run_makes_oci(const struct run *r, bool oci)
+{
+	if (!oci || r->copy.wishes.format_asked)
+		return false;
+	return r->made ? !r->made->again : r->edit && r->copy.store->kind != STORE_OCI_LAYOUT;
+}
+
 static int edit_images(struct run *r, dray_error **err)
 {
-	r->edit->to_oci = r->copy.wishes.format_asked && !r->copy.wishes.docker;
+	r->edit->to_oci = r->copy.oci_made ||
+			  (r->copy.wishes.format_asked && !r->copy.wishes.docker);
 	for (size_t i = 0; i < r->from.n; i++)
 		if (edit_image(r->edit, r->from.images[i], err) < 0)
 			return -1;
@@ -234,6 +242,7 @@ int run_open(struct run *r, member_fn *walk, dray_error **err)
 		     : open_place(r, &po, err)) < 0)
 		return -1;
 	r->copy.forward = r->copy.store->forward_only;
+	r->copy.oci_made = run_makes_oci(r, r->copy.target && r->copy.target->oci);
 	if (store_images(r->copy.store, sel, &r->from.images, &r->from.n, err) < 0)
 		return -1;
 	tell_notes(r);

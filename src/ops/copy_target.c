@@ -217,7 +217,7 @@ static const struct target_kind TARGETS[] = {
 int target_open(dray_context *ctx, const struct place *p, const struct dray_copy_options *o,
 		struct target *ret, dray_error **err)
 {
-	*ret = (struct target){ 0 };
+	*ret = (struct target){ .oci = place_is_oci(p) };
 	for (size_t i = 0; i < ARRAY_LEN(TARGETS); i++) {
 		if (TARGETS[i].kind != p->kind)
 			continue;

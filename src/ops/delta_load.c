@@ -462,7 +462,7 @@ int dray_delta_load(dray_context *ctx, const char *delta, const char *const *bas
 {
 	cleanup_delta struct delta *d = NULL;
 	struct load ld = { .ctx = ctx, .places = bases, .n_places = n, .bases = { .ctx = ctx } };
-	const struct made made = { .open = open_made, .arg = &ld, .from = delta };
+	const struct made made = { .open = open_made, .arg = &ld, .from = delta, .again = true };
 	int rc;
 
 	if (delta_bases_check("the delta", delta, bases, n, err) < 0 ||

@@ -260,7 +260,8 @@ int edit_image(struct edit *e, struct image *im, dray_error **err)
 			return err_ctx(err, "%s", im->where);
 	if (later && foretell_annotations(e, im, err) < 0)
 		return err_ctx(err, "%s", im->where);
-	e->n_changed += changed || annotate;
+	im->edited = changed || annotate;
+	e->n_changed += im->edited;
 	return 0;
 }
 

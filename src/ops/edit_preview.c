@@ -83,7 +83,7 @@ static int preview(struct edit *e, struct image *im, bool alone, dray_edit_previ
 }
 
 /* As whoever writes it there; @p dst NULL = the place that it came from. */
-static int check_tags(struct edit *e, const struct run *r, const char *dst, dray_error **err)
+static int look_there(struct edit *e, const struct run *r, const char *dst, dray_error **err)
 {
 	cleanup_place struct place to = { 0 };
 	enum place_use how = r->copy.wishes.o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE;
@@ -92,6 +92,7 @@ static int check_tags(struct edit *e, const struct run *r, const char *dst, dray
 		return -1;
 	e->whole_names = dst ? to.kind == PLACE_ARCHIVE || to.kind == PLACE_DAEMON
 			     : r->copy.store->kind == STORE_DOCKER_ARCHIVE;
+	e->to_oci = e->to_oci || (dst && run_makes_oci(r, place_is_oci(&to)));
 	return edit_check_tags(e, err);
 }
 
@@ -109,11 +110,12 @@ int dray_edit_preview(dray_context *ctx, const char *image, const char *dst,
 
 	if (edit_check_steps(all.o, err) < 0 ||
 	    run_begin(&r, ctx, options_take(&own, sizeof(own), o), err) < 0 ||
-	    run_source(&r, image, err) < 0 || run_open(&r, NULL, err) < 0 ||
-	    check_tags(&all, &r, dst, err) < 0)
+	    run_source(&r, image, err) < 0 || run_open(&r, NULL, err) < 0)
 		return -1;
 	all.which = none.which;
 	all.to_oci = none.to_oci;
+	if (look_there(&all, &r, dst, err) < 0)
+		return -1;
 	for (size_t i = 0; rc == 0 && i < r.from.n; i++)
 		if (edit_means(&none, r.from.images[i]))
 			rc = preview(&all, r.from.images[i], r.from.n_roots == 1, each, arg, err);

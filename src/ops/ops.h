@@ -84,6 +84,8 @@ int place_check_creds(const dray_context *ctx, const char *a, const char *b,
 		      dray_error **err) MUST_CHECK;
 /** Does it begin as places are spelled, "oci:" and so on, rather than as a bare word? */
 bool place_prefixed(const char *text);
+/** Are the documents that stand there OCI's, to those who read it? */
+bool place_is_oci(const struct place *p);
 void place_clear(struct place *p);
 #define cleanup_place CLEANUP(place_clear)
 

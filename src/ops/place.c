@@ -324,6 +324,12 @@ int place_registry(const char *text, struct place *ret, dray_error **err)
 	return -1;
 }
 
+bool place_is_oci(const struct place *p)
+{
+	return p->kind == PLACE_OCI_DIR || p->kind == PLACE_DIRECTORY ||
+	       p->kind == PLACE_OCI_ARCHIVE;
+}
+
 void place_clear(struct place *p)
 {
 	mem_free(p->path);

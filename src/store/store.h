@@ -91,6 +91,7 @@ struct image {
 	size_t n_layers;
 	struct notes notes;
 	bool broken; /* documents are missing or damaged: only verify and images go on */
+	bool edited; /* what it says of itself is no more what the place has */
 	struct digest index_digest; /* the index it came from; unset if none */
 	struct digest root;	    /* the outermost index around that one; unset if none */
 	/* What the index that it came from, or of a hole index.json, says it runs on, in the arena; NULL. */

@@ -538,7 +538,7 @@ side_by_side() {
 		dray_run edit "$src" --annotation k=v --format oci --dry-run
 		expect 0
 	done
-	dray_run edit "dir:$T/docker" --annotation k=v -o "oci:$T/out:2"
+	dray_run edit "dir:$T/docker" --annotation k=v -o "dir:$T/out.d"
 	expect 8 '*only OCI*--format oci*'
 	dray_run edit "dir:$T/docker" --annotation k=v --format docker -o "oci:$T/out:2"
 	expect 8 '*only OCI*'
