@@ -37,7 +37,7 @@ struct dray_copy_options {
 	bool canonical;		/**< write the canonical archive, see dray_normalize() */
 	/** Add to an archive that is there; its layers stay where they are. */
 	bool append;
-	/** A bare @p dst that is not there is a new archive, never a registry. */
+	/** A bare @p dst that is not there is a new archive, never a registry; see dst_may_be_host. */
 	bool dst_is_path;
 	/**
 	 * A new archive also has what Docker before 1.10 and old tools read: a folder with a v1 json for
@@ -45,6 +45,12 @@ struct dray_copy_options {
 	 * stored.
 	 */
 	bool legacy;
+	/**
+	 * With dst_is_path: a @p dst whose first part can only be a registry's host ("HOST:PORT/",
+	 * "localhost/", a name with a dot) and is no folder is one of that registry all the same,
+	 * unless it ends as archives do (".tar").
+	 */
+	bool dst_may_be_host;
 };
 #define DRAY_COPY_OPTIONS_INIT { .size = sizeof(struct dray_copy_options) }
 

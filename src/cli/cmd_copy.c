@@ -160,6 +160,7 @@ static int copy_or_pull(struct session *s, bool path, dray_error **err)
 	if (copy_options(s, &o, err) < 0)
 		return -1;
 	o.dst_is_path = path || output;
+	o.dst_may_be_host = !path; /* what is pulled is sent nowhere */
 	if (output)
 		return copy_to(s, n, output, &o, err);
 	return session_output(s, &s->args[n - 1], err) < 0

@@ -313,7 +313,7 @@ static int load_options(const struct session *s, struct dray_copy_options *ret, 
 	ret->compression = f->relayer.compression;
 	ret->level = (int)level;
 	ret->no_clobber = s->global.no_clobber;
-	ret->dst_is_path = true;
+	ret->dst_is_path = ret->dst_may_be_host = true;
 	return 0;
 }
 

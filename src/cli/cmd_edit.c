@@ -274,7 +274,7 @@ static int copy_options(struct session *s, const struct edit_flags *f,
 	if (!f->in_place && !f->dry_run)
 		return relayer_options(s, &f->relayer, ret, err);
 	*ret = (struct dray_copy_options)DRAY_COPY_OPTIONS_INIT;
-	ret->dst_is_path = true;
+	ret->dst_is_path = ret->dst_may_be_host = true;
 	if (f->dry_run) {
 		ret->format = f->relayer.format;
 		return 0;

@@ -108,7 +108,7 @@ int relayer_options(struct session *s, const struct relayer_flags *f, struct dra
 	ret->compression = f->compression;
 	ret->level = f->level;
 	ret->no_clobber = s->global.no_clobber;
-	ret->dst_is_path = true;
+	ret->dst_is_path = ret->dst_may_be_host = true;
 	return check_output(s->global.output, err);
 }
 

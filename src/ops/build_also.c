@@ -34,7 +34,7 @@ static int check_place(const char *text, const struct dray_copy_options *o, dray
 	cleanup_free char *folder = NULL;
 	struct stat st;
 
-	if (place_parse(text, o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &p, err) < 0)
+	if (place_parse(text, place_use_of(o), &p, err) < 0)
 		return -1;
 	if (p.kind == PLACE_ARCHIVE && copy_complete_name(&p, err) < 0)
 		return -1;

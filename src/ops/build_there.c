@@ -56,7 +56,7 @@ int build_find_there(struct arena *a, const char *dst, const struct dray_copy_op
 	cleanup_free char *whole = NULL;
 	const char *name;
 
-	if (place_parse(dst, o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &p, err) < 0)
+	if (place_parse(dst, place_use_of(o), &p, err) < 0)
 		return -1;
 	if (p.kind == PLACE_REGISTRY && plan->n_tags && !p.ref.tag && !digest_set(&p.ref.digest))
 		return names_of_plan(a, &p, plan, ret, err);

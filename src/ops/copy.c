@@ -368,7 +368,7 @@ static int copy_changed(dray_context *ctx, const char *src, const struct made *m
 	if (!result)
 		return err_nomem(err);
 	o = options_take(&own, sizeof(own), o);
-	if (place_parse(dst, o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0)
+	if (place_parse(dst, place_use_of(o), &to, err) < 0)
 		return -1;
 	if (edit)
 		edit->whole_names = to.kind == PLACE_ARCHIVE || to.kind == PLACE_DAEMON;
@@ -398,7 +398,7 @@ int dray_copy_many(dray_context *ctx, const char *const *srcs, size_t n, const c
 	cleanup_place struct place to = { 0 };
 
 	o = options_take(&own, sizeof(own), o);
-	if (place_parse(dst, o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE, &to, err) < 0)
+	if (place_parse(dst, place_use_of(o), &to, err) < 0)
 		return -1;
 	return copy_place(ctx, srcs, n, &to, o, ret, err);
 }

@@ -231,7 +231,9 @@ int target_open(dray_context *ctx, const struct place *p, const struct dray_copy
 		/* Nobody named something to be found: the folder of an output is missing. */
 		if (err && dray_error_kind(*err) == DRAY_ERR_NOT_FOUND && !ret->absent)
 			err_rekind(err, DRAY_ERR_SYSTEM);
-		return -1;
+		return place_names_host(p->text)
+			       ? err_hint(err, "in a registry: docker://%s", p->text)
+			       : -1;
 	}
 	return err_set(err, DRAY_ERR_UNSUPPORTED, "%s: this kind of place is not written", p->text);
 }

@@ -86,7 +86,7 @@ static int preview(struct edit *e, struct image *im, bool alone, dray_edit_previ
 static int look_there(struct edit *e, const struct run *r, const char *dst, dray_error **err)
 {
 	cleanup_place struct place to = { 0 };
-	enum place_use how = r->copy.wishes.o->dst_is_path ? PLACE_OUTPUT : PLACE_WRITE;
+	enum place_use how = place_use_of(r->copy.wishes.o);
 
 	if (dst && place_parse(dst, how, &to, err) < 0)
 		return -1;

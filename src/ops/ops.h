@@ -73,7 +73,15 @@ enum place_use {
 	PLACE_READ,	/* a registry's reference; one that looks like a path is NOT_FOUND */
 	PLACE_WRITE,	/* NAME.tar a new archive; what else looks like a path is USAGE */
 	PLACE_OUTPUT,	/* a new archive, whatever its name */
+	PLACE_OUTPUT_HOST, /* likewise, but for what place_names_host() */
 };
+/** What the options of a copy let a bare destination be. */
+enum place_use place_use_of(const struct dray_copy_options *o);
+/**
+ * Does a bare word begin with the host of a registry rather than with a folder? "HOST:PORT/", "localhost/" or
+ * a name with a dot does where there is no such folder, unless it ends as archives do.
+ */
+bool place_names_host(const char *text);
 /** USAGE, NOT_FOUND, UNSUPPORTED. */
 int place_parse(const char *text, enum place_use use, struct place *ret,
 		dray_error **err) MUST_CHECK;

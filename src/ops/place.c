@@ -248,6 +248,23 @@ static bool looks_like_archive(const char *text)
 	return span_ends(span_str(text), ".tar") || span_ends(span_str(text), ".docker");
 }
 
+bool place_names_host(const char *text)
+{
+	size_t len = strcspn(text, "/");
+	struct span host = span_of(text, len);
+	cleanup_reference struct reference ref = { 0 };
+	cleanup_free char *folder = NULL;
+	bool known;
+
+	if (!text[len] || text[0] == '.' || looks_like_path(text) || place_prefixed(text))
+		return false;
+	known = span_is(host, "localhost") || span_find(host, '.') >= 0 ||
+		span_find(host, ':') >= 0;
+	folder = known ? mem_strndup(text, len) : NULL;
+	return folder && access(folder, F_OK) < 0 && errno == ENOENT &&
+	       reference_parse(span_str(text), &ref, NULL) == 0;
+}
+
 static int parse_bare(const char *text, enum place_use use, struct place *ret, dray_error **err)
 {
 	struct stat st;
@@ -262,7 +279,10 @@ static int parse_bare(const char *text, enum place_use use, struct place *ret, d
 		return ret->path ? 0 : err_nomem(err);
 	}
 	why = errno;
-	if (use == PLACE_OUTPUT || (use == PLACE_WRITE && looks_like_archive(text))) {
+	if (use == PLACE_OUTPUT_HOST && place_names_host(text))
+		return parse_registry(text, ret, err);
+	if (use == PLACE_OUTPUT || use == PLACE_OUTPUT_HOST ||
+	    (use == PLACE_WRITE && looks_like_archive(text))) {
 		ret->kind = PLACE_ARCHIVE;
 		ret->path = mem_strdup(text);
 		return ret->path ? 0 : err_nomem(err);
@@ -314,6 +334,13 @@ int place_parse(const char *text, enum place_use use, struct place *ret, dray_er
 		return 0;
 	place_clear(ret);
 	return -1;
+}
+
+enum place_use place_use_of(const struct dray_copy_options *o)
+{
+	if (!o->dst_is_path)
+		return PLACE_WRITE;
+	return o->dst_may_be_host ? PLACE_OUTPUT_HOST : PLACE_OUTPUT;
 }
 
 int place_registry(const char *text, struct place *ret, dray_error **err)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Which documents an image that is made anew has where OCI's are read.
+# Which documents an image that is made anew has where OCI's are read, and where it goes when it is named without a prefix.
 
 load lib
 
@@ -228,4 +228,37 @@ makes() {
 	ok
 	same "back" "$(raw dir:back | jq -c '[.layers[].mediaType]')" \
 		'["application/vnd.docker.image.rootfs.foreign.diff.tar.gzip","application/vnd.docker.image.rootfs.diff.tar.gzip"]'
+}
+
+@test "an output without a prefix is a registry's where it begins with a host and no folder is called so" {
+	registry_start main plain
+	docker_image "docker://$REGISTRY_ADDR/src:1"
+	local port=${REGISTRY_ADDR##*:} verb
+	for verb in "flatten three.tar" "edit three.tar --env B=2" "copy three.tar" "build --mkdir /a"; do
+		for host in "127.0.0.1:$port" "localhost:$port"; do
+			# shellcheck disable=SC2086
+			dray_run $verb -o "$host/bare/${verb%% *}:1"
+			ok
+			[[ $output == "$host/bare/${verb%% *}@sha256:"* ]]
+			raw "docker://$host/bare/${verb%% *}:1" >/dev/null
+		done
+	done
+	# The end of a name, a folder that is there, or one that only looks odd: files.
+	mkdir -p "127.0.0.1:$port/re" sub
+	for name in "127.0.0.1:$port/re/bare" sub/out out.image "sub/a:1"; do
+		dray_run flatten three.tar -o "$name"
+		ok
+		[ -f "$name" ]
+	done
+	for name in "localhost:$port/re/out.tar" ./localhost/re missing/out no_host.d/out; do
+		dray_run flatten three.tar -o "$name"
+		expect 9 '*No such file*'
+		[[ $stderr != *docker://* ]]
+	done
+	# What is pulled or saved goes to no registry unless that is said.
+	for verb in "pull src:1" "save three.tar -o"; do
+		# shellcheck disable=SC2086
+		dray_run ${verb/src/127.0.0.1:$port/src} "localhost:$port/bare/pulled:1"
+		expect 9 "*No such file*hint: *docker://localhost:$port/bare/pulled:1*"
+	done
 }

@@ -22,6 +22,7 @@ static int enter(void **state)
 	for (size_t i = 0; i < ROWS(files); i++)
 		put_file(dir_fd, files[i], span_str("x"));
 	assert_int_equal(mkdirat(dir_fd, "folder", 0755), 0);
+	assert_int_equal(mkdirat(dir_fd, "folder.d", 0755), 0);
 	return fchdir(dir_fd);
 }
 
@@ -267,6 +268,28 @@ static void place_new(void **state)
 		{ "new", PLACE_OUTPUT, PLACE_ARCHIVE },
 		{ "./new", PLACE_OUTPUT, PLACE_ARCHIVE },
 		{ "host/app:1", PLACE_OUTPUT, PLACE_ARCHIVE },
+		{ "h.example/app", PLACE_OUTPUT, PLACE_ARCHIVE },
+		{ "new", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "new:1", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "host/app:1", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "h.example", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "h:5000", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "h.example/app", PLACE_OUTPUT_HOST, PLACE_REGISTRY },
+		{ "h.example/a/b:1@" DIGEST, PLACE_OUTPUT_HOST, PLACE_REGISTRY },
+		{ "h:5000/app:1", PLACE_OUTPUT_HOST, PLACE_REGISTRY },
+		{ "127.0.0.1:5000/app", PLACE_OUTPUT_HOST, PLACE_REGISTRY },
+		{ "localhost/app", PLACE_OUTPUT_HOST, PLACE_REGISTRY },
+		{ "h:x/app", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "h.example/App", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "h.example/app.tar", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "h.example/app.tar.gz", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "./h.example/app", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "/h.example/app", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ ".h.example/app", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "folder/app", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "folder.d/app", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "a.tar/app", PLACE_OUTPUT_HOST, PLACE_ARCHIVE },
+		{ "oci:h.example/app", PLACE_OUTPUT_HOST, PLACE_OCI_DIR },
 		{ "new", PLACE_WRITE, PLACE_REGISTRY },
 		{ "new", PLACE_READ, PLACE_REGISTRY },
 		{ "dir:new", PLACE_WRITE, PLACE_DIR },
