@@ -78,7 +78,7 @@ static int grow_table(struct tree *t, dray_error **err)
 static void odd(const struct tree *t, const char *code, const char *path)
 {
 	if (t->on_odd)
-		t->on_odd(t->arg, &(struct tree_oddity){ code, t->n_layers, path });
+		t->on_odd(t->arg, &(struct tree_oddity){ code, t->below + t->n_layers, path });
 }
 
 static struct inode *new_inode(struct tree *t, const struct layer_entry *e)
@@ -234,11 +234,17 @@ static void apply_whiteout(struct tree *t, const struct layer_entry *e)
 
 /* ---- entries ---- */
 
+/* The number of the layer that is applied, for people. */
+static uint32_t told_layer(const struct tree *t)
+{
+	return t->below + t->n_layers + 1;
+}
+
 static int set_root(struct tree *t, const struct layer_entry *e, dray_error **err)
 {
 	if (e->type != TAR_DIR) /* the root may get attributes, nothing else */
 		return err_set(err, DRAY_ERR_FORMAT, "layer %u: the root is no folder",
-			       t->n_layers + 1);
+			       told_layer(t));
 	t->root->entry = e;
 	t->root->layer = t->n_layers;
 	t->root->inode->data = t->root->inode->attrs = e;
@@ -255,10 +261,10 @@ static int find_target(struct tree *t, const struct layer_entry *e, struct inode
 	if (!target)
 		return err_set(err, DRAY_ERR_FORMAT,
 			       "layer %u: the target of a hard link at byte %lld is not there",
-			       t->n_layers + 1, (long long)e->header_off);
+			       told_layer(t), (long long)e->header_off);
 	if (node_is_dir(target))
 		return err_set(err, DRAY_ERR_FORMAT,
-			       "layer %u: a hard link at byte %lld names a folder", t->n_layers + 1,
+			       "layer %u: a hard link at byte %lld names a folder", told_layer(t),
 			       (long long)e->header_off);
 	*ret = target->inode;
 	return 0;
@@ -455,6 +461,11 @@ struct node *tree_root(const struct tree *t)
 void tree_set_partial(struct tree *t)
 {
 	t->partial = true;
+}
+
+void tree_set_below(struct tree *t, uint32_t n)
+{
+	t->below = n;
 }
 
 uint32_t tree_layers(const struct tree *t)

@@ -71,6 +71,8 @@ struct tree *tree_new(tree_oddity_fn *on_odd, void *arg, dray_error **err);
  * has the link's own entry as data. Before the first tree_apply().
  */
 void tree_set_partial(struct tree *t);
+/** So many layers are below the first one of @p t: oddities and errors tell its layers from there on. */
+void tree_set_below(struct tree *t, uint32_t n);
 /**
  * Put the next layer on top: its whiteouts remove from what is there, then its entries
  * come in their order. @p ix is lent and must outlive the tree; several trees may share it.

@@ -504,6 +504,8 @@ static int merge(const struct stack *s, size_t from, size_t to, bool partial, tr
 
 	if (t && partial)
 		tree_set_partial(t);
+	if (t)
+		tree_set_below(t, (uint32_t)from);
 	for (size_t i = from; t && i < to; i++)
 		if (tree_apply(t, s->index[i], err) < 0)
 			return err_ctx(err, "%s", s->im->where);

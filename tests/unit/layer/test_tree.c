@@ -91,6 +91,25 @@ static void test_oddities(void **state)
 	buf_clear(&s.text);
 }
 
+/* Of the upper layers of a stack the numbers are those of the stack. */
+static void test_layers_below(void **state)
+{
+	(void)state;
+	cleanup_built struct built b;
+	struct seen s = { .text = tb_new() };
+	dray_error *err = NULL;
+
+	build_stack(&b, "f a =1\nf a =2\n--\nf a =3\nh l >a\n");
+	cleanup_tree struct tree *t = tree_new(on_odd, &s, &err);
+	tree_set_below(t, 3);
+	assert_ok(tree_apply(t, b.index[0], &err), err);
+	assert_span_is(span_buf(&s.text), "duplicate-entry 3 a\n");
+	b.index[1]->list[1].link = "gone";
+	assert_int_equal(tree_apply(t, b.index[1], &err), -1);
+	assert_err(err, DRAY_ERR_FORMAT, "layer 5: the target of a hard link");
+	buf_clear(&s.text);
+}
+
 /* More names than the table begins with, folders removed and made again between them. */
 static void test_many(void **state)
 {
@@ -251,9 +270,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),	 cmocka_unit_test(test_lower_layers),
-		cmocka_unit_test(test_oddities), cmocka_unit_test(test_many),
-		cmocka_unit_test(test_torture),	 cmocka_unit_test(test_broad),
-		cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_oddities), cmocka_unit_test(test_layers_below),
+		cmocka_unit_test(test_many),	 cmocka_unit_test(test_torture),
+		cmocka_unit_test(test_broad),	 cmocka_unit_test(test_deep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
