@@ -275,6 +275,7 @@ static int run(struct build *b, const char *dst, const struct dray_copy_options 
 				     .stack = b->base,
 				     .no_ids = true,
 				     .told_many = true,
+				     .previous = b->spec->layers.previous,
 				     .foretell = on_foretell,
 				     .contents = b->cache.dir != NULL,
 				     .check = on_check,

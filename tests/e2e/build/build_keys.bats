@@ -253,6 +253,11 @@ labels() {
 	build spec.json --define V=1 --plain-http -o "docker://$REGISTRY_ADDR/app:1"
 	build spec.json --define V=2 --previous "docker://$REGISTRY_ADDR/app:1" --plain-http -o v2a.tar
 	same "by annotations" "$(layers v2a.tar)" "$(layers v2.tar)"
+	# What it has is not sent to another tag, also where nobody remembers that it was.
+	rm -rf "$XDG_CACHE_HOME"
+	dray_run build spec.json --define V=2 --previous "docker://$REGISTRY_ADDR/app:1" --plain-http --json -o "docker://$REGISTRY_ADDR/app:2"
+	expect 0
+	same "sent, there" "$(jq -c '[.built.blobs_sent, .built.blobs_skipped]' <<<"$output")" "[1,3]"
 }
 
 @test "previous: of an image on a base its own layers count, also when the base is another one now" {
