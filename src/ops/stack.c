@@ -198,8 +198,11 @@ static int index_and_keep(struct stack *s, struct stack_read *r, struct source *
 	r->spool = t.fd;
 	if (t.fd < 0)
 		return -1;
+	/* Writing is for one thread, hashing for another. */
 	watched = source_watch(source_lend(tar, err), (struct tap){ tee_write, &t }, err);
+	watched = source_readahead(steal_pointer(&watched), AHEAD, err);
 	rc = watched ? layer_index_read(watched, &o, &r->index, err) : -1;
+	source_free(steal_pointer(&watched)); /* before what its thread has noted is looked at */
 	if (rc == 0 && t.failed) {
 		if (err)
 			*err = steal_pointer(&t.failed);
