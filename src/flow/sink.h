@@ -13,16 +13,16 @@ struct sink_ops {
 	int (*finish)(struct sink *k, dray_error **err);
 	/** Optional: take an extent of a file without it passing through memory. */
 	int (*splice)(struct sink *k, int fd, int64_t off, int64_t len, dray_error **err);
-	void (*free)(struct sink *k);	/* discards unless finished */
+	void (*free)(struct sink *k); /* discards unless finished */
 };
 struct sink {
 	const struct sink_ops *ops;
-	int64_t pos;	/* bytes taken so far */
+	int64_t pos; /* bytes taken so far */
 	bool failed;
 	bool finished;
-	bool lasting;	/* set by whoever made it: see io_writeback(); for the kinds with a file */
-	int64_t begun;	/* of io_writeback() */
-	int64_t start;	/* in a file, for sink_restart() */
+	bool lasting;  /* set by whoever made it: see io_writeback(); for the kinds with a file */
+	int64_t begun; /* of io_writeback() */
+	int64_t start; /* in a file, for sink_restart() */
 };
 
 int sink_write(struct sink *k, struct span bytes, dray_error **err) MUST_CHECK;
@@ -58,10 +58,10 @@ struct sink *sink_null(dray_error **err);
 /** All that @p s still has into @p k, which is not finished; both are lent. Bytes moved, -1. */
 int64_t pump(struct source *s, struct sink *k, dray_error **err) MUST_CHECK;
 
-typedef int write_fn(void *arg, struct sink *k, dray_error **err);
 /**
- * What @p write puts into a sink (lent, not to be finished), on a thread of its own, up to @p ahead
- * bytes ahead of the reader; its error comes in place of the end. When the stage is freed before,
- * the sink and what looks at the cancel flag fail with CANCELLED; it is over when that returns.
+ * What is written is read by @p read as @p copy (lent), on a thread of its own, up to @p ahead bytes
+ * behind. sink_finish() is its end, waits for it and returns its answer; a write fails with that, too,
+ * once it has given up, and one that was content takes no more. When the sink is freed before, @p copy
+ * and what looks at the cancel flag fail with CANCELLED; it is over when that returns.
  */
-struct source *source_written(write_fn *write, void *arg, size_t ahead, dray_error **err);
+struct sink *sink_read_by(branch_fn *read, void *arg, size_t ahead, dray_error **err);

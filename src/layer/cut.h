@@ -11,7 +11,7 @@
 
 #include "base/limits.h"
 #include "base/map.h"
-#include "layer/write.h"
+#include "layer/once.h"
 
 #define CUT_LAYERS_MAX LIMIT_ENGINE_LAYERS
 #define CUT_LAYERS_FORCED 500 /* what containers/storage takes, the longest known */
@@ -42,6 +42,29 @@ void cut_rules_clear(struct cut_rules *r);
 int cut_mark(const struct tree *t, const struct cut_rules *r, size_t *ret_torn,
 	     dray_error **err) MUST_CHECK;
 
+/* ---- rules before there is a tree ---- */
+
+/**
+ * Is it likely that what is foreseen comes true? Of globs that name one folder each, but for their
+ * last part and a "**" behind it: there will be something, unless the rule is for another image.
+ */
+bool cut_rules_plain(const struct cut_rules *r);
+struct cut_foresight {
+	const struct cut_rules *rules; /* lent */
+	char *text;
+	const char **names;
+};
+/** cut_foresight_clear() also on failure. */
+int cut_foresight_init(struct cut_foresight *f, const struct cut_rules *r,
+		       dray_error **err) MUST_CHECK;
+void cut_foresight_clear(struct cut_foresight *f);
+#define cleanup_cut_foresight CLEANUP(cut_foresight_clear)
+/**
+ * The layers of a cut that leaves the rest whole: tar 0, and above it one for each rule, in their order.
+ * @p f is lent, to one thread at a time.
+ */
+struct once_cut cut_foresee(struct cut_foresight *f);
+
 /* ---- parts ---- */
 
 enum cut_kind {
@@ -53,7 +76,7 @@ enum cut_kind {
 struct cut_part {
 	const char *name;
 	enum cut_kind kind;
-	int64_t bytes; /* of tar, about: folders on the way are not counted */
+	int64_t bytes;	/* of tar, about: folders on the way are not counted */
 	int64_t newest; /* latest time of its files, Unix seconds */
 	size_t entries;
 	uint32_t bin;	/* order among layers; several parts may share one */

@@ -5,6 +5,12 @@
 #pragma once
 
 #include "layer/cut.h"
+#include "layer/pattern.h"
+
+struct cut_rule {
+	struct path_pattern *patterns; /* any of them */
+	size_t n, cap;
+};
 
 /** Goes through the records of a list that belong to a part: no whiteouts, no folders with contents. */
 struct leaves {

@@ -4,20 +4,14 @@
  * Relies on layer/pattern for what fits.
  * Promises the same answer for every order of the names, and no recursion.
  */
-#include "layer/cut.h"
+#include "layer/cut_priv.h"
 
 #include <assert.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
-#include "layer/pattern.h"
 
 #define CUT_UNSEEN (UINT32_MAX - 1) /* inode.mark: none of its names was met */
-
-struct cut_rule {
-	struct path_pattern *patterns;
-	size_t n, cap;
-};
 
 void cut_rules_clear(struct cut_rules *r)
 {

@@ -23,12 +23,12 @@ void once_free(struct once *o)
 	map_clear(&o->hidden);
 	map_clear(&o->cut);
 	buf_clear(&o->between.bytes);
-	buf_clear(&o->gathered);
+	once_cut_clear(o);
+	once_tars_clear(o);
 	mem_free(o->open);
 	for (size_t i = 0; i < o->n_heap; i++)
 		mem_free(o->heap[i]);
 	mem_free(o->heap);
-	mem_free(o->runs);
 	arena_clear(&o->arena);
 	mem_free(o);
 }
@@ -77,7 +77,10 @@ static int release(struct once *o, dray_error **err)
 	bool wanted;
 	int rc = once_judge(o, &h->e, &wanted, err);
 
-	if (rc > 0 && wanted &&
+	if (rc <= 0 || !wanted)
+		return rc;
+	rc = once_begin(o, o->p.passing, &h->e, err);
+	if (rc > 0 &&
 	    once_put(o, o->p.passing, h->e.header_off, span_of(h->bytes, h->len), err) < 0)
 		return -1;
 	return rc;
@@ -156,6 +159,9 @@ static int pass_large(struct once *o, const struct layer_entry *e, struct span h
 		return rc;
 	if (!wanted)
 		return source_skip(data, e->size, NULL) == e->size;
+	rc = once_begin(o, o->p.passing, e, err);
+	if (rc <= 0)
+		return rc;
 	o->passed_until = e->data_off + e->size + (int64_t)tar_padding(e->size);
 	if (once_put(o, o->p.passing, e->header_off, head, err) < 0)
 		return -1;
@@ -240,9 +246,9 @@ static int at_end(struct once *o, dray_error **err)
 		rc = release(o, err);
 	if (rc > 0)
 		rc = once_merge_end(o, err);
-	if (rc > 0 && once_put_end(o, err) < 0)
-		return -1;
-	return rc;
+	if (rc > 0)
+		rc = once_cut_end(o, err);
+	return rc > 0 ? once_put_end(o, err) : rc;
 }
 
 /* Is it no use to read the layer once more? */
@@ -299,6 +305,8 @@ struct once *once_new(const struct once_plan *p, dray_error **err)
 	o->p = *p;
 	o->between = (struct between){ .collects = true, .bytes = BUF_INIT(BETWEEN_MAX) };
 	o->passed_until = -1;
-	o->gathered = BUF_INIT(GATHERED);
+	once_cut_begin(o);
+	for (size_t i = 0; i < p->n_out; i++)
+		o->tars[i] = (struct once_tar){ .out = p->out[i], .gathered = BUF_INIT(GATHERED) };
 	return once_merge_begin(o, err) < 0 ? NULL : steal_pointer(&o);
 }

@@ -158,6 +158,9 @@ static int write_other(struct once *o, dray_error **err)
 
 	if (rc <= 0 || p.made)
 		return rc < 0 ? -1 : 0;
+	rc = once_begin(o, p.run.layer, next_node(o)->entry, err);
+	if (rc <= 0)
+		return rc;
 	if (pass_run(o, p.run, true, err) < 0 || look_ahead(o, err) < 0)
 		return -1;
 	return 1;

@@ -4,7 +4,8 @@
  *
  *   once.c         entries as they come, those that come early held back  -> entries in order
  *   once_merge.c   the nodes of the other layers between them             -> bytes of layers
- *   once_write.c   notes which bytes those are, and compares them later   -> the sink
+ *   once_cut.c     into which tars they go, with the folders around them  -> the same, of one tar
+ *   once_write.c   notes which bytes those are, and compares them later   -> the sinks
  */
 #pragma once
 
@@ -25,6 +26,22 @@ struct held {
 	struct layer_entry e;
 	size_t len; /* bytes so far: header, data, padding */
 	uint8_t bytes[];
+};
+
+/* A folder that what comes now lies in. */
+struct once_folder {
+	struct layer_entry e;
+	uint32_t layer; /* whose entry that is */
+	size_t begin;	/* of its header, in once.headers */
+	uint32_t tars;	/* bits: those that have it */
+};
+
+/* One that is written. */
+struct once_tar {
+	struct sink *out;
+	struct buf gathered;
+	struct run *runs; /* what was written, in order; the end blocks left out */
+	size_t n_runs, cap_runs;
 };
 
 struct once {
@@ -49,10 +66,16 @@ struct once {
 	const char *last;  /* path of its entry before; NULL */
 	const char *veil;  /* below it nothing of this layer is seen; NULL */
 
+	/* once_cut.c */
+	struct once_folder *folders; /* the outermost first */
+	size_t n_folders, cap_folders;
+	struct buf headers; /* of the folders, as they are stored */
+	struct buf made;    /* one of ours */
+
 	/* once_write.c */
-	struct buf gathered;
-	struct run *runs; /* what was written, in order; the end blocks left out */
-	size_t n_runs, cap_runs;
+	struct once_tar tars[ONCE_TARS_MAX];
+	struct once_tar *to; /* NULL: what comes is the header of the innermost folder */
+	struct buf ours; /* headers that are in no layer, one after the other: runs of LAYER_OURS */
 };
 
 /* Functions that return 1, 0, -1: 0 = this is not foreseen, the attempt ends. */
@@ -65,12 +88,23 @@ int once_merge_begin(struct once *o, dray_error **err);
 /** A whiteout of the layer, in whatever order. */
 int once_whiteout(struct once *o, const struct layer_entry *e, enum whiteout kind, const char *name,
 		  dray_error **err);
-/** The entry @p e comes next: all before it is written. Is it in the tar itself, as it is? */
+/** The entry @p e comes next: all before it is written. Is it in a tar itself, as it is? */
 int once_judge(struct once *o, const struct layer_entry *e, bool *ret_wanted, dray_error **err);
 /** No more entries: the other nodes that are left. */
 int once_merge_end(struct once *o, dray_error **err);
 
+void once_cut_begin(struct once *o);
+void once_cut_clear(struct once *o);
+/** Before the bytes of @p e, of layer @p layer, are put: where do they go? */
+int once_begin(struct once *o, uint32_t layer, const struct layer_entry *e, dray_error **err);
+/** No more entries: the folders that are left. */
+int once_cut_end(struct once *o, dray_error **err);
+
+#define LAYER_OURS UINT32_MAX /* bytes that are in no layer: what is at that offset of once.ours */
 /** Bytes at @p off of a layer. 0 or -1. */
 int once_put(struct once *o, uint32_t layer, int64_t off, struct span bytes, dray_error **err);
-/** The end of the tar. 0 or -1. */
+/** Bytes that no layer has. */
+int once_put_ours(struct once *o, struct span bytes, dray_error **err);
+/** The end of the tars. */
 int once_put_end(struct once *o, dray_error **err);
+void once_tars_clear(struct once *o);

@@ -2,85 +2,140 @@
  *
  * The bytes that are written, and which they are.
  * Relies on write.c to say afterwards what they should have been.
- * Promises to note every byte but those of the end.
+ * Promises to note every byte but those of the ends.
  */
 #include "base/mem.h"
 #include "layer/once_priv.h"
 
 #define DIRECT (32 * 1024) /* bytes: so many are not copied first */
 
-static int flush(struct once *o, dray_error **err)
+void once_tars_clear(struct once *o)
 {
-	if (o->gathered.len && sink_write(o->p.out, span_buf(&o->gathered), err) < 0)
+	for (size_t i = 0; i < o->p.n_out; i++) {
+		buf_clear(&o->tars[i].gathered);
+		mem_free(o->tars[i].runs);
+	}
+	buf_clear(&o->ours);
+}
+
+static int flush(struct once_tar *t, dray_error **err)
+{
+	if (t->gathered.len && sink_write(t->out, span_buf(&t->gathered), err) < 0)
 		return -1;
-	buf_reset(&o->gathered);
+	buf_reset(&t->gathered);
 	return 0;
 }
 
-static int put(struct once *o, struct span bytes, dray_error **err)
+static int put(struct once_tar *t, struct span bytes, dray_error **err)
 {
 	bool direct = bytes.len >= DIRECT;
 
-	if ((direct || o->gathered.len + bytes.len > o->gathered.max) && flush(o, err) < 0)
+	if ((direct || t->gathered.len + bytes.len > t->gathered.max) && flush(t, err) < 0)
 		return -1;
-	return direct ? sink_write(o->p.out, bytes, err) : buf_add(&o->gathered, bytes, err);
+	return direct ? sink_write(t->out, bytes, err) : buf_add(&t->gathered, bytes, err);
+}
+
+static int note(struct once_tar *t, uint32_t layer, int64_t off, size_t len, dray_error **err)
+{
+	struct run *last = t->n_runs ? &t->runs[t->n_runs - 1] : NULL;
+
+	if (!last || last->layer != layer || last->off + last->left != off) {
+		if (mem_grow(&t->runs, t->n_runs, &t->cap_runs, sizeof(*t->runs)) < 0)
+			return err_nomem(err);
+		last = &t->runs[t->n_runs++];
+		*last = (struct run){ .layer = layer, .off = off };
+	}
+	last->left += (int64_t)len;
+	return 0;
 }
 
 int once_put(struct once *o, uint32_t layer, int64_t off, struct span bytes, dray_error **err)
 {
-	struct run *last = o->n_runs ? &o->runs[o->n_runs - 1] : NULL;
-
 	if (bytes.len == 0)
 		return 0;
-	if (!last || last->layer != layer || last->off + last->left != off) {
-		if (mem_grow(&o->runs, o->n_runs, &o->cap_runs, sizeof(*o->runs)) < 0)
-			return err_nomem(err);
-		last = &o->runs[o->n_runs++];
-		*last = (struct run){ .layer = layer, .off = off };
-	}
-	last->left += (int64_t)bytes.len;
-	return put(o, bytes, err);
+	if (!o->to)
+		return buf_add(&o->headers, bytes, err);
+	return note(o->to, layer, off, bytes.len, err) < 0 ? -1 : put(o->to, bytes, err);
+}
+
+int once_put_ours(struct once *o, struct span bytes, dray_error **err)
+{
+	int64_t off = (int64_t)o->ours.len;
+
+	return buf_add(&o->ours, bytes, err) < 0 || once_put(o, LAYER_OURS, off, bytes, err) < 0
+		       ? -1
+		       : 0;
 }
 
 int once_put_end(struct once *o, dray_error **err)
 {
 	static const uint8_t zeros[2 * TAR_BLOCK];
 
-	return put(o, span_of(zeros, sizeof(zeros)), err) < 0 ? -1 : flush(o, err);
+	for (size_t i = 0; i < o->p.n_out; i++)
+		if (o->p.cut && o->tars[i].n_runs == 0)
+			return 0; /* a tar of nothing is none */
+	for (size_t i = 0; i < o->p.n_out; i++)
+		if (put(&o->tars[i], span_of(zeros, sizeof(zeros)), err) < 0 ||
+		    flush(&o->tars[i], err) < 0)
+			return -1;
+	return 1;
 }
 
 /* ---- was it right? ---- */
 
 struct check {
-	const struct once *o;
+	const struct once_tar *tar;
+	struct span ours;
 	size_t run;
 	int64_t used; /* of the run */
 };
+
+/* Are the next bytes those of a layer? */
+static bool check_run(struct check *c, uint32_t layer, int64_t off, int64_t size)
+{
+	const struct run *r = &c->tar->runs[c->run];
+
+	if (c->run == c->tar->n_runs || layer != r->layer || off != r->off + c->used ||
+	    size > r->left - c->used)
+		return false;
+	c->used += size;
+	if (c->used == r->left) {
+		c->run++;
+		c->used = 0;
+	}
+	return true;
+}
+
+/* Or are they @p head, which no layer has? */
+static bool check_ours(struct check *c, struct span head)
+{
+	const struct run *r = &c->tar->runs[c->run];
+	int64_t off;
+
+	if (c->run == c->tar->n_runs || r->layer != LAYER_OURS)
+		return false;
+	off = r->off + c->used;
+	return check_run(c, LAYER_OURS, off, (int64_t)head.len) &&
+	       memcmp(c->ours.data + off, head.data, head.len) == 0;
+}
 
 /* 0, or 1 for what was not written so. */
 static int check_part(void *arg, const struct layer_part *p, dray_error **err)
 {
 	struct check *c = arg;
-	const struct run *r = &c->o->runs[c->run];
 
 	(void)err;
-	if (p->head.len > 0 || c->run == c->o->n_runs || p->layer != r->layer ||
-	    p->off != r->off + c->used || p->size > r->left - c->used)
-		return 1;
-	c->used += p->size;
-	if (c->used == r->left) {
-		c->run++;
-		c->used = 0;
-	}
-	return 0;
+	if (p->head.len > 0)
+		return p->size > 0 || !check_ours(c, p->head);
+	return !check_run(c, p->layer, p->off, p->size);
 }
 
-int once_holds(const struct once *o, const struct record_list *l, dray_error **err)
+int once_holds(const struct once *o, size_t tar, const struct record_list *l, dray_error **err)
 {
-	struct check c = { .o = o };
+	struct check c = { .tar = &o->tars[tar], .ours = span_buf(&o->ours) };
 	int rc = layer_tar_walk(l, check_part, &c, err);
 
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
-	return c.run == o->n_runs && c.used == 0;
+	return c.run == c.tar->n_runs && c.used == 0;
 }

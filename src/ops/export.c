@@ -23,14 +23,6 @@ static struct sink *open_output(const char *output, bool no_clobber, dray_error 
 					: sink_to_file(AT_FDCWD, output, no_clobber, err);
 }
 
-/* 1, 0 = it has to be done in two passes, -1. */
-static int write_once(struct merged *m, struct sink *k, dray_error **err)
-{
-	int rc = merged_foresee(m, err);
-
-	return rc > 0 ? merged_write_once(m, k, err) : rc;
-}
-
 int dray_export(dray_context *ctx, const char *image, const struct dray_select *sel,
 		const char *output, bool no_clobber, int64_t *ret_size, dray_error **err)
 {
@@ -43,7 +35,7 @@ int dray_export(dray_context *ctx, const char *image, const struct dray_select *
 	if (!k || stack_open(ctx, image, sel, &o, &s, err) < 0)
 		return -1;
 	m.stack = s;
-	rc = sink_can_restart(k) ? write_once(&m, k, err) : 0;
+	rc = sink_can_restart(k) ? merged_write_once(&m, k, err) : 0;
 	if (rc == 0 && k->pos > 0 && sink_restart(k, err) < 0)
 		return -1;
 	if (rc < 0 || (rc == 0 && (merged_load(&m, err) < 0 || merged_write(&m, k, err) < 0)))

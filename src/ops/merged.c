@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The tar of a merged tree.
+ * The tar of a merged tree, or those into which it is cut.
  * Relies on ops/stack for proven layers, on layer/write for the tar, on layer/once for one that is
  * foreseen.
  * Promises the same bytes either way.
@@ -94,26 +94,51 @@ static int pass(void *arg, struct source *tar, struct layer_index **ret, dray_er
 	return once_write(m->once, tar, ret, err);
 }
 
-static int write_passing(struct merged *m, struct sink *k, dray_error **err)
+static void tell_again(const struct merged *m)
+{
+	context_log(m->stack->ctx, DRAY_LOG_INFO, "layer %zu of %zu is decoded twice",
+		    m->passing + 1, m->stack->n);
+}
+
+static int write_passing(struct merged *m, const struct once_plan *plan, dray_error **err)
 {
 	struct stack *s = m->stack;
 	const struct record_list list = { tree_record_next, m->others };
+	int rc;
+
+	if (stack_prepare(s, &list, err) < 0)
+		return err_ctx(err, "%s", s->im->where);
+	m->once = once_new(plan, err);
+	rc = m->once ? stack_load_by(s, m->passing, pass, m, err) : -1;
+	if (rc > 0 && stack_feed_finish(s, err) < 0)
+		return err_ctx(err, "%s", s->im->where);
+	return rc;
+}
+
+int merged_pass(struct merged *m, struct sink *const *out, size_t n, const struct once_cut *cut,
+		dray_error **err)
+{
+	struct stack *s = m->stack;
 	const struct once_plan plan = { .index = s->index,
 					.n = s->n,
 					.passing = (uint32_t)m->passing,
 					.others = m->others,
 					.feed = stack_feed(s),
-					.out = k,
+					.out = out,
+					.n_out = n,
+					.cut = cut,
 					.contents = s->o.contents };
-	int rc;
+	int rc = write_passing(m, &plan, err);
 
-	if (stack_prepare(s, &list, err) < 0)
-		return err_ctx(err, "%s", s->im->where);
-	m->once = once_new(&plan, err);
-	rc = m->once ? stack_load_by(s, m->passing, pass, m, err) : -1;
-	if (rc > 0 && stack_feed_finish(s, err) < 0)
-		return err_ctx(err, "%s", s->im->where);
+	tree_free(steal_pointer(&m->others)); /* before the one of all is made */
+	if (rc == 0)
+		tell_again(m);
 	return rc;
+}
+
+int merged_holds(const struct merged *m, size_t tar, const struct record_list *l, dray_error **err)
+{
+	return once_holds(m->once, tar, l, err);
 }
 
 static int is_right(struct merged *m, dray_error **err)
@@ -123,21 +148,22 @@ static int is_right(struct merged *m, dray_error **err)
 
 	const struct record_list all = { tree_record_next, m->tree };
 
-	return once_holds(m->once, &all, err);
+	return merged_holds(m, 0, &all, err);
 }
 
 int merged_write_once(struct merged *m, struct sink *k, dray_error **err)
 {
-	int rc = write_passing(m, k, err);
+	int rc = merged_foresee(m, err);
 
-	tree_free(steal_pointer(&m->others)); /* before the one of all is made */
 	if (rc > 0)
-		rc = is_right(m, err);
+		rc = merged_pass(m, &k, 1, NULL, err);
+	if (rc <= 0)
+		return rc;
+	rc = is_right(m, err);
 	once_free(steal_pointer(&m->once));
 	if (rc > 0)
 		tree_free(steal_pointer(&m->tree)); /* which nobody asked for */
-	if (rc == 0)
-		context_log(m->stack->ctx, DRAY_LOG_INFO, "layer %zu of %zu is decoded twice",
-			    m->passing + 1, m->stack->n);
+	else if (rc == 0)
+		tell_again(m);
 	return rc;
 }

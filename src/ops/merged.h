@@ -26,9 +26,16 @@ void merged_clear(struct merged *m);
  */
 int merged_foresee(struct merged *m, dray_error **err) MUST_CHECK;
 /**
- * Then, once: write the tar while that layer is read for the first time. 0 = it was not foreseen, and
- * what @p k got is worth nothing; 1 = all layers are loaded; -1.
+ * Then, once: write the tar, or the @p n that @p cut makes of it (lent; NULL = one), while that layer
+ * is read for the first time. 0 = nothing could be foreseen, and what @p out got is worth nothing;
+ * 1 = all layers are loaded, and merged_holds() says what it is worth; -1.
  */
+int merged_pass(struct merged *m, struct sink *const *out, size_t n, const struct once_cut *cut,
+		dray_error **err) MUST_CHECK;
+/** After that: is tar number @p tar what @p l would be? 1, 0, -1. */
+int merged_holds(const struct merged *m, size_t tar, const struct record_list *l,
+		 dray_error **err) MUST_CHECK;
+/** All of that for one tar of all files: 1, 0 = it is to be written in two passes, -1. */
 int merged_write_once(struct merged *m, struct sink *k, dray_error **err) MUST_CHECK;
 
 /** The tree, all layers loaded for it. */

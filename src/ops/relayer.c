@@ -150,6 +150,7 @@ static int open_made(void *arg, const struct place_options *po, struct store **r
 		.stack = run->plan->stack,
 		.layers = run->plan->layers,
 		.n = run->plan->n,
+		.together = run->plan->together,
 		.like = run->like,
 		.around = run->plan->around,
 		.apart = run->plan->apart,

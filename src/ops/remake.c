@@ -121,7 +121,6 @@ static struct source *remade_open_layer(struct store *st, const struct image *im
 
 /* ---- one layer ---- */
 
-#define AHEAD (4 * MIB) /* bytes of a foreseen layer that wait to be hashed and written */
 #define NAME_SIZE 96
 
 static int at_image(const struct remade *r, dray_error **err)
@@ -168,9 +167,7 @@ struct new_tar {
 
 static struct new_tar new_tar_of(const struct remake_layer *l)
 {
-	const struct record_list all = { tree_record_next, l->merged ? l->merged->tree : NULL };
-
-	return (struct new_tar){ l->merged ? all : l->list, stack_feed(l->stack) };
+	return (struct new_tar){ l->list, stack_feed(l->stack) };
 }
 
 /* The tar of a new layer. */
@@ -289,73 +286,6 @@ static int make_layer(struct remade *r, size_t i, const struct place_options *po
 	return 0;
 }
 
-/* ---- a merged tree that is foreseen ---- */
-
-struct foreseen {
-	struct merged *merged;
-	bool wrong;
-	dray_error *error; /* which names the image and the layer */
-};
-
-static int write_foreseen(void *arg, struct sink *k, dray_error **err)
-{
-	struct foreseen *f = arg;
-	int rc = merged_write_once(f->merged, k, &f->error);
-
-	f->wrong = rc == 0;
-	return rc > 0 ? 0 : err_set(err, DRAY_ERR_CANCELLED, "nobody writes on");
-}
-
-/* Nothing is begun at the destination before there is something to send. */
-static int send_foreseen(struct remade *r, size_t i, const struct place_options *po,
-			 struct foreseen *f, struct blob_facts *facts, dray_error **err)
-{
-	cleanup_source struct source *tar = source_written(write_foreseen, f, AHEAD, err);
-	struct span begin;
-
-	if (!tar || source_peek(tar, 1, &begin, err) < 0)
-		return -1;
-	return pass_tar(r, i, po, steal_pointer(&tar), -1, facts, err);
-}
-
-/* 1, 0 = it was not foreseen, and nothing of it has passed; -1. */
-static int pass_foreseen(struct remade *r, size_t i, const struct place_options *po,
-			 struct blob_facts *facts, dray_error **err)
-{
-	struct foreseen f = { .merged = r->m.layers[i].merged };
-	cleanup_error dray_error *unsent = NULL;
-	int rc = send_foreseen(r, i, po, &f, facts, &unsent);
-	cleanup_error dray_error *unwritten = f.error;
-	dray_error **first = &unsent;
-
-	if (rc == 0 || f.wrong)
-		return rc == 0;
-	/* Whichever end failed first, the other one was broken off. */
-	if (unwritten && dray_error_kind(unsent) == DRAY_ERR_CANCELLED)
-		first = &unwritten;
-	else
-		at_image(r, first);
-	if (err)
-		*err = steal_pointer(first);
-	return -1;
-}
-
-/* 1, 0 = it has to be made in the ordinary way, for which all is loaded; -1. */
-static int make_merged(struct remade *r, size_t i, const struct place_options *po,
-		       struct blob_facts *facts, dray_error **err)
-{
-	struct merged *m = r->m.layers[i].merged;
-	int rc = 0;
-
-	if (!m)
-		return 0;
-	if (po->known && po->known->again(po->arg))
-		rc = merged_foresee(m, err);
-	if (rc > 0)
-		rc = pass_foreseen(r, i, po, facts, err);
-	return rc == 0 && merged_load(m, err) < 0 ? -1 : rc;
-}
-
 /* ---- all layers ---- */
 
 struct pass {
@@ -372,20 +302,10 @@ static void keep(struct remade *r, size_t i)
 	r->index[i] = l->stack->index[l->keep];
 }
 
-/* A new layer: known to be there, or made. */
-static int pass_new(struct pass *p, size_t i, dray_error **err)
+static void note_new(struct pass *p, size_t i)
 {
 	struct remade *r = p->r;
-	int there = pass_known(r, i, p->po, &p->facts[i], err);
 
-	if (there < 0)
-		return at_image(r, err);
-	if (there == 0)
-		there = make_merged(r, i, p->po, &p->facts[i], err);
-	if (there < 0)
-		return -1;
-	if (there == 0 && make_layer(r, i, p->po, &p->facts[i], err) < 0)
-		return at_image(r, err);
 	r->facts[i] = &p->facts[i];
 	r->diff_ids[i] = p->facts[i].diff_id;
 	r->index[i] = r->own[i];
@@ -393,6 +313,16 @@ static int pass_new(struct pass *p, size_t i, dray_error **err)
 		r->entries[i] = (int64_t)r->own[i]->n;
 	if (copy_of(p->po))
 		copy_blob_of(copy_of(p->po), &p->facts[i], &r->blobs[i]);
+}
+
+/* A new layer: known to be there, or made. */
+static int pass_new(struct pass *p, size_t i, dray_error **err)
+{
+	int there = pass_known(p->r, i, p->po, &p->facts[i], err);
+
+	if (there < 0 || (there == 0 && make_layer(p->r, i, p->po, &p->facts[i], err) < 0))
+		return at_image(p->r, err);
+	note_new(p, i);
 	return 0;
 }
 
@@ -414,33 +344,167 @@ static int at_once(const struct remade *r, const struct place_options *po)
 	return po->known ? po->known->at_once(po->arg) : 1;
 }
 
-static int pass_layers(struct remade *r, const struct place_options *po, dray_error **err)
+static int make_room(struct pass *p, dray_error **err)
 {
+	struct remade *r = p->r;
 	struct arena *a = &r->store.arena;
-	struct pass p = { r, po, arena_array(a, r->m.n + 1, sizeof(*p.facts)) };
 
+	p->facts = arena_array(a, r->m.n + 1, sizeof(*p->facts));
 	r->facts = arena_array(a, r->m.n + 1, sizeof(struct blob_facts *));
 	r->diff_ids = arena_array(a, r->m.n + 1, sizeof(*r->diff_ids));
 	r->index = arena_array(a, r->m.n + 1, sizeof(struct layer_index *));
 	r->own = arena_array(a, r->m.n + 1, sizeof(struct layer_index *));
 	r->entries = arena_array(a, r->m.n + 1, sizeof(*r->entries));
 	r->blobs = arena_array(a, r->m.n + 1, sizeof(*r->blobs));
-	if (!p.facts || !r->facts || !r->diff_ids || !r->index || !r->own || !r->entries ||
+	if (!p->facts || !r->facts || !r->diff_ids || !r->index || !r->own || !r->entries ||
 	    !r->blobs)
 		return err_nomem(err);
 	for (size_t i = 0; i < r->m.n; i++)
 		r->entries[i] = -1;
+	return 0;
+}
+
+static int pass_one_by_one(struct remade *r, const struct place_options *po, dray_error **err)
+{
+	struct pass p = { .r = r, .po = po };
+
+	if (make_room(&p, err) < 0)
+		return -1;
 	r->any_there = po->known && po->known->any(po->arg);
 	if (r->m.foretell && r->any_there && r->m.foretell(r->m.arg, err) < 0)
 		return -1;
 	if (r->m.apart && !r->any_there) /* then nobody foretells, and all are read once */
 		for (size_t i = 0; i < r->m.n; i++)
 			stack_spend_tars(r->m.layers[i].stack);
-	if (run_parallel(at_once(r, po), r->m.n, pass_layer, &p, err) < 0)
-		return -1;
-	for (size_t i = 0; i < r->m.n; i++)
-		stack_drop_tars(r->m.layers[i].stack);
+	return run_parallel(at_once(r, po), r->m.n, pass_layer, &p, err);
+}
+
+/* ---- all at once ---- */
+
+#define BEHIND (4 * MIB) /* bytes of all layers that wait to be hashed and written */
+
+/* One layer on its way. */
+struct sent {
+	struct sending *all;
+	dray_error *error;
+};
+
+struct sending {
+	struct pass pass;
+	struct sent *list;
+	struct sink **out;
+};
+
+/* Nothing is begun at the destination before there is something to send. */
+static int send_written(void *arg, struct source *written, dray_error **err)
+{
+	struct sent *s = arg;
+	struct pass *p = &s->all->pass;
+	size_t i = (size_t)(s - s->all->list);
+	struct span begin;
+
+	if (source_peek(written, 1, &begin, &s->error) == 0 &&
+	    pass_tar(p->r, i, p->po, source_lend(written, &s->error), -1, &p->facts[i],
+		     &s->error) == 0)
+		return 0;
+	return err_set(err, DRAY_ERR_CANCELLED, "nobody reads on");
+}
+
+static int begin_sending(struct sending *s, dray_error **err)
+{
+	struct remade *r = s->pass.r;
+	struct arena *a = &r->store.arena;
+
+	s->list = arena_array(a, r->m.n + 1, sizeof(*s->list));
+	s->out = arena_array(a, r->m.n + 1, sizeof(struct sink *));
+	if (!s->list || !s->out)
+		return err_nomem(err);
+	for (size_t i = 0; i < r->m.n; i++) {
+		s->list[i] = (struct sent){ .all = s };
+		s->out[i] = sink_read_by(send_written, &s->list[i], BEHIND / r->m.n, err);
+		if (!s->out[i])
+			return at_image(r, err);
+	}
 	return 0;
+}
+
+static int finish_sending(struct sending *s, dray_error **err)
+{
+	for (size_t i = 0; i < s->pass.r->m.n; i++)
+		if (sink_finish(s->out[i], err) < 0)
+			return -1;
+	return 1;
+}
+
+static void end_sending(struct sending *s)
+{
+	for (size_t i = 0; s->out && i < s->pass.r->m.n; i++)
+		sink_free(s->out[i]);
+}
+
+static int send_all(struct sending *s, dray_error **err)
+{
+	const struct together *t = s->pass.r->m.together;
+	int rc = make_room(&s->pass, err);
+
+	if (rc == 0)
+		rc = begin_sending(s, err);
+	if (rc == 0)
+		rc = t->write(t->arg, s->out, err);
+	if (rc > 0)
+		rc = finish_sending(s, err);
+	end_sending(s);
+	return rc;
+}
+
+/* Whichever end failed first, the others were broken off. */
+static dray_error **first_failure(struct sending *s, dray_error **unwritten)
+{
+	for (size_t i = 0; s->list && i < s->pass.r->m.n; i++) {
+		dray_error **unsent = &s->list[i].error;
+
+		if (*unsent && dray_error_kind(*unsent) != DRAY_ERR_CANCELLED) {
+			at_image(s->pass.r, unsent);
+			return unsent;
+		}
+	}
+	return unwritten;
+}
+
+/* 1, 0 = they are to be made one by one, and nothing of them has passed; -1. */
+static int pass_together(struct remade *r, const struct place_options *po, dray_error **err)
+{
+	struct sending s = { .pass = { .r = r, .po = po } };
+	cleanup_error dray_error *unwritten = NULL;
+	int rc;
+
+	if (!po->known || !po->known->again(po->arg))
+		return 0;
+	rc = send_all(&s, &unwritten);
+	if (rc < 0 && err)
+		*err = steal_pointer(first_failure(&s, &unwritten));
+	for (size_t i = 0; s.list && i < r->m.n; i++) {
+		if (rc > 0)
+			note_new(&s.pass, i);
+		dray_error_free(s.list[i].error);
+	}
+	return rc;
+}
+
+static int pass_layers(struct remade *r, const struct place_options *po, dray_error **err)
+{
+	const struct together *t = r->m.together;
+	int rc = t ? pass_together(r, po, err) : 0;
+
+	if (rc == 0 && t) {
+		r->own = NULL; /* of what has not passed */
+		rc = t->plan(t->arg, &r->m.layers, &r->m.n, err);
+	}
+	if (rc == 0)
+		rc = pass_one_by_one(r, po, err);
+	for (size_t i = 0; rc >= 0 && i < r->m.n; i++)
+		stack_drop_tars(r->m.layers[i].stack);
+	return rc < 0 ? -1 : 0;
 }
 
 static int make_config(struct remade *r, dray_error **err)

@@ -8,19 +8,16 @@
 
 #include "build/memo.h"
 #include "layer/write.h"
-#include "ops/merged.h"
 #include "ops/stack.h"
 
 /** One layer of the new image, bottom first. All is lent. */
 struct remake_layer {
-	struct stack *stack; /* of kept and listed ones; not NULL */
-	int64_t keep;	     /* layer of the stack whose stored bytes stay; -1 = new */
+	struct stack *stack;	 /* of kept and listed ones; not NULL */
+	int64_t keep;		 /* layer of the stack whose stored bytes stay; -1 = new */
 	struct record_list list; /* of a new one: what it holds, of trees of the stack */
-	/* In its place, when set: all files of the stack, whose layers may not be loaded yet. */
-	struct merged *merged;
 	/*
-	 * Likewise: an uncompressed tar from elsewhere, and its size. Called twice where the DiffID
-	 * is found out first.
+	 * In its place, when set: an uncompressed tar from elsewhere, and its size. Called twice where
+	 * the DiffID is found out first.
 	 */
 	struct source *(*open)(void *arg, int64_t *ret_size, dray_error **err);
 	void *arg;
@@ -45,14 +42,34 @@ struct remade_layers {
 	 */
 	const struct layer_index *const *index;
 	const int64_t *entries; /* of each new one that was counted; -1 */
-	const struct memo_blob *blobs; /* what was made of a new one for the destination; may be unset */
+	const struct memo_blob
+		*blobs; /* what was made of a new one for the destination; may be unset */
 	size_t n;
+};
+
+/**
+ * New layers that are made all at once, while the biggest of those that they come from is read for the
+ * first time; for a destination where nothing is seen of an attempt that fails.
+ */
+struct together {
+	/**
+	 * The tars of all layers into @p out, which are not to be finished. 1; 0 = they have become
+	 * something else, and are worth nothing; -1, with the image's name in the error.
+	 */
+	int (*write)(void *arg, struct sink *const *out, dray_error **err);
+	/**
+	 * After a 0, or in place of that: the layers that are to be made one by one. Not before the
+	 * destination is open.
+	 */
+	int (*plan)(void *arg, const struct remake_layer **ret, size_t *ret_n, dray_error **err);
+	void *arg;
 };
 
 struct remake {
 	struct stack *stack; /* the old image: whose name, tags, family and annotations stay */
 	const struct remake_layer *layers;
 	size_t n;
+	const struct together *together; /* NULL, or what makes all layers, which are new then */
 	/* Whose family and annotations the new one takes; NULL = those of the old image. */
 	const struct manifest *like;
 	/* Annotations of an index that the image comes in; missing = it comes alone. */

@@ -30,7 +30,7 @@ void dray_split_plan_free(dray_split_plan *p)
 
 /* ---- what is cut ---- */
 
-static int add_rules(struct cut_rules *r, const struct dray_split_options *o, dray_error **err)
+int split_rules(const struct dray_split_options *o, struct cut_rules *r, dray_error **err)
 {
 	for (size_t i = 0; i < o->n_rules; i++) {
 		if (cut_rules_add(r, o->rules[i], err) == 0)
@@ -59,7 +59,7 @@ static int mark(struct dray_split_plan *p, const struct dray_split_options *o, d
 	cleanup_cut_rules struct cut_rules rules = { 0 };
 	size_t torn = 0;
 
-	if (add_rules(&rules, o, err) < 0 || cut_mark(p->tree, &rules, &torn, err) < 0)
+	if (split_rules(o, &rules, err) < 0 || cut_mark(p->tree, &rules, &torn, err) < 0)
 		return -1;
 	if (torn)
 		context_log(p->stack->ctx, DRAY_LOG_INFO,
@@ -214,9 +214,9 @@ static int too_many(const struct dray_split_plan *p, const struct dray_split_opt
 }
 
 /* Who writes them tells of more than engines take. */
-static void warn_many(const struct dray_split_plan *p, bool write)
+static void warn_many(const struct dray_split_plan *p)
 {
-	if (p->cut.n > 0 && p->n > MANY_LAYERS && (!write || p->n <= DRAY_SPLIT_LAYERS_MAX))
+	if (p->cut.n > 0 && p->n > MANY_LAYERS && (!p->write || p->n <= DRAY_SPLIT_LAYERS_MAX))
 		context_log(p->stack->ctx, DRAY_LOG_WARNING,
 			    "%zu layers: engines take %d, and images upon this one need some", p->n,
 			    DRAY_SPLIT_LAYERS_MAX);
@@ -416,37 +416,37 @@ static int check_options(const struct dray_split_options *o, dray_error **err)
 	return 0;
 }
 
-static int make(struct dray_split_plan *p, const struct dray_split_options *o, bool write,
-		dray_error **err)
+int split_open(dray_context *ctx, const char *image, const struct dray_select *sel,
+	       const struct dray_split_options *o, enum split_use use, struct dray_split_plan **ret,
+	       dray_error **err)
 {
+	const bool write = use != SPLIT_SHOWN;
+	const struct stack_options so = { .contents = write || o->keep_base,
+					  .keep_tars = write || o->previous,
+					  .lazy = use == SPLIT_FORESEEN };
+	cleanup_split_plan struct dray_split_plan *p = mem_zalloc(sizeof(*p));
+
+	if (!p)
+		return err_nomem(err);
+	p->write = write;
+	if (check_options(o, err) < 0 || stack_open(ctx, image, sel, &so, &p->stack, err) < 0)
+		return -1;
 	if (o->keep_base > p->stack->n)
 		return err_set(err, DRAY_ERR_USAGE,
 			       "%s has %zu layers, of which %zu are to be kept",
 			       p->stack->im->where, p->stack->n, o->keep_base);
 	p->kept = o->keep_base;
+	*ret = steal_pointer(&p);
+	return 0;
+}
+
+int split_make(struct dray_split_plan *p, const struct dray_split_options *o, dray_error **err)
+{
 	if (stack_tree(p->stack, p->stack->n, &p->tree, err) < 0 || mark(p, o, err) < 0 ||
 	    cut_parts_rules(&p->parts, o->rules, o->n_rules, err) < 0 || choose(p, o, err) < 0 ||
 	    tell(p, err) < 0)
 		return -1;
 	warn_big(p, o->max_size);
-	warn_many(p, write);
-	return 0;
-}
-
-int split_plan(dray_context *ctx, const char *image, const struct dray_select *sel,
-	       const struct dray_split_options *o, bool write, struct dray_split_plan **ret,
-	       dray_error **err)
-{
-	const bool compares = o->previous && !write;
-	const struct stack_options so = { .contents = write || o->keep_base,
-					  .keep_tars = write || compares };
-	cleanup_split_plan struct dray_split_plan *p = mem_zalloc(sizeof(*p));
-
-	if (!p)
-		return err_nomem(err);
-	if (check_options(o, err) < 0 || stack_open(ctx, image, sel, &so, &p->stack, err) < 0 ||
-	    make(p, o, write, err) < 0 || (compares && split_compare(p, err) < 0))
-		return -1;
-	*ret = steal_pointer(&p);
+	warn_many(p);
 	return 0;
 }

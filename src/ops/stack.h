@@ -11,8 +11,8 @@
 #include "ops/report.h"
 
 /** Gets the file @p e (data lent) of distinct layer @p read; the layers come side by side. */
-typedef int stack_file_fn(void *arg, size_t read, const struct layer_entry *e,
-			  struct source *data, dray_error **err);
+typedef int stack_file_fn(void *arg, size_t read, const struct layer_entry *e, struct source *data,
+			  dray_error **err);
 
 struct stack_options {
 	bool contents; /* compute the digest of each file's content */
@@ -31,14 +31,14 @@ struct stack {
 	dray_report *report; /* of the place; its warnings were not told yet */
 	struct image *im;
 	struct stack_options o;
-	size_t n; /* layers */
+	size_t n;			  /* layers */
 	const struct layer_index **index; /* of each; equal layers share one; NULL = not read yet */
-	struct stack_read *reads; /* the distinct ones */
+	struct stack_read *reads;	  /* the distinct ones */
 	size_t n_reads;
-	size_t *which;		/* of each layer: its stack_read */
+	size_t *which;		  /* of each layer: its stack_read */
 	struct stack_feed *feeds; /* of each layer, between stack_prepare() and the end */
-	struct map passed; /* what a walk kept: blob digest -> struct stack_passed */
-	bool spends;	   /* see stack_spend_tars() */
+	struct map passed;	  /* what a walk kept: blob digest -> struct stack_passed */
+	bool spends;		  /* see stack_spend_tars() */
 	struct arena arena;
 };
 
@@ -132,6 +132,8 @@ void stack_drop_tars(struct stack *s);
 void stack_spend_tars(struct stack *s);
 /** Do all tars lie in files? Then many lists can be written at once, and none waits for another. */
 bool stack_lies_in_files(const struct stack *s);
+/** Decode the layers for which that is not so into temporary files; all are loaded. */
+int stack_spool(struct stack *s, dray_error **err) MUST_CHECK;
 /**
  * Make ready to write @p l from the layers: those that are read out of their order are decoded
  * into temporary files, once; the others are decoded again as they are written.

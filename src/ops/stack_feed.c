@@ -50,9 +50,6 @@ static int spool_layer(void *arg, size_t index, dray_error **err)
 
 	if (!r->random || r->bytes.fd >= 0)
 		return 0;
-	context_log(s->ctx, DRAY_LOG_INFO,
-		    "layer %zu of %zu is not in order: it is decoded into a temporary file",
-		    r->layer + 1, s->n);
 	r->spool = io_tempfile(s->ctx->tmpdir, err);
 	k = r->spool < 0 ? NULL : sink_to_fd(r->spool, false, err);
 	tar = k ? stack_open_tar(s, r->layer, 0, &file, err) : NULL;
@@ -75,7 +72,19 @@ static void choose_random(struct stack *s, const struct layer_order *orders)
 			continue;
 		r->random = orders[i].late_bytes > left;
 		left -= r->random ? 0 : orders[i].late_bytes;
+		if (r->random)
+			context_log(s->ctx, DRAY_LOG_INFO,
+				    "layer %zu of %zu is not in order: it is decoded into a "
+				    "temporary file",
+				    r->layer + 1, s->n);
 	}
+}
+
+int stack_spool(struct stack *s, dray_error **err)
+{
+	for (size_t i = 0; i < s->n_reads; i++)
+		s->reads[i].random = true;
+	return run_parallel(s->ctx->threads, s->n_reads, spool_layer, s, err);
 }
 
 void stack_spend_tars(struct stack *s)

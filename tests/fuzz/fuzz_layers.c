@@ -9,7 +9,7 @@
 
 #include "base/limits.h"
 #include "layer/compare.h"
-#include "layer/once.h"
+#include "layer/cut.h"
 #include "layer/rootfs.h"
 #include "layer/write.h"
 
@@ -186,38 +186,124 @@ static void check_contents(const struct layer_index *want, const struct layer_in
 	}
 }
 
-/* What is written while layer @i is read: it is foreseen rightly, or known to be wrong. */
-static void check_once(struct stack *s, size_t i, struct span expect)
+/* One tar of all, or what a cut makes. */
+struct outputs {
+	const struct once_cut *cut;
+	size_t n;
+	struct buf tar[ONCE_TARS_MAX];
+};
+
+static struct outputs outputs_of(const struct once_cut *cut, size_t n)
+{
+	struct outputs o = { .cut = cut, .n = n };
+
+	for (size_t i = 0; i < n; i++)
+		o.tar[i] = BUF_INIT(64 * MIB);
+	return o;
+}
+
+static void outputs_clear(struct outputs *o)
+{
+	for (size_t i = 0; i < o->n; i++)
+		buf_clear(&o->tar[i]);
+}
+
+/* Written while layer @i is read. NULL = nothing was, or it is worth nothing. */
+static struct once *write_once(struct stack *s, size_t i, struct outputs *o)
 {
 	static const struct layer_index none;
-	const struct record_list all = { tree_record_next, s->tree };
 	const struct layer_index *index[LAYERS];
+	struct sink *out[ONCE_TARS_MAX];
 	cleanup_layer_index struct layer_index *passed = NULL;
-	cleanup_buf struct buf tar = BUF_INIT(64 * MIB);
+	int rc;
 
 	for (size_t k = 0; k < s->n; k++)
 		index[k] = k == i ? &none : s->index[k];
 	cleanup_tree struct tree *others = tree_of_others(index, s->n);
 	if (!others)
-		return;
-	cleanup_sink struct sink *k = sink_to_buf(&tar, NULL);
+		return NULL;
+	for (size_t k = 0; k < o->n; k++) {
+		out[k] = sink_to_buf(&o->tar[k], NULL);
+		assert(out[k]);
+	}
 	cleanup_source struct source *in = source_from_span(span_buf(&s->tar[i]), NULL);
 	const struct once_plan plan = { .index = index,
 					.n = s->n,
 					.passing = (uint32_t)i,
 					.others = others,
 					.feed = { .read = feed_tars, .arg = s },
-					.out = k,
+					.out = out,
+					.n_out = o->n,
+					.cut = o->cut,
 					.contents = true };
-	cleanup_once struct once *o = k && in ? once_new(&plan, NULL) : NULL;
-	assert(o);
-	int rc = once_write(o, in, &passed, NULL);
-
+	cleanup_once struct once *once = in ? once_new(&plan, NULL) : NULL;
+	assert(once);
+	rc = once_write(once, in, &passed, NULL);
 	assert(rc >= 0);
-	if (rc > 0)
-		check_contents(s->index[i], passed);
-	if (rc > 0 && once_holds(o, &all, NULL) > 0)
-		assert(span_eq(span_buf(&tar), expect));
+	for (size_t k = 0; k < o->n; k++)
+		sink_free(out[k]);
+	if (rc == 0)
+		return NULL;
+	check_contents(s->index[i], passed);
+	return steal_pointer(&once);
+}
+
+/* It is foreseen rightly, or known to be wrong. */
+static void check_once(struct stack *s, size_t i, struct span expect)
+{
+	const struct record_list all = { tree_record_next, s->tree };
+	struct outputs o CLEANUP(outputs_clear) = outputs_of(NULL, 1);
+	cleanup_once struct once *once = write_once(s, i, &o);
+
+	if (once && once_holds(once, 0, &all, NULL) > 0)
+		assert(span_eq(span_buf(&o.tar[0]), expect));
+}
+
+/* Likewise each layer of a cut. */
+static void check_cut(struct stack *s, size_t i, struct cut_foresight *f,
+		      const struct cut_layers *layers)
+{
+	const struct once_cut cut = cut_foresee(f);
+	struct outputs o CLEANUP(outputs_clear) = outputs_of(&cut, f->rules->n + 1);
+	cleanup_once struct once *once = write_once(s, i, &o);
+
+	for (size_t k = 0; once && layers->n == o.n && k < o.n; k++) {
+		const struct record_list l = cut_records(&layers->list[k]);
+		const struct layer_feed feed = { .read = feed_tars, .arg = s };
+		cleanup_buf struct buf want = BUF_INIT(64 * MIB);
+		cleanup_source struct source *tar = layer_tar_source(&l, &feed, NULL);
+
+		if (once_holds(once, k, &l, NULL) <= 0)
+			continue;
+		assert(tar && source_slurp(tar, &want, NULL) == 0);
+		assert(span_eq(span_buf(&o.tar[k]), span_buf(&want)));
+	}
+}
+
+/* All that a rule each for "a" and for what is in "b" takes, and the rest. */
+static void check_cuts(struct stack *s)
+{
+	static const char *const names[] = { "a", "b/**" };
+	const struct record_list all = { tree_record_next, s->tree };
+	cleanup_cut_rules struct cut_rules rules = { 0 };
+	cleanup_cut_parts struct cut_parts parts = { 0 };
+	cleanup_cut_layers struct cut_layers layers = { 0 };
+	cleanup_cut_foresight struct cut_foresight f = { 0 };
+	size_t torn, n, rest;
+
+	for (size_t i = 0; i < 2; i++)
+		assert(cut_rules_add(&rules, names[i], NULL) == 0);
+	assert(cut_foresight_init(&f, &rules, NULL) == 0);
+	assert(cut_mark(s->tree, &rules, &torn, NULL) == 0);
+	assert(cut_parts_rules(&parts, names, 2, NULL) == 0);
+	assert(cut_rest_whole(&parts, &all, NULL) == 0);
+	cut_tally(&parts, &all);
+	assert(cut_number(&parts, &n, &rest, NULL) == 0);
+	if (n == 0)
+		return;
+	assert(cut_deal(&parts, &all, n, 0, &layers, NULL) == 0);
+	for (size_t i = 0; i < s->n; i++)
+		check_cut(s, i, &f, &layers);
 }
 
 static void check(struct stack *s)
@@ -237,6 +323,7 @@ static void check(struct stack *s)
 	check_same(s->tree, again.tree);
 	for (size_t i = 0; i < s->n; i++)
 		check_once(s, i, span_buf(&again.tar[0]));
+	check_cuts(s);
 	stack_clear(&again);
 }
 
