@@ -115,7 +115,7 @@ static int take_some(const struct layer_feed *f, const struct run *r, struct roo
 /* A feed foresees in which order all pieces are read: those that are not wanted, too. */
 static int pass_run(struct once *o, struct run r, bool wanted, dray_error **err)
 {
-	uint8_t room[8 * 1024];
+	uint8_t room[64 * 1024];
 	struct span s;
 
 	while (r.left > 0) {

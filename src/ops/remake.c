@@ -381,7 +381,7 @@ static int pass_one_by_one(struct remade *r, const struct place_options *po, dra
 
 /* ---- all at once ---- */
 
-#define BEHIND (4 * MIB) /* bytes of all layers that wait to be hashed and written */
+#define BEHIND (12 * MIB) /* bytes of all layers that wait to be hashed and written */
 
 /* One layer on its way. */
 struct sent {

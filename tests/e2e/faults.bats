@@ -78,7 +78,7 @@ layout_sound() {
 @test "G-01 G-03: every system call fails once" { plain; faulty "$PLAIN"; sweep io images explain verify new into file normalize files export flatten squash strip append rebase edit inplace delta-save delta-load; }
 @test "G-01 G-03: system calls fail under the sanitizers" { faulty "$DRAY"; STEP=5 sweep io verify new into file normalize squash strip append rebase edit inplace delta-save delta-load; }
 @test "G-01 G-02: killed before every system call" { plain; faulty "$PLAIN"; sweep crash new into file normalize export flatten squash strip append rebase edit inplace delta-save delta-load; }
-@test "flatten into a layout, whose layer is foreseen or not: calls fail once, and kills" {
+@test "flatten and split into a layout, whose layers are foreseen or not: calls fail once, and kills" {
 	local d=$BATS_TEST_TMPDIR src
 	plain
 	mkdir -p "$d/files/etc" "$d/top/etc"
@@ -90,13 +90,14 @@ layout_sound() {
 	python3 "$PEERS_TOP/tests/layers/trick_image.py" "$d/tricks" sweep
 	for src in foreseen tricks; do
 		IMG=oci:$d/$src:t
+		export RULE='/etc/**'
 		faulty "$PLAIN"
-		sweep alloc flat
-		sweep io flat
-		sweep crash flat
+		sweep alloc flat cut
+		sweep io flat cut
+		sweep crash flat cut
 		faulty "$DRAY"
-		STEP=7 sweep alloc flat
-		STEP=7 sweep io flat
+		STEP=7 sweep alloc flat cut
+		STEP=7 sweep io flat cut
 	done
 }
 @test "edit --in-place of every layout: calls fail once, and kills" {

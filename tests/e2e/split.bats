@@ -116,6 +116,80 @@ wish_build() {
 	runs "$T/made.tar" made/split:1 new /bin/cat /d/n
 }
 
+# decoded_twice WANT IMAGE ARG...: does split by these rules say that of the biggest layer? The blobs are those of a cut that
+# was planned first, and what an archive gets is the same.
+decoded_twice() {
+	local want=$1 from=$2
+	shift 2
+	rm -rf "$T/once" "$T/planned" "$T/cut.tar"
+	dray_run split -v "$@" --compression none "$from" -o "oci:$T/once:1"
+	ok || return 1
+	[[ $stderr == *"(the same files)"* ]] || return 1
+	same "decoded twice" "$(grep -c "is decoded twice" <<<"$stderr")" "$want" || return 1
+	dray_run split "$@" --compression none --max 50 "$from" -o "oci:$T/planned:1"
+	ok || return 1
+	same "blobs" "$(ls "$T/once/blobs/sha256")" "$(ls "$T/planned/blobs/sha256")" || return 1
+	dray_run split "$@" "$from" -o "docker-archive:$T/cut.tar:a/b:1"
+	ok || return 1
+	same "in an archive" "$(diff_ids "$T/cut.tar")" "$(diff_ids "oci:$T/once:1")" || return 1
+	same "left" "$(find "$T/once" -name '.*' ! -path "$T/once")" "" || return 1
+	cmp <("$DRAY" export "oci:$T/once:1") <("$DRAY" export "$from")
+}
+
+@test "by rules that name folders: the biggest layer is decoded once, or the bytes are the same all the same" {
+	mkdir -p "$T/low/opt/app/empty" "$T/low/usr/lib/python3.11" "$T/low/usr/lib/python3.12" "$T/low/usr/lib/other" "$T/low/srv" \
+		"$T/top/opt/app" "$T/top/usr/lib" "$T/top/var"
+	head -c 3000000 /dev/urandom >"$T/low/opt/app/big"
+	for i in {100..300}; do echo "$i" | tee "$T/low/usr/lib/python3.11/$i" "$T/low/usr/lib/other/$i" >"$T/low/usr/lib/python3.12/$i"; done
+	ln "$T/low/usr/lib/other/100" "$T/low/usr/lib/other/hard"
+	echo a >"$T/low/opt/app/a" && ln -s nowhere "$T/low/opt/dangling"
+	chmod 2711 "$T/low/opt" && touch -d @1000000000 "$T/low/opt" "$T/low/usr" "$T/low/usr/lib"
+	echo v >"$T/top/var/v" && touch "$T/top/usr/lib/.wh.python3.12" "$T/top/opt/app/new" && chmod 700 "$T/top/opt"
+	tar -C "$T/low" --sort=name -cf "$T/low.tar" .
+	tar -C "$T/top" --sort=name -cf "$T/top.tar" .
+	"$DRAY" build -q --from scratch --tar "$T/low.tar" -o "oci:$T/oci:1"
+	"$DRAY" append -q "oci:$T/oci:1" "$T/top.tar" -o "oci:$T/oci:1"
+	decoded_twice 0 "oci:$T/oci:1" --layer '/opt/**'
+	same "layers" "$(layers "oci:$T/once:1")" 2
+	decoded_twice 0 "oci:$T/oci:1" --layer '/usr/lib/python3*/**' --layer '/opt/app/big' --layer '/opt/**,/srv'
+	same "layers" "$(layers "oci:$T/once:1")" 4
+	same "steps" "$(steps "oci:$T/once:1" | sed -n '1p;4p')" $'dray split rest\ndray split --layer /opt/**,/srv'
+	decoded_twice 0 "oci:$T/oci:1" --layer '/opt' --layer '/usr/lib/oth*'
+	# A rule that has nothing, names of one file, rules of which nobody can tell before.
+	decoded_twice 1 "oci:$T/oci:1" --layer '/opt/**' --layer '/nothing/**'
+	dray_run split --layer '/opt/**' --layer '/nothing/**' "oci:$T/oci:1" -o "oci:$T/warned:1"
+	same "warnings" "$(grep -c "nothing falls under it" <<<"$stderr")" 1
+	decoded_twice 1 "oci:$T/oci:1" --layer '/usr/lib/other/hard'
+	decoded_twice 1 "oci:$T/oci:1" --layer '/usr/lib/python3.12/**'
+	decoded_twice 0 "oci:$T/oci:1" --layer '**/python3*/**'
+	# The one that passes is on top, and not in the order of the tree.
+	rm -r "$T/oci" "$T/top/usr"
+	tar -C "$T/low" -cf "$T/late.tar" ./opt/app/big ./opt/app/a ./usr/lib/other
+	"$DRAY" build -q --from scratch --dir "$T/top" -o "oci:$T/oci:1"
+	"$DRAY" append -q "oci:$T/oci:1" "$T/late.tar" -o "oci:$T/oci:1"
+	decoded_twice 1 "oci:$T/oci:1" --layer '/opt/**'
+}
+
+@test "by rules, of a layer that is damaged or that no disk has room for: told, and nothing is left" {
+	local blob
+	mkdir -p "$T/tree/etc"
+	head -c 3000000 /dev/urandom >"$T/tree/big"
+	echo e >"$T/tree/etc/e"
+	"$DRAY" build -q --from scratch --dir "$T/tree" -o "oci:$T/oci:1"
+	mkdir "$T/full"
+	if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=1m none "$T/full"; then
+		dray_run split --layer '/etc/**' "oci:$T/oci:1" -o "oci:$T/full/cut:1" --compression none
+		same "left" "$(find "$T/full" -type f)" ""
+		umount "$T/full"
+		expect 9 "*new-layer-1.tar*No space left on device*"
+	fi
+	blob=$(find "$T/oci/blobs" -size +1000k)
+	printf x | dd of="$blob" bs=1 seek=2000000 conv=notrunc status=none
+	dray_run split --layer '/etc/**' "oci:$T/oci:1" -o "oci:$T/cut:1"
+	expect 6 "*$T/oci*layer 1 of 1: blob digest differs*"
+	[ ! -e "$T/cut" ]
+}
+
 @test "--keep-base: lower blobs as they are, what they lost whited out above them" {
 	image_need tricks
 	registry_start base plain

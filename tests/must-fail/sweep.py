@@ -5,9 +5,10 @@
     sweep.py alloc|io|crash SOURCE SCENARIO [STEP]
 
 SCENARIO: images, explain, verify, or where a copy goes: new (an OCI layout that is not there yet), into (one that holds
-another image), flat (an OCI layout that is not there yet, by flatten), file (an OCI archive over an old one), a verb that writes a file over an old one (FILE_VERBS), unpack (a
-folder that is not there), empty (into one that is), extract (a name in a folder of other things), inplace (an edit of SOURCE
-where it lies; its state is what readers see). STEP: only every so many calls. DRAY is the faulty program.
+another image), flat and cut (the same as new, by flatten, and by split with the rule $RULE), file (an OCI archive over an
+old one), a verb that writes a file over an old one (FILE_VERBS), unpack (a folder that is not there), empty (into one that
+is), extract (a name in a folder of other things), inplace (an edit of SOURCE where it lies; its state is what readers see).
+STEP: only every so many calls. DRAY is the faulty program.
 
 alloc: exit 9 and one line, or success where the memory was not needed. io: the same with EIO. crash: the process ends at
 once; whoever comes next finds the old state or the new one, and a second run succeeds and tidies up.
@@ -89,7 +90,7 @@ class Scenario:
         self.is_inplace = name == "inplace"
         self.is_file = name == "file" or name in FILE_VERBS or self.is_inplace
         self.is_disk = name in ("unpack", "empty", "extract")
-        self.is_copy = self.is_file or self.is_disk or name in ("new", "into", "flat")
+        self.is_copy = self.is_file or self.is_disk or name in ("new", "into", "flat", "cut")
         self.tree = disk_tree if self.is_disk else seen if self.is_inplace else tree
         # In memory where there is such a place: thousands of runs sync their file system.
         shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -142,6 +143,9 @@ class Scenario:
             return run([*self.name.split("-"), "-q", self.source, *args, "-o", self.out], fault, self.home)
         if self.name == "flat":
             return run(["flatten", "-q", "--compression", "none", self.source, "-o", self.place()], fault, self.home)
+        if self.name == "cut":
+            return run(["split", "-q", "--layer", os.environ["RULE"], "--compression", "none", self.source, "-o",
+                        self.place()], fault, self.home)
         if self.is_copy:
             return self.copy(self.place(), fault)
         return run([self.name, self.source], fault, self.home)
@@ -221,7 +225,7 @@ def judge_failure(s, done, kind):
             bad.append("success, but the output is %s" % state)
         if state not in ("old", "new"):
             bad.append(state)
-        if done.returncode != 0 and s.name in ("new", "flat") and state == "old" and tree(s.out) is not None:
+        if done.returncode != 0 and s.name in ("new", "flat", "cut") and state == "old" and tree(s.out) is not None:
             bad.append("a folder is left: %s" % tree(s.out))
     left = s.leftovers()
     # The call that failed may have been the removal itself: then it is for the next run.
