@@ -26,9 +26,12 @@ struct stack_feed {
 	size_t n_kept;
 };
 
+/* There are none where all lies in files: then many threads may come by. */
 void stack_feeds_free(struct stack *s)
 {
-	for (size_t i = 0; s->feeds && i < s->n; i++) {
+	if (!s->feeds)
+		return;
+	for (size_t i = 0; i < s->n; i++) {
 		source_free(s->feeds[i].in);
 		buf_clear(&s->feeds[i].kept);
 		layer_orders_clear(&s->feeds[i].order, 1);
@@ -82,6 +85,7 @@ static void choose_random(struct stack *s, const struct layer_order *orders)
 
 int stack_spool(struct stack *s, dray_error **err)
 {
+	stack_feeds_free(s);
 	for (size_t i = 0; i < s->n_reads; i++)
 		s->reads[i].random = true;
 	return run_parallel(s->ctx->threads, s->n_reads, spool_layer, s, err);
