@@ -13,16 +13,16 @@ struct sink_ops {
 	int (*finish)(struct sink *k, dray_error **err);
 	/** Optional: take an extent of a file without it passing through memory. */
 	int (*splice)(struct sink *k, int fd, int64_t off, int64_t len, dray_error **err);
-	void (*free)(struct sink *k); /* discards unless finished */
+	void (*free)(struct sink *k);	/* discards unless finished */
 };
 struct sink {
 	const struct sink_ops *ops;
-	int64_t pos; /* bytes taken so far */
+	int64_t pos;	/* bytes taken so far */
 	bool failed;
 	bool finished;
-	bool lasting;  /* set by whoever made it: see io_writeback(); for the kinds with a file */
-	int64_t begun; /* of io_writeback() */
-	int64_t start; /* in a file, for sink_restart() */
+	bool lasting;	/* set by whoever made it: see io_writeback(); for the kinds with a file */
+	int64_t begun;	/* of io_writeback() */
+	int64_t start;	/* in a file, for sink_restart() */
 };
 
 int sink_write(struct sink *k, struct span bytes, dray_error **err) MUST_CHECK;

@@ -13,10 +13,10 @@
 struct once_cut {
 	/** The number of the tar for @p path; of a folder: where it goes when nothing lies in it. */
 	size_t (*tar_of)(void *arg, const char *path);
-	/**
+/**
 	 * Will a tar above @p tar have something that lies in @p folder? Then its time is told there,
 	 * and in @p tar it is 0.
-	 */
+ */
 	bool (*above)(void *arg, const char *folder, size_t tar);
 	void *arg;
 };
@@ -30,11 +30,11 @@ struct once_plan {
 	uint32_t passing;
 	/* The finished tree of the others, in which that layer counts as an empty one. Lent. */
 	struct tree *others;
-	struct layer_feed feed;	    /* of the others, for layer_tar_source() of that tree */
+	struct layer_feed feed; /* of the others, for layer_tar_source() of that tree */
 	struct sink *const *out;    /* all lent */
 	size_t n_out;		    /* up to ONCE_TARS_MAX */
 	const struct once_cut *cut; /* lent; NULL = there is one tar */
-	bool contents;		    /* compute layer_entry.content of the one that passes */
+	bool contents;		/* compute layer_entry.content of the one that passes */
 };
 
 struct once;

@@ -37,6 +37,27 @@ static bool same_layer(const struct layer *a, const struct layer *b)
 	return digest_set(&a->blob.digest) && digest_eq(&a->blob.digest, &b->blob.digest);
 }
 
+/* Digests of one kind, of both. */
+static bool can_tell(const struct layer *a, const struct layer *b)
+{
+	return (digest_set(&a->diff_id) && digest_set(&b->diff_id)) ||
+	       (digest_set(&a->blob.digest) && digest_set(&b->blob.digest));
+}
+
+static int not_same(const struct rebase *r, size_t i, dray_error **err)
+{
+	const struct image *im = r->s->im, *base = r->old_base->im;
+
+	if (!can_tell(&im->layers[i], &base->layers[i]))
+		return err_set(err, DRAY_ERR_UNSUPPORTED,
+			       "nothing tells whether %s stands on %s: their configs do not both "
+			       "name the DiffID of layer %zu",
+			       im->where, base->where, i + 1);
+	return err_set(err, DRAY_ERR_USAGE,
+		       "%s does not stand on %s: layer %zu of %zu is another one", im->where,
+		       base->where, i + 1, r->old_base->n);
+}
+
 static int check_old(const struct rebase *r, dray_error **err)
 {
 	const struct image *im = r->s->im, *base = r->old_base->im;
@@ -47,9 +68,7 @@ static int check_old(const struct rebase *r, dray_error **err)
 			       im->where, base->where, r->s->n, r->old_base->n);
 	for (size_t i = 0; i < r->old_base->n; i++)
 		if (!same_layer(&im->layers[i], &base->layers[i]))
-			return err_set(err, DRAY_ERR_USAGE,
-				       "%s does not stand on %s: layer %zu of %zu is another one",
-				       im->where, base->where, i + 1, r->old_base->n);
+			return not_same(r, i, err);
 	return 0;
 }
 

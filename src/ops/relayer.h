@@ -10,8 +10,8 @@
 
 /** One entry of the new history. */
 struct relayer_step {
-	int64_t keep;			  /* entry of the old history; -1 = new */
-	bool empty_layer;		  /* of either */
+	int64_t keep;	  /* entry of the old history; -1 = new */
+	bool empty_layer; /* of either */
 	const char *created_by, *comment; /* of a new one; comment NULL = none */
 	/* In place of them: a whole entry of another image, JSON; NULL. */
 	struct span raw;
@@ -19,7 +19,7 @@ struct relayer_step {
 
 /** All is lent. */
 struct relayer_plan {
-	const char *image;	 /* as typed */
+	const char *image; /* as typed */
 	const char *const *tags; /* as in struct made */
 	size_t n_tags;
 	/* The old image; with contents where ids are wanted, all loaded when the layers are made. */
@@ -34,10 +34,10 @@ struct relayer_plan {
 	/* What it must become instead; NULL = whatever. With times. */
 	const struct digest *expect;
 	const struct manifest *like; /* as in struct remake; NULL */
-	struct json around;	     /* as in struct remake */
-	bool contents;	/* new layers are read back with the digests of their files, ids or not */
-	bool no_ids;	/* layers were not read: rootfs ids are not known */
-	bool apart;	/* as in struct remake */
+	struct json around; /* as in struct remake */
+	bool contents; /* new layers are read back with the digests of their files, ids or not */
+	bool no_ids; /* layers were not read: rootfs ids are not known */
+	bool apart; /* as in struct remake */
 	bool told_many; /* if they are too many for Docker, somebody has said so */
 	/* An image, as typed, whose layers the new one may have; NULL. */
 	const char *previous;

@@ -294,12 +294,16 @@ struct pass {
 	struct blob_facts *facts;
 };
 
-static void keep(struct remade *r, size_t i)
+/* One of which no config tells the DiffID has it all the same. */
+static int keep(struct remade *r, size_t i, dray_error **err)
 {
 	const struct remake_layer *l = &r->m.layers[i];
+	size_t kept = (size_t)l->keep;
 
-	r->diff_ids[i] = l->stack->im->layers[l->keep].diff_id;
-	r->index[i] = l->stack->index[l->keep];
+	r->diff_ids[i] = l->stack->im->layers[kept].diff_id;
+	r->index[i] = l->stack->index[kept];
+	return digest_set(&r->diff_ids[i]) ? 0
+					   : stack_diff_id(l->stack, kept, &r->diff_ids[i], err);
 }
 
 static void note_new(struct pass *p, size_t i)
@@ -330,10 +334,7 @@ static int pass_layer(void *arg, size_t i, dray_error **err)
 {
 	struct pass *p = arg;
 
-	if (p->r->m.layers[i].keep < 0)
-		return pass_new(p, i, err);
-	keep(p->r, i);
-	return 0;
+	return p->r->m.layers[i].keep < 0 ? pass_new(p, i, err) : keep(p->r, i, err);
 }
 
 static int at_once(const struct remade *r, const struct place_options *po)

@@ -13,12 +13,12 @@
 struct dray_split_plan {
 	struct stack *stack;
 	struct tree *tree;
-	struct change *change;	 /* over the kept layers; NULL = none are kept */
+	struct change *change; /* over the kept layers; NULL = none are kept */
 	struct record_list list; /* what is cut */
 	struct cut_parts parts;
 	struct cut_layers cut; /* the new layers */
 	size_t kept;
-	bool write;			 /* else it is only shown */
+	bool write; /* else it is only shown */
 	struct dray_split_layer *layers; /* kept and new */
 	size_t n;
 	const struct digest *previous; /* DiffIDs of the image that is kept to */
@@ -42,7 +42,7 @@ int split_make(struct dray_split_plan *p, const struct dray_split_options *o,
 	       dray_error **err) MUST_CHECK;
 /** The rules of @p o. */
 int split_rules(const struct dray_split_options *o, struct cut_rules *r,
-		dray_error **err) MUST_CHECK;
+	       dray_error **err) MUST_CHECK;
 
 /** A cut by rules, of which the layers are written before it is known. Zeroed; p and o are lent. */
 struct split_once {
@@ -65,6 +65,6 @@ void split_once_clear(struct split_once *s);
 
 /** Keep the DiffIDs of @p previous for split_compare(). */
 int split_keep_ids(struct dray_split_plan *p, const struct image *previous,
-		   dray_error **err) MUST_CHECK;
+	       dray_error **err) MUST_CHECK;
 /** Tell of each layer whether that image has it; of a plan that was told, with tars kept. */
 int split_compare(struct dray_split_plan *p, dray_error **err) MUST_CHECK;

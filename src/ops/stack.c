@@ -186,6 +186,20 @@ struct source *stack_open_tar(struct stack *s, size_t i, size_t ahead, struct ex
 	return in;
 }
 
+int stack_diff_id(struct stack *s, size_t i, struct digest *ret, dray_error **err)
+{
+	cleanup_hash struct hash h = { 0 };
+	cleanup_source struct source *tar = NULL;
+	struct extent unused;
+
+	if (hash_init(&h, DIGEST_SHA256, err) < 0)
+		return -1;
+	tar = source_hash(stack_open_tar(s, i, 0, &unused, err), &h, err);
+	if (!tar || source_drain(tar, err) < 0)
+		return err_ctx(err, "%s: layer %zu of %zu", s->im->where, i + 1, s->n);
+	return hash_finish(&h, ret, err);
+}
+
 /* Index the layer; what passes is kept, decoded, in a file of its own. */
 static int index_and_keep(struct stack *s, struct stack_read *r, struct source *tar,
 			  dray_error **err)

@@ -12,7 +12,7 @@
 
 /** Gets the file @p e (data lent) of distinct layer @p read; the layers come side by side. */
 typedef int stack_file_fn(void *arg, size_t read, const struct layer_entry *e, struct source *data,
-			  dray_error **err);
+			   dray_error **err);
 
 struct stack_options {
 	bool contents; /* compute the digest of each file's content */
@@ -31,14 +31,14 @@ struct stack {
 	dray_report *report; /* of the place; its warnings were not told yet */
 	struct image *im;
 	struct stack_options o;
-	size_t n;			  /* layers */
+	size_t n; /* layers */
 	const struct layer_index **index; /* of each; equal layers share one; NULL = not read yet */
-	struct stack_read *reads;	  /* the distinct ones */
+	struct stack_read *reads; /* the distinct ones */
 	size_t n_reads;
-	size_t *which;		  /* of each layer: its stack_read */
+	size_t *which;		/* of each layer: its stack_read */
 	struct stack_feed *feeds; /* of each layer, between stack_prepare() and the end */
-	struct map passed;	  /* what a walk kept: blob digest -> struct stack_passed */
-	bool spends;		  /* see stack_spend_tars() */
+	struct map passed; /* what a walk kept: blob digest -> struct stack_passed */
+	bool spends;	   /* see stack_spend_tars() */
 	struct arena arena;
 };
 
@@ -77,6 +77,8 @@ int stack_load_by(struct stack *s, size_t i, stack_layer_fn *fn, void *arg,
 const struct manifest *stack_manifest(const struct stack *s);
 /** Does a manifest say which blob layer @p i is? */
 bool stack_vouched(const struct stack *s, size_t i);
+/** The DiffID of layer @p i, which no config tells: its bytes are decoded for it. */
+int stack_diff_id(struct stack *s, size_t i, struct digest *ret, dray_error **err) MUST_CHECK;
 /** The stored bytes of layer @p i, not proven. */
 struct source *stack_open_stored(struct stack *s, size_t i, dray_error **err);
 
@@ -91,7 +93,7 @@ int stack_share(struct stack *s, const struct stack *from, dray_error **err) MUS
  * the source ends.
  */
 struct source *stack_open_file(struct stack *s, size_t i, const struct layer_entry *e,
-			       dray_error **err);
+			   dray_error **err);
 
 /** A file of a merged tree that is wanted whole. */
 struct stack_file {

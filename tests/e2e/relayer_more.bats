@@ -533,3 +533,46 @@ annotations() {
 	expect 0
 	[[ $stderr != *"does not say"* ]]
 }
+
+@test "a config that names no DiffIDs: layers that stay get the ones that they have" {
+	local t=$BATS_TEST_TMPDIR want kept verb
+	mkdir -p "$t/new"
+	echo new >"$t/new/n"
+	tar -C "$t/new" -cf "$t/new.tar" n
+	python3 - "$t" <<-'END'
+		import io, json, sys, tarfile
+		def layer(name):
+		    out = io.BytesIO()
+		    with tarfile.open(fileobj=out, mode="w") as t:
+		        t.addfile(tarfile.TarInfo(name))
+		    return out.getvalue()
+		with tarfile.open(sys.argv[1] + "/mute.tar", "w") as t:
+		    def put(name, data):
+		        info = tarfile.TarInfo(name)
+		        info.size = len(data)
+		        t.addfile(info, io.BytesIO(data))
+		    for name in "ab":
+		        put(name + "/layer.tar", layer(name))
+		    put("c.json", json.dumps({"architecture": "amd64", "os": "linux", "config": {}}).encode())
+		    put("manifest.json", json.dumps([{"Config": "c.json", "RepoTags": ["test/mute:1"],
+		                                      "Layers": ["a/layer.tar", "b/layer.tar"]}]).encode())
+	END
+	want=$(for f in a b; do tar -xOf "$t/mute.tar" "$f/layer.tar" | sha256sum | sed 's/ .*//; s/^/sha256:/'; done)
+	while read -r kept verb; do
+		# shellcheck disable=SC2086 # words
+		dray_run $verb -o "oci:$t/out:1" --format oci
+		ok
+		same "$verb" "$("$DRAY" inspect --json "oci:$t/out:1" | jq -r '.images[0].layers[].diff_id' | head -n "$kept")" \
+			"$(head -n "$kept" <<<"$want")"
+		"$DRAY" verify -q "oci:$t/out:1"
+		rm -rf "$t/out"
+	done <<-END
+		2 append $t/mute.tar $t/new.tar
+		2 append --no-rootfs-id $t/mute.tar $t/new.tar
+		1 squash --from 1 $t/mute.tar
+		1 split --keep-base 1 $t/mute.tar
+		1 strip $t/mute.tar b
+	END
+	dray_run rebase "$t/mute.tar" --old-base "$t/mute.tar" --new-base "$t/mute.tar" -o "oci:$t/out:1"
+	expect 8 "*nothing tells whether*do not both name the DiffID of layer 1*"
+}
