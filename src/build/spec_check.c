@@ -219,6 +219,8 @@ static int check_base(const struct spec_base *b, dray_error **err)
 {
 	const struct spec_select *sel = &b->select;
 
+	if (!b->set && sel->set) /* said by a flag: a base that a text has is set */
+		return err_set(err, DRAY_ERR_USAGE, "--select needs --from");
 	if (b->set && !b->image)
 		return err_set(err, DRAY_ERR_USAGE, "base: \"image\" is missing");
 	if (!!sel->tag + !!sel->digest + sel->index.set > 1)

@@ -61,14 +61,10 @@ static int split_last(struct spec *s, const char *value, const char **a, const c
 /* What else was said of the base stays, but not which image of the old place is meant. */
 static int flag_from(struct spec *s, const char *value, dray_error **err)
 {
-	if (strcmp(value, "scratch") == 0) {
-		s->base.set = false;
-		return 0;
-	}
-	s->base.set = true;
 	if (s->base.image)
 		s->base.select = (struct spec_select){ 0 };
-	return flag_string(s, value, &s->base.image, err);
+	s->base.set = strcmp(value, "scratch") != 0;
+	return s->base.set ? flag_string(s, value, &s->base.image, err) : 0;
 }
 
 /* The first tag that flags say stands in place of those of the text; more are added. */

@@ -566,6 +566,39 @@ static void test_select_flags(void **state)
 	}
 }
 
+/* Nothing to select from is an error, not a base of nothing. */
+static void test_select_alone(void **state)
+{
+	static const struct {
+		const char *const words[8]; /* name, value */
+		bool fine;
+	} rows[] = {
+		{ { "select", "1" }, false },
+		{ { "select", "@0", "from", "scratch" }, false },
+		{ { "from", "scratch", "select", "@0" }, false },
+		{ { "from", "a", "from", "scratch", "select", "1" }, false },
+		{ { "from", "a", "select", "1" }, true },
+		{ { "select", "1", "from", "a" }, true },
+		{ { "from", "a", "select", "1", "from", "scratch" }, true },
+		{ { "from", "scratch" }, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *const *w = rows[i].words;
+		dray_error *err = NULL;
+		struct spec *s = spec_new(&err);
+
+		for (; *w; w += 2)
+			assert_ok(spec_flag(s, w[0], w[1], &err), err);
+		if ((spec_check(s, &err) == 0) != rows[i].fine)
+			fail_msg("row %zu: %s", i, err ? dray_error_message(err) : "taken");
+		if (!rows[i].fine)
+			assert_err(err, DRAY_ERR_USAGE, "--select needs --from");
+		spec_free(s);
+	}
+}
+
 static void test_torture(void **state)
 {
 	(void)state;
@@ -634,11 +667,11 @@ static void test_checks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reads),	   cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_flags),	   cmocka_unit_test(test_checks),
-		cmocka_unit_test(test_torture),	   cmocka_unit_test(test_many_flags),
-		cmocka_unit_test(test_base_flags), cmocka_unit_test(test_select_flags),
-		cmocka_unit_test(test_env_order),
+		cmocka_unit_test(test_reads),	     cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_flags),	     cmocka_unit_test(test_checks),
+		cmocka_unit_test(test_torture),	     cmocka_unit_test(test_many_flags),
+		cmocka_unit_test(test_base_flags),   cmocka_unit_test(test_select_flags),
+		cmocka_unit_test(test_select_alone), cmocka_unit_test(test_env_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
