@@ -22,6 +22,8 @@ struct descriptor {
 	struct json urls;	 /* array or missing */
 	struct span data;	 /* decoded and checked "data" member, or empty */
 	bool has_data;
+	/* Only in what we make: of the same content in other bytes, see manifest_write(). */
+	bool recoded;
 };
 
 enum manifest_kind {
@@ -65,11 +67,12 @@ int descriptor_annotation(const struct descriptor *d, const char *key, struct ar
 			  const char **ret, dray_error **err) MUST_CHECK;
 
 /**
- * Compact schema2 (@p docker) or OCI image manifest from these parts. @p annotations of
- * another manifest, or none; Docker's have no place for them.
+ * Compact schema2 (@p docker) or OCI image manifest from these parts. artifactType, subject and
+ * annotations are those of @p like, NULL = none; Docker's have no place for them. Of a layer that is
+ * recoded no URLs are written, and no annotations that speak of its old bytes.
  */
 int manifest_write(bool docker, const struct descriptor *config, const struct descriptor *layers,
-		   size_t n_layers, struct json annotations, struct buf *ret,
+		   size_t n_layers, const struct manifest *like, struct buf *ret,
 		   dray_error **err) MUST_CHECK;
 
 /** What becomes of one entry of an index that is rewritten. */

@@ -36,35 +36,42 @@ static const char *foreign_media_type(bool docker, const char *mt)
 	return docker ? MT_DOCKER_FOREIGN : MT_OCI_FOREIGN;
 }
 
+/* Whose words beside the layers are those of the manifest that is written; NULL. */
+static const struct manifest *manifest_like(const struct plan *p)
+{
+	if (p->im->made_from)
+		return p->im->made_from;
+	return has_vouched_manifest(p->c, p->im) ? p->im->manifest : NULL;
+}
+
 static int write_manifest(struct plan *p, struct manifest **ret, dray_error **err)
 {
 	const struct config *cfg = p->im->config;
+	const struct manifest *like = manifest_like(p);
 	struct descriptor config = {
 		.media_type = p->docker ? MT_DOCKER_CONFIG : MT_OCI_CONFIG,
 		.digest = cfg->digest,
 		.size = (int64_t)cfg->raw.len,
+		.annotations = like ? like->config.annotations : (struct json){ 0 },
 	};
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_MANIFEST);
 	struct descriptor *layers = arena_array(p->arena, p->im->n_layers + 1, sizeof(*layers));
-	struct json annotations = { 0 };
 
 	if (!layers)
 		return err_nomem(err);
 	for (size_t i = 0; i < p->im->n_layers; i++) {
 		const struct work *w = &p->work[p->of_layer[i]];
+		const struct layer *l = &p->im->layers[i];
 		bool foreign = mediatype_is_foreign(w->out.media_type);
 
 		layers[i] = w->out;
 		layers[i].media_type = foreign ? foreign_media_type(p->docker, w->out.media_type)
 					       : layer_media_type(p->docker, w->compression);
-		if (w->convert)
-			layers[i].annotations = (struct json){ 0 }; /* they spoke of other bytes */
-		if (json_node(p->im->layers[i].annotations))
-			layers[i].annotations = p->im->layers[i].annotations;
+		layers[i].recoded = w->convert;
+		layers[i].annotations = json_node(l->annotations) ? l->annotations
+								  : l->blob.annotations;
 	}
-	if (p->im->made_from)
-		annotations = p->im->made_from->annotations;
-	if (manifest_write(p->docker, &config, layers, p->im->n_layers, annotations, &raw, err) < 0)
+	if (manifest_write(p->docker, &config, layers, p->im->n_layers, like, &raw, err) < 0)
 		return -1;
 	return manifest_parse(&raw, p->docker ? MT_DOCKER_MANIFEST : MT_OCI_MANIFEST, ret, err);
 }

@@ -155,7 +155,7 @@ static int foretell_annotations(struct edit *e, struct image *im, dray_error **e
 
 	if (mem_grow(&e->made, e->n_made, &e->cap_made, sizeof(*e->made)) < 0)
 		return err_nomem(err);
-	if (manifest_write(false, &config, NULL, 0, (struct json){ 0 }, &raw, err) < 0 ||
+	if (manifest_write(false, &config, NULL, 0, NULL, &raw, err) < 0 ||
 	    edit_run_steps(e->o, true, &raw, err) < 0 ||
 	    manifest_parse(&raw, MT_OCI_MANIFEST, &m, err) < 0)
 		return -1;

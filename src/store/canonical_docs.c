@@ -97,7 +97,7 @@ int canonical_write_manifest(struct canonical_image *im, dray_error **err)
 			.size = im->layers[i]->size,
 		};
 	buf_reset(&im->manifest);
-	if (manifest_write(false, &config, layers, n, (struct json){ 0 }, &im->manifest, err) < 0)
+	if (manifest_write(false, &config, layers, n, NULL, &im->manifest, err) < 0)
 		return err_ctx(err, "OCI manifest");
 	return digest_of(span_buf(&im->manifest), &im->manifest_digest, err);
 }

@@ -158,6 +158,70 @@ print([m.name for m in t][-1])' >"$(out last)"
 	done
 }
 
+# manifest_of LAYOUT TAG
+manifest_of() { "$DRAY" inspect --raw "oci:$(out "$1"):$2"; }
+
+# say LAYOUT FILTER: the manifest that "one" names there, changed by jq; index.json lists nothing else then.
+say() {
+	local old new
+	old=$(jq -r '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == "one") | .digest' "$(out "$1/index.json")")
+	jq -c "$2" "$(out "$1/blobs/sha256/${old#*:}")" >"$(out said)"
+	new=$(sha256sum <"$(out said)" | cut -d ' ' -f 1)
+	cp "$(out said)" "$(out "$1/blobs/sha256/$new")"
+	jq -c --arg digest "sha256:$new" --argjson size "$(stat -c %s "$(out said)")" '
+		.manifests |= map(select(.annotations["org.opencontainers.image.ref.name"] == "one") | .digest = $digest | .size = $size)' \
+		"$(out "$1/index.json")" >"$(out said)"
+	cp "$(out said)" "$(out "$1/index.json")"
+}
+
+@test "copy: another compression: the manifest says what it said, but for what spoke of the old bytes" {
+	require_peer skopeo
+	graph src
+	subject=$(jq -nc --arg d "${D[multi]}" '{mediaType: "application/vnd.oci.image.index.v1+json", digest: $d, size: 7, annotations: {about: "it"}}')
+	say src '.artifactType = "application/x.kind" | .subject = '"$subject"' | .annotations = {"org.example.a": "<1>", "ü": "2"} |
+		.config.annotations = {config: "3"} |
+		.layers[0].annotations = {first: "4", "containerd.io/snapshot/stargz/toc.digest": "sha256:0", "io.containers.estargz.uncompressed-size": "1"} |
+		.layers[1].annotations = {"io.github.containers.zstd-chunked.manifest-position": "1:2:3:4", "io.containers.zstd-chunked.manifest-checksum": "x"} |
+		.layers[1].urls = ["https://example.test/the/old/bytes"]'
+	beside='[.artifactType, .subject, .annotations, .config.annotations]'
+	want=$(manifest_of src one | jq -cS "$beside")
+	for how in zstd none gzip-single; do
+		[ "$how" != gzip-single ] || "$DRAY" copy -q --compression none "oci:$(out src):one" "oci:$(out src):one"
+		dray_run copy --compression "$how" "oci:$(out src):one" "oci:$(out "$how"):1"
+		ok
+		[[ $stderr == *"recompressed as asked"* ]]
+		same "$how" "$(manifest_of "$how" 1 | jq -cS "$beside")" "$want"
+		same "$how: layers" "$(manifest_of "$how" 1 | jq -cS '[.layers[] | [.annotations, .urls]]')" '[[{"first":"4"},null],[null,null]]'
+		skopeo inspect --raw "oci:$(out "$how"):1" >/dev/null
+	done
+	# skopeo keeps what is beside the layers, too.
+	skopeo copy --quiet --dest-compress --dest-compress-format zstd "oci:$(out none):1" "oci:$(out skopeo):1"
+	same "skopeo" "$(manifest_of skopeo 1 | jq -c .annotations)" "$(manifest_of zstd 1 | jq -c .annotations)"
+	# What is not converted says all it said.
+	graph src2
+	say src2 '.layers[0].annotations = {"containerd.io/snapshot/stargz/toc.digest": "sha256:0"}'
+	dray_run copy --compression gzip "oci:$(out src2):one" "oci:$(out gzip):1"
+	ok
+	cmp <(manifest_of src2 one) <(manifest_of gzip 1)
+	# Docker's documents have no place for any of it.
+	dray_run copy --format docker "oci:$(out src):one" "oci:$(out docker):1"
+	ok
+	same "Docker's" "$(manifest_of docker 1 | jq -c "[$beside[] | values]")" "[]"
+}
+
+@test "copy: layers that are equal keep an annotation each" {
+	graph src
+	config=$(manifest_of src one | jq -r .config.digest)
+	jq -c '.rootfs.diff_ids |= [.[0], .[0]]' "$(out "src/blobs/sha256/${config#*:}")" >"$(out config)"
+	new=$(sha256sum <"$(out config)" | cut -d ' ' -f 1)
+	cp "$(out config)" "$(out "src/blobs/sha256/$new")"
+	say src ".config.digest = \"sha256:$new\" | .config.size = $(stat -c %s "$(out config)") | .layers |= [.[0], .[0]] |
+		.layers[0].annotations = {a: \"1\"} | .layers[1].annotations = {b: \"2\"}"
+	dray_run copy --compression zstd "oci:$(out src):one" "oci:$(out l):1"
+	ok
+	same "annotations" "$(manifest_of l 1 | jq -c '[.layers[].annotations]')" '[{"a":"1"},{"b":"2"}]'
+}
+
 @test "copy: a second image and a second tag join a layout; the old ones stay" {
 	require_peer skopeo
 	image_need multi

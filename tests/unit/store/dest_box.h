@@ -61,7 +61,7 @@ static inline struct made make_image(int seed)
 	m.descs[0] = describe(m.config, MT_OCI_CONFIG);
 	m.descs[1] = describe(m.layer[0], MT_OCI_LAYER);
 	m.descs[2] = describe(m.layer[1], MT_OCI_LAYER);
-	assert_ok(manifest_write(false, &m.descs[0], &m.descs[1], 2, (struct json){ 0 }, &raw, &err), err);
+	assert_ok(manifest_write(false, &m.descs[0], &m.descs[1], 2, NULL, &raw, &err), err);
 	assert_ok(manifest_parse(&raw, NULL, &m.manifest, &err), err);
 	return m;
 }
