@@ -128,12 +128,23 @@ static int collect(const struct index_copy *j, const struct manifest *index,
 	return 0;
 }
 
+/* A list of Docker's holds no manifest that became OCI's. */
+static bool turned_oci(const struct manifest *index, const struct entry_change *changes)
+{
+	for (size_t i = 0; i < index->n_entries; i++)
+		if (changes[i].fate == ENTRY_MOVED && !mediatype_is_docker(changes[i].media_type))
+			return true;
+	return false;
+}
+
 /* @p changed: it will have another digest in any case. */
-static const char *type_of(const struct index_copy *j, const struct manifest *index, bool changed)
+static const char *type_of(const struct index_copy *j, const struct manifest *index,
+			   const struct entry_change *changes, bool changed)
 {
 	const struct copy *c = j->c;
 
-	if (c->as_is || (!c->wishes.format_asked && !(c->oci_made && changed)))
+	if (c->as_is ||
+	    (!c->wishes.format_asked && !(c->oci_made && changed) && !turned_oci(index, changes)))
 		return index->media_type;
 	return c->wishes.format_asked && c->wishes.docker ? MT_DOCKER_LIST : MT_OCI_INDEX;
 }
@@ -153,7 +164,7 @@ static int remake(struct index_copy *j, struct node *n, struct manifest **ret, d
 		n->change.fate = ENTRY_DROPPED;
 		return 0;
 	}
-	type = type_of(j, n->index, any);
+	type = type_of(j, n->index, changes, any);
 	if (!any && mediatype_equal(type, n->index->media_type))
 		return 0;
 	if (index_rewrite(n->index, type, changes, ret, err) < 0)

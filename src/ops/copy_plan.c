@@ -198,7 +198,8 @@ static bool becomes_oci(const struct plan *p, const struct manifest *m)
 	return p->c->oci_made && (!m || p->im->edited);
 }
 
-static bool is_docker(const struct plan *p, const struct manifest *m, bool zstd)
+/* Docker's manifests know no zstd; one that is stored, and has it all the same, stays as it is. */
+static bool is_docker(const struct plan *p, const struct manifest *m, bool zstd, bool converted)
 {
 	const struct copy *c = p->c;
 
@@ -206,9 +207,11 @@ static bool is_docker(const struct plan *p, const struct manifest *m, bool zstd)
 		return c->wishes.docker;
 	if (becomes_oci(p, m))
 		return false;
+	if (zstd && (!m || converted))
+		return false;
 	if (m || p->im->made_from)
 		return mediatype_is_docker((m ? m : p->im->made_from)->media_type);
-	return c->target->remote && !zstd;
+	return c->target->remote;
 }
 
 /* Why stored manifest @m is not the one that arrives, though all layers do as they were. */
@@ -240,9 +243,11 @@ void plan_manifest(struct plan *p)
 	}
 	if (c->wishes.compression_asked && c->wishes.encode.encoding == ENCODING_ZSTD)
 		zstd = true;
-	p->docker = is_docker(p, m, zstd);
+	p->docker = is_docker(p, m, zstd, converted);
 	p->keep_manifest = m && m->kind != MANIFEST_SCHEMA1 && !converted &&
 			   mediatype_is_docker(m->media_type) == p->docker;
 	if (m && !p->keep_manifest)
 		change(p, converted ? why_converted(p) : why_written(p, m));
+	if (m && converted && zstd && !p->docker && mediatype_is_docker(m->media_type))
+		change(p, "Docker's manifest becomes an OCI one, since Docker's know no zstd");
 }

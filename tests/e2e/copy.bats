@@ -222,6 +222,42 @@ say() {
 	same "annotations" "$(manifest_of l 1 | jq -c '[.layers[].annotations]')" '[{"a":"1"},{"b":"2"}]'
 }
 
+@test "copy: zstd makes an OCI manifest of Docker's, which knows no zstd" {
+	require_peer skopeo umoci
+	graph src --docker
+	oci=$(printf '%s\n' application/vnd.oci.image.config.v1+json application/vnd.oci.image.layer.v1.tar+zstd "$MT_OCI_MANIFEST")
+	types() { jq -r '.mediaType, .config.mediaType, .layers[].mediaType' | sort -u; }
+	dray_run copy --compression zstd "oci:$(out src):one" "oci:$(out l):1"
+	ok
+	[[ $stderr == *"Docker's manifest becomes an OCI one"* ]]
+	same "types" "$(manifest_of l 1 | types)" "$oci"
+	same "image ID" "$(source_image_id "oci:$(out l):1")" "$(manifest_of src one | jq -r .config.digest)"
+	umoci stat --image "$(out l):1" >/dev/null
+	registry_start main plain
+	dray_run push --compression zstd "oci:$(out src):one" "$REGISTRY_ADDR/z/one:1"
+	ok
+	same "types in a registry" "$(remote_manifest "$REGISTRY_ADDR" z/one 1 | types)" "$oci"
+	# A list of Docker's holds no OCI manifests either.
+	dray_run copy --all-platforms --compression zstd "oci:$(out src):multi" "oci:$(out l):all"
+	ok
+	same "index" "$(jq -r '.mediaType, .manifests[].mediaType' "$(out "l/blobs/sha256/${DIGEST#*:}")" | sort -u)" \
+		"$(printf '%s\n' application/vnd.oci.image.index.v1+json "$MT_OCI_MANIFEST")"
+	layout_check "$(out l)"
+	# Who asks for Docker's gets them, with the type that containerd has for such layers; and then nothing is to be changed.
+	dray_run copy --format docker --compression zstd "oci:$(out src):one" "oci:$(out l):docker"
+	ok
+	want=$DIGEST
+	same "Docker's types" "$(manifest_of l docker | types | tail -n 1)" application/vnd.docker.image.rootfs.diff.tar.zstd
+	dray_run copy --compression zstd "oci:$(out l):docker" "oci:$(out m):1"
+	ok
+	same "kept" "$DIGEST" "$want"
+	[[ $stderr != *changed* ]]
+	# The other compressions are Docker's, too.
+	dray_run copy --compression none "oci:$(out src):one" "oci:$(out l):none"
+	ok
+	same "uncompressed" "$(manifest_of l none | jq -r .mediaType)" "$MT_DOCKER_MANIFEST"
+}
+
 @test "copy: a second image and a second tag join a layout; the old ones stay" {
 	require_peer skopeo
 	image_need multi
