@@ -11,6 +11,8 @@
 #include "base/number.h"
 #include "ops/v1origin.h"
 
+#define INDEX_IMAGES_MAX 8 /* of an index that are looked at: Windows has some for a platform */
+
 static int add(struct reuse *r, const struct digest *diff_id, const struct descriptor *blob,
 	       const char *from, dray_error **err)
 {
@@ -90,15 +92,12 @@ static int pair(struct reuse *r, const struct manifest *m, const struct config *
 	return 0;
 }
 
-static int learn(struct remote *remote, const char *tag, const char *from, struct reuse *r,
-		 dray_error **err)
+static int learn_image(struct remote *remote, const struct manifest *m, const char *from,
+		       struct reuse *r, dray_error **err)
 {
-	cleanup_manifest struct manifest *m = NULL;
 	cleanup_config struct config *c = NULL;
 	cleanup_buf struct buf raw = BUF_INIT(LIMIT_CONFIG);
 
-	if (remote_get_manifest(remote, tag, &m, err) < 0)
-		return -1;
 	if (m->kind != MANIFEST_IMAGE || manifest_is_artifact(m))
 		return 0;
 	if (remote_get_blob(remote, &m->config, LIMIT_CONFIG, &raw, err) < 0 ||
@@ -109,6 +108,52 @@ static int learn(struct remote *remote, const char *tag, const char *from, struc
 	if (!r->config) /* what names old archives give the layers is asked of one image */
 		r->config = steal_pointer(&c);
 	return 0;
+}
+
+static bool is_alone(const struct manifest *index)
+{
+	size_t images = 0;
+
+	for (size_t i = 0; i < index->n_entries; i++)
+		images += !descriptor_is_attestation(&index->entries[i]);
+	return images == 1;
+}
+
+/* Of an index the images that a source would be chosen from. */
+static int learn_index(dray_context *ctx, struct remote *remote, const struct manifest *index,
+		       const char *from, struct reuse *r, dray_error **err)
+{
+	const struct selector sel = { .platform = ctx->platform,
+				      .more = ctx->more,
+				      .n_more = ctx->n_more };
+	bool any = is_alone(index) && !sel.platform.os;
+	/* What is copied whole seldom needs it: its layers are there by their digests, or not. */
+	size_t left = ctx->all_platforms ? 0 : INDEX_IMAGES_MAX;
+
+	for (size_t i = 0; i < index->n_entries && left > 0; i++) {
+		const struct descriptor *d = &index->entries[i];
+		cleanup_manifest struct manifest *m = NULL;
+
+		if (descriptor_is_attestation(d) ||
+		    (!any && !(d->has_platform && selector_wants(&sel, &d->platform))))
+			continue;
+		if (remote_get_manifest(remote, d->digest.text, &m, err) < 0 ||
+		    learn_image(remote, m, from, r, err) < 0)
+			return -1;
+		left--;
+	}
+	return 0;
+}
+
+static int learn(dray_context *ctx, struct remote *remote, const char *tag, const char *from,
+		 struct reuse *r, dray_error **err)
+{
+	cleanup_manifest struct manifest *m = NULL;
+
+	if (remote_get_manifest(remote, tag, &m, err) < 0)
+		return -1;
+	return m->kind == MANIFEST_INDEX ? learn_index(ctx, remote, m, from, r, err)
+					 : learn_image(remote, m, from, r, err);
 }
 
 /* Any repository of the same registry. */
@@ -128,7 +173,8 @@ static int learn_other(dray_context *ctx, const struct target *t, const struct r
 	}
 	if (remote_open(ref, false, &ctx->remote, &remote, err) < 0)
 		return -1;
-	return learn(remote, digest_set(&ref->digest) ? ref->digest.text : ref->tag, from, r, err);
+	return learn(ctx, remote, digest_set(&ref->digest) ? ref->digest.text : ref->tag, from, r,
+		     err);
 }
 
 /* --reuse REF */
@@ -173,7 +219,7 @@ int reuse_load(dray_context *ctx, const struct target *t, const struct wishes *w
 		return 0;
 	if (w->o->reuse)
 		return learn_named(ctx, t, w->o->reuse, ret, err) < 0 ? err_ctx(err, "--reuse") : 0;
-	if (!tag || learn(t->remote, tag, NULL, ret, &ignored) == 0)
+	if (!tag || learn(ctx, t->remote, tag, NULL, ret, &ignored) == 0)
 		return 0;
 	return do_without(ctx, &ignored, err);
 }

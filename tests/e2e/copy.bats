@@ -258,6 +258,41 @@ say() {
 	same "uncompressed" "$(manifest_of l none | jq -r .mediaType)" "$MT_DOCKER_MANIFEST"
 }
 
+@test "copy: of an index the image of the wanted platform tells what the registry has" {
+	graph src
+	registry_start main plain
+	r=$REGISTRY_ADDR
+	layers() { jq -c .layers; }
+	for arch in amd64 arm64; do
+		[ "$arch" = amd64 ] && want=${D[image0]} || want=${D[image1]}
+		dray_run push --all-platforms "oci:$(out src):multi" "$r/a/x:multi"
+		ok
+		dray_run copy --platform "linux/$arch" --compression none "oci:$(out src):multi" "oci:$(out plain):$arch"
+		ok
+		# by --reuse, and by the tag that is written to
+		for to in "$r/b/$arch:1" "$r/a/x:multi"; do
+			reuse=(--reuse "$r/a/x:multi")
+			[ "$to" != "$r/a/x:multi" ] || reuse=()
+			dray_run push --no-cache --platform "linux/$arch" --compression gzip "${reuse[@]}" "oci:$(out plain):$arch" "$to"
+			ok
+			[[ $stderr == *"0 blobs sent (0 B), 2 already there"* ]]
+			same "layers" "$("$DRAY" inspect --raw "$to" | layers)" "$(layers <"$(out "src/blobs/sha256/${want#*:}")")"
+		done
+	done
+	# Without --platform that for this machine counts, as of a source; one that is alone counts anywhere.
+	dray_run push --all-platforms "oci:$(out src):multi" "$r/a/x:multi"
+	ok
+	dray_run copy --compression none "oci:$(out src):multi" "oci:$(out plain):here"
+	ok
+	jq -c '.manifests |= .[1:2]' "$(out "src/blobs/sha256/${D[multi]#*:}")" >"$(out lone)"
+	registry_curl main /v2/a/x/manifests/lone -f -X PUT --data-binary "@$(out lone)" -H 'Content-Type: application/vnd.oci.image.index.v1+json'
+	for which in here:multi arm64:lone; do
+		dray_run push --no-cache --compression gzip --reuse "$r/a/x:${which#*:}" "oci:$(out plain):${which%:*}" "$r/c/$which"
+		ok
+		[[ $stderr == *"0 blobs sent (0 B), 2 already there"* ]]
+	done
+}
+
 @test "copy: a second image and a second tag join a layout; the old ones stay" {
 	require_peer skopeo
 	image_need multi
