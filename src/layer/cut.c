@@ -89,7 +89,8 @@ static size_t home_of(const struct dealer *d, const struct set *layers)
 {
 	size_t top = set_top(layers);
 
-	return set_count(layers) > 1 && top < d->times ? d->times : top;
+	return set_count(layers) > 1 && d->times != CUT_TIMES_ALL && top < d->times ? d->times
+										    : top;
 }
 
 /* Out of the folders that do not hold @p n (NULL = all), whose homes are known now. */
@@ -149,10 +150,9 @@ static int add_folders(struct dealer *d, size_t layer, dray_error **err)
 		i--;
 	for (; i < d->n; i++) {
 		struct frame *f = &d->frames[i];
-		const struct record r = {
-			.kind = f->dir->inode->mark == layer ? RECORD_NODE : RECORD_PARENT,
-			.node = f->dir,
-		};
+		bool whole = d->times == CUT_TIMES_ALL || f->dir->inode->mark == layer;
+		const struct record r = { .kind = whole ? RECORD_NODE : RECORD_PARENT,
+					  .node = f->dir };
 
 		if (add(d, layer, &r, err) < 0)
 			return -1;
@@ -198,7 +198,7 @@ int cut_deal(const struct cut_parts *p, const struct record_list *l, size_t n, s
 	struct dealer d = { .parts = p, .times = times, .to = ret };
 	int rc;
 
-	assert(n > 0 && n <= CUT_LAYERS_FORCED && times < n);
+	assert(n > 0 && n <= CUT_LAYERS_FORCED && (times < n || times == CUT_TIMES_ALL));
 	ret->list = mem_zalloc(n * sizeof(*ret->list));
 	if (!ret->list)
 		return err_nomem(err);

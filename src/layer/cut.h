@@ -44,11 +44,6 @@ int cut_mark(const struct tree *t, const struct cut_rules *r, size_t *ret_torn,
 
 /* ---- rules before there is a tree ---- */
 
-/**
- * Is it likely that what is foreseen comes true? Of globs that name one folder each, but for their
- * last part and a "**" behind it: there will be something, unless the rule is for another image.
- */
-bool cut_rules_plain(const struct cut_rules *r);
 struct cut_foresight {
 	const struct cut_rules *rules; /* lent */
 	char *text;
@@ -168,10 +163,12 @@ struct cut_layers {
 	struct cut_layer *list;
 	size_t n;
 };
+#define CUT_TIMES_ALL SIZE_MAX
 /**
  * Deal @p l out to @p n layers, at most CUT_LAYERS_FORCED. A folder is in each layer that has
  * something of it, and with its time in the highest of them, but not below layer @p times; in
- * the others the time is 0, so that they do not change when it does. Whiteouts go to the lowest.
+ * the others the time is 0, so that they do not change when it does. With CUT_TIMES_ALL it is as it is
+ * in all of them. Whiteouts go to the lowest.
  */
 int cut_deal(const struct cut_parts *p, const struct record_list *l, size_t n, size_t times,
 	     struct cut_layers *ret, dray_error **err) MUST_CHECK;

@@ -246,8 +246,8 @@ static int at_end(struct once *o, dray_error **err)
 		rc = release(o, err);
 	if (rc > 0)
 		rc = once_merge_end(o, err);
-	if (rc > 0)
-		rc = once_cut_end(o, err);
+	if (rc > 0 && once_cut_end(o, err) < 0)
+		return -1;
 	return rc > 0 ? once_put_end(o, err) : rc;
 }
 

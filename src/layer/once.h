@@ -9,15 +9,10 @@
 #include "flow/sink.h"
 #include "layer/write.h"
 
-/** Into which of several tars what lies where goes. A folder is in each that has something of it. */
+/** Into which of several tars what lies where goes. A folder is in each that has something of it, as it is. */
 struct once_cut {
 	/** The number of the tar for @p path; of a folder: where it goes when nothing lies in it. */
 	size_t (*tar_of)(void *arg, const char *path);
-/**
-	 * Will a tar above @p tar have something that lies in @p folder? Then its time is told there,
-	 * and in @p tar it is 0.
- */
-	bool (*above)(void *arg, const char *folder, size_t tar);
 	void *arg;
 };
 

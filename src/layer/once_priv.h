@@ -70,12 +70,10 @@ struct once {
 	struct once_folder *folders; /* the outermost first */
 	size_t n_folders, cap_folders;
 	struct buf headers; /* of the folders, as they are stored */
-	struct buf made;    /* one of ours */
 
 	/* once_write.c */
 	struct once_tar tars[ONCE_TARS_MAX];
 	struct once_tar *to; /* NULL: what comes is the header of the innermost folder */
-	struct buf ours; /* headers that are in no layer, one after the other: runs of LAYER_OURS */
 };
 
 /* Functions that return 1, 0, -1: 0 = this is not foreseen, the attempt ends. */
@@ -97,14 +95,11 @@ void once_cut_begin(struct once *o);
 void once_cut_clear(struct once *o);
 /** Before the bytes of @p e, of layer @p layer, are put: where do they go? */
 int once_begin(struct once *o, uint32_t layer, const struct layer_entry *e, dray_error **err);
-/** No more entries: the folders that are left. */
+/** No more entries: the folders that are left. 0 or -1. */
 int once_cut_end(struct once *o, dray_error **err);
 
-#define LAYER_OURS UINT32_MAX /* bytes that are in no layer: what is at that offset of once.ours */
 /** Bytes at @p off of a layer. 0 or -1. */
 int once_put(struct once *o, uint32_t layer, int64_t off, struct span bytes, dray_error **err);
-/** Bytes that no layer has. */
-int once_put_ours(struct once *o, struct span bytes, dray_error **err);
 /** The end of the tars. */
 int once_put_end(struct once *o, dray_error **err);
 void once_tars_clear(struct once *o);

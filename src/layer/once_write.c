@@ -15,7 +15,6 @@ void once_tars_clear(struct once *o)
 		buf_clear(&o->tars[i].gathered);
 		mem_free(o->tars[i].runs);
 	}
-	buf_clear(&o->ours);
 }
 
 static int flush(struct once_tar *t, dray_error **err)
@@ -58,15 +57,6 @@ int once_put(struct once *o, uint32_t layer, int64_t off, struct span bytes, dra
 	return note(o->to, layer, off, bytes.len, err) < 0 ? -1 : put(o->to, bytes, err);
 }
 
-int once_put_ours(struct once *o, struct span bytes, dray_error **err)
-{
-	int64_t off = (int64_t)o->ours.len;
-
-	return buf_add(&o->ours, bytes, err) < 0 || once_put(o, LAYER_OURS, off, bytes, err) < 0
-		       ? -1
-		       : 0;
-}
-
 int once_put_end(struct once *o, dray_error **err)
 {
 	static const uint8_t zeros[2 * TAR_BLOCK];
@@ -85,54 +75,31 @@ int once_put_end(struct once *o, dray_error **err)
 
 struct check {
 	const struct once_tar *tar;
-	struct span ours;
 	size_t run;
 	int64_t used; /* of the run */
 };
-
-/* Are the next bytes those of a layer? */
-static bool check_run(struct check *c, uint32_t layer, int64_t off, int64_t size)
-{
-	const struct run *r = &c->tar->runs[c->run];
-
-	if (c->run == c->tar->n_runs || layer != r->layer || off != r->off + c->used ||
-	    size > r->left - c->used)
-		return false;
-	c->used += size;
-	if (c->used == r->left) {
-		c->run++;
-		c->used = 0;
-	}
-	return true;
-}
-
-/* Or are they @p head, which no layer has? */
-static bool check_ours(struct check *c, struct span head)
-{
-	const struct run *r = &c->tar->runs[c->run];
-	int64_t off;
-
-	if (c->run == c->tar->n_runs || r->layer != LAYER_OURS)
-		return false;
-	off = r->off + c->used;
-	return check_run(c, LAYER_OURS, off, (int64_t)head.len) &&
-	       memcmp(c->ours.data + off, head.data, head.len) == 0;
-}
 
 /* 0, or 1 for what was not written so. */
 static int check_part(void *arg, const struct layer_part *p, dray_error **err)
 {
 	struct check *c = arg;
+	const struct run *r = &c->tar->runs[c->run];
 
 	(void)err;
-	if (p->head.len > 0)
-		return p->size > 0 || !check_ours(c, p->head);
-	return !check_run(c, p->layer, p->off, p->size);
+	if (p->head.len > 0 || c->run == c->tar->n_runs || p->layer != r->layer ||
+	    p->off != r->off + c->used || p->size > r->left - c->used)
+		return 1;
+	c->used += p->size;
+	if (c->used == r->left) {
+		c->run++;
+		c->used = 0;
+	}
+	return 0;
 }
 
 int once_holds(const struct once *o, size_t tar, const struct record_list *l, dray_error **err)
 {
-	struct check c = { .tar = &o->tars[tar], .ours = span_buf(&o->ours) };
+	struct check c = { .tar = &o->tars[tar] };
 	int rc = layer_tar_walk(l, check_part, &c, err);
 
 	if (rc != 0)

@@ -281,21 +281,6 @@ static int node_header(struct cursor *c, const struct node *link, struct buf *re
 	return tar_header_write(&m, ret, err);
 }
 
-int parent_header(struct cursor *c, const struct layer_entry *e, struct buf *ret, dray_error **err)
-{
-	struct tar_member m = { .type = TAR_DIR };
-
-	buf_reset(ret);
-	buf_reset(&c->path);
-	if (buf_add_str(&c->path, e->path, err) < 0 || add_dir_slash(&c->path, err) < 0 ||
-	    set_attributes(c, &m, e, err) < 0)
-		return -1;
-	m.name = span_buf(&c->path);
-	m.mtime = 0;
-	m.mtime_nsec = 0;
-	return tar_header_write(&m, ret, err);
-}
-
 int piece_header(struct cursor *c, const struct piece *p, struct buf *ret, dray_error **err)
 {
 	buf_reset(ret);

@@ -41,6 +41,3 @@ void cursor_clear(struct cursor *c);
 int next_piece(struct cursor *c, struct piece *ret, dray_error **err);
 /** The header of @p p, which next_piece() made of the cursor's record, in place of *ret. */
 int piece_header(struct cursor *c, const struct piece *p, struct buf *ret, dray_error **err);
-/** That of a folder on the way, as RECORD_PARENT has it, from its entry; @p c is scratch. */
-int parent_header(struct cursor *c, const struct layer_entry *e, struct buf *ret,
-		  dray_error **err) MUST_CHECK;

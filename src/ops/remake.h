@@ -18,7 +18,7 @@ struct remake_layer {
 	/*
 	 * In its place, when set: an uncompressed tar from elsewhere, and its size. Called twice where
 	 * the DiffID is found out first.
- */
+	 */
 	struct source *(*open)(void *arg, int64_t *ret_size, dray_error **err);
 	void *arg;
 	bool beside; /* that tar may be read while others are, on another thread */
@@ -28,7 +28,7 @@ struct remake_layer {
 	 * Its DiffID where that is known before it is made: for a destination that has such a layer it
 	 * is not made at all. NULL = not known, or not yet (remake.foretell); where the destination
 	 * has some layers and those of the stack lie in files, it is found out before it is made.
- */
+	 */
 	const struct digest *diff_id;
 	struct json annotations; /* of a new one, whatever its compression; missing = none */
 };
@@ -39,7 +39,7 @@ struct remade_layers {
 	/*
 	 * NULL where a kept one was not read, where one of known DiffID was not made, and without
 	 * contents
- */
+	 */
 	const struct layer_index *const *index;
 	const int64_t *entries; /* of each new one that was counted; -1 */
 	const struct memo_blob
@@ -47,7 +47,7 @@ struct remade_layers {
 	size_t n;
 };
 
-	/**
+/**
  * New layers that are made all at once, while the biggest of those that they come from is read for the
  * first time; for a destination where nothing is seen of an attempt that fails.
  */
@@ -55,12 +55,12 @@ struct together {
 	/**
 	 * The tars of all layers into @p out, which are not to be finished. 1; 0 = they have become
 	 * something else, and are worth nothing; -1, with the image's name in the error.
- */
+	 */
 	int (*write)(void *arg, struct sink *const *out, dray_error **err);
 	/**
 	 * After a 0, or in place of that: the layers that are to be made one by one. Not before the
 	 * destination is open.
- */
+	 */
 	int (*plan)(void *arg, const struct remake_layer **ret, size_t *ret_n, dray_error **err);
 	void *arg;
 };
@@ -81,7 +81,7 @@ struct remake {
 	/**
 	 * May be NULL: called first, where the destination has some layers: the diff_id of those new
 	 * ones of which it can be told.
- */
+	 */
 	int (*foretell)(void *arg, dray_error **err);
 	/** Called when all new layers have passed: the new config, appended to @p ret. */
 	int (*config)(void *arg, const struct remade_layers *made, struct buf *ret,

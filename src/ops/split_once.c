@@ -19,11 +19,10 @@ int split_once_begin(struct split_once *s, bool *ret_likely, dray_error **err)
 	*ret_likely = is_plain(s->o);
 	if (!*ret_likely)
 		return 0;
-	if (split_rules(s->o, &s->rules, err) < 0 ||
-	    cut_foresight_init(&s->foresight, &s->rules, err) < 0)
-		return -1;
-	*ret_likely = cut_rules_plain(&s->rules);
-	return 0;
+	return split_rules(s->o, &s->rules, err) < 0 ||
+			       cut_foresight_init(&s->foresight, &s->rules, err) < 0
+		       ? -1
+		       : 0;
 }
 
 void split_once_clear(struct split_once *s)

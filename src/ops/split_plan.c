@@ -125,6 +125,12 @@ static const char *said_of(const struct stack *old, size_t i)
 	return *text ? text : NULL;
 }
 
+/* Where the times of folders are told that several layers have. */
+struct times {
+	bool everywhere;
+	uint32_t part; /* else in its layer, if not above; UINT32_MAX = of none in particular */
+};
+
 /* The parts that keep to @p old have its names. */
 static int name_old(struct dray_split_plan *p, const struct stack *old, dray_error **err)
 {
@@ -141,26 +147,44 @@ static int name_old(struct dray_split_plan *p, const struct stack *old, dray_err
 	return 0;
 }
 
+/* Has a layer below the one that tells a folder's time none for it? Else times are in all layers. */
+static bool is_timeless(const struct stack *old, const struct tree *t, size_t base)
+{
+	for (size_t i = base; i + 1 < old->n; i++)
+		for (size_t k = 0; k < old->index[i]->n; k++) {
+			const struct layer_entry *e = &old->index[i]->list[k];
+			const struct node *n = e->type == TAR_DIR && e->mtime == 0
+						       ? tree_find(t, e->path)
+						       : NULL;
+
+			if (n && n->layer > i && node_is_dir(n) && node_attributes(n)->mtime != 0)
+				return true;
+		}
+	return false;
+}
+
 /* What lies in which layer of @p old. */
-static int keep_to(struct dray_split_plan *p, struct stack *old, uint32_t *ret_times,
+static int keep_to(struct dray_split_plan *p, struct stack *old, struct times *ret,
 		   dray_error **err)
 {
 	cleanup_tree struct tree *t = NULL; /* p->tree has marks of its own */
 
-	if (stack_tree(old, old->n, &t, err) < 0 ||
-	    cut_follow(&p->parts, &p->list, t, (uint32_t)p->kept, ret_times, err) < 0)
+	if (stack_tree(old, old->n, &t, err) < 0)
+		return -1;
+	ret->everywhere = !is_timeless(old, t, p->kept);
+	if (cut_follow(&p->parts, &p->list, t, (uint32_t)p->kept, &ret->part, err) < 0)
 		return -1;
 	return name_old(p, old, err);
 }
 
-static int follow(struct dray_split_plan *p, const char *previous, uint32_t *ret_times,
+static int follow(struct dray_split_plan *p, const char *previous, struct times *ret,
 		  dray_error **err)
 {
 	const struct stack_options so = { 0 };
 	cleanup_stack struct stack *old = NULL;
 
 	if (stack_open(p->stack->ctx, previous, NULL, &so, &old, err) < 0 ||
-	    keep_to(p, old, ret_times, err) < 0 || split_keep_ids(p, old->im, err) < 0)
+	    keep_to(p, old, ret, err) < 0 || split_keep_ids(p, old->im, err) < 0)
 		return err_ctx(err, "--previous");
 	return 0;
 }
@@ -222,21 +246,18 @@ static void warn_many(const struct dray_split_plan *p)
 			    DRAY_SPLIT_LAYERS_MAX);
 }
 
-/*
- * Folders on the way are not counted as parts are weighed: a sixteenth is left for them.
- * @p ret_times: the part whose layer gets the times of shared folders; UINT32_MAX = none.
- */
+/* Folders on the way are not counted as parts are weighed: a sixteenth is left for them. */
 static int pack(struct dray_split_plan *p, const struct dray_split_options *o, const char *by,
-		size_t room, uint32_t *ret_times, dray_error **err)
+		size_t room, struct times *ret, dray_error **err)
 {
 	int64_t most = o->max_size - o->max_size / 16;
 	int rc;
 
 	if (o->previous)
-		return follow(p, o->previous, ret_times, err);
+		return follow(p, o->previous, ret, err);
 	if (strcmp(by, "keep") == 0)
-		return keep_to(p, p->stack, ret_times, err);
-	*ret_times = UINT32_MAX;
+		return keep_to(p, p->stack, ret, err);
+	*ret = (struct times){ .everywhere = strcmp(by, "none") == 0, .part = UINT32_MAX };
 	cut_tally(&p->parts, &p->list);
 	if (most > 0 && cut_divide(&p->parts, &p->list, most, err) < 0)
 		return -1;
@@ -249,12 +270,14 @@ static int pack(struct dray_split_plan *p, const struct dray_split_options *o, c
 }
 
 /* An automatic cut has the times of folders on top of the rest, where most changes are. */
-static size_t times_layer(const struct dray_split_plan *p, bool follows, uint32_t part,
-			  const char *by, size_t rest)
+static size_t times_layer(const struct dray_split_plan *p, const struct times *t, bool follows,
+			  size_t rest)
 {
-	if (part != UINT32_MAX && p->parts.list[part].entries > 0)
-		return p->parts.list[part].layer;
-	return follows || strcmp(by, "none") == 0 || rest == 0 ? 0 : rest - 1;
+	if (t->everywhere)
+		return CUT_TIMES_ALL;
+	if (t->part != UINT32_MAX && p->parts.list[t->part].entries > 0)
+		return p->parts.list[t->part].layer;
+	return follows || rest == 0 ? 0 : rest - 1;
 }
 
 /* Layers of an earlier cut for which there is no room share some, and do so from now on. */
@@ -272,7 +295,7 @@ static int choose(struct dray_split_plan *p, const struct dray_split_options *o,
 	size_t fixed = p->kept + count_rules(p), n = 0, rest = 0;
 	size_t room = fixed < aim ? aim - fixed : 1;
 	const char *by = o->by;
-	uint32_t times;
+	struct times times;
 	bool follows;
 
 	if (!by)
@@ -291,7 +314,7 @@ static int choose(struct dray_split_plan *p, const struct dray_split_options *o,
 		n = 1; /* whiteouts alone */
 	if (n == 0)
 		return 0;
-	return cut_deal(&p->parts, &p->list, n, times_layer(p, follows, times, by, rest), &p->cut,
+	return cut_deal(&p->parts, &p->list, n, times_layer(p, &times, follows, rest), &p->cut,
 			err);
 }
 

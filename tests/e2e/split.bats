@@ -145,6 +145,7 @@ decoded_twice() {
 	echo a >"$T/low/opt/app/a" && ln -s nowhere "$T/low/opt/dangling"
 	chmod 2711 "$T/low/opt" && touch -d @1000000000 "$T/low/opt" "$T/low/usr" "$T/low/usr/lib"
 	echo v >"$T/top/var/v" && touch "$T/top/usr/lib/.wh.python3.12" "$T/top/opt/app/new" && chmod 700 "$T/top/opt"
+	touch -d @1000000000 "$T/top/usr" "$T/top/usr/lib"
 	tar -C "$T/low" --sort=name -cf "$T/low.tar" .
 	tar -C "$T/top" --sort=name -cf "$T/top.tar" .
 	"$DRAY" build -q --from scratch --tar "$T/low.tar" -o "oci:$T/oci:1"
@@ -155,6 +156,14 @@ decoded_twice() {
 	same "layers" "$(layers "oci:$T/once:1")" 4
 	same "steps" "$(steps "oci:$T/once:1" | sed -n '1p;4p')" $'dray split rest\ndray split --layer /opt/**,/srv'
 	decoded_twice 0 "oci:$T/oci:1" --layer '/opt' --layer '/usr/lib/oth*'
+	# Folders are in both as they are, and who keeps to this cut has the same layers.
+	decoded_twice 0 "oci:$T/oci:1" --layer '/usr/lib/oth*'
+	folders() { "$DRAY" files --json --layer "$1" "oci:$T/once:1" | jq -c 'select(.path == "usr" or .path == "usr/lib") | del(.layer)'; }
+	same "folders" "$(folders 0)" "$(folders 1)"
+	[[ $(folders 1) == *'"usr/lib"'*2001-09-09* ]]
+	dray_run split "oci:$T/oci:1" --previous "oci:$T/once:1" --compression none -o "oci:$T/again:1"
+	ok
+	same "kept to" "$(diff_ids "oci:$T/again:1")" "$(diff_ids "oci:$T/once:1")"
 	# A rule that has nothing, names of one file, rules of which nobody can tell before.
 	decoded_twice 1 "oci:$T/oci:1" --layer '/opt/**' --layer '/nothing/**'
 	dray_run split --layer '/opt/**' --layer '/nothing/**' "oci:$T/oci:1" -o "oci:$T/warned:1"

@@ -301,7 +301,7 @@ static void check_cuts(struct stack *s)
 	assert(cut_number(&parts, &n, &rest, NULL) == 0);
 	if (n == 0)
 		return;
-	assert(cut_deal(&parts, &all, n, 0, &layers, NULL) == 0);
+	assert(cut_deal(&parts, &all, n, CUT_TIMES_ALL, &layers, NULL) == 0);
 	for (size_t i = 0; i < s->n; i++)
 		check_cut(s, i, &f, &layers);
 }

@@ -139,11 +139,18 @@ enum rest {
 	N_RESTS,
 };
 
+enum times {
+	TIMES_LOW,
+	TIMES_REST, /* on top of the rest */
+	TIMES_ALL,  /* in all layers */
+	N_TIMES,
+};
+
 struct cutting {
 	struct built *b;
 	const char *rules;
 	enum rest rest;
-	bool times; /* on top of the rest */
+	enum times times;
 	struct cut_layers layers;
 };
 
@@ -175,6 +182,13 @@ static int pack(struct cutting *c, struct cut_parts *p, const struct record_list
 	return cut_pack(p, 1, 0, err) < 0 ? -1 : cut_limit(p, 1200, err);
 }
 
+static size_t times_of(enum times times, size_t rest)
+{
+	if (times == TIMES_ALL)
+		return CUT_TIMES_ALL;
+	return times == TIMES_REST && rest ? rest - 1 : 0;
+}
+
 static int cut(struct cutting *c, dray_error **err)
 {
 	const struct record_list all = { tree_record_next, c->b->tree };
@@ -193,7 +207,7 @@ static int cut(struct cutting *c, dray_error **err)
 		return -1;
 	if (pack(c, &p, &all, err) < 0 || cut_number(&p, &n, &rest, err) < 0)
 		return -1;
-	return cut_deal(&p, &all, n, c->times && rest ? rest - 1 : 0, &c->layers, err);
+	return cut_deal(&p, &all, n, times_of(c->times, rest), &c->layers, err);
 }
 
 /* Layer @p i of a cut as a tar. */
@@ -231,13 +245,13 @@ static void test_same_tree(void **state)
 	size_t seen = 0;
 
 	(void)state;
-	for (size_t i = 0; i < ROWS(stack_cases) * ROWS(rules) * 2 * N_RESTS; i++) {
-		const struct stack_case *row = &stack_cases[i / (2 * N_RESTS) / ROWS(rules)];
+	for (size_t i = 0; i < ROWS(stack_cases) * ROWS(rules) * N_TIMES * N_RESTS; i++) {
+		const struct stack_case *row = &stack_cases[i / (N_TIMES * N_RESTS) / ROWS(rules)];
 		cleanup_built struct built b = { 0 }, again = { 0 };
 		struct cutting c = { &b,
-				     rules[i / (2 * N_RESTS) % ROWS(rules)],
+				     rules[i / (N_TIMES * N_RESTS) % ROWS(rules)],
 				     i % N_RESTS,
-				     i / N_RESTS % 2,
+				     i / N_RESTS % N_TIMES,
 				     { 0 } };
 		struct digest one, two;
 		dray_error *err = NULL;
@@ -251,8 +265,8 @@ static void test_same_tree(void **state)
 		assert_ok(rootfs_id(again.tree, true, &two, &err), err);
 		cleanup_buf struct buf got = show_tree(&again);
 		if (strcmp(one.text, two.text) != 0)
-			fail_msg("%s, cut by \"%s\", way %zu, is\n%.*s", row->name, c.rules, i % 6,
-				 (int)got.len, (const char *)got.data);
+			fail_msg("%s, cut by \"%s\", way %zu, is\n%.*s", row->name, c.rules,
+				 i % (N_TIMES * N_RESTS), (int)got.len, (const char *)got.data);
 		seen += c.layers.n > 1;
 		cut_layers_clear(&c.layers);
 	}
@@ -266,55 +280,64 @@ static void test_layers(void **state)
 	static const struct {
 		const char *stack, *rules, *want;
 		enum rest rest;
-		bool times;
+		enum times times;
 	} rows[] = {
 		/* the classic wish */
 		{ "d etc\nf etc/a =1\nd opt\nf opt/x =2\nf z =3\n", "/opt/**",
-		  "d etc\nf etc/a =1\nf z =3\n--\nd opt\nf opt/x =2\n", REST_WHOLE, false },
+		  "d etc\nf etc/a =1\nf z =3\n--\nd opt\nf opt/x =2\n", REST_WHOLE, TIMES_LOW },
 		/* folders on the way: all but their time, which the highest tells */
 		{ "d a @0700:1:2:9 #user.x=1\nf a/b =1\nf a/c =1\n", "a/c",
 		  "d a @0700:1:2:0.0 #user.x=1\nf a/b =1\n--\nd a @0700:1:2:9.0 #user.x=1\nf a/c "
 		  "=1\n",
-		  REST_WHOLE, false },
+		  REST_WHOLE, TIMES_LOW },
+		/* or as they are in all */
+		{ "d a @0700:1:2:9 #user.x=1\nf a/b =1\nf a/c =1\n", "a/c",
+		  "d a @0700:1:2:9.0 #user.x=1\nf a/b =1\n--\nd a @0700:1:2:9.0 #user.x=1\nf a/c "
+		  "=1\n",
+		  REST_WHOLE, TIMES_ALL },
+		{ "d a @0700:1:2:9\nd a/e @0755:0:0:3\nf a/c =1\n--\nd a @0711:1:2:8\n", "a/c",
+		  "d a @0711:1:2:8.0\nd a/e @0755:0:0:3.0\n--\nd a @0711:1:2:8.0\nf a/c =1\n",
+		  REST_WHOLE, TIMES_ALL },
 		/* the root too, when it is described */
 		{ "d ./ @0700:1:2:9\nf a =1\nf b =1\n", "a",
-		  "d . @0700:1:2:0.0\nf b =1\n--\nd . @0700:1:2:9.0\nf a =1\n", REST_WHOLE, false },
+		  "d . @0700:1:2:0.0\nf b =1\n--\nd . @0700:1:2:9.0\nf a =1\n", REST_WHOLE,
+		  TIMES_LOW },
 		/* folders without contents lie where they are named */
-		{ "d a\nd a/b\nd c\n", "a/b", "d c\n--\nd a\nd a/b\n", REST_WHOLE, false },
-		{ "d a\nd a/b\n", "a", "d a\nd a/b\n", REST_WHOLE, false },
+		{ "d a\nd a/b\nd c\n", "a/b", "d c\n--\nd a\nd a/b\n", REST_WHOLE, TIMES_LOW },
+		{ "d a\nd a/b\n", "a", "d a\nd a/b\n", REST_WHOLE, TIMES_LOW },
 		/* nothing is left over: no layer for it */
-		{ "f a =1\nf b =1\n", "** b", "f a =1\nf b =1\n", REST_WHOLE, false },
-		{ "f a =1\nf b =1\n", "b a", "f b =1\n--\nf a =1\n", REST_WHOLE, false },
-		{ "f a =1\n", "x", "f a =1\n", REST_WHOLE, false },
+		{ "f a =1\nf b =1\n", "** b", "f a =1\nf b =1\n", REST_WHOLE, TIMES_LOW },
+		{ "f a =1\nf b =1\n", "b a", "f b =1\n--\nf a =1\n", REST_WHOLE, TIMES_LOW },
+		{ "f a =1\n", "x", "f a =1\n", REST_WHOLE, TIMES_LOW },
 		/* a file and its names stay together */
 		{ "f a =1\nh b >a\nf c =1\n", "b", "f c =1\n--\nf a =1\nh b >a\n", REST_WHOLE,
-		  false },
+		  TIMES_LOW },
 		{ "f a =1\n--\nh d/b >a @0600:1:1:1\nf c =1\n", "d",
-		  "f c =1\n--\nf a =1 @0600:1:1:1.0\nd d\nh d/b >a\n", REST_WHOLE, false },
+		  "f c =1\n--\nf a =1 @0600:1:1:1.0\nd d\nh d/b >a\n", REST_WHOLE, TIMES_LOW },
 		/* no whiteouts, broken links */
 		{ "f a =1\nf b =1\n--\nf .wh.a\nl doc >/gone/x\n", "doc",
-		  "f b =1\n--\nl doc >/gone/x\n", REST_WHOLE, false },
+		  "f b =1\n--\nl doc >/gone/x\n", REST_WHOLE, TIMES_LOW },
 		/* by folder: the older below; the times of shared folders on top of the rest */
 		{ "d a @0755:0:0:7\nf a/x @0644:0:0:5 =1\nd b @0755:0:0:7\nf b/x @0644:0:0:3 =1\n",
 		  "",
 		  "d b @0755:0:0:7.0\nf b/x =1 @0644:0:0:3.0\n--\nd a @0755:0:0:7.0\n"
 		  "f a/x =1 @0644:0:0:5.0\n",
-		  REST_FOLDER, true },
+		  REST_FOLDER, TIMES_REST },
 		{ "d usr @0755:0:0:7\nf usr/a/x @0644:0:0:5 =1\nf usr/b/x @0644:0:0:3 =1\n", "",
 		  "d usr\nd usr/b\nf usr/b/x =1 @0644:0:0:3.0\n--\nd usr @0755:0:0:7.0\nd usr/a\n"
 		  "f usr/a/x =1 @0644:0:0:5.0\n",
-		  REST_FOLDER, true },
+		  REST_FOLDER, TIMES_REST },
 		{ "d usr @0755:0:0:7\nf usr/a/x @0644:0:0:5 =1\nf usr/b/x @0644:0:0:3 =1\n"
 		  "f z/x @0644:0:0:9 =1\n",
 		  "",
 		  "d usr\nd usr/b\nf usr/b/x =1 @0644:0:0:3.0\n--\nd usr\nd usr/a\n"
 		  "f usr/a/x =1 @0644:0:0:5.0\n--\nd usr @0755:0:0:7.0\nd z\nf z/x =1 "
 		  "@0644:0:0:9.0\n",
-		  REST_FOLDER, true },
+		  REST_FOLDER, TIMES_REST },
 		/* by size: what is too big is divided */
 		{ "f a/x =1\nf a/y/1 =1\nf b/z =1\n", "",
 		  "d a\nf a/x =1\n--\nd a\nd a/y\nf a/y/1 =1\n--\nd b\nf b/z =1\n", REST_SIZE,
-		  false },
+		  TIMES_LOW },
 	};
 
 	(void)state;
