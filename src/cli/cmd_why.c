@@ -13,8 +13,10 @@ static void why_text(struct page *p, const dray_why_result *w)
 {
 	if (dray_why_same(w))
 		page_put(p, "the same image\n");
-	else if (dray_why_same_image_id(w))
+	else if (dray_why_same_image_id(w) && dray_why_same_rootfs(w) == 1)
 		page_put(p, "different, but the same image ID: an engine sees one image\n");
+	else if (dray_why_same_image_id(w))
+		page_put(p, "different, but the same image ID, for the config names no layers\n");
 	else if (dray_why_same_rootfs(w) == 1)
 		page_put(p, "different images with the same files\n");
 	else

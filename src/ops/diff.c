@@ -14,6 +14,18 @@
 
 /* ---- layers ---- */
 
+/* What the config leaves out the bytes tell. */
+static int find_diff_ids(struct stack *s, dray_error **err)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct digest *d = &s->im->layers[i].diff_id;
+
+		if (!digest_set(d) && stack_diff_id(s, i, d, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static bool same_layer(const struct dray_diff *d, size_t in_a, size_t in_b)
 {
 	const struct digest *x = &d->a->im->layers[in_a].diff_id;
@@ -117,6 +129,9 @@ static int take_options(struct dray_diff *d, const struct dray_diff_options *o, 
 static int compare(struct dray_diff *d, dray_error **err)
 {
 	if ((d->parts & DRAY_DIFF_CONFIG) && diff_config(d, err) < 0)
+		return -1;
+	if ((d->parts & (DRAY_DIFF_LAYERS | OF_TREES)) &&
+	    (find_diff_ids(d->a, err) < 0 || find_diff_ids(d->b, err) < 0))
 		return -1;
 	if ((d->parts & DRAY_DIFF_LAYERS) && diff_layers(d, err) < 0)
 		return -1;

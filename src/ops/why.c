@@ -30,6 +30,7 @@ struct pair {
 	struct dray_why_result *w;
 	const struct image *a, *b;
 	const struct dray_image_info *ia, *ib;
+	struct store *sa, *sb;
 };
 
 /* A message holds names and commands of images, so it is made safe to show. */
@@ -86,7 +87,61 @@ static const char *made_by(const struct config *c, size_t layer)
 	return h >= 0 && c->history[h].created_by ? c->history[h].created_by : "(no history)";
 }
 
-static int compare_layers(struct pair *p, dray_error **err)
+/* What the config leaves out the bytes tell. */
+static int find_diff_id(struct store *st, const struct image *im, size_t i, struct digest *ret,
+			dray_error **err)
+{
+	const struct layer *l = &im->layers[i];
+	cleanup_hash struct hash h = { 0 };
+	cleanup_source struct source *tar = NULL;
+	enum compression c;
+
+	*ret = l->facts ? l->facts->diff_id : l->diff_id;
+	if (digest_set(ret))
+		return 0;
+	if (hash_init(&h, DIGEST_SHA256, err) < 0)
+		return -1;
+	tar = source_decode_auto(store_open_layer(st, im, i, err), &c, err);
+	tar = source_hash(steal_pointer(&tar), &h, err);
+	if (!tar || source_drain(tar, err) < 0)
+		return err_ctx(err, "%s: layer %zu", im->where, i);
+	return hash_finish(&h, ret, err);
+}
+
+/* Does the config name the layers, so that the image ID stands for them? */
+static bool names_layers(const struct image *im)
+{
+	return im->config->n_diff_ids >= im->n_layers;
+}
+
+/* Layers that not both configs name: which they are has to be read. */
+static int compare_unnamed(struct pair *p, dray_error **err)
+{
+	struct arena *m = &p->w->arena;
+	size_t n = p->a->n_layers;
+
+	if (n != p->b->n_layers)
+		return add(p->w, "layer-count",
+			   arena_printf(m, "A has %zu layers, B %zu", n, p->b->n_layers), err);
+	for (size_t i = 0; i < n; i++) {
+		struct digest a, b;
+
+		if (find_diff_id(p->sa, p->a, i, &a, err) < 0 ||
+		    find_diff_id(p->sb, p->b, i, &b, err) < 0)
+			return -1;
+		if (!digest_eq(&a, &b))
+			return add(p->w, "layers",
+				   arena_printf(m,
+						"not both configs name their layers; layer %zu is "
+						"the first that differs: %.*s in A, %.*s in B",
+						i, SHORT_DIGEST, a.text, SHORT_DIGEST, b.text),
+				   err);
+	}
+	p->w->same_rootfs = 1;
+	return 0;
+}
+
+static int compare_named(struct pair *p, dray_error **err)
 {
 	const struct config *a = p->a->config, *b = p->b->config;
 	struct arena *m = &p->w->arena;
@@ -119,6 +174,12 @@ static int compare_layers(struct pair *p, dray_error **err)
 				i, SHORT_DIGEST, a->diff_ids[i].text, SHORT_DIGEST,
 				b->diff_ids[i].text, made_by(a, i), made_by(b, i)),
 		   err);
+}
+
+static int compare_layers(struct pair *p, dray_error **err)
+{
+	return names_layers(p->a) && names_layers(p->b) ? compare_named(p, err)
+							: compare_unnamed(p, err);
 }
 
 /* ---- config ---- */
@@ -410,7 +471,11 @@ static int compare_carriers(struct pair *p, dray_error **err)
 {
 	const struct manifest *a = p->a->manifest, *b = p->b->manifest;
 
-	p->w->same_rootfs = 1;
+	/* The image ID stands for layers that the config names. */
+	if (compare_layers(p, err) < 0)
+		return -1;
+	if (p->w->same_rootfs != 1)
+		return 0;
 	p->w->same = !a || !b || digest_eq(&a->digest, &b->digest);
 	if (p->w->same && a && b)
 		return compare_tags(p, err);
@@ -458,8 +523,13 @@ int dray_why(dray_context *ctx, const char *a, const char *b, dray_why_result **
 	if (place_check_creds(ctx, a, b, err) < 0 || open_side(ctx, a, &ra, err) < 0 ||
 	    open_side(ctx, b, &rb, err) < 0)
 		return -1;
-	p = (struct pair){ mem_zalloc(sizeof(*p.w)), ra->images[0], rb->images[0], &ra->infos[0],
-			   &rb->infos[0] };
+	p = (struct pair){ mem_zalloc(sizeof(*p.w)),
+			   ra->images[0],
+			   rb->images[0],
+			   &ra->infos[0],
+			   &rb->infos[0],
+			   ra->store,
+			   rb->store };
 	if (!p.w)
 		return err_nomem(err);
 	if (compare(&p, err) < 0) {

@@ -351,3 +351,12 @@ config["variant"] = "v8"'
 		return 1
 	}
 }
+
+@test "a config that names no DiffIDs: layers are the same when their bytes are" {
+	mute_archive "$T/ab.tar" a b
+	mute_archive "$T/ac.tar" a c
+	differ 0 "$T/ab.tar" "$T/ab.tar"
+	differ 1 "$T/ab.tar" "$T/ac.tar"
+	same "layers" "$(jq -c '[.layers[] | .change, .a.index]' <<<"$DOC")" '["different",1]'
+	same "DiffID" "$(jq -r '.layers[0].b.diff_id' <<<"$DOC")" "sha256:$(tar -xOf "$T/ac.tar" c/layer.tar | sha256sum | cut -d' ' -f1)"
+}

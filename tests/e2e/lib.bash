@@ -296,3 +296,23 @@ for m in tar:
 ' >"$2"
 	docker rm "$id" >/dev/null
 }
+
+# mute_archive FILE NAME...: an archive whose config names no DiffIDs: an empty file of each name, each in a layer.
+mute_archive() {
+	python3 - "$@" <<-'END'
+		import io, json, sys, tarfile
+		with tarfile.open(sys.argv[1], "w") as t:
+		    def put(name, data):
+		        info = tarfile.TarInfo(name)
+		        info.size = len(data)
+		        t.addfile(info, io.BytesIO(data))
+		    for name in sys.argv[2:]:
+		        layer = io.BytesIO()
+		        with tarfile.open(fileobj=layer, mode="w") as l:
+		            l.addfile(tarfile.TarInfo(name))
+		        put(name + "/layer.tar", layer.getvalue())
+		    put("c.json", json.dumps({"architecture": "amd64", "os": "linux", "config": {}}).encode())
+		    put("manifest.json", json.dumps([{"Config": "c.json", "RepoTags": ["test/mute:1"],
+		                                      "Layers": [name + "/layer.tar" for name in sys.argv[2:]]}]).encode())
+	END
+}

@@ -539,24 +539,7 @@ annotations() {
 	mkdir -p "$t/new"
 	echo new >"$t/new/n"
 	tar -C "$t/new" -cf "$t/new.tar" n
-	python3 - "$t" <<-'END'
-		import io, json, sys, tarfile
-		def layer(name):
-		    out = io.BytesIO()
-		    with tarfile.open(fileobj=out, mode="w") as t:
-		        t.addfile(tarfile.TarInfo(name))
-		    return out.getvalue()
-		with tarfile.open(sys.argv[1] + "/mute.tar", "w") as t:
-		    def put(name, data):
-		        info = tarfile.TarInfo(name)
-		        info.size = len(data)
-		        t.addfile(info, io.BytesIO(data))
-		    for name in "ab":
-		        put(name + "/layer.tar", layer(name))
-		    put("c.json", json.dumps({"architecture": "amd64", "os": "linux", "config": {}}).encode())
-		    put("manifest.json", json.dumps([{"Config": "c.json", "RepoTags": ["test/mute:1"],
-		                                      "Layers": ["a/layer.tar", "b/layer.tar"]}]).encode())
-	END
+	mute_archive "$t/mute.tar" a b
 	want=$(for f in a b; do tar -xOf "$t/mute.tar" "$f/layer.tar" | sha256sum | sed 's/ .*//; s/^/sha256:/'; done)
 	while read -r kept verb; do
 		# shellcheck disable=SC2086 # words

@@ -153,3 +153,21 @@ differ() {
 	dray_run why - -
 	expect 2
 }
+
+@test "why: an image ID that names no layers stands for none" {
+	local t=$BATS_TEST_TMPDIR
+	mute_archive "$t/ab.tar" a b
+	mute_archive "$t/ac.tar" a c
+	why "$t/ab.tar" "$t/ac.tar"
+	expect 1
+	jq -e '.same_image_id and .same_rootfs == null and .causes[0].code == "layers"' <<<"$output" >/dev/null
+	[[ $(jq -r '.causes[0].message' <<<"$output") == *"layer 1 is the first that differs"* ]]
+	dray_run why "$t/ab.tar" "$t/ac.tar"
+	[[ $output == "different, but the same image ID, for the config names no layers"* ]]
+	dray_run why - "$t/ab.tar" <"$t/ab.tar"
+	expect 0
+	same "verdict" "$output" "the same image"
+	mute_archive "$t/a.tar" a
+	why "$t/ab.tar" "$t/a.tar"
+	same "cause" "$(jq -r '.causes[0].code' <<<"$output")" layer-count
+}
