@@ -197,7 +197,10 @@ static int begin_here(struct outdir *o, const char *path, bool filled_ok, char *
 		return 0;
 	if (io_dir_empty(o->parent, &empty, err) < 0)
 		return -1;
-	return empty ? 0 : err_set(err, DRAY_ERR_USAGE, "the folder is not empty");
+	if (empty)
+		return 0;
+	err_set(err, DRAY_ERR_USAGE, "the folder is not empty");
+	return err_hint(err, "--force replaces what the image has too");
 }
 
 int outdir_begin(struct outdir *o, const char *path, bool filled_ok, dray_error **err)

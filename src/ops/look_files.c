@@ -94,6 +94,7 @@ static int set_whiteout(struct teller *t, const char *path, struct buf *room, dr
 	if (whiteout_target(path, name, room, err) < 0)
 		return -1;
 	t->file.type = kind == WHITEOUT_NAME ? "whiteout" : "opaque";
+	t->file.digest = NULL; /* what is gone has no content */
 	t->file.path = (const char *)room->data;
 	return 0;
 }

@@ -169,6 +169,9 @@ cat_is() {
 	expect 0
 	same "entries" "$(jq -r '.type + " " + .path' <<<"$output" | paste -sd ,)" \
 		"file usr/lib/os-release,hardlink opt/hl2,whiteout opt/a,opaque d,file d/high,symlink host"
+	dray_run files "$T/t.tar" --layer 2 --json --digest
+	expect 0
+	same "without a digest" "$(jq -r 'select(.digest == null) | .type' <<<"$output" | sort | paste -sd ,)" hardlink,opaque,symlink,whiteout
 	dray_run files "$T/t.tar" d --layer 2
 	expect 0
 	same "lines" "$(cut -c 1 <<<"$output" | paste -sd '')" O-

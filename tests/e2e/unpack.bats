@@ -328,7 +328,7 @@ in_namespace() {
 	same "mode" "$(stat -c %a "$T/empty")" 700
 	before=$(tree "$T/empty")
 	dray_run unpack "$IMG" "$T/empty"
-	expect 2 'dray: unpack: *: the folder is not empty*'
+	expect 2 'dray: unpack: *: the folder is not empty*hint: --force replaces*'
 	same "nothing changed" "$(tree "$T/empty")" "$before"
 	echo file >"$T/file"
 	dray_run unpack "$IMG" "$T/file"
