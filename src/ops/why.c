@@ -211,10 +211,10 @@ static int same_value(struct json a, struct json b, bool *ret, dray_error **err)
 	return 0;
 }
 
-/* rootfs is compared as layers, config member by member. */
-static bool compared_elsewhere(const char *prefix, struct span name)
+/* rootfs is compared as layers where both have it, config member by member. */
+static bool compared_elsewhere(const char *prefix, struct span name, bool in_both)
 {
-	return !*prefix && (span_is(name, "rootfs") || span_is(name, "config"));
+	return !*prefix && (span_is(name, "config") || (span_is(name, "rootfs") && in_both));
 }
 
 /* Members of A that B lacks, and members of both that differ. */
@@ -226,7 +226,7 @@ static int compare_from_a(struct names *out, const struct json_members *a,
 		struct json other = json_members_get(b, name);
 		bool same = false;
 
-		if (compared_elsewhere(prefix, name))
+		if (compared_elsewhere(prefix, name, json_node(other)))
 			continue;
 		if (json_node(other) &&
 		    same_value(json_members_get(a, name), other, &same, err) < 0)
@@ -248,7 +248,7 @@ static int compare_from_b(struct names *out, const struct json_members *a,
 	for (size_t i = 0; i < b->map.len; i++) {
 		struct span name = b->map.slots[i].key;
 
-		if (compared_elsewhere(prefix, name) || json_node(json_members_get(a, name)))
+		if (compared_elsewhere(prefix, name, false) || json_node(json_members_get(a, name)))
 			continue;
 		out->only_in_b = true;
 		if (name_difference(out, prefix, name, " (only in B)", err) < 0)

@@ -167,6 +167,11 @@ differ() {
 	dray_run why - "$t/ab.tar" <"$t/ab.tar"
 	expect 0
 	same "verdict" "$output" "the same image"
+	# The same layers, and one config that names them.
+	"$DRAY" split -q --keep-base 2 "$t/ab.tar" -o "$t/named.tar" >/dev/null
+	why "$t/ab.tar" "$t/named.tar"
+	jq -e '.same_rootfs and .causes[0].code == "config"' <<<"$output" >/dev/null
+	[[ $(jq -r '.causes[0].message' <<<"$output") == *"rootfs (only in B)"* ]]
 	mute_archive "$t/a.tar" a
 	why "$t/ab.tar" "$t/a.tar"
 	same "cause" "$(jq -r '.causes[0].code' <<<"$output")" layer-count
