@@ -51,7 +51,7 @@ struct cut_foresight {
 };
 /** cut_foresight_clear() also on failure. */
 int cut_foresight_init(struct cut_foresight *f, const struct cut_rules *r,
-	     dray_error **err) MUST_CHECK;
+		       dray_error **err) MUST_CHECK;
 void cut_foresight_clear(struct cut_foresight *f);
 #define cleanup_cut_foresight CLEANUP(cut_foresight_clear)
 /**
@@ -88,7 +88,7 @@ void cut_parts_clear(struct cut_parts *p);
 #define cleanup_cut_parts CLEANUP(cut_parts_clear)
 /** One part for each rule, named by @p names. */
 int cut_parts_rules(struct cut_parts *p, const char *const *names, size_t n,
-	     dray_error **err) MUST_CHECK;
+		    dray_error **err) MUST_CHECK;
 
 /** Who owns cleaned @p path: a name that lives until the next call; NULL = nobody. */
 typedef const char *cut_owner_fn(void *arg, const char *path);
@@ -103,19 +103,19 @@ int cut_rest_by_owner(struct cut_parts *p, const struct record_list *l, cut_owne
 		      void *arg, dray_error **err) MUST_CHECK;
 /** By folder; a file of more than @p share bytes, and of a MiB, alone. */
 int cut_rest_by_folder(struct cut_parts *p, const struct record_list *l, int64_t share,
-	     dray_error **err) MUST_CHECK;
+		       dray_error **err) MUST_CHECK;
 /**
  * By the biggest folder that has no more than @p share bytes; a bigger file alone, the other files
  * of a bigger folder some at a time.
  */
 int cut_rest_by_size(struct cut_parts *p, const struct record_list *l, int64_t share,
-	     dray_error **err) MUST_CHECK;
+		     dray_error **err) MUST_CHECK;
 /**
  * Units and volatile parts of more than @p most bytes, after cut_tally(), are cut as by
  * cut_rest_by_size(): what is left of such size is one file. Tells cut_tally() nothing.
  */
 int cut_divide(struct cut_parts *p, const struct record_list *l, int64_t most,
-	     dray_error **err) MUST_CHECK;
+	       dray_error **err) MUST_CHECK;
 /** Bytes, entries and times of all parts, anew. */
 void cut_tally(struct cut_parts *p, const struct record_list *l);
 

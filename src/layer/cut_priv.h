@@ -34,4 +34,4 @@ int cut_part_get(struct cut_parts *p, const char *name, enum cut_kind kind, uint
 		 dray_error **err) MUST_CHECK;
 /** The part of the first @p len bytes of a path; the buffer is used up. Begins with a '/', as owners do not. */
 int cut_part_path(struct cut_parts *p, struct buf *path, size_t len, uint32_t *ret,
-		 dray_error **err) MUST_CHECK;
+		  dray_error **err) MUST_CHECK;

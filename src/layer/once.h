@@ -26,8 +26,8 @@ struct once_plan {
 	/* The finished tree of the others, in which that layer counts as an empty one. Lent. */
 	struct tree *others;
 	struct layer_feed feed; /* of the others, for layer_tar_source() of that tree */
-	struct sink *const *out;    /* all lent */
-	size_t n_out;		    /* up to ONCE_TARS_MAX */
+	struct sink *const *out; /* all lent */
+	size_t n_out;		 /* up to ONCE_TARS_MAX */
 	const struct once_cut *cut; /* lent; NULL = there is one tar */
 	bool contents;		/* compute layer_entry.content of the one that passes */
 };

@@ -138,7 +138,11 @@ int merged_pass(struct merged *m, struct sink *const *out, size_t n, const struc
 
 int merged_holds(const struct merged *m, size_t tar, const struct record_list *l, dray_error **err)
 {
-	return once_holds(m->once, tar, l, err);
+	int rc = once_holds(m->once, tar, l, err);
+
+	if (rc == 0)
+		tell_again(m);
+	return rc;
 }
 
 static int is_right(struct merged *m, dray_error **err)
@@ -163,7 +167,5 @@ int merged_write_once(struct merged *m, struct sink *k, dray_error **err)
 	once_free(steal_pointer(&m->once));
 	if (rc > 0)
 		tree_free(steal_pointer(&m->tree)); /* which nobody asked for */
-	else if (rc == 0)
-		tell_again(m);
 	return rc;
 }

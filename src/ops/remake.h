@@ -42,8 +42,7 @@ struct remade_layers {
 	 */
 	const struct layer_index *const *index;
 	const int64_t *entries; /* of each new one that was counted; -1 */
-	const struct memo_blob
-		*blobs; /* what was made of a new one for the destination; may be unset */
+	const struct memo_blob *blobs; /* what was made of a new one for the destination; may be unset */
 	size_t n;
 };
 

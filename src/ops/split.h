@@ -65,6 +65,6 @@ void split_once_clear(struct split_once *s);
 
 /** Keep the DiffIDs of @p previous for split_compare(). */
 int split_keep_ids(struct dray_split_plan *p, const struct image *previous,
-	       dray_error **err) MUST_CHECK;
+		   dray_error **err) MUST_CHECK;
 /** Tell of each layer whether that image has it; of a plan that was told, with tars kept. */
 int split_compare(struct dray_split_plan *p, dray_error **err) MUST_CHECK;

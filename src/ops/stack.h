@@ -11,8 +11,8 @@
 #include "ops/report.h"
 
 /** Gets the file @p e (data lent) of distinct layer @p read; the layers come side by side. */
-typedef int stack_file_fn(void *arg, size_t read, const struct layer_entry *e, struct source *data,
-			   dray_error **err);
+typedef int stack_file_fn(void *arg, size_t read, const struct layer_entry *e,
+			  struct source *data, dray_error **err);
 
 struct stack_options {
 	bool contents; /* compute the digest of each file's content */
@@ -93,7 +93,7 @@ int stack_share(struct stack *s, const struct stack *from, dray_error **err) MUS
  * the source ends.
  */
 struct source *stack_open_file(struct stack *s, size_t i, const struct layer_entry *e,
-			   dray_error **err);
+			       dray_error **err);
 
 /** A file of a merged tree that is wanted whole. */
 struct stack_file {
